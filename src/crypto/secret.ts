@@ -1,0 +1,75 @@
+import { inspect } from "node:util";
+
+const masked = "[secret]";
+
+/**
+ * Plaintext that a scope owns. The bytes lie in an ArrayBuffer of their own, off V8's moving heap, so that `fill(0)`
+ * leaves no copy behind: typed arrays of up to 64 bytes would be copied around by the garbage collector.
+ * Prints as `[secret]` on every route; `using secret = …` zeroes it at the end of the scope.
+ */
+export class Secret implements Disposable {
+  #bytes: Uint8Array<ArrayBuffer> | null;
+
+  private constructor(bytes: Uint8Array<ArrayBuffer>) {
+    this.#bytes = bytes;
+  }
+
+  /** Moves `source` into a new Secret and zeroes the source. */
+  static take(source: Uint8Array): Secret {
+    const bytes = new Uint8Array(new ArrayBuffer(source.byteLength));
+    bytes.set(source);
+    source.fill(0);
+    return new Secret(bytes);
+  }
+
+  /** For text that came in as a JavaScript string; the string itself cannot be zeroed. */
+  static fromText(text: string): Secret {
+    return Secret.take(new TextEncoder().encode(text));
+  }
+
+  get byteLength(): number {
+    return this.#open().byteLength;
+  }
+
+  /** Lends the bytes to `use` for the length of its call; they must not be kept. Throws after disposal. */
+  expose<T>(use: (bytes: Uint8Array<ArrayBuffer>) => T): T {
+    return use(this.#open());
+  }
+
+  /** A second owner of the same plaintext, in a buffer of its own. */
+  copy(): Secret {
+    const bytes = new Uint8Array(new ArrayBuffer(this.byteLength));
+    bytes.set(this.#open());
+    return new Secret(bytes);
+  }
+
+  get disposed(): boolean {
+    return this.#bytes === null;
+  }
+
+  [Symbol.dispose](): void {
+    this.#bytes?.fill(0);
+    this.#bytes = null;
+  }
+
+  toString(): string {
+    return masked;
+  }
+
+  toJSON(): string {
+    return masked;
+  }
+
+  [Symbol.toPrimitive](): string {
+    return masked;
+  }
+
+  [inspect.custom](): string {
+    return masked;
+  }
+
+  #open(): Uint8Array<ArrayBuffer> {
+    if (this.#bytes === null) throw new TypeError("the secret was disposed");
+    return this.#bytes;
+  }
+}

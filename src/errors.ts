@@ -1,0 +1,66 @@
+/**
+ * Every error a caller can meet, in one table: stable code → HTTP status, title, and what to do about it.
+ * Codes are part of the API and are never reused for another meaning.
+ */
+export const errors = {
+  malformed: { status: 400, title: "The request is malformed" },
+  unknown_operation: { status: 400, title: "The venue has no such operation" },
+  idempotency_key_required: { status: 400, title: "An Idempotency-Key is required" },
+  credential_inactive: { status: 400, title: "The credential is inactive" },
+  unauthenticated: { status: 401, title: "A valid token or API key is required" },
+  forbidden: { status: 403, title: "You may not do this" },
+  policy_forbids: { status: 403, title: "The policy forbids this" },
+  not_found: { status: 404, title: "Not found" },
+  duplicate: { status: 409, title: "It exists already" },
+  illegal_state: { status: 409, title: "Its present state does not allow this" },
+  idempotency_in_flight: {
+    status: 409,
+    title: "The first request with this Idempotency-Key is still running",
+  },
+  stale: { status: 412, title: "It has changed since you read it" },
+  too_large: { status: 413, title: "The request is too large" },
+  unsupported_media_type: { status: 415, title: "The body must be JSON" },
+  idempotency_mismatch: { status: 422, title: "This Idempotency-Key was used for another request" },
+  venue_rejected: { status: 422, title: "The venue rejected the credential" },
+  venue_permission: { status: 422, title: "The credential lacks a permission at the venue" },
+  venue_ip: { status: 422, title: "The venue does not allow this address" },
+  venue_refused: { status: 422, title: "The venue refused the operation" },
+  withdraw_refused: { status: 422, title: "Credentials that can withdraw are refused" },
+  permissions_unknown: { status: 422, title: "The venue cannot tell what the credential may do" },
+  precondition_required: { status: 428, title: "An If-Match header is required" },
+  rate_limited: { status: 429, title: "Too many requests" },
+  internal: { status: 500, title: "Something went wrong on our side" },
+  venue_unavailable: { status: 503, title: "The venue could not be asked" },
+  store_unavailable: { status: 503, title: "The secret store cannot be reached" },
+  store_denied: { status: 503, title: "The secret store refused Keyhold" },
+  record_unavailable: { status: 503, title: "The audit record cannot be written" },
+  key_unavailable: { status: 503, title: "The key that seals this secret is not available" },
+  not_ready: { status: 503, title: "The service is not ready" },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+export type ErrorCode = keyof typeof errors;
+
+/** Facts that may stand in the problem document beside its detail; never a secret. */
+export type ErrorFacts = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
+
+/**
+ * The one error that crosses layers. `detail` is public: it says in plain words what happened and what to do.
+ * Everything that must stay inside goes to `cause`, which is never shown.
+ */
+export class KeyholdError extends Error {
+  override readonly name = "KeyholdError";
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly facts: ErrorFacts;
+
+  constructor(code: ErrorCode, detail: string, options: { facts?: ErrorFacts; cause?: unknown } = {}) {
+    super(`${code}: ${detail}`, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.detail = detail;
+    this.facts = options.facts ?? {};
+  }
+
+  get status(): number {
+    return errors[this.code].status;
+  }
+}

@@ -1,0 +1,18 @@
+/** What a wrapped data key is bound to: moved to another tenant or id, it does not unwrap. */
+export type WrapContext = Readonly<{ tenantId: string; dataKeyId: string }>;
+
+export type WrappedKey = Readonly<{ kekId: string; bytes: Uint8Array }>;
+
+/**
+ * Holds key-encryption keys and wraps data keys with them.
+ * `wrap` uses the newest key; `unwrap` opens what any known key wrapped and zeroes nothing of its input.
+ * Throws `KeyholdError("key_unavailable")` when the provider cannot be reached or does not know `kekId`,
+ * and when the bytes do not authenticate under the context.
+ */
+export interface KeyProvider {
+  readonly kind: "file" | "transit" | "aws-kms";
+  /** Identity of the newest key-encryption key: a fingerprint, never key material. */
+  readonly kekId: string;
+  wrap(dataKey: Uint8Array, context: WrapContext): Promise<WrappedKey>;
+  unwrap(wrapped: WrappedKey, context: WrapContext): Promise<Uint8Array>;
+}

@@ -1,0 +1,76 @@
+import type { Secret } from "../crypto/secret.ts";
+import type { Indefinite, Limited, Rejected, Verdict } from "./verdict.ts";
+
+export const environments = ["live", "paper", "testnet"] as const;
+export type Environment = (typeof environments)[number];
+
+/** The fields a secret may consist of, named as the stores and the API name them. */
+export const fieldNames = [
+  "api_key",
+  "api_secret",
+  "passphrase",
+  "uid",
+  "wallet_address",
+  "private_key",
+  "token",
+] as const;
+export type FieldName = (typeof fieldNames)[number];
+
+export type SecretFields = ReadonlyMap<FieldName, Secret>;
+
+/** What an operation can do to an account; a credential's policy and the caller's scopes must allow it. */
+export const operationClasses = ["read", "trade", "transfer", "withdraw"] as const;
+export type OperationClass = (typeof operationClasses)[number];
+
+/** What can be known of a venue without asking it: shown by `GET /venues`. */
+export type VenueDescription = Readonly<{
+  id: string;
+  name: string;
+  environments: readonly Environment[];
+  fields: readonly FieldName[];
+  /** What an inspection can tell of a key. */
+  tells: Readonly<{ permissions: boolean; boundIps: boolean; expiry: boolean; account: boolean }>;
+  /** True where the venue demands a rising nonce: calls with one credential are then serialised. */
+  risingNonce: boolean;
+  /** True where an order carries an id chosen by the client, by which it can be looked up. */
+  clientOrderIds: boolean;
+  /** Names of the operations that `invoke` accepts here. */
+  operations: readonly string[];
+}>;
+
+/** The JSON value that a venue answered; unread, so `unknown`. */
+export type InvokeResult =
+  | Readonly<{ outcome: "done"; result: unknown }>
+  /** The venue answered and said no; the operation did not take place. */
+  | Readonly<{ outcome: "refused"; message: string }>
+  /** Authentication failed in a live call: decides nothing, triggers an inspection. */
+  | Rejected
+  | Limited
+  /** For anything above class read the operation may have taken place. */
+  | Indefinite;
+
+/** `absent` is definite: the venue knows no order with this client order id. */
+export type OrderLookup = InvokeResult | Readonly<{ outcome: "absent" }>;
+
+export type CallTarget = Readonly<{ environment: Environment; fields: SecretFields }>;
+
+export type Invocation = Readonly<{
+  operation: string;
+  /** Validated against the operation's own schema before it comes here. */
+  params: Readonly<Record<string, unknown>>;
+  /** Set for every operation that places an order. */
+  clientOrderId?: string;
+}>;
+
+/**
+ * One venue. Nothing here throws for what a venue answers: every answer is a verdict.
+ * Every call is bounded by the configured time-out over headers and body.
+ */
+export interface Venue {
+  readonly description: VenueDescription;
+  /** One cheap authenticated call that proves the key and reads what it may do. */
+  inspect(target: CallTarget): Promise<Verdict>;
+  invoke(target: CallTarget, invocation: Invocation): Promise<InvokeResult>;
+  /** Finds an order by the client order id that Keyhold derived; only where `clientOrderIds` is true. */
+  findOrder(target: CallTarget, order: { clientOrderId: string; symbol: string }): Promise<OrderLookup>;
+}

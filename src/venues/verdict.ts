@@ -1,0 +1,59 @@
+/** What a venue says a key may do. `unknown` when it cannot tell; never a guess. */
+export type Grant = "yes" | "no" | "unknown";
+
+export type Permissions = Readonly<{
+  read: Grant;
+  trade: Grant;
+  withdraw: Grant;
+  transfer: Grant;
+  /** Addresses that the venue binds the key to; `null` when it does not tell. Empty means not bound. */
+  boundIps: readonly string[] | null;
+  /** Permission words of the venue that Keyhold does not know. Any such word counts as withdraw. */
+  unknownWords: readonly string[];
+}>;
+
+/** Facts about the account behind a key, where the venue tells. Never a secret. */
+export type AccountFacts = Readonly<{
+  /** Stable id of the account at the venue: lets a rotation prove that both keys belong together. */
+  id?: string;
+  number?: string;
+  /** `live`, `paper`, `testnet` … in the venue's own sense. */
+  type?: string;
+  status?: string;
+  /** Flags that restrict the account, such as `trading_blocked`. */
+  blocked?: readonly string[];
+}>;
+
+export type Valid = Readonly<{
+  outcome: "valid";
+  permissions: Permissions;
+  /** RFC 3339 time at which the venue ends the key; `null` when it does not tell or the key never ends. */
+  expiresAt: string | null;
+  account: AccountFacts;
+}>;
+
+/** Definite: the venue knows the credential is bad. */
+export type Rejected = Readonly<{
+  outcome: "rejected";
+  reason: "bad_key" | "bad_signature" | "expired" | "revoked" | "wrong_environment" | "malformed";
+  message: string;
+}>;
+
+/** Definite about this request, not about the key: a permission or an address is missing. */
+export type Limited = Readonly<{ outcome: "insufficient_permission" | "ip_not_allowed"; message: string }>;
+
+/** Says nothing about the key. Never changes a credential. */
+export type Indefinite = Readonly<{
+  outcome:
+    | "clock_skew"
+    | "nonce"
+    | "rate_limited"
+    | "venue_unavailable"
+    | "timeout"
+    | "blocked"
+    | "unexpected_answer";
+  message: string;
+}>;
+
+export type Verdict = Valid | Rejected | Limited | Indefinite;
+export type Outcome = Verdict["outcome"];

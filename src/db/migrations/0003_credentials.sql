@@ -1,0 +1,137 @@
+create table credentials (
+  tenant_id uuid not null,
+  id uuid not null,
+  account_id uuid not null,
+  -- The account's owner, repeated so that one policy without a join isolates members.
+  owner_id uuid not null,
+  venue text not null check (char_length(venue) between 1 and 64),
+  environment text not null check (environment in ('live', 'paper', 'testnet')),
+  label text not null default 'default' check (char_length(label) between 1 and 64),
+  status text not null check (status in ('pending', 'active', 'inactive', 'invalid', 'expired', 'revoked')),
+  -- What the venue says the key may do; null until it was asked.
+  permissions jsonb,
+  -- What the venue told of the account behind the key.
+  account_facts jsonb not null default '{}',
+  -- What the owner allows: operation classes of invoke, and whether the plaintext may be revealed.
+  allow text[] not null default '{read}' check (allow <@ '{read,trade,transfer,withdraw}'),
+  reveal boolean not null default false,
+  store text not null check (store in ('postgres', 'vault', 'aws', 'file', 'env')),
+  version integer not null default 1 check (version > 0),
+  frozen_at timestamptz,
+  expires_at timestamptz,
+  health text not null default 'unknown' check (health in ('unknown', 'healthy', 'degraded', 'unhealthy')),
+  health_message text,
+  last_validated_at timestamptz,
+  -- Marked at once; the row goes when the secret is destroyed in its store.
+  deleted_at timestamptz,
+  revision bigint not null default 1,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (id),
+  unique (tenant_id, id),
+  foreign key (tenant_id, account_id, owner_id) references accounts (tenant_id, id, owner_id) on update cascade
+);
+create unique index credentials_one_per_label on credentials (tenant_id, account_id, venue, environment, label)
+  where status <> 'revoked';
+create index credentials_by_age on credentials (tenant_id, created_at desc, id desc) where deleted_at is null;
+create index credentials_by_account on credentials (tenant_id, account_id, created_at desc, id desc) where deleted_at is null;
+create index credentials_by_owner on credentials (tenant_id, owner_id, created_at desc, id desc) where deleted_at is null;
+create index credentials_pending on credentials (created_at) where status = 'pending' and deleted_at is null;
+create index credentials_expiring on credentials (expires_at) where status = 'active' and expires_at is not null;
+
+create table credential_versions (
+  tenant_id uuid not null,
+  credential_id uuid not null,
+  version integer not null check (version > 0),
+  store text not null,
+  data_key_id uuid not null,
+  state text not null check (state in ('current', 'retired', 'destroyed')),
+  created_at timestamptz not null default now(),
+  destroyed_at timestamptz,
+  primary key (credential_id, version),
+  foreign key (tenant_id, credential_id) references credentials (tenant_id, id) on delete cascade
+);
+create unique index credential_versions_one_current on credential_versions (tenant_id, credential_id) where state = 'current';
+
+-- The postgres store: sealed bytes only, one row per version, written before the credential points at it.
+create table sealed_secrets (
+  tenant_id uuid not null,
+  credential_id uuid not null,
+  version integer not null check (version > 0),
+  sealed bytea not null,
+  created_at timestamptz not null default now(),
+  primary key (credential_id, version)
+);
+
+-- Data keys, wrapped by a key-encryption key that is not in the database.
+create table data_keys (
+  tenant_id uuid not null references tenants (id),
+  id uuid not null,
+  kek_id text not null,
+  wrapped bytea not null,
+  state text not null default 'active' check (state in ('active', 'retired')),
+  operations bigint not null default 0,
+  created_at timestamptz not null default now(),
+  primary key (id),
+  unique (tenant_id, id)
+);
+create unique index data_keys_one_active on data_keys (tenant_id) where state = 'active';
+
+-- A write that touches a store, from before its first effect until after its last: what a crash leaves is found here.
+create table intents (
+  tenant_id uuid not null,
+  id uuid not null,
+  kind text not null check (kind in ('register', 'replace', 'destroy')),
+  credential_id uuid not null,
+  version integer not null,
+  store text not null,
+  venue text not null,
+  environment text not null,
+  created_at timestamptz not null default now(),
+  primary key (id),
+  unique (tenant_id, id)
+);
+create index intents_by_age on intents (created_at);
+create index intents_by_credential on intents (tenant_id, credential_id);
+
+do $$
+declare one text;
+begin
+  foreach one in array '{credentials,credential_versions,sealed_secrets,data_keys,intents}'::text[] loop
+    execute format('alter table %I enable row level security', one);
+    execute format('alter table %I force row level security', one);
+    execute format('grant select, insert, update, delete on %I to keyhold_app', one);
+  end loop;
+  -- Reached by the service itself, never by a member: a transaction of reach `own` sees nothing here.
+  foreach one in array '{sealed_secrets,data_keys,intents}'::text[] loop
+    execute format($p$create policy service_only on %I for all to keyhold_app
+      using (tenant_id = scope.tenant() and scope.reach() = 'tenant-write')
+      with check (tenant_id = scope.tenant() and scope.reach() = 'tenant-write')$p$, one);
+  end loop;
+end $$;
+
+create policy credential_reads on credentials for select to keyhold_app using (scope.reads(tenant_id, owner_id));
+create policy credential_inserts on credentials for insert to keyhold_app with check (scope.writes(tenant_id, owner_id));
+create policy credential_updates on credentials for update to keyhold_app
+  using (scope.writes(tenant_id, owner_id)) with check (scope.writes(tenant_id, owner_id));
+create policy credential_deletes on credentials for delete to keyhold_app using (scope.writes(tenant_id, owner_id));
+
+-- A version is seen and changed by whoever sees and changes its credential.
+create policy version_reads on credential_versions for select to keyhold_app
+  using (tenant_id = scope.tenant()
+    and exists (select from credentials c where c.tenant_id = credential_versions.tenant_id and c.id = credential_id));
+create policy version_writes on credential_versions for all to keyhold_app
+  using (tenant_id = scope.tenant()
+    and exists (select from credentials c where c.tenant_id = credential_versions.tenant_id and c.id = credential_id
+      and scope.writes(c.tenant_id, c.owner_id)))
+  with check (tenant_id = scope.tenant()
+    and exists (select from credentials c where c.tenant_id = credential_versions.tenant_id and c.id = credential_id
+      and scope.writes(c.tenant_id, c.owner_id)));
+
+-- Which key-encryption key this database was made with: a different or missing key stops the start.
+create table installation (
+  singleton boolean primary key default true check (singleton),
+  kek_id text not null,
+  created_at timestamptz not null default now()
+);
+grant select, insert on installation to keyhold_app;

@@ -1,0 +1,178 @@
+-- The record. Written by two functions alone, which belong to a role that nobody logs in as and that has policies of its own.
+create schema audit;
+grant usage on schema audit to keyhold_app, keyhold_recorder;
+
+-- Where each tenant's chain ends. Locking this row orders all writers of one tenant.
+create table audit.heads (
+  tenant_id uuid primary key,
+  link bigint not null,
+  seq bigint not null,
+  hash bytea not null
+);
+
+-- One link holds the events of one commit. `events` is the text that is hashed and exported, one JSON object a line.
+-- No foreign keys: the record outlives what it tells of.
+create table audit.links (
+  tenant_id uuid not null,
+  link bigint not null,
+  first_seq bigint not null,
+  event_count integer not null,
+  recorded_at timestamptz not null,
+  previous_hash bytea not null,
+  hash bytea not null,
+  events text not null,
+  credential_ids uuid[] not null,
+  primary key (tenant_id, link)
+);
+create index links_by_time on audit.links (tenant_id, recorded_at);
+create index links_by_credential on audit.links using gin (credential_ids);
+
+do $$
+declare one text;
+begin
+  foreach one in array '{heads,links}'::text[] loop
+    execute format('alter table audit.%I enable row level security', one);
+    execute format('alter table audit.%I force row level security', one);
+    execute format('create policy recorder on audit.%I for all to keyhold_recorder using (true) with check (true)', one);
+    execute format($p$create policy readers on audit.%I for select to keyhold_app
+      using (tenant_id = scope.tenant() and scope.reach() in ('tenant-read', 'tenant-write'))$p$, one);
+    execute format('grant select on audit.%I to keyhold_app', one);
+    execute format('grant select, insert, update on audit.%I to keyhold_recorder', one);
+  end loop;
+  -- What the recorder must see to judge a use.
+  foreach one in array '{tenants,members,accounts,credentials,sealed_secrets,credential_versions,api_keys,intents}'::text[] loop
+    execute format('create policy recorder on %I for select to keyhold_recorder using (true)', one);
+    execute format('grant select on %I to keyhold_recorder', one);
+  end loop;
+end $$;
+
+-- Every tenant has a chain from its first moment.
+create function audit.begin_chain() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into audit.heads (tenant_id, link, seq, hash)
+  values (new.id, 0, 0, sha256(convert_to('keyhold audit chain v1 ' || new.id, 'UTF8')));
+  return new;
+end $$;
+create trigger begin_chain after insert on public.tenants for each row execute function audit.begin_chain();
+
+-- An event as it is hashed: keys sorted, no white space, so that the text is canonical JSON (RFC 8785).
+create function audit.compose(moment timestamptz, detail text, event text, outcome text, seq bigint)
+returns text language sql immutable parallel safe
+return '{"at":"' || to_char(moment at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '","detail":' || detail
+  || ',"event":"' || event || '","outcome":"' || outcome || '","seq":' || seq || '}';
+
+create function audit.link_hash(tenant uuid, link bigint, previous bytea, events text)
+returns bytea language sql immutable parallel safe
+return sha256(convert_to(tenant || E'\n' || link || E'\n' || encode(previous, 'hex') || E'\n' || events, 'UTF8'));
+
+-- Appends the events of a change, in the transaction of the change, as its last statement: it holds the chain until the commit.
+-- A platform transaction names the tenant; any other speaks for its own alone.
+create function audit.record(tenant uuid, events text[], outcomes text[], details text[], credentials uuid[])
+returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  head audit.heads;
+  moment timestamptz;
+  lines text;
+begin
+  if tenant is distinct from scope.tenant() and scope.reach() is distinct from 'platform' then
+    raise exception 'the record of another tenant' using errcode = 'insufficient_privilege';
+  end if;
+  select * into strict head from audit.heads h where h.tenant_id = tenant for update;
+  moment := clock_timestamp();
+  select string_agg(audit.compose(moment, d.detail, d.event, d.outcome, head.seq + d.place), E'\n' order by d.place)
+    into strict lines
+    from unnest(events, outcomes, details) with ordinality d (event, outcome, detail, place);
+  insert into audit.links values (tenant, head.link + 1, head.seq + 1, cardinality(events), moment, head.hash,
+    audit.link_hash(tenant, head.link + 1, head.hash, lines), lines,
+    array(select distinct c from unnest(credentials) c where c is not null));
+  update audit.heads h
+    set link = head.link + 1, seq = head.seq + cardinality(events),
+        hash = audit.link_hash(tenant, head.link + 1, head.hash, lines)
+    where h.tenant_id = tenant;
+  return head.seq + cardinality(events);
+end $$;
+
+-- The group commit before disclosure. One row is one request to open a secret. Locks the chains in the order of their tenants,
+-- then judges each row on what is committed now, appends one link per tenant, and answers row by row, with the sealed bytes
+-- where they rest in this database. A refused row is recorded as `credential.refused` and answered with its reason.
+--
+-- need: read | trade | transfer | withdraw | reveal (the credential's policy must allow it), use (a scope of service code),
+-- validate (opens what is not active, so that the venue can be asked).
+create function audit.append(
+  tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[],
+  needs text[], events text[], details text[])
+returns table (place bigint, outcome text, revision bigint, version integer, venue text, environment text, store text,
+  owner_id uuid, sealed bytea)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_nestloop = off as $$
+#variable_conflict use_column
+declare
+  moment timestamptz;
+begin
+  perform from audit.heads h where h.tenant_id = any (tenants) order by h.tenant_id for update;
+  moment := clock_timestamp();
+  return query
+  with asked as materialized (
+    select * from unnest(tenants, members, roles, own, api_keys, credentials, revisions, needs, events, details)
+      with ordinality a (tenant_id, member_id, role, own, api_key_id, credential_id, revision, need, event, detail, place)
+  ), found as materialized (
+    select c.*, a.active as account_active, a.frozen_at as account_frozen_at, a.deleted_at as account_deleted_at
+    from public.credentials c join public.accounts a on a.tenant_id = c.tenant_id and a.id = c.account_id
+    where c.id = any (credentials)
+  ), judged as materialized (
+    select a.place, a.tenant_id, a.credential_id, a.event, a.detail, a.need,
+      case
+        when t.status is distinct from 'active' then 'tenant_inactive'
+        when a.member_id is not null and m.status is distinct from 'active' then 'member_inactive'
+        when a.member_id is not null and m.role <> a.role then 'principal_changed'
+        when a.api_key_id is not null
+          and (k.id is null or k.revoked_at is not null or k.expires_at <= moment) then 'api_key_inactive'
+        when c.id is null or c.deleted_at is not null or c.account_deleted_at is not null then 'absent'
+        when a.own and c.owner_id is distinct from a.member_id then 'forbidden'
+        when c.status = 'revoked' then 'revoked'
+        when coalesce(t.frozen_at, c.account_frozen_at, c.frozen_at) is not null then 'frozen'
+        when c.status = 'inactive' or not c.account_active then 'inactive'
+        when a.revision is not null and c.revision <> a.revision then 'changed'
+        when a.need = 'validate' then 'ok'
+        when c.status = 'expired' or c.expires_at <= moment then 'expired'
+        when c.status <> 'active' then c.status
+        when a.need = 'reveal' and not c.reveal then 'policy_forbids'
+        when a.need in ('read', 'trade', 'transfer', 'withdraw') and a.need <> all (c.allow) then 'policy_forbids'
+        else 'ok'
+      end as outcome,
+      c.revision, c.version, c.venue, c.environment, c.store, c.owner_id
+    from asked a
+    left join public.tenants t on t.id = a.tenant_id and t.id = any (tenants)
+    left join public.members m on m.tenant_id = a.tenant_id and m.id = a.member_id
+      and m.id = any (members)
+    left join public.api_keys k on k.tenant_id = a.tenant_id and k.id = a.api_key_id and k.member_id = a.member_id
+      and k.id = any (api_keys)
+    left join found c on c.tenant_id = a.tenant_id and c.id = a.credential_id
+  ), composed as (
+    select j.tenant_id, j.credential_id, h.seq + row_number() over chain as seq, h.link, h.hash,
+      audit.compose(moment, j.detail, case when j.outcome = 'ok' then j.event else 'credential.refused' end, j.outcome,
+        h.seq + row_number() over chain) as line
+    from judged j join audit.heads h on h.tenant_id = j.tenant_id and h.tenant_id = any (tenants)
+    window chain as (partition by j.tenant_id order by j.place)
+  ), linked as (
+    insert into audit.links
+    select g.tenant_id, g.link, g.first_seq, g.event_count, moment, g.hash,
+      audit.link_hash(g.tenant_id, g.link, g.hash, g.lines), g.lines, g.credential_ids
+    from (
+      select c.tenant_id, c.link + 1 as link, min(c.seq) as first_seq, count(*)::integer as event_count, c.hash,
+        string_agg(c.line, E'\n' order by c.seq) as lines, array_agg(distinct c.credential_id) as credential_ids
+      from composed c group by c.tenant_id, c.link, c.hash
+    ) g
+    returning links.tenant_id, links.link, links.first_seq + links.event_count - 1 as seq, links.hash
+  ), moved as (
+    update audit.heads h set link = l.link, seq = l.seq, hash = l.hash
+    from linked l where h.tenant_id = l.tenant_id and h.tenant_id = any (tenants)
+  ), sealed as materialized (
+    select s.tenant_id, s.credential_id, s.version, s.sealed from public.sealed_secrets s
+    where s.credential_id = any (credentials)
+  )
+  select j.place, j.outcome, j.revision, j.version, j.venue, j.environment, j.store, j.owner_id, s.sealed
+  from judged j
+  left join sealed s on j.outcome = 'ok' and j.store = 'postgres'
+    and s.tenant_id = j.tenant_id and s.credential_id = j.credential_id and s.version = j.version
+  order by j.place;
+end $$;

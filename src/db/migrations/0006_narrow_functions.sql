@@ -1,0 +1,111 @@
+-- The few questions that cannot be asked inside one tenant's scope. Each answers one thing, belongs to keyhold_recorder,
+-- and tells ids and states, never a tenant's data.
+create schema access;
+create schema clock;
+grant usage on schema access, clock to keyhold_app, keyhold_recorder;
+grant create on schema audit, access, clock to keyhold_recorder;
+
+-- A token's (tenant, issuer, subject) → the membership.
+create function access.member(tenant uuid, issuer text, subject text)
+returns table (id uuid, role text, status text, tenant_status text, limits jsonb)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select m.id, m.role, m.status, t.status, t.limits from public.members m
+  join public.tenants t on t.id = m.tenant_id
+  where m.tenant_id = tenant and m.issuer = member.issuer and m.subject = member.subject;
+end;
+
+-- The hash of an API key → whose it is.
+create function access.api_key(hash bytea)
+returns table (id uuid, tenant_id uuid, member_id uuid, scopes text[], agent boolean, active boolean, role text, status text,
+  tenant_status text, limits jsonb)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select k.id, k.tenant_id, k.member_id, k.scopes, k.agent,
+    k.revoked_at is null and (k.expires_at is null or k.expires_at > now()), m.role, m.status, t.status, t.limits
+  from public.api_keys k
+  join public.members m on m.tenant_id = k.tenant_id and m.id = k.member_id
+  join public.tenants t on t.id = k.tenant_id
+  where k.hash = api_key.hash;
+end;
+
+-- After a miss: does the id exist in the caller's own tenant? Tells 403 from 404 inside a tenant, and nothing across.
+create function access.exists_in_tenant(kind text, id uuid)
+returns boolean language sql stable security definer set search_path = pg_catalog, pg_temp
+return case kind
+  when 'credential' then exists (select from public.credentials c
+    where c.tenant_id = scope.tenant() and c.id = exists_in_tenant.id and c.deleted_at is null)
+  when 'account' then exists (select from public.accounts a
+    where a.tenant_id = scope.tenant() and a.id = exists_in_tenant.id and a.deleted_at is null)
+  when 'member' then exists (select from public.members m
+    where m.tenant_id = scope.tenant() and m.id = exists_in_tenant.id)
+  when 'api_key' then exists (select from public.api_keys k
+    where k.tenant_id = scope.tenant() and k.id = exists_in_tenant.id)
+  else false
+end;
+
+-- What the clock must look at: tenants and ids, never rows.
+create function clock.stale_intents(older interval, most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select i.tenant_id, i.id from public.intents i where i.created_at < now() - older order by i.created_at limit most;
+end;
+
+create function clock.pending_credentials(most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.tenant_id, c.id from public.credentials c
+  join public.accounts a on a.tenant_id = c.tenant_id and a.id = c.account_id
+  join public.tenants t on t.id = c.tenant_id
+  where c.status = 'pending' and c.deleted_at is null and a.active and a.deleted_at is null and t.status = 'active'
+    and coalesce(c.frozen_at, a.frozen_at, t.frozen_at) is null
+  order by c.last_validated_at nulls first, c.created_at limit most;
+end;
+
+create function clock.expired_credentials(most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.tenant_id, c.id from public.credentials c
+  where c.status = 'active' and c.expires_at <= now() and c.deleted_at is null order by c.expires_at limit most;
+end;
+
+create function clock.deleted_accounts(most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select a.tenant_id, a.id from public.accounts a where a.deleted_at is not null limit most;
+end;
+
+create function clock.deleted_tenants(most integer)
+returns table (tenant_id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select t.id from public.tenants t where t.status = 'deleted' limit most;
+end;
+
+-- For the gauge of credentials by tenant, venue and status.
+create function clock.credential_counts()
+returns table (tenant_id uuid, venue text, status text, count bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.tenant_id, c.venue, c.status, count(*) from public.credentials c
+  where c.deleted_at is null group by c.tenant_id, c.venue, c.status;
+end;
+
+do $$
+declare one record;
+begin
+  for one in
+    select p.oid::regprocedure as signature, n.nspname as schema from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname in ('audit', 'access', 'clock')
+  loop
+    execute format('revoke all on function %s from public', one.signature);
+    execute format('alter function %s owner to keyhold_recorder', one.signature);
+    execute format('grant execute on function %s to keyhold_app', one.signature);
+  end loop;
+end $$;
+revoke execute on function audit.begin_chain(), audit.compose, audit.link_hash from keyhold_app;
+revoke create on schema audit, access, clock from keyhold_recorder;

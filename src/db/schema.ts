@@ -1,0 +1,188 @@
+import type { ColumnType, Generated, JSONColumnType } from "kysely";
+
+/** The tables as Kysely sees them; the truth is in `migrations/`, and `schema.sql` is what they make. */
+export interface Database {
+  tenants: TenantsTable;
+  members: MembersTable;
+  accounts: AccountsTable;
+  credentials: CredentialsTable;
+  credential_versions: CredentialVersionsTable;
+  sealed_secrets: SealedSecretsTable;
+  data_keys: DataKeysTable;
+  intents: IntentsTable;
+  installation: InstallationTable;
+  api_keys: ApiKeysTable;
+  idempotency_keys: IdempotencyKeysTable;
+  invocations: InvocationsTable;
+  "audit.links": AuditLinksTable;
+}
+
+type Time = ColumnType<Date, Date | undefined, Date>;
+type TimeOrNull = ColumnType<Date | null, Date | null | undefined, Date | null>;
+type Json = JSONColumnType<object, string | undefined, string>;
+type JsonOrNull = ColumnType<object | null, string | null | undefined, string | null>;
+
+interface TenantsTable {
+  id: string;
+  name: string;
+  status: Generated<"active" | "suspended" | "deleted">;
+  frozen_at: TimeOrNull;
+  policy: Json;
+  limits: Json;
+  revision: Generated<number>;
+  created_at: Time;
+  updated_at: Time;
+}
+
+interface MembersTable {
+  tenant_id: string;
+  id: string;
+  issuer: string;
+  subject: string;
+  role: "owner" | "admin" | "trader" | "viewer" | "auditor";
+  status: Generated<"active" | "suspended">;
+  revision: Generated<number>;
+  created_at: Time;
+  updated_at: Time;
+}
+
+interface AccountsTable {
+  tenant_id: string;
+  id: string;
+  owner_id: string;
+  name: string;
+  active: Generated<boolean>;
+  frozen_at: TimeOrNull;
+  deleted_at: TimeOrNull;
+  revision: Generated<number>;
+  created_at: Time;
+  updated_at: Time;
+}
+
+export interface CredentialsTable {
+  tenant_id: string;
+  id: string;
+  account_id: string;
+  owner_id: string;
+  venue: string;
+  environment: "live" | "paper" | "testnet";
+  label: Generated<string>;
+  status: "pending" | "active" | "inactive" | "invalid" | "expired" | "revoked";
+  permissions: JsonOrNull;
+  account_facts: Json;
+  allow: Generated<string[]>;
+  reveal: Generated<boolean>;
+  store: "postgres" | "vault" | "aws" | "file" | "env";
+  version: Generated<number>;
+  frozen_at: TimeOrNull;
+  expires_at: TimeOrNull;
+  health: Generated<"unknown" | "healthy" | "degraded" | "unhealthy">;
+  health_message: string | null;
+  last_validated_at: TimeOrNull;
+  deleted_at: TimeOrNull;
+  revision: Generated<number>;
+  created_at: Time;
+  updated_at: Time;
+}
+
+interface CredentialVersionsTable {
+  tenant_id: string;
+  credential_id: string;
+  version: number;
+  store: string;
+  data_key_id: string;
+  state: "current" | "retired" | "destroyed";
+  created_at: Time;
+  destroyed_at: TimeOrNull;
+}
+
+interface SealedSecretsTable {
+  tenant_id: string;
+  credential_id: string;
+  version: number;
+  sealed: Uint8Array;
+  created_at: Time;
+}
+
+interface DataKeysTable {
+  tenant_id: string;
+  id: string;
+  kek_id: string;
+  wrapped: Uint8Array;
+  state: Generated<"active" | "retired">;
+  operations: Generated<number>;
+  created_at: Time;
+}
+
+interface IntentsTable {
+  tenant_id: string;
+  id: string;
+  kind: "register" | "replace" | "destroy";
+  credential_id: string;
+  version: number;
+  store: "postgres" | "vault" | "aws" | "file" | "env";
+  venue: string;
+  environment: "live" | "paper" | "testnet";
+  created_at: Time;
+}
+
+interface InstallationTable {
+  singleton: Generated<boolean>;
+  kek_id: string;
+  created_at: Time;
+}
+
+interface ApiKeysTable {
+  tenant_id: string;
+  id: string;
+  member_id: string;
+  name: string;
+  prefix: string;
+  hash: Uint8Array;
+  scopes: string[];
+  agent: Generated<boolean>;
+  expires_at: TimeOrNull;
+  revoked_at: TimeOrNull;
+  created_at: Time;
+}
+
+interface IdempotencyKeysTable {
+  tenant_id: string;
+  principal: string;
+  route: string;
+  key: string;
+  request_mac: Uint8Array;
+  state: Generated<"running" | "done">;
+  status: number | null;
+  body: JsonOrNull;
+  created_at: Time;
+}
+
+interface InvocationsTable {
+  tenant_id: string;
+  id: string;
+  credential_id: string;
+  principal: string;
+  key: string;
+  operation: string;
+  request_mac: Uint8Array;
+  client_order_id: string | null;
+  symbol: string | null;
+  state: Generated<"sending" | "done" | "refused" | "unknown">;
+  result: JsonOrNull;
+  message: string | null;
+  created_at: Time;
+  updated_at: Time;
+}
+
+interface AuditLinksTable {
+  tenant_id: string;
+  link: number;
+  first_seq: number;
+  event_count: number;
+  recorded_at: Time;
+  previous_hash: Uint8Array;
+  hash: Uint8Array;
+  events: string;
+  credential_ids: string[];
+}

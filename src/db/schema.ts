@@ -79,6 +79,7 @@ export interface CredentialsTable {
   health: Generated<"unknown" | "healthy" | "degraded" | "unhealthy">;
   health_message: string | null;
   last_validated_at: TimeOrNull;
+  rejected_at: TimeOrNull;
   deleted_at: TimeOrNull;
   revision: Generated<number>;
   created_at: Time;

@@ -22,6 +22,8 @@ create table credentials (
   health text not null default 'unknown' check (health in ('unknown', 'healthy', 'degraded', 'unhealthy')),
   health_message text,
   last_validated_at timestamptz,
+  -- The venue's first refusal of a credential that was active; a second one, a minute later at the earliest, decides.
+  rejected_at timestamptz,
   -- Marked at once; the row goes when the secret is destroyed in its store.
   deleted_at timestamptz,
   revision bigint not null default 1,
@@ -37,6 +39,7 @@ create index credentials_by_age on credentials (tenant_id, created_at desc, id d
 create index credentials_by_account on credentials (tenant_id, account_id, created_at desc, id desc) where deleted_at is null;
 create index credentials_by_owner on credentials (tenant_id, owner_id, created_at desc, id desc) where deleted_at is null;
 create index credentials_pending on credentials (created_at) where status = 'pending' and deleted_at is null;
+create index credentials_doubted on credentials (rejected_at) where rejected_at is not null and deleted_at is null;
 create index credentials_expiring on credentials (expires_at) where status = 'active' and expires_at is not null;
 
 create table credential_versions (
@@ -103,12 +106,17 @@ begin
     execute format('grant select, insert, update, delete on %I to keyhold_app', one);
   end loop;
   -- Reached by the service itself, never by a member: a transaction of reach `own` sees nothing here.
-  foreach one in array '{sealed_secrets,data_keys,intents}'::text[] loop
+  foreach one in array '{sealed_secrets,data_keys}'::text[] loop
     execute format($p$create policy service_only on %I for all to keyhold_app
       using (tenant_id = scope.tenant() and scope.reach() = 'tenant-write')
       with check (tenant_id = scope.tenant() and scope.reach() = 'tenant-write')$p$, one);
   end loop;
 end $$;
+
+-- Ids alone, written in the transaction of the change that they belong to.
+create policy intent_bookkeeping on intents for all to keyhold_app
+  using (tenant_id = scope.tenant() and scope.reach() in ('own', 'tenant-write'))
+  with check (tenant_id = scope.tenant() and scope.reach() in ('own', 'tenant-write'));
 
 create policy credential_reads on credentials for select to keyhold_app using (scope.reads(tenant_id, owner_id));
 create policy credential_inserts on credentials for insert to keyhold_app with check (scope.writes(tenant_id, owner_id));

@@ -55,7 +55,7 @@ begin
 end $$;
 create trigger begin_chain after insert on public.tenants for each row execute function audit.begin_chain();
 
--- An event as it is hashed: keys sorted, no white space, so that the text is canonical JSON (RFC 8785).
+-- An event as it is hashed, exported and never parsed again for a hash: one line of JSON.
 create function audit.compose(moment timestamptz, detail text, event text, outcome text, seq bigint)
 returns text language sql immutable parallel safe
 return '{"at":"' || to_char(moment at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '","detail":' || detail
@@ -97,7 +97,7 @@ end $$;
 -- where they rest in this database. A refused row is recorded as `credential.refused` and answered with its reason.
 --
 -- need: read | trade | transfer | withdraw | reveal (the credential's policy must allow it), use (a scope of service code),
--- validate (opens what is not active, so that the venue can be asked).
+-- validate (opens what is pending, invalid or expired, so that the venue can be asked), activate (what is switched off, too).
 create function audit.append(
   tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[],
   needs text[], events text[], details text[])
@@ -130,9 +130,9 @@ begin
         when a.own and c.owner_id is distinct from a.member_id then 'forbidden'
         when c.status = 'revoked' then 'revoked'
         when coalesce(t.frozen_at, c.account_frozen_at, c.frozen_at) is not null then 'frozen'
-        when c.status = 'inactive' or not c.account_active then 'inactive'
+        when not c.account_active or (c.status = 'inactive' and a.need <> 'activate') then 'inactive'
         when a.revision is not null and c.revision <> a.revision then 'changed'
-        when a.need = 'validate' then 'ok'
+        when a.need in ('validate', 'activate') then 'ok'
         when c.status = 'expired' or c.expires_at <= moment then 'expired'
         when c.status <> 'active' then c.status
         when a.need = 'reveal' and not c.reveal then 'policy_forbids'

@@ -1,0 +1,95 @@
+import type { Reach } from "../db/tenant.ts";
+
+/** Every scope a token or an API key can carry. A scope matches whole or not at all; there are no wildcards. */
+export const scopes = [
+  "tenant:read",
+  "tenant:write",
+  "members:read",
+  "members:write",
+  "accounts:read",
+  "accounts:write",
+  "api-keys:read",
+  "api-keys:write",
+  "credentials:read",
+  "credentials:write",
+  "credentials:validate",
+  "credentials:use",
+  "credentials:trade",
+  "credentials:transfer",
+  "credentials:withdraw",
+  "credentials:reveal",
+  "audit:read",
+] as const;
+export type Scope = (typeof scopes)[number];
+
+/** The operator's one scope: creates and suspends tenants, sees nothing inside them. */
+export const operatorScope = "platform:tenants";
+
+const everything = scopes;
+
+/**
+ * Role → the most its members can be given, and how far they reach: `own` is what they own, `tenant-read` and
+ * `tenant-write` are everything of their tenant. A token's scopes are cut down to its member's role.
+ */
+export const roles = {
+  owner: { reach: "tenant-write", scopes: everything },
+  admin: {
+    reach: "tenant-write",
+    scopes: everything.filter(
+      (scope) =>
+        scope !== "credentials:reveal" && scope !== "credentials:withdraw" && scope !== "credentials:transfer",
+    ),
+  },
+  trader: {
+    reach: "own",
+    scopes: [
+      "tenant:read",
+      "members:read",
+      "accounts:read",
+      "accounts:write",
+      "api-keys:read",
+      "api-keys:write",
+      "credentials:read",
+      "credentials:write",
+      "credentials:validate",
+      "credentials:use",
+      "credentials:trade",
+      "credentials:transfer",
+      "credentials:withdraw",
+      "credentials:reveal",
+    ],
+  },
+  viewer: { reach: "own", scopes: ["tenant:read", "members:read", "accounts:read", "credentials:read"] },
+  auditor: {
+    reach: "tenant-read",
+    scopes: ["tenant:read", "members:read", "accounts:read", "api-keys:read", "credentials:read", "audit:read"],
+  },
+} as const satisfies Record<string, { reach: Reach; scopes: readonly Scope[] }>;
+export type Role = keyof typeof roles;
+
+/** What an agent never holds, whatever its role: it must not see a key, nor widen its own rights. */
+const neverForAgents: readonly Scope[] = [
+  "credentials:reveal",
+  "credentials:write",
+  "api-keys:write",
+  "members:write",
+  "tenant:write",
+];
+
+export function isScope(word: string): word is Scope {
+  return scopes.some((scope) => scope === word);
+}
+
+export function isRole(word: string): word is Role {
+  return Object.hasOwn(roles, word);
+}
+
+/** The scopes that are left of `asked` under a role, and for an agent. */
+export function grantedScopes(role: Role, asked: Iterable<string>, agent: boolean): ReadonlySet<Scope> {
+  const allowed: readonly Scope[] = roles[role].scopes;
+  const granted = new Set<Scope>();
+  for (const word of asked) {
+    if (isScope(word) && allowed.includes(word) && !(agent && neverForAgents.includes(word))) granted.add(word);
+  }
+  return granted;
+}

@@ -1,0 +1,67 @@
+import type { Reach, TenantScope } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import type { Role, Scope } from "./permissions.ts";
+
+/** Where a request came from, for the record. */
+export type Origin = Readonly<{ address: string | null; requestId: string | null }>;
+
+/** What the operator grants a tenant, each per minute; `null` is the configured default. */
+export type TenantLimits = Readonly<{
+  requests_per_minute?: number;
+  reveals_per_minute?: number;
+  invokes_per_minute?: number;
+}>;
+
+/** A member of one tenant who acts through a token or an API key. */
+export type Member = Readonly<{
+  kind: "member";
+  tenantId: string;
+  memberId: string;
+  role: Role;
+  reach: Reach;
+  scopes: ReadonlySet<Scope>;
+  agent: boolean;
+  apiKeyId: string | null;
+  limits: TenantLimits;
+  origin: Origin;
+}>;
+
+/** The service itself, acting for one tenant: the clock, a reconciler. */
+export type System = Readonly<{ kind: "system"; tenantId: string; task: string; origin: Origin }>;
+
+/** Runs the installation; belongs to no tenant. */
+export type Operator = Readonly<{ kind: "operator"; issuer: string; subject: string; origin: Origin }>;
+
+export type Principal = Member | System;
+
+export const nowhere: Origin = { address: null, requestId: null };
+
+export function system(tenantId: string, task: string): System {
+  return { kind: "system", tenantId, task, origin: nowhere };
+}
+
+/** The part of the database that a principal's transaction reaches. */
+export function scopeOf(principal: Principal): TenantScope {
+  return principal.kind === "member"
+    ? { tenantId: principal.tenantId, memberId: principal.memberId, reach: principal.reach }
+    : serviceScope(principal.tenantId);
+}
+
+/** The service's own bookkeeping for a tenant: intents, sealed secrets, data keys, idempotency keys. */
+export function serviceScope(tenantId: string): TenantScope {
+  return { tenantId, memberId: null, reach: "tenant-write" };
+}
+
+/** Names the principal where one string is needed: rate limits, idempotency keys. */
+export function principalName(principal: Principal): string {
+  if (principal.kind === "system") return `system:${principal.task}`;
+  return principal.apiKeyId === null ? `member:${principal.memberId}` : `api_key:${principal.apiKeyId}`;
+}
+
+/** Throws `forbidden` unless the principal holds the scope; the service itself holds every one. */
+export function assertScope(principal: Principal, scope: Scope): void {
+  if (principal.kind === "system" || principal.scopes.has(scope)) return;
+  throw new KeyholdError("forbidden", `This needs the scope ${scope}, which your role or token does not give.`, {
+    facts: { required_scope: scope },
+  });
+}

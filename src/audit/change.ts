@@ -1,0 +1,68 @@
+import { type RawBuilder, sql, type Transaction } from "kysely";
+import { type Operator, type Principal, scopeOf } from "../access/principal.ts";
+import type { Db } from "../db/connect.ts";
+import type { Database } from "../db/schema.ts";
+import { type PlatformTx, type TenantTx, withPlatform, withTenant } from "../db/tenant.ts";
+import { type AuditEvent, describeEvent } from "./events.ts";
+
+/** What a change made, and what the record says of it. A change without an event does not compile. */
+export type Changed<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...AuditEvent[]] }>;
+
+/**
+ * Runs a change in one transaction of the principal's reach and appends its events as the last statement, so that neither
+ * commits without the other. The chain is locked only there: nothing slow may follow.
+ */
+export async function change<T>(
+  db: Db,
+  principal: Principal,
+  work: (tx: TenantTx) => Promise<Changed<T>>,
+): Promise<T> {
+  return withTenant(db, scopeOf(principal), async (tx) => {
+    const { value, events } = await work(tx);
+    await append(tx, principal.tenantId, principal, events);
+    return value;
+  });
+}
+
+/** The same for the operator, whose events stand in the chain of the tenant they are about. */
+export async function changeTenant<T>(
+  db: Db,
+  operator: Operator,
+  tenantId: string,
+  work: (tx: PlatformTx) => Promise<Changed<T>>,
+): Promise<T> {
+  return withPlatform(db, async (tx) => {
+    const { value, events } = await work(tx);
+    await append(tx, tenantId, operator, events);
+    return value;
+  });
+}
+
+/** An event without a change: a refusal, the outcome of a call. */
+export async function note(db: Db, principal: Principal, event: AuditEvent): Promise<void> {
+  await change(db, principal, () => Promise.resolve({ value: undefined, events: [event] }));
+}
+
+async function append(
+  tx: Transaction<Database>,
+  tenantId: string,
+  actor: Principal | Operator,
+  events: readonly AuditEvent[],
+): Promise<void> {
+  const names = events.map(({ event }) => event);
+  const outcomes = events.map(({ outcome }) => outcome ?? "ok");
+  const details = events.map(({ detail }) => describeEvent(actor, detail));
+  const credentials = events.map(({ detail }) => ("credential_id" in detail ? detail.credential_id : null));
+  await recordStatement(tenantId, names, outcomes, details, credentials).execute(tx);
+}
+
+function recordStatement(
+  tenantId: string,
+  names: readonly string[],
+  outcomes: readonly string[],
+  details: readonly string[],
+  credentials: readonly (string | null)[],
+): RawBuilder<unknown> {
+  return sql`select audit.record(${tenantId}::uuid, ${names}::text[], ${outcomes}::text[], ${details}::text[],
+    ${credentials}::uuid[])`;
+}

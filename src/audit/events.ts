@@ -1,0 +1,90 @@
+import type { Operator, Principal } from "../access/principal.ts";
+
+/**
+ * Every event of the record: name → what it tells beside actor, time and origin. Ids, states and outcomes; never a secret.
+ * Names and the meaning of their fields are part of the API: they are added to and never reused.
+ */
+export interface EventDetails {
+  "tenant.created": { name: string };
+  "tenant.updated": { changed: readonly string[] };
+  "tenant.suspended": object;
+  "tenant.resumed": object;
+  "tenant.frozen": { reason: string | null };
+  "tenant.unfrozen": object;
+  "tenant.deleted": object;
+  "tenant.erased": object;
+  "member.added": { member_id: string; role: string };
+  "member.updated": { member_id: string; changed: readonly string[] };
+  "account.created": { account_id: string; owner_id: string };
+  "account.updated": { account_id: string; changed: readonly string[] };
+  "account.frozen": { account_id: string; reason: string | null };
+  "account.unfrozen": { account_id: string };
+  "account.deleted": { account_id: string; credentials: number };
+  "account.erased": { account_id: string };
+  "api_key.created": { api_key_id: string; member_id: string; scopes: readonly string[] };
+  "api_key.revoked": { api_key_id: string };
+  "credential.registered": {
+    credential_id: string;
+    account_id: string;
+    venue: string;
+    environment: string;
+    label: string;
+    status: string;
+    version: number;
+  };
+  /** A secret that was checked and not kept: nothing but the outcome. */
+  "credential.checked": { venue: string; environment: string; outcome: string };
+  "credential.refused_at_register": { venue: string; environment: string; account_id: string; reason: string };
+  "credential.validated": { credential_id: string; outcome: string; status: string };
+  "credential.updated": { credential_id: string; changed: readonly string[] };
+  "credential.secret_replaced": { credential_id: string; version: number };
+  "credential.frozen": { credential_id: string; reason: string | null };
+  "credential.unfrozen": { credential_id: string };
+  "credential.expired": { credential_id: string };
+  "credential.revoked": { credential_id: string };
+  "credential.deleted": { credential_id: string };
+  "credential.version_destroyed": { credential_id: string; version: number };
+  "credential.used": { credential_id: string; purpose: string; operation?: string };
+  "credential.revealed": { credential_id: string; reason: string };
+  "credential.invoke_finished": {
+    credential_id: string;
+    operation: string;
+    outcome: string;
+    client_order_id: string | null;
+  };
+  /** A use or reveal that the record refused; `outcome` says why. */
+  "credential.refused": { credential_id: string };
+  /** Something asked for that the caller may not see or touch. */
+  "access.refused": { kind: string; id: string; action: string };
+}
+
+export type EventName = keyof EventDetails;
+
+/** What happened: an event of the table with the details it demands. */
+export type AuditEvent = {
+  [Name in EventName]: Readonly<{ event: Name; detail: EventDetails[Name]; outcome?: string }>;
+}[EventName];
+
+/** Who did it and from where, as it stands in each event. */
+export function describeActor(actor: Principal | Operator): object {
+  const { address, requestId } = actor.origin;
+  const origin = { ...(address === null ? {} : { address }), ...(requestId === null ? {} : { request_id: requestId }) };
+  switch (actor.kind) {
+    case "member":
+      return {
+        actor: actor.agent ? "agent" : "member",
+        member_id: actor.memberId,
+        ...(actor.apiKeyId === null ? {} : { api_key_id: actor.apiKeyId }),
+        ...origin,
+      };
+    case "system":
+      return { actor: "system", task: actor.task };
+    case "operator":
+      return { actor: "operator", issuer: actor.issuer, subject: actor.subject, ...origin };
+  }
+}
+
+/** The `detail` of an event as one line of JSON. */
+export function describeEvent(actor: Principal | Operator, detail: object): string {
+  return JSON.stringify({ ...describeActor(actor), ...detail });
+}

@@ -1,0 +1,119 @@
+import { z } from "zod";
+import type { OperationClass, VenueDescription } from "./venue.ts";
+
+/** One thing that `invoke` can ask a venue to do, under the name that ccxt gives it on every exchange. */
+export type Operation = Readonly<{
+  name: string;
+  class: OperationClass;
+  /** True where the call carries a client order id, so that a lost answer can be looked up. */
+  placesOrder: boolean;
+  /** Strict: a parameter that is not listed is refused. */
+  params: z.ZodObject;
+  /** Which parameters the unified method takes by position, in its order; the rest go as named options. */
+  positional: readonly string[];
+}>;
+
+/**
+ * Client order ids are 32 lower-case hexadecimal characters: the one form that every venue here accepts
+ * (OKX takes letters and digits only, Kraken wants exactly a short UUID, Gate is given the first 28).
+ */
+export const clientOrderIdPattern = /^[0-9a-f]{32}$/;
+
+const symbol = z.string().trim().min(1).max(64);
+const orderId = z.string().trim().min(1).max(128);
+const currency = z.string().trim().min(1).max(32);
+const since = z.int().nonnegative().describe("milliseconds since 1970");
+const limit = z.int().min(1).max(1000);
+const decimal = z
+  .union([z.string().regex(/^\d{1,20}(\.\d{1,20})?$/), z.number()])
+  .refine((value) => Number(value) > 0, "must be greater than zero");
+
+const window = z.strictObject({
+  symbol: symbol.optional(),
+  since: since.optional(),
+  limit: limit.optional(),
+});
+const oneOrder = z.strictObject({ id: orderId, symbol: symbol.optional() });
+
+const order = z
+  .strictObject({
+    symbol,
+    type: z.enum(["market", "limit"]),
+    side: z.enum(["buy", "sell"]),
+    amount: decimal,
+    price: decimal.optional(),
+    timeInForce: z.enum(["GTC", "IOC", "FOK", "DAY"]).optional(),
+    postOnly: z.boolean().optional(),
+    reduceOnly: z.boolean().optional(),
+    triggerPrice: decimal.optional(),
+  })
+  .refine((it) => it.type === "market" || it.price !== undefined, {
+    path: ["price"],
+    message: "a limit order needs a price",
+  });
+
+const read = { class: "read", placesOrder: false } as const;
+const trade = { class: "trade", placesOrder: false } as const;
+const byWindow = { params: window, positional: ["symbol", "since", "limit"] } as const;
+
+/** Every operation Keyhold knows; a venue's description says which of them it has. */
+export const operations: readonly Operation[] = [
+  { name: "account", ...read, params: z.strictObject({}), positional: [] },
+  { name: "fetchStatus", ...read, params: z.strictObject({}), positional: [] },
+  { name: "fetchBalance", ...read, params: z.strictObject({}), positional: [] },
+  {
+    name: "fetchPositions",
+    ...read,
+    params: z.strictObject({ symbols: z.array(symbol).max(100).optional() }),
+    positional: ["symbols"],
+  },
+  { name: "fetchTicker", ...read, params: z.strictObject({ symbol }), positional: ["symbol"] },
+  { name: "fetchOrder", ...read, params: oneOrder, positional: ["id", "symbol"] },
+  { name: "fetchOrders", ...read, ...byWindow },
+  { name: "fetchOpenOrders", ...read, ...byWindow },
+  { name: "fetchClosedOrders", ...read, ...byWindow },
+  { name: "fetchMyTrades", ...read, ...byWindow },
+  {
+    name: "createOrder",
+    class: "trade",
+    placesOrder: true,
+    params: order,
+    positional: ["symbol", "type", "side", "amount", "price"],
+  },
+  { name: "cancelOrder", ...trade, params: oneOrder, positional: ["id", "symbol"] },
+  {
+    name: "cancelAllOrders",
+    ...trade,
+    params: z.strictObject({ symbol: symbol.optional() }),
+    positional: ["symbol"],
+  },
+  {
+    name: "transfer",
+    class: "transfer",
+    placesOrder: false,
+    params: z.strictObject({ code: currency, amount: decimal, fromAccount: currency, toAccount: currency }),
+    positional: ["code", "amount", "fromAccount", "toAccount"],
+  },
+  {
+    name: "withdraw",
+    class: "withdraw",
+    placesOrder: false,
+    params: z.strictObject({
+      code: currency,
+      amount: decimal,
+      address: z.string().trim().min(1).max(256),
+      tag: z.string().trim().min(1).max(256).optional(),
+      network: currency.optional(),
+    }),
+    positional: ["code", "amount", "address", "tag"],
+  },
+];
+
+/** The operation of this name, if this venue has it. */
+export function findOperation(
+  venue: Pick<VenueDescription, "operations">,
+  name: string,
+): Operation | undefined {
+  if (!venue.operations.includes(name)) return undefined;
+  return operations.find((operation) => operation.name === name);
+}

@@ -1,0 +1,56 @@
+import type { Environment } from "./venue.ts";
+
+/** What an operator may set about venues; the only place besides code that names a venue's host. */
+export type VenuesConfig = Readonly<{
+  /** Bound of one call, over headers and body of all its requests. */
+  timeoutMs?: number;
+  /** Bound of one answer's body after decompression. */
+  maxBodyBytes?: number;
+  /** Child processes in which venue code runs, 1 or 2. */
+  processes?: number;
+  /** Outbound HTTP proxy by venue id. */
+  proxies?: Readonly<Record<string, string>>;
+  /** The addresses that venues see, for all venues or by venue id; told in an IP refusal. */
+  egressAddresses?: readonly string[] | Readonly<Record<string, readonly string[]>>;
+  /** Base URL by venue id, or by venue id and environment: replaces the host that code would call. */
+  hosts?: Readonly<Record<string, string | Readonly<Partial<Record<Environment, string>>>>>;
+}>;
+
+export type VenueSettings = Required<VenuesConfig>;
+
+/** Fills in defaults. Throws `RangeError` for a bound or a number of processes that makes no sense. */
+export function venueSettings(config: VenuesConfig): VenueSettings {
+  const settings = {
+    timeoutMs: 10_000,
+    // The largest answer that is read is a market list; Binance's is about 20 MB.
+    maxBodyBytes: 64 * 1024 * 1024,
+    processes: 2,
+    proxies: {},
+    egressAddresses: [],
+    hosts: {},
+    ...config,
+  };
+  if (!(settings.timeoutMs >= 1)) throw new RangeError("timeoutMs must be at least 1");
+  if (!(settings.maxBodyBytes >= 1024)) throw new RangeError("maxBodyBytes must be at least 1024");
+  if (settings.processes !== 1 && settings.processes !== 2) throw new RangeError("processes must be 1 or 2");
+  return settings;
+}
+
+/** The addresses from which `venue` sees Keyhold; empty when the operator has not said. */
+export function egressAddresses(config: VenuesConfig, venue: string): readonly string[] {
+  const all = config.egressAddresses ?? [];
+  return isList(all) ? all : (all[venue] ?? []);
+}
+
+/** The operator's base URL for a venue, `undefined` where its own host is called. */
+export function hostOf(config: VenuesConfig, venue: string, environment: Environment): string | undefined {
+  const host = config.hosts?.[venue];
+  return typeof host === "string" ? host : host?.[environment];
+}
+
+// Array.isArray does not narrow a readonly array.
+function isList(
+  value: readonly string[] | Readonly<Record<string, readonly string[]>>,
+): value is readonly string[] {
+  return Array.isArray(value);
+}

@@ -64,3 +64,11 @@ export class KeyholdError extends Error {
     return errors[this.code].status;
   }
 }
+
+/**
+ * Stops the start. The message is for the operator: a sentence that says what is wrong and what to do about it.
+ * It never holds a secret.
+ */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}

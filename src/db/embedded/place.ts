@@ -1,0 +1,99 @@
+import { createHash } from "node:crypto";
+import { chown, mkdir, mkdtemp, realpath, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { StartError } from "../../errors.ts";
+
+/** The user a server runs as, where that is not the user who starts it. */
+export type RunAs = Readonly<{ uid: number; gid: number }>;
+
+/** Where one embedded server keeps its things. */
+export type Place = Readonly<{
+  home: string;
+  data: string;
+  log: string;
+  runAs: RunAs | null;
+}>;
+
+/** PostgreSQL refuses to run as root; this is `nobody` on every Linux. initdb needs the user to have a name. */
+const nobody: RunAs = { uid: 65_534, gid: 65_534 };
+export const rootsHome = "/var/lib/keyhold";
+
+/** `sun_path` of a Unix socket's address holds 108 bytes with its closing zero; PostgreSQL stops beyond it. */
+const longestSocketPath = 107;
+const socketFolderPrefix = "kh-";
+export const port = 5432;
+
+/**
+ * Chooses and makes the folders of the server that belongs to `folder`.
+ * A user's server lives in the folder itself. Root's runs as `nobody`, who cannot pass a home of mode 0700,
+ * so it lives under /var/lib/keyhold, always: a place that hung on the modes of today would move with them.
+ * Throws StartError where the other kind of user has a database for this folder already.
+ */
+export async function findPlace(folder: string): Promise<Place> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const ours = await realpath(folder);
+  const name = createHash("sha256").update(ours).digest("hex").slice(0, 16);
+  const roots = join(rootsHome, name);
+  const asRoot = process.getuid?.() === 0;
+  const home = asRoot ? roots : ours;
+  const others = join(asRoot ? ours : roots, "postgres");
+  if (await exists(others)) {
+    throw new StartError(
+      `${asRoot ? "A user other than root" : "Root"} has started Keyhold for ${ours} before, and the database is in ${others}. ` +
+        "Start it as that user again.",
+    );
+  }
+  if (asRoot) {
+    await mkdir(rootsHome, { recursive: true, mode: 0o755 });
+    await mkdir(home, { recursive: true, mode: 0o711 });
+  }
+  return {
+    home,
+    data: join(home, "postgres"),
+    log: join(home, "postgres.log"),
+    runAs: asRoot ? nobody : null,
+  };
+}
+
+/**
+ * Makes a folder of mode 0700 for the socket, below the temporary directory or, where that makes the path too long or
+ * the server's user cannot get there, below /tmp. Throws StartError where neither will do.
+ */
+export async function makeSocketFolder(runAs: RunAs | null): Promise<string> {
+  for (const base of [tmpdir(), "/tmp"]) {
+    const longest = join(base, `${socketFolderPrefix}XXXXXX`, `.s.PGSQL.${port}`);
+    if (Buffer.byteLength(longest) > longestSocketPath) continue;
+    if (runAs !== null && !(await passable(base))) continue;
+    const folder = await mkdtemp(join(base, socketFolderPrefix));
+    await giveTo(runAs, folder);
+    return folder;
+  }
+  throw new StartError(
+    `The path of PostgreSQL's socket below ${tmpdir()} is longer than ${longestSocketPath} bytes. Set TMPDIR to a shorter folder.`,
+  );
+}
+
+/** Whether `path` was made by makeSocketFolder, and so may be removed when its server is gone. */
+export function isSocketFolder(path: string): boolean {
+  return path.includes(`/${socketFolderPrefix}`);
+}
+
+export async function giveTo(runAs: RunAs | null, path: string): Promise<void> {
+  if (runAs !== null) await chown(path, runAs.uid, runAs.gid);
+}
+
+/** Whether a user who owns nothing can get to `path` and through or into it: everybody may execute it and all above it. */
+export async function passable(path: string): Promise<boolean> {
+  const { mode } = await stat(path);
+  if ((mode & 0o001) === 0) return false;
+  const parent = dirname(path);
+  return parent === path || passable(parent);
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,105 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { open, readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { StartError } from "../../errors.ts";
+import type { Binaries } from "./binaries.ts";
+import { readLock } from "./lock.ts";
+import { port } from "./place.ts";
+import type { Place } from "./place.ts";
+
+/** Milliseconds a fast shutdown may take before the server is told to stop without its last checkpoint. */
+const stopPatience = 30_000;
+
+/** Starts the server and waits until it accepts connections. Throws StartError with its last words when it stops instead. */
+export async function startPostmaster(
+  binaries: Binaries,
+  place: Place,
+  socketFolder: string,
+  durable: boolean,
+): Promise<ChildProcess> {
+  await using log = await open(place.log, "w", 0o600);
+  const server = spawn(binaries.postgres, serverArguments(place.data, socketFolder, durable), {
+    cwd: place.data,
+    env: {},
+    // A session of its own: Ctrl-C in a terminal reaches us, and we stop the server when nobody needs it any more.
+    detached: true,
+    stdio: ["ignore", log.fd, log.fd],
+    ...place.runAs,
+  });
+  server.unref();
+  await once(server, "spawn");
+  await untilReady(server, place);
+  return server;
+}
+
+/** Stops the server: open transactions are rolled back, everything committed is on disk. */
+export async function stopPostmaster(server: ChildProcess): Promise<void> {
+  if (hasEnded(server)) return;
+  server.ref();
+  const ended = once(server, "exit");
+  server.kill("SIGINT");
+  const patience = setTimeout(() => server.kill("SIGQUIT"), stopPatience);
+  await ended;
+  clearTimeout(patience);
+}
+
+/** The server writes `ready` into its lock file; pg_ctl waits for the same. Crash recovery may take its time before. */
+async function untilReady(server: ChildProcess, place: Place): Promise<void> {
+  while (!hasEnded(server)) {
+    const lock = await readLock(place.data);
+    if (lock?.pid === server.pid && lock?.ready === true) return;
+    await sleep(5);
+  }
+  const words = await readFile(place.log, "utf8");
+  const reason = words.match(/(?:FATAL|PANIC|error): .*/)?.[0] ?? "no reason given";
+  throw new StartError(`The embedded PostgreSQL did not start (${reason}). Its log is ${place.log}.`);
+}
+
+function hasEnded(server: ChildProcess): boolean {
+  return server.exitCode !== null || server.signalCode !== null;
+}
+
+function serverArguments(data: string, socketFolder: string, durable: boolean): string[] {
+  const settings = { ...always, ...(durable ? {} : notDurable), unix_socket_directories: socketFolder };
+  return [
+    "-D",
+    data,
+    // Read back by recover(): names the process that started this server.
+    "-c",
+    `cluster_name=keyhold_${process.pid}`,
+    ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+  ];
+}
+
+const always = {
+  listen_addresses: "",
+  port: String(port),
+  unix_socket_permissions: "0700",
+  max_connections: "100",
+  shared_buffers: "128MB",
+  max_wal_size: "256MB",
+  // Nothing replicates from an embedded server.
+  max_wal_senders: "0",
+  wal_level: "minimal",
+  // Statements here are short; compiling them costs more than it saves.
+  jit: "off",
+  timezone: "UTC",
+  log_timezone: "UTC",
+  // Errors of statements, their texts and parameters can hold values. Their sender gets them; the log keeps
+  // what concerns the server itself (LOG, FATAL and PANIC: ERROR ranks below LOG here).
+  log_min_messages: "log",
+  log_min_error_statement: "panic",
+  log_parameter_max_length: "0",
+  log_parameter_max_length_on_error: "0",
+  log_checkpoints: "off",
+} as const;
+
+/** For tests only: a machine that loses power loses the database. */
+const notDurable = {
+  fsync: "off",
+  synchronous_commit: "off",
+  full_page_writes: "off",
+  max_wal_size: "1GB",
+} as const;

@@ -1,0 +1,94 @@
+import { execFile } from "node:child_process";
+import { readFile, rm } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { StartError } from "../../errors.ts";
+import { lockPath, readLock } from "./lock.ts";
+import { isSocketFolder } from "./place.ts";
+
+/** Milliseconds for each way to stop an orphan. */
+const patience = 30_000;
+
+type Running = Readonly<{ parent: number; command: string }>;
+
+/**
+ * Makes the data folder free to be started on. A server whose Keyhold was killed is stopped (everything committed is
+ * kept), a lock file of a process that is no server is removed. Throws StartError where another Keyhold is at work.
+ */
+export async function recover(data: string): Promise<void> {
+  const lock = await readLock(data);
+  if (lock === null) return;
+  const server = await findServer(lock.pid, data);
+  if (server === null) {
+    // Of a dead process PostgreSQL removes the file itself, after making sure that no backend of it is left.
+    if (await isAlive(lock.pid)) await rm(lockPath(data), { force: true });
+  } else {
+    refuseIfOwned(server, data);
+    await stopOrphan(lock.pid, data);
+  }
+  if (isSocketFolder(lock.socketFolder)) await rm(lock.socketFolder, { recursive: true, force: true });
+}
+
+/** A process that dies hands its children to another parent at once, so a server with its first parent has its Keyhold. */
+function refuseIfOwned(server: Running, data: string): void {
+  const owner = /cluster_name=keyhold_(\d+)/.exec(server.command)?.[1];
+  if (Number(owner) !== server.parent) return;
+  throw new StartError(
+    `Another Keyhold (process ${owner}) is running on ${data}. Stop it first, or set DATABASE_URL to a PostgreSQL that both can use.`,
+  );
+}
+
+async function stopOrphan(pid: number, data: string): Promise<void> {
+  for (const signal of ["SIGINT", "SIGQUIT"] as const) {
+    signalIfAlive(pid, signal);
+    const until = performance.now() + patience;
+    while (performance.now() < until) {
+      if ((await findServer(pid, data)) === null) return;
+      await sleep(10);
+    }
+  }
+  throw new StartError(
+    `A PostgreSQL that an earlier Keyhold left behind (process ${pid}) does not stop. Stop it by hand.`,
+  );
+}
+
+/** The server of this data folder, if process `pid` is that; process ids are used again. A zombie has no command any more. */
+async function findServer(pid: number, data: string): Promise<Running | null> {
+  const running = await describe(pid);
+  return running?.command.includes(` -D ${data} `) === true ? running : null;
+}
+
+async function isAlive(pid: number): Promise<boolean> {
+  return (await describe(pid)) !== null;
+}
+
+async function describe(pid: number): Promise<Running | null> {
+  try {
+    return process.platform === "linux" ? await describeFromProc(pid) : await describeFromPs(pid);
+  } catch {
+    return null;
+  }
+}
+
+/** Slim images have no `ps`. See proc_pid_stat(5): the second field, a name in brackets, may itself hold spaces. */
+async function describeFromProc(pid: number): Promise<Running> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  const [, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const command = await readFile(`/proc/${pid}/cmdline`, "utf8");
+  return { parent: Number(parent), command: command.replaceAll("\0", " ") };
+}
+
+async function describeFromPs(pid: number): Promise<Running> {
+  const { stdout } = await promisify(execFile)("ps", ["-ww", "-o", "ppid=,args=", "-p", String(pid)]);
+  const [, parent, command] = /^\s*(\d+)\s+(.*)/.exec(stdout) ?? [];
+  if (parent === undefined || command === undefined) throw new Error("ps told nothing");
+  return { parent: Number(parent), command };
+}
+
+function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended by itself meanwhile; the caller looks again.
+  }
+}

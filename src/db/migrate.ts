@@ -1,0 +1,109 @@
+import { createHash } from "node:crypto";
+import { readFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { sql } from "kysely";
+import { Migrator } from "kysely/migration";
+import type { Migration } from "kysely/migration";
+import { StartError } from "../errors.ts";
+import type { Db } from "./connect.ts";
+
+export type MigrateOptions = Readonly<{
+  /** Holds NNNN_name.sql files; by default the ones of this program. */
+  folder?: string;
+  /** Start although the database has migrations that this program does not know. */
+  allowNewer?: boolean;
+}>;
+
+type SqlFile = Readonly<{ name: string; text: string; digest: string }>;
+
+const schema = "migrations";
+export const migrationFolder = join(import.meta.dirname, "migrations");
+
+/**
+ * Brings the database up to this program: all pending migrations in one transaction, under a lock, so that any number
+ * of processes may call it at once. Run as the owner, with a pool of at least two connections.
+ * Returns the names of what it applied. Throws StartError, with nothing changed, when a migration fails, when one that
+ * was applied has been edited since, and when the database is newer than the program.
+ */
+export async function migrate(db: Db, options: MigrateOptions = {}): Promise<string[]> {
+  const files = await readMigrations(options.folder ?? migrationFolder);
+  const migrator = new Migrator({
+    db,
+    migrationTableSchema: schema,
+    migrationTableName: "applied",
+    migrationLockTableName: "lock",
+    // The Migrator asks when it holds its lock, so what is compared here cannot change before it is used.
+    provider: { getMigrations: () => provide(db, files, options.allowNewer ?? false) },
+  });
+  const { error, results = [] } = await migrator.migrateToLatest();
+  if (error === undefined) return results.map((result) => result.migrationName);
+  if (error instanceof StartError) throw error;
+  const failed = results.find((result) => result.status === "Error");
+  throw new StartError(
+    `The database could not be migrated${failed === undefined ? "" : `: ${failed.migrationName} failed`}. Nothing was changed.`,
+    { cause: error },
+  );
+}
+
+async function readMigrations(folder: string): Promise<SqlFile[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith(".sql")).sort();
+  return Promise.all(names.map((name) => readMigration(folder, name)));
+}
+
+async function readMigration(folder: string, fileName: string): Promise<SqlFile> {
+  if (!/^\d{4}_[a-z0-9_]+\.sql$/.test(fileName)) {
+    throw new StartError(`The migration ${fileName} is not named like 0001_what_it_does.sql.`);
+  }
+  const text = await readFile(join(folder, fileName), "utf8");
+  return {
+    name: fileName.replace(/\.sql$/, ""),
+    text,
+    digest: createHash("sha256").update(text).digest("hex"),
+  };
+}
+
+async function provide(
+  db: Db,
+  files: readonly SqlFile[],
+  allowNewer: boolean,
+): Promise<Record<string, Migration>> {
+  const applied = await readDigests(db);
+  for (const file of files) refuseEdited(file, applied.get(file.name));
+  const known = new Set(files.map((file) => file.name));
+  const unknown = [...applied.keys()].filter((name) => !known.has(name));
+  if (unknown.length > 0 && !allowNewer) {
+    throw new StartError(
+      `The database is newer than this program: it has ${unknown.join(", ")}. Start the version that made it, or a later one.`,
+    );
+  }
+  return Object.fromEntries([
+    ...files.map((file) => [file.name, asMigration(file)] as const),
+    ...unknown.map((name) => [name, { up: () => Promise.resolve() }] as const),
+  ]);
+}
+
+function refuseEdited(file: SqlFile, applied: string | undefined): void {
+  if (applied === undefined || applied === file.digest) return;
+  throw new StartError(
+    `The migration ${file.name} was edited after it had been applied. Restore it and write the change as a new migration.`,
+  );
+}
+
+function asMigration(file: SqlFile): Migration {
+  return {
+    async up(tx) {
+      await sql.raw(file.text).execute(tx);
+      await sql`insert into ${digests} (name, sha256) values (${file.name}, ${file.digest})`.execute(tx);
+    },
+  };
+}
+
+const digests = sql.table(`${schema}.digests`);
+
+async function readDigests(db: Db): Promise<Map<string, string>> {
+  await sql`create table if not exists ${digests} (name text primary key, sha256 text not null)`.execute(db);
+  const { rows } = await sql<{ name: string; sha256: string }>`select name, sha256 from ${digests}`.execute(
+    db,
+  );
+  return new Map(rows.map((row) => [row.name, row.sha256]));
+}

@@ -1,0 +1,70 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { openDb, openPool } from "../../src/db/connect.ts";
+import { startEmbedded } from "../../src/db/embedded.ts";
+import type { EmbeddedPostgres } from "../../src/db/embedded.ts";
+import { findPlace } from "../../src/db/embedded/place.ts";
+import { recover } from "../../src/db/embedded/recover.ts";
+import { migrate } from "../../src/db/migrate.ts";
+import { ensureRoles } from "../../src/db/roles.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    cluster: ClusterFacts;
+  }
+}
+
+/** What a test needs to reach the cluster of the run. */
+export type ClusterFacts = Readonly<{ socketFolder: string; port: number; template: string }>;
+
+const folderPrefix = "keyhold-test-";
+const template = "keyhold_template";
+
+/** Runs once before all test files: one PostgreSQL for the run, and in it a migrated database to copy. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await removeLeftovers();
+  const folder = await mkdtemp(join(tmpdir(), `${folderPrefix}${process.pid}-`));
+  const server = await startEmbedded({ folder, durable: false });
+  await makeTemplate(server);
+  const { host = "", port = 0 } = server.connection("", "");
+  project.provide("cluster", { socketFolder: host, port, template });
+  return async () => {
+    await server.stop();
+    await rm(dirname(server.data), { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
+  };
+}
+
+async function makeTemplate(server: EmbeddedPostgres): Promise<void> {
+  const admin = openPool(server.connection("keyhold_owner", "postgres"), { applicationName: "test" });
+  await admin.query(`create database ${template}`);
+  await admin.end();
+  const db = openDb(openPool(server.connection("keyhold_owner", template), { applicationName: "test" }));
+  await ensureRoles(db);
+  await migrate(db);
+  await db.destroy();
+}
+
+/** A run that was killed leaves its server running. Its folder names the process that made it. */
+async function removeLeftovers(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const maker = new RegExp(`^${folderPrefix}(\\d+)-`).exec(name)?.[1];
+    if (maker === undefined || isAlive(Number(maker))) continue;
+    const folder = join(tmpdir(), name);
+    const place = await findPlace(folder);
+    await recover(place.data);
+    await rm(place.home, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}

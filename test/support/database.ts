@@ -1,0 +1,61 @@
+import { randomBytes } from "node:crypto";
+import type { ClientConfig, Pool } from "pg";
+import { inject } from "vitest";
+import { openDb, openPool } from "../../src/db/connect.ts";
+import type { Db } from "../../src/db/connect.ts";
+
+export type TestDatabase = Readonly<{
+  name: string;
+  /** Runs as the owner, a superuser here: sees every row. For arranging and for looking behind the curtain. */
+  owner: Db;
+  ownerPool: Pool;
+  /** Runs as `keyhold_app`, as the service does. */
+  app: Db;
+  appPool: Pool;
+  /** How to connect to this database as any role, for pools and processes of the test's own. */
+  connection(user: string): ClientConfig;
+  /** Ends the connections and removes the database. */
+  drop(): Promise<void>;
+}>;
+
+/**
+ * A database of the test file's own: a copy of the migrated template, or empty with `{ empty: true }`.
+ * Call it in beforeAll and `drop()` in afterAll.
+ */
+export async function createDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
+  const { template } = inject("cluster");
+  const name = `test_${randomBytes(8).toString("hex")}`;
+  await runAsAdmin(`create database ${name} template ${options.empty === true ? "template0" : template}`);
+  const connection = (user: string): ClientConfig => connectTo(user, name);
+  const ownerPool = openPool(connection("keyhold_owner"), { applicationName: "test" });
+  const appPool = openPool(connection("keyhold_app"), { applicationName: "test" });
+  const owner = openDb(ownerPool);
+  const app = openDb(appPool);
+  return {
+    name,
+    owner,
+    ownerPool,
+    app,
+    appPool,
+    connection,
+    async drop() {
+      await Promise.all([owner.destroy(), app.destroy()]);
+      await runAsAdmin(`drop database ${name} with (force)`);
+    },
+  };
+}
+
+/** How to connect to any database of the run's cluster. */
+export function connectTo(user: string, database: string): ClientConfig {
+  const { socketFolder, port } = inject("cluster");
+  return { host: socketFolder, port, user, database, ssl: false };
+}
+
+async function runAsAdmin(statement: string): Promise<void> {
+  const pool = openPool(connectTo("keyhold_owner", "postgres"), { applicationName: "test", max: 1 });
+  try {
+    await pool.query(statement);
+  } finally {
+    await pool.end();
+  }
+}

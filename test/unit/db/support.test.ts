@@ -1,0 +1,13 @@
+import { sql } from "kysely";
+import { expect, test } from "vitest";
+import { createDatabase } from "../../support/database.ts";
+
+test("A test file gets a database of its own, as the owner and as the service", async () => {
+  const database = await createDatabase();
+  const asOwner = await sql<{ role: string; name: string }>`
+    select current_user as role, current_database() as name`.execute(database.owner);
+  const asApp = await sql<{ role: string }>`select current_user as role`.execute(database.app);
+  expect(asOwner.rows).toEqual([{ role: "keyhold_owner", name: database.name }]);
+  expect(asApp.rows).toEqual([{ role: "keyhold_app" }]);
+  await database.drop();
+});

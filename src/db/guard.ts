@@ -1,0 +1,76 @@
+import { sql } from "kysely";
+import { StartError } from "../errors.ts";
+import type { Db } from "./connect.ts";
+import { recorderRole } from "./roles.ts";
+
+/** The oldest server that the migrations and the policies are tested with, as `server_version_num` counts. */
+const oldestVersion = 160_000;
+
+/** What decides whether row-level security holds for a connection. */
+export type RoleFacts = Readonly<{
+  role: string;
+  version: number;
+  /** Roles that bypass policies, or that could switch them off, and that the connection is or may become. */
+  bypassing: readonly string[];
+  /** Tables with policies that the connection owns, by itself or through a role. */
+  owned: readonly string[];
+  /** Tables with policies that it may TRUNCATE, which no policy holds back. */
+  truncatable: readonly string[];
+}>;
+
+/**
+ * Refuses to serve over a connection that row-level security does not bind.
+ * Throws StartError with a sentence that says which of its rights is too much.
+ */
+export async function guardRole(db: Db): Promise<void> {
+  const objection = judgeRole(await readRoleFacts(db));
+  if (objection !== null) throw new StartError(objection);
+}
+
+/** Why nobody may serve with these facts; null when nothing speaks against it. */
+export function judgeRole(facts: RoleFacts): string | null {
+  const { role, version, bypassing, owned, truncatable } = facts;
+  const advice = "Connect as keyhold_app, or as a role with no more rights.";
+  if (version < oldestVersion) {
+    return `The PostgreSQL server is of version ${Math.floor(version / 10_000)}; Keyhold needs 16 or newer.`;
+  }
+  if (bypassing.length > 0) {
+    return `The database role ${role} can bypass row-level security, for it is or may become ${bypassing.join(", ")}. ${advice}`;
+  }
+  if (owned.length > 0) {
+    return `The database role ${role} can switch row-level security off, for it owns ${owned.join(", ")}. ${advice}`;
+  }
+  if (truncatable.length > 0) {
+    return `The database role ${role} may truncate ${truncatable.join(", ")}, which row-level security does not cover. ${advice}`;
+  }
+  return null;
+}
+
+async function readRoleFacts(db: Db): Promise<RoleFacts> {
+  const { rows } = await query.execute(db);
+  const [facts] = rows;
+  if (facts === undefined) throw new StartError("The database did not tell which role Keyhold connects as.");
+  return facts;
+}
+
+/**
+ * Membership counts however indirect and whether or not it is inherited: SET ROLE would do. The session's role counts as
+ * well as the current one, for RESET ROLE leads back to it. Some predefined roles reach the server's files or shell.
+ */
+const query = sql<RoleFacts>`
+  with member_of as (
+    select r.oid, r.rolname, r.rolsuper or r.rolbypassrls or r.rolname in (
+      ${recorderRole}, 'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files') as bypasses
+    from pg_roles r
+    where pg_has_role(session_user, r.oid, 'MEMBER') or pg_has_role(current_user, r.oid, 'MEMBER')
+  ), guarded as (
+    select c.oid, c.oid::regclass::text as name, c.relowner
+    from pg_class c
+    where c.relrowsecurity and c.relkind in ('r', 'p')
+  )
+  select
+    session_user::text as role,
+    current_setting('server_version_num')::integer as version,
+    array(select rolname::text from member_of where bypasses order by 1) as bypassing,
+    array(select g.name from guarded g join member_of m on m.oid = g.relowner order by 1) as owned,
+    array(select g.name from guarded g where has_table_privilege(g.oid, 'TRUNCATE') order by 1) as truncatable`;

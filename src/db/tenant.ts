@@ -1,0 +1,52 @@
+import { sql } from "kysely";
+import type { Transaction } from "kysely";
+import type { Db } from "./connect.ts";
+import type { Database } from "./schema.ts";
+
+/** What of its tenant a transaction reaches: what the member owns, or everything, to read or to write as well. */
+export type Reach = "own" | "tenant-read" | "tenant-write";
+
+export type TenantScope = Readonly<{ tenantId: string; memberId: string | null; reach: Reach }>;
+
+const scoped = Symbol("scoped");
+/** The only handle to a tenant's rows. withTenant alone makes it, and it is of no use after its transaction. */
+export type TenantTx = Transaction<Database> & Readonly<{ [scoped]: "tenant" }>;
+/** Reaches the table of tenants and no row of any other. withPlatform alone makes it. */
+export type PlatformTx = Transaction<Database> & Readonly<{ [scoped]: "platform" }>;
+
+/** The service's own bookkeeping for one tenant. */
+export function serviceScope(tenantId: string): TenantScope {
+  return { tenantId, memberId: null, reach: "tenant-write" };
+}
+
+/** Runs `work` in a transaction that sees and writes what the scope reaches; row-level security holds it to that. */
+export function withTenant<T>(db: Db, scope: TenantScope, work: (tx: TenantTx) => Promise<T>): Promise<T> {
+  return within(db, scope.tenantId, scope.memberId ?? "", scope.reach, (tx) =>
+    work(Object.assign(tx, { [scoped]: "tenant" } as const)),
+  );
+}
+
+/** Runs `work` in a transaction of the operator, who creates and suspends tenants and sees nothing of theirs. */
+export function withPlatform<T>(db: Db, work: (tx: PlatformTx) => Promise<T>): Promise<T> {
+  return within(db, "", "", "platform", (tx) => work(Object.assign(tx, { [scoped]: "platform" } as const)));
+}
+
+/**
+ * All three settings are set each time and end with the transaction (`true`), never with the session: the next user of
+ * a pooled connection must find nothing. The policies read an empty text as unset.
+ */
+function within<T>(
+  db: Db,
+  tenantId: string,
+  memberId: string,
+  reach: Reach | "platform",
+  work: (tx: Transaction<Database>) => Promise<T>,
+): Promise<T> {
+  return db.transaction().execute(async (tx) => {
+    await sql`select set_config('keyhold.tenant_id', ${tenantId}, true),
+      set_config('keyhold.member_id', ${memberId}, true), set_config('keyhold.reach', ${reach}, true)`.execute(
+      tx,
+    );
+    return work(tx);
+  });
+}

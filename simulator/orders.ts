@@ -1,0 +1,148 @@
+import { randomUUID } from "node:crypto";
+import type { Account, Balance } from "./accounts.ts";
+import { divide, multiply } from "./decimal.ts";
+import type { Units } from "./decimal.ts";
+import { Refused } from "./refusal.ts";
+
+/** A spot market with a price that never moves: what a market order is filled at. */
+export type Market = Readonly<{ id: string; base: string; quote: string; price: Units }>;
+
+export type OrderStatus = "open" | "filled" | "cancelled";
+
+export type Order = {
+  readonly number: number;
+  readonly uuid: string;
+  readonly clientOrderId: string;
+  readonly market: Market;
+  readonly side: "buy" | "sell";
+  readonly type: "limit" | "market";
+  readonly quantity: Units;
+  readonly price: Units | undefined;
+  readonly createdAtMs: number;
+  updatedAtMs: number;
+  filled: Units;
+  status: OrderStatus;
+};
+
+export type OrderRequest = Readonly<{
+  /** Empty when the client chose none: the venue then makes one. */
+  clientOrderId: string | undefined;
+  market: Market;
+  side: string | undefined;
+  type: string | undefined;
+  /** In the base currency; or `cost`, in the quote currency. */
+  quantity?: Units | undefined;
+  cost?: Units | undefined;
+  price?: Units | undefined;
+}>;
+
+/** `open`: a client order id may be used again once its order is no longer open. `ever`: it never may. */
+export type UniqueAmong = "open" | "ever";
+
+let lastNumber = 1_000_000;
+
+/**
+ * Places an order and moves the balances. A market order, or a limit order that crosses the market's price, is
+ * filled whole and at once at that price; any other rests until it is cancelled. Throws `Refused`.
+ */
+export function placeOrder(
+  account: Account,
+  request: OrderRequest,
+  nowMs: number,
+  uniqueAmong: UniqueAmong,
+): Order {
+  const { market } = request;
+  const { side, type, quantity, price } = readTerms(request);
+  const clientOrderId = request.clientOrderId || randomUUID();
+  refuseDuplicate(account, clientOrderId, uniqueAmong);
+  const limit = price ?? market.price;
+  const crosses = type === "market" || (side === "buy" ? limit >= market.price : limit <= market.price);
+  const spent = balanceOf(account, side === "buy" ? market.quote : market.base);
+  const cost = side === "buy" ? multiply(quantity, crosses ? market.price : limit) : quantity;
+  if (spent.free < cost) throw new Refused("insufficient_funds");
+  spent.free -= cost;
+  if (crosses) credit(account, market, side, quantity);
+  else spent.locked += cost;
+  const order: Order = {
+    number: ++lastNumber,
+    uuid: randomUUID(),
+    clientOrderId,
+    market,
+    side,
+    type,
+    quantity,
+    price,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+    filled: crosses ? quantity : 0n,
+    status: crosses ? "filled" : "open",
+  };
+  account.orders.push(order);
+  return order;
+}
+
+/** Cancels an open order and frees what it held. Throws `Refused("unknown_order")` when it is open no more. */
+export function cancelOrder(account: Account, order: Order, nowMs: number): Order {
+  if (order.status !== "open") throw new Refused("unknown_order");
+  const asset = order.side === "buy" ? order.market.quote : order.market.base;
+  const held = order.side === "buy" ? multiply(order.quantity, order.price ?? 0n) : order.quantity;
+  const balance = balanceOf(account, asset);
+  balance.locked -= held;
+  balance.free += held;
+  order.status = "cancelled";
+  order.updatedAtMs = nowMs;
+  return order;
+}
+
+/** By the venue's id (number or UUID) or by the client's. Throws `Refused("unknown_order")`. */
+export function findOrder(
+  account: Account,
+  by: Readonly<{ id?: string | undefined; clientOrderId?: string | undefined }>,
+): Order {
+  // The newest first: a reused client order id names the latest order.
+  const order = account.orders.findLast((order) =>
+    by.id ? by.id === order.uuid || by.id === String(order.number) : by.clientOrderId === order.clientOrderId,
+  );
+  if (order === undefined) throw new Refused("unknown_order");
+  return order;
+}
+
+export const openOrders = (account: Account, market?: Market): readonly Order[] =>
+  account.orders.filter(
+    (order) => order.status === "open" && (market === undefined || order.market === market),
+  );
+
+/** What the filled part of an order cost, in the quote currency. */
+export const filledCost = (order: Order): Units => multiply(order.filled, order.market.price);
+
+export function balanceOf(account: Account, asset: string): Balance {
+  const known = account.balances.get(asset);
+  if (known !== undefined) return known;
+  const empty = { free: 0n, locked: 0n };
+  account.balances.set(asset, empty);
+  return empty;
+}
+
+function credit(account: Account, market: Market, side: "buy" | "sell", quantity: Units): void {
+  if (side === "buy") balanceOf(account, market.base).free += quantity;
+  else balanceOf(account, market.quote).free += multiply(quantity, market.price);
+}
+
+function refuseDuplicate(account: Account, clientOrderId: string, uniqueAmong: UniqueAmong): void {
+  const taken = account.orders.some(
+    (order) => order.clientOrderId === clientOrderId && (uniqueAmong === "ever" || order.status === "open"),
+  );
+  if (taken) throw new Refused("duplicate_order");
+}
+
+function readTerms(request: OrderRequest): Pick<Order, "side" | "type" | "quantity" | "price"> {
+  const side = request.side?.toLowerCase();
+  const type = request.type?.toLowerCase();
+  if (side !== "buy" && side !== "sell") throw new Refused("malformed_request");
+  if (type !== "limit" && type !== "market") throw new Refused("malformed_request");
+  const price = type === "limit" ? request.price : undefined;
+  if (type === "limit" && !price) throw new Refused("malformed_request");
+  const quantity = request.quantity ?? (request.cost && divide(request.cost, price ?? request.market.price));
+  if (!quantity) throw new Refused("malformed_request");
+  return { side, type, quantity, price };
+}

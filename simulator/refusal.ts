@@ -1,0 +1,44 @@
+/**
+ * Why a venue says no, in words common to all venues. Each venue has a table from every one of these to the
+ * status, code and body that it documents (see `SimulatedVenue.refusals`).
+ */
+export const reasons = [
+  "missing_credentials",
+  "unknown_key",
+  "bad_signature",
+  "wrong_passphrase",
+  "wrong_environment",
+  "expired_key",
+  "insufficient_permission",
+  "ip_not_allowed",
+  "clock_skew",
+  "bad_nonce",
+  "account_locked",
+  "rate_limited",
+  "unavailable",
+  "malformed_request",
+  "unknown_symbol",
+  "insufficient_funds",
+  "duplicate_order",
+  "unknown_order",
+  "unknown_path",
+] as const;
+export type Reason = (typeof reasons)[number];
+
+/** What goes back over the wire. `body` is sent as JSON; `undefined` sends none. */
+export type Answer = Readonly<{ status: number; body: unknown; headers?: Readonly<Record<string, string>> }>;
+
+/** Ends the handling of a request. `answer` replaces the venue's usual one where an endpoint has its own. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+  readonly reason: Reason;
+  readonly answer: Answer | undefined;
+
+  constructor(reason: Reason, answer?: Answer) {
+    super(reason);
+    this.reason = reason;
+    this.answer = answer;
+  }
+}
+
+export const ok = (body: unknown): Answer => ({ status: 200, body });

@@ -1,0 +1,49 @@
+import type { Environment } from "./accounts.ts";
+import { Refused } from "./refusal.ts";
+
+/** A request as it came over the wire: nothing decoded, because signatures cover the bytes that were sent. */
+export type WireRequest = Readonly<{
+  method: string;
+  path: string;
+  /** Without its question mark; empty when there is none. */
+  query: string;
+  body: string;
+  headers: Readonly<Record<string, string>>;
+  /** The client's address. */
+  address: string;
+  environment: Environment;
+}>;
+
+/** Names in lower case; a header that was not sent is empty. */
+export const header = (request: WireRequest, name: string): string => request.headers[name] ?? "";
+
+/** The JSON object in the body; throws `Refused("malformed_request")` for anything else. */
+export function jsonBody(request: WireRequest): Readonly<Record<string, unknown>> {
+  if (request.body === "") return {};
+  try {
+    const value: unknown = JSON.parse(request.body);
+    if (isRecord(value)) return value;
+  } catch {
+    // Not JSON at all: refused below, like JSON that is no object.
+  }
+  throw new Refused("malformed_request");
+}
+
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A text or number as text; `undefined` for anything else. */
+export const asText = (value: unknown): string | undefined =>
+  typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined;
+
+/** Parameters by name, from wherever this request carries them: query, form body or the top of a JSON body. */
+export function parameters(request: WireRequest): ReadonlyMap<string, string> {
+  const found = new Map(new URLSearchParams(request.query));
+  if (header(request, "content-type").includes("json")) {
+    for (const [name, value] of Object.entries(jsonBody(request))) {
+      const text = asText(value);
+      if (text !== undefined) found.set(name, text);
+    }
+  } else for (const [name, value] of new URLSearchParams(request.body)) found.set(name, value);
+  return found;
+}

@@ -1,0 +1,142 @@
+import fastify from "fastify";
+import type { FastifyInstance } from "fastify";
+import type { Environment, KeyPermissions } from "./accounts.ts";
+import {
+  accountOptions,
+  body,
+  environment,
+  faultSchema,
+  keyOptions,
+  permissions,
+  scopeSchema,
+  text,
+  texts,
+  venue,
+} from "./control-schemas.ts";
+import type { AccountOptions, Control, KeyOptions } from "./control.ts";
+import type { Fault, FaultScope } from "./faults.ts";
+import type { RequestFilter } from "./request-log.ts";
+import type { VenueId } from "./venue.ts";
+
+type OfKey<T = unknown> = { Body: { venue: VenueId; apiKey: string } & T };
+
+/**
+ * The control API, for other processes: one POST per verb of `Control`, with its arguments as one JSON object, and
+ * `GET /_control/hosts`. It listens on loopback and asks for no token: whoever may use it may run the simulator.
+ */
+export function serveControl(
+  control: Control,
+  hosts: readonly Readonly<{ venue: VenueId; environment: Environment; url: string }>[],
+): FastifyInstance {
+  const app = fastify({
+    forceCloseConnections: true,
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, strict: false } },
+  });
+  app.get("/_control/hosts", () => hosts);
+  serveKeys(app, control);
+  serveAccounts(app, control);
+  serveFaults(app, control);
+  serveRequests(app, control);
+  app.post("/_control/reset", (_request, reply) => {
+    control.reset();
+    return reply.code(204).send();
+  });
+  return app;
+}
+
+function serveKeys(app: FastifyInstance, control: Control): void {
+  app.post<{ Body: { venue: VenueId } & KeyOptions }>(
+    "/_control/add-key",
+    body(["venue"], { venue, ...keyOptions }),
+    ({ body: { venue, ...options } }) => control.addKey(venue, options),
+  );
+  app.post<OfKey>(
+    "/_control/revoke-key",
+    body(["venue", "apiKey"], { venue, apiKey: text }),
+    ({ body: { venue, apiKey } }, reply) => {
+      control.revokeKey(venue, apiKey);
+      return reply.code(204).send();
+    },
+  );
+  app.post<OfKey<{ at?: string }>>(
+    "/_control/expire-key",
+    body(["venue", "apiKey"], { venue, apiKey: text, at: { type: "string", format: "date-time" } }),
+    ({ body: { venue, apiKey, at } }, reply) => {
+      control.expireKey(venue, apiKey, at);
+      return reply.code(204).send();
+    },
+  );
+  app.post<OfKey<{ permissions: Partial<KeyPermissions> }>>(
+    "/_control/set-permissions",
+    body(["venue", "apiKey", "permissions"], { venue, apiKey: text, permissions }),
+    ({ body: { venue, apiKey, permissions } }, reply) => {
+      control.setPermissions(venue, apiKey, permissions);
+      return reply.code(204).send();
+    },
+  );
+  app.post<OfKey<{ boundIps: string[] }>>(
+    "/_control/bind-ips",
+    body(["venue", "apiKey", "boundIps"], { venue, apiKey: text, boundIps: texts }),
+    ({ body: { venue, apiKey, boundIps } }, reply) => {
+      control.bindIps(venue, apiKey, boundIps);
+      return reply.code(204).send();
+    },
+  );
+}
+
+function serveAccounts(app: FastifyInstance, control: Control): void {
+  app.post<{ Body: { venue: VenueId; account: string } & AccountOptions }>(
+    "/_control/set-account",
+    body(["venue", "account"], { venue, account: text, ...accountOptions }),
+    ({ body: { venue, account, ...options } }, reply) => {
+      control.setAccount(venue, account, options);
+      return reply.code(204).send();
+    },
+  );
+  app.post<{ Body: { venue: VenueId; account: string; environment?: Environment } }>(
+    "/_control/account",
+    body(["venue", "account"], { venue, account: text, environment }),
+    ({ body: { venue, account, environment } }) => control.account(venue, account, environment),
+  );
+}
+
+function serveFaults(app: FastifyInstance, control: Control): void {
+  app.post<{ Body: { venue: VenueId; fault: Fault; scope?: FaultScope } }>(
+    "/_control/fail",
+    body(["venue", "fault"], { venue, fault: faultSchema, scope: scopeSchema }),
+    ({ body: { venue, fault, scope } }, reply) => {
+      control.fail(venue, fault, scope);
+      return reply.code(204).send();
+    },
+  );
+  app.post<{ Body: { venue?: VenueId } }>(
+    "/_control/clear-faults",
+    body([], { venue }),
+    ({ body: { venue } }, reply) => {
+      control.clearFaults(venue);
+      return reply.code(204).send();
+    },
+  );
+  app.post<{ Body: { venue: VenueId; skewMs: number } }>(
+    "/_control/set-clock-skew",
+    body(["venue", "skewMs"], { venue, skewMs: { type: "integer" } }),
+    ({ body: { venue, skewMs } }, reply) => {
+      control.setClockSkew(venue, skewMs);
+      return reply.code(204).send();
+    },
+  );
+}
+
+function serveRequests(app: FastifyInstance, control: Control): void {
+  const filter = { venue, environment, method: text, path: text, keyId: text };
+  app.post<{ Body: RequestFilter }>("/_control/requests", body([], filter), ({ body }) =>
+    control.requests(body),
+  );
+  app.post<{ Body: RequestFilter }>("/_control/count-requests", body([], filter), ({ body }) => ({
+    count: control.countRequests(body),
+  }));
+  app.post("/_control/clear-requests", (_request, reply) => {
+    control.clearRequests();
+    return reply.code(204).send();
+  });
+}

@@ -1,0 +1,116 @@
+import fastify from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Environment } from "./accounts.ts";
+import { authenticate } from "./authenticate.ts";
+import { breakConnection } from "./break-connection.ts";
+import { Refused } from "./refusal.ts";
+import type { Answer } from "./refusal.ts";
+import { parameters } from "./request.ts";
+import type { WireRequest } from "./request.ts";
+import type { LoggedRequest, RequestLog } from "./request-log.ts";
+import type { Call, Route } from "./venue.ts";
+import type { VenueState } from "./venue-state.ts";
+
+const bodyLimitBytes = 1_048_576;
+
+/** One host of a venue: its routes, with bodies left as text because signatures cover them as they were sent. */
+export function serveVenue(state: VenueState, host: Environment, log: RequestLog): FastifyInstance {
+  const app = fastify({ forceCloseConnections: true, exposeHeadRoutes: false, bodyLimit: bodyLimitBytes });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "string" }, (_request, body, done) => done(null, body));
+  const handle = (route: Route | undefined) => (incoming: FastifyRequest, reply: FastifyReply) =>
+    exchange(state, route, wireRequest(state, host, incoming), { incoming, reply, log });
+  for (const route of state.venue.routes) {
+    if (route.hosts !== undefined && !route.hosts.includes(host)) continue;
+    app.route({ method: route.method, url: route.path, handler: handle(route) });
+  }
+  app.setNotFoundHandler(handle(undefined));
+  return app;
+}
+
+type Wire = Readonly<{ incoming: FastifyRequest; reply: FastifyReply; log: RequestLog }>;
+
+/** One request and what becomes of it: logged, met by a planned failure, or answered. */
+function exchange(
+  state: VenueState,
+  route: Route | undefined,
+  request: WireRequest,
+  { incoming, reply, log }: Wire,
+): FastifyReply {
+  const entry = log.open(state.venue.id, request);
+  const fault = state.faults.take(request);
+  entry.fault = fault?.kind ?? null;
+  if (fault?.kind === "answer") {
+    return send(reply, entry, fault.status, fault.headers ?? {}, fault.body);
+  }
+  if (fault !== undefined && fault.kind !== "refuse" && fault.kind !== "lose_answer") {
+    return breakConnection(fault, reply);
+  }
+  const answer =
+    fault?.kind === "refuse"
+      ? refusal(state, new Refused(fault.reason), entry)
+      : respond(state, route, request, incoming, entry);
+  if (fault?.kind === "lose_answer") return breakConnection({ kind: "reset" }, reply);
+  const body = answer.body === undefined ? "" : JSON.stringify(answer.body);
+  return send(reply, entry, answer.status, { "content-type": "application/json", ...answer.headers }, body);
+}
+
+function send(
+  reply: FastifyReply,
+  entry: LoggedRequest,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: string,
+): FastifyReply {
+  entry.status = status;
+  return reply.code(status).headers(headers).send(body);
+}
+
+function respond(
+  state: VenueState,
+  route: Route | undefined,
+  request: WireRequest,
+  incoming: FastifyRequest,
+  entry: LoggedRequest,
+): Answer {
+  try {
+    if (route === undefined) throw new Refused("unknown_path");
+    const text = lookUp(new Map(Object.entries(incoming.params ?? {})), request);
+    const nowMs = state.nowMs();
+    if (route.needs === "nothing") return route.answer({ request, text, nowMs });
+    const key = authenticate(state, request, route.needs);
+    entry.keyId = key.id;
+    const { account } = key;
+    return route.answer({ request, key, account, accountKeys: state.accounts.keysOf(account), text, nowMs });
+  } catch (error) {
+    if (error instanceof Refused) return refusal(state, error, entry);
+    throw error;
+  }
+}
+
+/** Query and body are read only if a route asks for one of their parameters. */
+function lookUp(inPath: ReadonlyMap<string, string>, request: WireRequest): Call["text"] {
+  let sent: ReadonlyMap<string, string> | undefined;
+  return (name) => inPath.get(name) ?? (sent ??= parameters(request)).get(name);
+}
+
+function refusal(state: VenueState, refused: Refused, entry: LoggedRequest): Answer {
+  entry.refusal = refused.reason;
+  return refused.answer ?? state.venue.refusals[refused.reason];
+}
+
+function wireRequest(state: VenueState, host: Environment, incoming: FastifyRequest): WireRequest {
+  const [path = "", ...query] = (incoming.raw.url ?? "").split("?");
+  const headers = Object.fromEntries(
+    Object.entries(incoming.headers).map(([name, value]) => [name, String(value ?? "")]),
+  );
+  return {
+    method: incoming.method,
+    path,
+    query: query.join("?"),
+    body: typeof incoming.body === "string" ? incoming.body : "",
+    headers,
+    address: incoming.ip.replace(/^::ffff:/, ""),
+    environment: state.venue.environmentOf?.(headers) ?? host,
+  };
+}

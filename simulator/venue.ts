@@ -1,0 +1,82 @@
+import type { KeyObject } from "node:crypto";
+import type { Account, Environment, Key } from "./accounts.ts";
+import type { Units } from "./decimal.ts";
+import type { Answer, Reason } from "./refusal.ts";
+import type { WireRequest } from "./request.ts";
+
+export const venueIds = [
+  "binance",
+  "bybit",
+  "okx",
+  "kraken",
+  "coinbase",
+  "kucoin",
+  "bitget",
+  "gate",
+  "mexc",
+  "alpaca",
+  "massive",
+] as const;
+export type VenueId = (typeof venueIds)[number];
+
+export const signings = ["hmac", "ed25519", "rsa", "es256"] as const;
+export type Signing = (typeof signings)[number];
+
+export type Credentials = Readonly<{ apiKey: string; apiSecret: string; passphrase?: string }>;
+
+/** What a request says of itself before anything is verified. */
+export type Claim = Readonly<{
+  apiKey: string;
+  /** When the client says it signed, and for how long that holds (also ahead of the venue's clock). */
+  signedAtMs?: number;
+  windowMs?: number;
+  aheadMs?: number;
+  nonce?: bigint;
+}>;
+
+/** A request whose key, signature and rights have been verified. */
+export type Call = Readonly<{
+  request: WireRequest;
+  key: Key;
+  account: Account;
+  /** All keys of the account that are not revoked. */
+  accountKeys: readonly Key[];
+  /** A parameter from the path, the query or the body. */
+  text(name: string): string | undefined;
+  nowMs: number;
+}>;
+
+export type PublicCall = Readonly<{ request: WireRequest; nowMs: number; text: Call["text"] }>;
+
+type At = Readonly<{
+  method: "GET" | "POST" | "PUT" | "DELETE";
+  /** The venue's own path in fastify's notation (`:name` for a part that varies, `::` for a colon). */
+  path: string;
+  /** Hosts that have it; all when not given. */
+  hosts?: readonly Environment[];
+}>;
+
+export type PublicRoute = At & Readonly<{ needs: "nothing"; answer: (call: PublicCall) => Answer }>;
+/** `key`: any working key, whatever it may do. */
+export type PrivateRoute = At & Readonly<{ needs: "key" | "read" | "trade"; answer: (call: Call) => Answer }>;
+export type Route = PublicRoute | PrivateRoute;
+
+/** One venue as it looks from outside. The whole of its state is kept for it (see `venue-state.ts`). */
+export interface SimulatedVenue {
+  readonly id: VenueId;
+  /** Environments that have a host of their own; each is served on a port of its own. The first is the default. */
+  readonly hosts: readonly Environment[];
+  /** For venues that tell environments apart by a header on one host. */
+  environmentOf?(headers: Readonly<Record<string, string>>): Environment;
+  readonly startingBalances: Readonly<Record<string, Units>>;
+  readonly refusals: Readonly<Record<Reason, Answer>>;
+  readonly routes: readonly Route[];
+  /** Makes credentials as the venue's own look. */
+  issue(wanted: Readonly<{ environment: Environment; signing: Signing }>): Credentials;
+  /** What the venue keeps of a secret; the secret itself unless the client holds a private key. */
+  verifier?(apiSecret: string): string | KeyObject;
+  /** Reads the headers or parameters that authenticate; throws `Refused("missing_credentials")` without them. */
+  claim(request: WireRequest): Claim;
+  signatureHolds(request: WireRequest, key: Key): boolean;
+  passphraseHolds?(request: WireRequest, key: Key): boolean;
+}

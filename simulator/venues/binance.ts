@@ -1,0 +1,309 @@
+import { createPublicKey, generateKeyPairSync } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { formatUnits, multiply, parseUnits } from "../decimal.ts";
+import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
+import { cancelOrder, filledCost, findOrder, openOrders, placeOrder } from "../orders.ts";
+import type { Market, Order } from "../orders.ts";
+import { randomAlphanumeric } from "../random-text.ts";
+import { Refused, ok } from "../refusal.ts";
+import type { Answer, Reason } from "../refusal.ts";
+import { header, parameters } from "../request.ts";
+import type { WireRequest } from "../request.ts";
+import { signedPayload, verifyBinance } from "../signatures/binance.ts";
+import type { Call, Credentials, Route, Signing, SimulatedVenue } from "../venue.ts";
+
+// Sources: developers.binance.com (spot errors, wallet "API key permission"), binance-spot-api-docs rest-api.md.
+
+const markets = usdtMarkets((base, quote) => `${base}${quote}`);
+const defaultRecvWindowMs = 5000;
+const aheadMs = 1000;
+const keyLength = 64;
+
+const refuse = (status: number, code: number, msg: string): Answer => ({ status, body: { code, msg } });
+
+/** One code for three causes: Binance does not say which. */
+const keyAddressOrPermission = refuse(401, -2015, "Invalid API-key, IP, or permissions for action.");
+
+const refusals: Readonly<Record<Reason, Answer>> = {
+  missing_credentials: refuse(401, -2014, "API-key format invalid."),
+  unknown_key: refuse(401, -2008, "Invalid Api-Key ID."),
+  wrong_environment: refuse(401, -2008, "Invalid Api-Key ID."),
+  bad_signature: refuse(400, -1022, "Signature for this request is not valid."),
+  wrong_passphrase: refuse(400, -1022, "Signature for this request is not valid."),
+  expired_key: keyAddressOrPermission,
+  insufficient_permission: keyAddressOrPermission,
+  ip_not_allowed: keyAddressOrPermission,
+  clock_skew: refuse(400, -1021, "Timestamp for this request is outside of the recvWindow."),
+  bad_nonce: refuse(400, -1021, "Timestamp for this request is outside of the recvWindow."),
+  account_locked: refuse(401, -1002, "You are not authorized to execute this request."),
+  rate_limited: {
+    ...refuse(429, -1003, "Too many requests; current limit of IP is 6000 requests per minute."),
+    headers: { "retry-after": "10" },
+  },
+  unavailable: refuse(503, -1001, "Internal error; unable to process your request. Please try again."),
+  malformed_request: refuse(400, -1102, "A mandatory parameter was not sent, was empty/null, or malformed."),
+  unknown_symbol: refuse(400, -1121, "Invalid symbol."),
+  insufficient_funds: refuse(400, -2010, "Account has insufficient balance for requested action."),
+  duplicate_order: refuse(400, -2010, "Duplicate order sent."),
+  unknown_order: refuse(400, -2013, "Order does not exist."),
+  unknown_path: { status: 404, body: undefined },
+};
+
+function issue({ signing }: { signing: Signing }): Credentials {
+  const apiKey = randomAlphanumeric(keyLength);
+  if (signing === "hmac") return { apiKey, apiSecret: randomAlphanumeric(keyLength) };
+  const { privateKey } =
+    signing === "ed25519"
+      ? generateKeyPairSync("ed25519")
+      : generateKeyPairSync("rsa", { modulusLength: 2048 });
+  return { apiKey, apiSecret: privateKey.export({ type: "pkcs8", format: "pem" }) };
+}
+
+const verifier = (apiSecret: string): string | KeyObject =>
+  apiSecret.includes("PRIVATE KEY") ? createPublicKey(apiSecret) : apiSecret;
+
+function claim(request: WireRequest) {
+  const apiKey = header(request, "x-mbx-apikey");
+  if (apiKey.length !== keyLength) throw new Refused("missing_credentials");
+  const given = parameters(request);
+  if (!given.has("timestamp") || !given.has("signature")) throw new Refused("malformed_request");
+  const windowMs = Number(given.get("recvWindow") ?? defaultRecvWindowMs);
+  return { apiKey, signedAtMs: Number(given.get("timestamp")), windowMs, aheadMs };
+}
+
+const showMarket = (market: Market) => ({
+  symbol: market.id,
+  status: "TRADING",
+  baseAsset: market.base,
+  baseAssetPrecision: 8,
+  quoteAsset: market.quote,
+  quotePrecision: 8,
+  quoteAssetPrecision: 8,
+  orderTypes: ["LIMIT", "MARKET"],
+  isSpotTradingAllowed: true,
+  isMarginTradingAllowed: false,
+  quoteOrderQtyMarketAllowed: true,
+  filters: [
+    { filterType: "PRICE_FILTER", minPrice: "0.01", maxPrice: "1000000", tickSize: "0.01" },
+    { filterType: "LOT_SIZE", minQty: "0.00001", maxQty: "9000", stepSize: "0.00001" },
+    { filterType: "NOTIONAL", minNotional: "5", applyMinToMarket: true, maxNotional: "9000000" },
+  ],
+  permissions: ["SPOT"],
+});
+
+const showPerpetual = (market: Market) => ({
+  ...showMarket(market),
+  pair: market.id,
+  contractType: "PERPETUAL",
+  deliveryDate: 4133404800000,
+  onboardDate: 1569398400000,
+  marginAsset: market.quote,
+  pricePrecision: 2,
+  quantityPrecision: 3,
+  underlyingType: "COIN",
+});
+
+const exchangeInfo = (symbols: readonly unknown[], nowMs: number): Answer =>
+  ok({ timezone: "UTC", serverTime: nowMs, rateLimits: [], exchangeFilters: [], symbols });
+
+const statuses = { open: "NEW", filled: "FILLED", cancelled: "CANCELED" } as const;
+
+const showOrder = (order: Order) => ({
+  symbol: order.market.id,
+  orderId: order.number,
+  orderListId: -1,
+  clientOrderId: order.clientOrderId,
+  price: formatUnits(order.price ?? 0n),
+  origQty: formatUnits(order.quantity),
+  executedQty: formatUnits(order.filled),
+  cummulativeQuoteQty: formatUnits(filledCost(order)),
+  status: statuses[order.status],
+  timeInForce: "GTC",
+  type: order.type.toUpperCase(),
+  side: order.side.toUpperCase(),
+  time: order.createdAtMs,
+  updateTime: order.updatedAtMs,
+  isWorking: order.status === "open",
+});
+
+function apiRestrictions({ key }: Call): Answer {
+  const { read, trade, withdraw, transfer } = key.permissions;
+  return ok({
+    ipRestrict: key.boundIps.length > 0,
+    createTime: key.createdAtMs,
+    enableReading: read,
+    enableWithdrawals: withdraw,
+    enableInternalTransfer: transfer,
+    enableMargin: false,
+    enableFutures: false,
+    permitsUniversalTransfer: transfer,
+    enableVanillaOptions: false,
+    enableFixApiTrade: false,
+    enableFixReadOnly: false,
+    enableSpotAndMarginTrading: trade,
+    enablePortfolioMarginTrading: false,
+    ...Object.fromEntries(key.extraWords.map((word) => [word, true])),
+  });
+}
+
+const account = ({ account }: Call): Answer =>
+  ok({
+    makerCommission: 10,
+    takerCommission: 10,
+    canTrade: true,
+    canWithdraw: true,
+    canDeposit: true,
+    updateTime: account.createdAtMs,
+    accountType: "SPOT",
+    balances: [...account.balances].map(([asset, { free, locked }]) => ({
+      asset,
+      free: formatUnits(free),
+      locked: formatUnits(locked),
+    })),
+    permissions: ["SPOT"],
+    uid: account.number,
+  });
+
+function createOrder({ account, text, nowMs }: Call): Answer {
+  const market = marketNamed(markets, text("symbol"));
+  const terms = {
+    clientOrderId: text("newClientOrderId"),
+    market,
+    side: text("side"),
+    type: text("type"),
+    quantity: parseUnits(text("quantity")),
+    cost: parseUnits(text("quoteOrderQty")),
+    price: parseUnits(text("price")),
+  };
+  // "Orders with the same newClientOrderID can be accepted only when the previous one is filled" (New order).
+  const order = placeOrder(account, terms, nowMs, "open");
+  return ok({ ...showOrder(order), transactTime: nowMs, workingTime: nowMs, fills: [] });
+}
+
+const orderNamed = ({ account, text }: Call): Order =>
+  findOrder(account, { id: text("orderId"), clientOrderId: text("origClientOrderId") });
+
+function deleteOrder(call: Call): Answer {
+  try {
+    const order = orderNamed(call);
+    const origClientOrderId = order.clientOrderId;
+    return ok({ ...showOrder(cancelOrder(call.account, order, call.nowMs)), origClientOrderId });
+  } catch (error) {
+    if (error instanceof Refused) throw new Refused(error.reason, refuse(400, -2011, "Unknown order sent."));
+    throw error;
+  }
+}
+
+function listOpenOrders({ account, text }: Call): Answer {
+  const symbol = text("symbol");
+  const market = symbol === undefined ? undefined : marketNamed(markets, symbol);
+  return ok(openOrders(account, market).map(showOrder));
+}
+
+const positionRisk = ({ account, nowMs }: Call): Answer =>
+  ok(
+    account.positions.map(({ base, side, quantity, entryPrice }) => {
+      const market = marketOf(markets, base);
+      const amount = side === "long" ? quantity : -quantity;
+      return {
+        symbol: market.id,
+        positionSide: "BOTH",
+        positionAmt: formatUnits(amount),
+        entryPrice: formatUnits(entryPrice),
+        breakEvenPrice: formatUnits(entryPrice),
+        markPrice: formatUnits(market.price),
+        unRealizedProfit: formatUnits(multiply(amount, market.price - entryPrice)),
+        liquidationPrice: "0",
+        isolatedMargin: "0",
+        notional: formatUnits(multiply(amount, market.price)),
+        marginAsset: market.quote,
+        isolatedWallet: "0",
+        initialMargin: "0",
+        maintMargin: "0",
+        updateTime: nowMs,
+      };
+    }),
+  );
+
+const coins = ({ account }: Call): Answer =>
+  ok(
+    [...account.balances.keys()].map((coin) => ({
+      coin,
+      name: coin,
+      depositAllEnable: true,
+      networkList: [],
+    })),
+  );
+
+const time = ({ nowMs }: { nowMs: number }): Answer => ok({ serverTime: nowMs });
+
+/** The testnet has the spot API only: no wallet API (`sapi`) and no futures. */
+const live = ["live"] as const;
+const futures = ["live", "paper"] as const;
+
+const routes: readonly Route[] = [
+  { method: "GET", path: "/api/v3/ping", needs: "nothing", answer: () => ok({}) },
+  { method: "GET", path: "/api/v3/time", needs: "nothing", answer: time },
+  {
+    method: "GET",
+    path: "/api/v3/exchangeInfo",
+    needs: "nothing",
+    answer: ({ nowMs }) => exchangeInfo(markets.map(showMarket), nowMs),
+  },
+  { method: "GET", path: "/api/v3/account", needs: "read", answer: account },
+  { method: "POST", path: "/api/v3/order", needs: "trade", answer: createOrder },
+  { method: "GET", path: "/api/v3/order", needs: "read", answer: (call) => ok(showOrder(orderNamed(call))) },
+  { method: "DELETE", path: "/api/v3/order", needs: "trade", answer: deleteOrder },
+  { method: "GET", path: "/api/v3/openOrders", needs: "read", answer: listOpenOrders },
+  {
+    method: "GET",
+    path: "/sapi/v1/account/apiRestrictions",
+    hosts: live,
+    needs: "read",
+    answer: apiRestrictions,
+  },
+  { method: "GET", path: "/sapi/v1/capital/config/getall", hosts: live, needs: "read", answer: coins },
+  { method: "GET", path: "/sapi/v1/margin/allPairs", hosts: live, needs: "read", answer: () => ok([]) },
+  {
+    method: "GET",
+    path: "/sapi/v1/margin/isolated/allPairs",
+    hosts: live,
+    needs: "read",
+    answer: () => ok([]),
+  },
+  { method: "GET", path: "/fapi/v1/time", hosts: futures, needs: "nothing", answer: time },
+  {
+    method: "GET",
+    path: "/fapi/v1/exchangeInfo",
+    hosts: futures,
+    needs: "nothing",
+    answer: ({ nowMs }) => exchangeInfo(markets.map(showPerpetual), nowMs),
+  },
+  {
+    method: "GET",
+    path: "/dapi/v1/exchangeInfo",
+    hosts: futures,
+    needs: "nothing",
+    answer: ({ nowMs }) => exchangeInfo([], nowMs),
+  },
+  { method: "GET", path: "/fapi/v1/leverageBracket", hosts: futures, needs: "read", answer: () => ok([]) },
+  { method: "GET", path: "/fapi/v2/positionRisk", hosts: futures, needs: "read", answer: positionRisk },
+  { method: "GET", path: "/fapi/v3/positionRisk", hosts: futures, needs: "read", answer: positionRisk },
+];
+
+export const binance: SimulatedVenue = {
+  id: "binance",
+  hosts: ["live", "testnet", "paper"],
+  startingBalances,
+  refusals,
+  routes,
+  issue,
+  verifier,
+  claim,
+  signatureHolds: (request, key) =>
+    verifyBinance(
+      signedPayload(request.query, request.body),
+      parameters(request).get("signature") ?? "",
+      key.verifier,
+    ),
+};

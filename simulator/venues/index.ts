@@ -1,0 +1,6 @@
+import type { SimulatedVenue } from "../venue.ts";
+import { alpaca } from "./alpaca.ts";
+import { binance } from "./binance.ts";
+
+/** Every venue that the simulator can be. */
+export const venues: readonly SimulatedVenue[] = [alpaca, binance];

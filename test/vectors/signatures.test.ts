@@ -1,0 +1,56 @@
+import { createPrivateKey, createPublicKey, sign } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { signedPayload, verifyBinance } from "../../simulator/signatures/binance.ts";
+
+/** Every text that differs from a hex signature in one bit, and the signature cut short. */
+const spoiltHex = (signature: string): string[] => {
+  const bytes = Buffer.from(signature, "hex");
+  const flipped = Array.from({ length: bytes.length * 8 }, (_, bit) => {
+    const copy = Buffer.from(bytes);
+    copy.writeUInt8(copy.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+    return copy.toString("hex");
+  });
+  return [...flipped, signature.slice(0, -2), signature.toUpperCase(), ""];
+};
+
+// github.com/binance/binance-spot-api-docs, rest-api.md, "SIGNED endpoint examples".
+describe("binance", () => {
+  const secret = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
+  const vectors = [
+    [
+      "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+      "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71",
+    ],
+    [
+      "symbol=%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%EF%BC%95%EF%BC%96&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+      "e1353ec6b14d888f1164ae9af8228a3dbd508bc82eb867db8ab6046442f33ef3",
+    ],
+  ] as const;
+
+  test.each(vectors)("accepts the published signature of %s and no spoilt one", (payload, signature) => {
+    expect(verifyBinance(payload, signature, secret)).toBe(true);
+    for (const spoilt of spoiltHex(signature)) expect(verifyBinance(payload, spoilt, secret)).toBe(false);
+    expect(verifyBinance(`${payload} `, signature, secret)).toBe(false);
+    expect(verifyBinance(payload, signature, `${secret}x`)).toBe(false);
+  });
+
+  test("signs the query followed by the body, wherever the signature stands", () => {
+    expect(signedPayload("a=1&signature=s&b=2", "c=3")).toBe("a=1&b=2c=3");
+    expect(signedPayload("", "signature=s")).toBe("");
+  });
+
+  // fix-api.md, "Signature computation": the one published example with an Ed25519 private key.
+  test("accepts the published Ed25519 signature", () => {
+    const der = "MC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u";
+    const privateKey = createPrivateKey({ key: Buffer.from(der, "base64"), format: "der", type: "pkcs8" });
+    const payload = ["A", "EXAMPLE", "SPOT", "1", "20240627-11:17:25.223"].join("\x01");
+    const signature =
+      "4MHXelVVcpkdwuLbl6n73HQUXUf1dse2PCgT1DYqW9w8AVZ1RACFGM+5UdlGPrQHrgtS3CvsRURC1oj73j8gCA==";
+    const publicKey = createPublicKey(privateKey);
+    expect(sign(null, Buffer.from(payload), privateKey).toString("base64")).toBe(signature);
+    expect(verifyBinance(payload, signature, publicKey)).toBe(true);
+    expect(verifyBinance(`${payload}0`, signature, publicKey)).toBe(false);
+    expect(verifyBinance(payload, signature.replace("4MHX", "4MHY"), publicKey)).toBe(false);
+    expect(verifyBinance(payload, `${signature} `, publicKey)).toBe(false);
+  });
+});

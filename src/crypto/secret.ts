@@ -22,9 +22,24 @@ export class Secret implements Disposable {
     return new Secret(bytes);
   }
 
-  /** For text that came in as a JavaScript string; the string itself cannot be zeroed. */
+  /**
+   * For text that came in as a JavaScript string; the string itself cannot be zeroed. Throws `TypeError` for text
+   * with a lone surrogate, which UTF-8 cannot express: encoding would silently make another secret of it.
+   */
   static fromText(text: string): Secret {
+    if (!text.isWellFormed()) throw new TypeError("the text of a secret must be well-formed Unicode");
     return Secret.take(new TextEncoder().encode(text));
+  }
+
+  /** A new Secret of the parts' plaintexts in order; the parts stay what they are. */
+  static join(parts: readonly Secret[]): Secret {
+    const bytes = new Uint8Array(new ArrayBuffer(parts.reduce((sum, part) => sum + part.byteLength, 0)));
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part.#open(), at);
+      at += part.byteLength;
+    }
+    return new Secret(bytes);
   }
 
   get byteLength(): number {

@@ -1,0 +1,117 @@
+import { isIP } from "node:net";
+import { z } from "zod";
+
+/** Readers of the texts that environment variables hold. Each takes a text and yields a checked value. */
+
+/** A whole number between two bounds, both included. */
+export function wholeNumber(least: number, most: number): z.ZodType<number, string> {
+  return z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number)
+    .pipe(z.number().min(least).max(most));
+}
+
+export const onOrOff: z.ZodType<boolean, string> = z.enum(["on", "off"]).transform((word) => word === "on");
+
+export const text: z.ZodType<string, string> = z.string().trim().min(1).max(4096);
+
+const address = z.string().refine((value) => isIP(value) !== 0);
+
+const network = z.string().refine((value) => {
+  const [base = "", bits, ...rest] = value.split("/");
+  if (rest.length > 0 || isIP(base) === 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (isIP(base) === 4 ? 32 : 128));
+});
+
+/** Networks or addresses with commas between them. */
+export const networkList: z.ZodType<readonly string[], string> = commaSeparated().pipe(
+  z.array(network).min(1),
+);
+
+function commaSeparated(): z.ZodType<string[], string> {
+  return z.string().transform((value) => value.split(",").map((part) => part.trim()));
+}
+
+/** A value in JSON, checked by `schema`. The parser's message is dropped: it quotes what it read. */
+export function json<T>(schema: z.ZodType<T>): z.ZodType<T, string> {
+  return z
+    .string()
+    .transform((value, context): unknown => {
+      try {
+        return JSON.parse(value);
+      } catch {
+        context.addIssue({ code: "custom", message: "not JSON" });
+        return z.NEVER;
+      }
+    })
+    .pipe(schema);
+}
+
+/** https, or http to this machine: what travels here must not be read or changed on the way. */
+export const guardedUrl = z.string().refine((value) => {
+  if (!URL.canParse(value)) return false;
+  const url = new URL(value);
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
+});
+
+const httpUrl = z
+  .string()
+  .refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol));
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+const venueId = z.string().regex(/^[a-z0-9_]{1,64}$/);
+const byEnvironment = z.strictObject({
+  live: guardedUrl.optional(),
+  paper: guardedUrl.optional(),
+  testnet: guardedUrl.optional(),
+});
+
+/** Venue id → base URL, or venue id → environment → base URL. */
+export const venueHosts = json(z.record(venueId, z.union([guardedUrl, byEnvironment])));
+
+/** Venue id → URL of an outbound proxy. */
+export const venueProxies = json(z.record(venueId, httpUrl));
+
+/** Addresses for all venues, or venue id → addresses. */
+export const egressAddresses = z.union([
+  commaSeparated().pipe(z.array(address).min(1)),
+  json(z.record(venueId, z.array(address).min(1))),
+]);
+
+/** Only signatures whose key is public: with an HMAC whoever can check a token can also make one. */
+const algorithms = [
+  "EdDSA",
+  "Ed25519",
+  "ES256",
+  "ES384",
+  "ES512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "RS256",
+  "RS384",
+  "RS512",
+] as const;
+
+const issuer = z
+  .strictObject({
+    issuer: z.string().min(1).max(255),
+    jwks_uri: guardedUrl.optional(),
+    audience: z.string().min(1).max(255),
+    algorithms: z.array(z.enum(algorithms)).min(1),
+    tenants: z.union([z.literal("*"), z.array(z.uuid().toLowerCase())]),
+    operator: z.boolean().default(false),
+    typ: z.enum(["at+jwt", "JWT"]).default("at+jwt"),
+    max_age_seconds: z.int().min(60).max(86_400).default(3600),
+  })
+  .refine((it) => it.jwks_uri !== undefined || guardedUrl.safeParse(it.issuer).success);
+
+/** Who may sign tokens, each with the tenants it may speak for. */
+export const issuers = json(
+  z.array(issuer).refine((list) => new Set(list.map((it) => it.issuer)).size === list.length),
+);
+export type ConfiguredIssuer = z.output<typeof issuer>;

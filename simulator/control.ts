@@ -55,8 +55,7 @@ export type AccountView = Readonly<{
   number: number;
   balances: Readonly<Record<string, Readonly<{ free: string; locked: string }>>>;
   orders: readonly Readonly<{
-    number: number;
-    uuid: string;
+    id: string;
     clientOrderId: string;
     symbol: string;
     side: string;
@@ -219,9 +218,8 @@ const viewOf = (account: Account): AccountView => ({
       { free: formatUnits(free), locked: formatUnits(locked) },
     ]),
   ),
-  orders: account.orders.map(({ number, uuid, clientOrderId, market, side, type, quantity, status }) => ({
-    number,
-    uuid,
+  orders: account.orders.map(({ id, clientOrderId, market, side, type, quantity, status }) => ({
+    id,
     clientOrderId,
     symbol: market.id,
     side,

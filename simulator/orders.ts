@@ -10,8 +10,7 @@ export type Market = Readonly<{ id: string; base: string; quote: string; price: 
 export type OrderStatus = "open" | "filled" | "cancelled";
 
 export type Order = {
-  readonly number: number;
-  readonly uuid: string;
+  readonly id: string;
   readonly clientOrderId: string;
   readonly market: Market;
   readonly side: "buy" | "sell";
@@ -36,25 +35,31 @@ export type OrderRequest = Readonly<{
   price?: Units | undefined;
 }>;
 
-/** `open`: a client order id may be used again once its order is no longer open. `ever`: it never may. */
-export type UniqueAmong = "open" | "ever";
+export type OrderRules = Readonly<{
+  /** A new order id of the venue's own look. */
+  newId: () => string;
+  /** What a client order id must look like. */
+  clientOrderId: RegExp;
+  /**
+   * `open`: a client order id may be used again once its order is no longer open. `ever`: it never may.
+   * `nothing`: the venue does not look, and every order with the same id is another order.
+   */
+  uniqueAmong: "nothing" | "open" | "ever";
+}>;
 
 let lastNumber = 1_000_000;
+
+/** For venues that number their orders. */
+export const nextNumber = (): string => String(++lastNumber);
 
 /**
  * Places an order and moves the balances. A market order, or a limit order that crosses the market's price, is
  * filled whole and at once at that price; any other rests until it is cancelled. Throws `Refused`.
  */
-export function placeOrder(
-  account: Account,
-  request: OrderRequest,
-  nowMs: number,
-  uniqueAmong: UniqueAmong,
-): Order {
+export function placeOrder(account: Account, request: OrderRequest, nowMs: number, rules: OrderRules): Order {
   const { market } = request;
   const { side, type, quantity, price } = readTerms(request);
-  const clientOrderId = request.clientOrderId || randomUUID();
-  refuseDuplicate(account, clientOrderId, uniqueAmong);
+  const clientOrderId = acceptedClientOrderId(account, request.clientOrderId, rules);
   const limit = price ?? market.price;
   const crosses = type === "market" || (side === "buy" ? limit >= market.price : limit <= market.price);
   const spent = balanceOf(account, side === "buy" ? market.quote : market.base);
@@ -64,8 +69,7 @@ export function placeOrder(
   if (crosses) credit(account, market, side, quantity);
   else spent.locked += cost;
   const order: Order = {
-    number: ++lastNumber,
-    uuid: randomUUID(),
+    id: rules.newId(),
     clientOrderId,
     market,
     side,
@@ -94,14 +98,14 @@ export function cancelOrder(account: Account, order: Order, nowMs: number): Orde
   return order;
 }
 
-/** By the venue's id (number or UUID) or by the client's. Throws `Refused("unknown_order")`. */
+/** By the venue's id, or by the client's when there is none. Throws `Refused("unknown_order")`. */
 export function findOrder(
   account: Account,
   by: Readonly<{ id?: string | undefined; clientOrderId?: string | undefined }>,
 ): Order {
   // The newest first: a reused client order id names the latest order.
   const order = account.orders.findLast((order) =>
-    by.id ? by.id === order.uuid || by.id === String(order.number) : by.clientOrderId === order.clientOrderId,
+    by.id ? by.id === order.id : by.clientOrderId === order.clientOrderId,
   );
   if (order === undefined) throw new Refused("unknown_order");
   return order;
@@ -128,11 +132,16 @@ function credit(account: Account, market: Market, side: "buy" | "sell", quantity
   else balanceOf(account, market.quote).free += multiply(quantity, market.price);
 }
 
-function refuseDuplicate(account: Account, clientOrderId: string, uniqueAmong: UniqueAmong): void {
-  const taken = account.orders.some(
-    (order) => order.clientOrderId === clientOrderId && (uniqueAmong === "ever" || order.status === "open"),
-  );
-  if (taken) throw new Refused("duplicate_order");
+function acceptedClientOrderId(
+  account: Account,
+  wanted: string | undefined,
+  { clientOrderId, uniqueAmong }: OrderRules,
+): string {
+  if (!wanted) return randomUUID();
+  if (!clientOrderId.test(wanted)) throw new Refused("malformed_request");
+  const rivals = { nothing: [], open: openOrders(account), ever: account.orders }[uniqueAmong];
+  if (rivals.some((order) => order.clientOrderId === wanted)) throw new Refused("duplicate_order");
+  return wanted;
 }
 
 function readTerms(request: OrderRequest): Pick<Order, "side" | "type" | "quantity" | "price"> {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Account } from "../accounts.ts";
 import { formatUnits, multiply, parseUnits, units } from "../decimal.ts";
 import { marketNamed } from "../markets.ts";
@@ -120,7 +121,7 @@ const statuses = { open: "new", filled: "filled", cancelled: "canceled" } as con
 const at = (ms: number): string => new Date(ms).toISOString();
 
 const showOrder = (order: Order) => ({
-  id: order.uuid,
+  id: order.id,
   client_order_id: order.clientOrderId,
   created_at: at(order.createdAtMs),
   updated_at: at(order.updatedAtMs),
@@ -163,7 +164,7 @@ function createOrder({ account, text, nowMs }: Call): Answer {
       price: parseUnits(text("limit_price")),
     },
     nowMs,
-    "ever",
+    { newId: randomUUID, clientOrderId: /^.{1,128}$/, uniqueAmong: "ever" },
   );
   return ok(showOrder(order));
 }

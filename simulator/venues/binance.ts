@@ -2,8 +2,8 @@ import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { formatUnits, multiply, parseUnits } from "../decimal.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, openOrders, placeOrder } from "../orders.ts";
-import type { Market, Order } from "../orders.ts";
+import { cancelOrder, filledCost, findOrder, nextNumber, openOrders, placeOrder } from "../orders.ts";
+import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomAlphanumeric } from "../random-text.ts";
 import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
@@ -110,7 +110,7 @@ const statuses = { open: "NEW", filled: "FILLED", cancelled: "CANCELED" } as con
 
 const showOrder = (order: Order) => ({
   symbol: order.market.id,
-  orderId: order.number,
+  orderId: Number(order.id),
   orderListId: -1,
   clientOrderId: order.clientOrderId,
   price: formatUnits(order.price ?? 0n),
@@ -175,10 +175,16 @@ function createOrder({ account, text, nowMs }: Call): Answer {
     cost: parseUnits(text("quoteOrderQty")),
     price: parseUnits(text("price")),
   };
-  // "Orders with the same newClientOrderID can be accepted only when the previous one is filled" (New order).
-  const order = placeOrder(account, terms, nowMs, "open");
+  const order = placeOrder(account, terms, nowMs, orderRules);
   return ok({ ...showOrder(order), transactTime: nowMs, workingTime: nowMs, fills: [] });
 }
+
+// "Orders with the same newClientOrderID can be accepted only when the previous one is filled" (New order).
+const orderRules: OrderRules = {
+  newId: nextNumber,
+  clientOrderId: /^[.A-Z:/a-z0-9_-]{1,36}$/,
+  uniqueAmong: "open",
+};
 
 const orderNamed = ({ account, text }: Call): Order =>
   findOrder(account, { id: text("orderId"), clientOrderId: text("origClientOrderId") });

@@ -1,6 +1,7 @@
 import type { SimulatedVenue } from "../venue.ts";
 import { alpaca } from "./alpaca.ts";
 import { binance } from "./binance.ts";
+import { kraken } from "./kraken.ts";
 
 /** Every venue that the simulator can be. */
-export const venues: readonly SimulatedVenue[] = [alpaca, binance];
+export const venues: readonly SimulatedVenue[] = [binance, kraken, alpaca];

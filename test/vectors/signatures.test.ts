@@ -1,17 +1,28 @@
 import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { signedPayload, verifyBinance } from "../../simulator/signatures/binance.ts";
+import { verifyKraken } from "../../simulator/signatures/kraken.ts";
 
-/** Every text that differs from a hex signature in one bit, and the signature cut short. */
-const spoiltHex = (signature: string): string[] => {
-  const bytes = Buffer.from(signature, "hex");
+/** Every text that differs from the signature in one bit, and the signature cut short, respelt or left out. */
+function spoilt(signature: string, encoding: "hex" | "base64"): string[] {
+  const bytes = Buffer.from(signature, encoding);
   const flipped = Array.from({ length: bytes.length * 8 }, (_, bit) => {
     const copy = Buffer.from(bytes);
     copy.writeUInt8(copy.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
-    return copy.toString("hex");
+    return copy.toString(encoding);
   });
-  return [...flipped, signature.slice(0, -2), signature.toUpperCase(), ""];
-};
+  return [...flipped, signature.slice(0, -2), signature.toUpperCase(), ` ${signature}`, ""];
+}
+
+/** The signature is accepted, and nothing that is almost the signature. */
+function onlyAccepts(
+  verify: (signature: string) => boolean,
+  signature: string,
+  encoding: "hex" | "base64",
+): void {
+  expect(verify(signature)).toBe(true);
+  expect(spoilt(signature, encoding).filter(verify)).toEqual([]);
+}
 
 // github.com/binance/binance-spot-api-docs, rest-api.md, "SIGNED endpoint examples".
 describe("binance", () => {
@@ -28,8 +39,7 @@ describe("binance", () => {
   ] as const;
 
   test.each(vectors)("accepts the published signature of %s and no spoilt one", (payload, signature) => {
-    expect(verifyBinance(payload, signature, secret)).toBe(true);
-    for (const spoilt of spoiltHex(signature)) expect(verifyBinance(payload, spoilt, secret)).toBe(false);
+    onlyAccepts((given) => verifyBinance(payload, given, secret), signature, "hex");
     expect(verifyBinance(`${payload} `, signature, secret)).toBe(false);
     expect(verifyBinance(payload, signature, `${secret}x`)).toBe(false);
   });
@@ -48,9 +58,31 @@ describe("binance", () => {
       "4MHXelVVcpkdwuLbl6n73HQUXUf1dse2PCgT1DYqW9w8AVZ1RACFGM+5UdlGPrQHrgtS3CvsRURC1oj73j8gCA==";
     const publicKey = createPublicKey(privateKey);
     expect(sign(null, Buffer.from(payload), privateKey).toString("base64")).toBe(signature);
-    expect(verifyBinance(payload, signature, publicKey)).toBe(true);
+    onlyAccepts((given) => verifyBinance(payload, given, publicKey), signature, "base64");
     expect(verifyBinance(`${payload}0`, signature, publicKey)).toBe(false);
-    expect(verifyBinance(payload, signature.replace("4MHX", "4MHY"), publicKey)).toBe(false);
-    expect(verifyBinance(payload, `${signature} `, publicKey)).toBe(false);
+  });
+});
+
+// docs.kraken.com, "Spot REST authentication".
+describe("kraken", () => {
+  const secret = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==";
+  const signed = {
+    path: "/0/private/AddOrder",
+    nonce: "1616492376594",
+    body: "nonce=1616492376594&ordertype=limit&pair=XBTUSD&price=37500&type=buy&volume=1.25",
+  };
+  const signature =
+    "4/dpxb3iT4tp/ZCVEwSnEsLxx0bqyhLpdfOpc6fn7OR8+UClSV5n9E6aSS8MPtnRfp32bAb0nmbRn6H8ndwLUQ==";
+
+  test("accepts the published signature and no spoilt one", () => {
+    onlyAccepts((given) => verifyKraken(signed, given, secret), signature, "base64");
+  });
+
+  test.each([
+    ["path", { path: "/0/private/CancelOrder" }],
+    ["nonce", { nonce: "1616492376595" }],
+    ["body", { body: signed.body.replace("1.25", "1.26") }],
+  ])("refuses it for another %s", (_part, altered) => {
+    expect(verifyKraken({ ...signed, ...altered }, signature, secret)).toBe(false);
   });
 });

@@ -1,0 +1,78 @@
+import { type DestinationStream, pino } from "pino";
+import { reduceError } from "./reduce-error.ts";
+
+/** What a line may tell beside its message. What is not named here does not pass, whatever a caller hands over. */
+const allowed = [
+  "request_id",
+  "method",
+  "route",
+  "status",
+  "seconds",
+  "code",
+  "tenant_id",
+  "principal",
+  "credential_id",
+  "venue",
+  "store",
+  "operation",
+  "outcome",
+  "reason",
+  "job",
+  "count",
+  "issuer",
+  "address",
+  "port",
+  "path",
+  "variables",
+  "version",
+] as const;
+type Field = (typeof allowed)[number];
+
+export type LogFields = Readonly<
+  Partial<Record<Field, string | number | boolean | null>> & { error?: unknown }
+>;
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+
+/**
+ * Messages are fixed texts; what changes goes into the fields. Bodies, headers and query strings have no field, so they
+ * cannot be logged, and an error is cut down to what holds no value.
+ */
+export interface Log {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+/** Writes one JSON object a line to `destination`, standard output when left out. */
+export function createLog(level: LogLevel, destination?: DestinationStream): Log {
+  const options = {
+    level,
+    base: null,
+    messageKey: "message",
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  const sink = destination === undefined ? pino(options) : pino(options, destination);
+  return {
+    debug: (message, fields) => sink.debug(pass(fields), message),
+    info: (message, fields) => sink.info(pass(fields), message),
+    warn: (message, fields) => sink.warn(pass(fields), message),
+    error: (message, fields) => sink.error(pass(fields), message),
+  };
+}
+
+const longestText = 512;
+
+/** Types are no barrier to a value that came in as `unknown`, so names and kinds are checked once more here. */
+function pass(fields: LogFields = {}): Record<string, unknown> {
+  const line: Record<string, unknown> = {};
+  for (const name of allowed) {
+    const value: unknown = fields[name];
+    if (typeof value === "string") line[name] = value.slice(0, longestText);
+    else if (typeof value === "number" || typeof value === "boolean" || value === null) line[name] = value;
+  }
+  if (fields.error !== undefined) line["error"] = reduceError(fields.error);
+  return line;
+}

@@ -1,0 +1,120 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Credentials that are not deleted, by tenant, venue and status. */
+export type CredentialCount = Readonly<{ tenant_id: string; venue: string; status: string; count: number }>;
+
+export type MetricsSource = Readonly<{ countCredentials: () => Promise<readonly CredentialCount[]> }>;
+
+/**
+ * Every metric of the service, named once. Label values come from closed sets (venues, outcomes, routes as declared) and from
+ * tenant ids; nothing that a caller sends becomes one. Durations are in seconds.
+ */
+export function createMetrics(source: MetricsSource) {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  credentialGauge(registers, source);
+  return {
+    registry,
+    ...serviceMetrics(registers),
+    ...httpMetrics(registers),
+  };
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** Asked at every scrape, so that it is right whichever process answers. */
+function credentialGauge(registers: Registry[], source: MetricsSource): void {
+  const gauge = new Gauge({
+    name: "keyhold_credentials",
+    help: "Credentials by tenant, venue and status",
+    labelNames: ["tenant", "venue", "status"],
+    registers,
+    async collect() {
+      // Without an answer of the database there is no number to show, not even the last one.
+      const counts = await source.countCredentials().catch(() => []);
+      gauge.reset();
+      for (const { tenant_id: tenant, venue, status, count } of counts)
+        gauge.set({ tenant, venue, status }, count);
+    },
+  });
+}
+
+function serviceMetrics(registers: Registry[]) {
+  return {
+    validationSeconds: new Histogram({
+      name: "keyhold_validation_duration_seconds",
+      help: "Time to ask a venue about a credential",
+      labelNames: ["venue"],
+      buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20],
+      registers,
+    }),
+    validations: new Counter({
+      name: "keyhold_validations_total",
+      help: "Answers of venues about credentials",
+      labelNames: ["venue", "outcome"],
+      registers,
+    }),
+    jobRuns: new Counter({
+      name: "keyhold_job_runs_total",
+      help: "Runs of jobs",
+      labelNames: ["job", "outcome"],
+      registers,
+    }),
+    jobLastRun: new Gauge({
+      name: "keyhold_job_last_run_timestamp_seconds",
+      help: "When a job last ended well, in seconds since 1970",
+      labelNames: ["job"],
+      registers,
+    }),
+    storeOperations: new Counter({
+      name: "keyhold_store_operations_total",
+      help: "Operations of secret stores",
+      labelNames: ["store", "operation", "status"],
+      registers,
+    }),
+    storeSeconds: new Histogram({
+      name: "keyhold_store_operation_duration_seconds",
+      help: "Time of an operation of a secret store",
+      labelNames: ["store", "operation"],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers,
+    }),
+    disclosureGroupSize: new Histogram({
+      name: "keyhold_disclosure_group_size",
+      help: "Requests to open a secret that were recorded in one commit",
+      buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+      registers,
+    }),
+  };
+}
+
+function httpMetrics(registers: Registry[]) {
+  return {
+    httpRequests: new Counter({
+      name: "keyhold_http_requests_total",
+      help: "HTTP requests by route as declared and status",
+      labelNames: ["method", "route", "status"],
+      registers,
+    }),
+    httpSeconds: new Histogram({
+      name: "keyhold_http_request_duration_seconds",
+      help: "Time from the request to the end of the answer",
+      labelNames: ["method", "route"],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    }),
+    authenticationFailures: new Counter({
+      name: "keyhold_authentication_failures_total",
+      help: "Requests without a valid token or API key",
+      labelNames: ["reason"],
+      registers,
+    }),
+    rateLimitRefusals: new Counter({
+      name: "keyhold_rate_limit_refusals_total",
+      help: "Requests refused by a rate limit",
+      labelNames: ["limit"],
+      registers,
+    }),
+  };
+}

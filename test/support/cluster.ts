@@ -1,14 +1,13 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import type { EmbeddedPostgres } from "../../src/db/embedded.ts";
-import { findPlace } from "../../src/db/embedded/place.ts";
-import { recover } from "../../src/db/embedded/recover.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { ensureRoles } from "../../src/db/roles.ts";
+import { removeState } from "./state.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -32,8 +31,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   project.provide("cluster", { socketFolder: host, port, template });
   return async () => {
     await server.stop();
-    await rm(dirname(server.data), { recursive: true, force: true });
-    await rm(folder, { recursive: true, force: true });
+    await removeState(folder);
   };
 }
 
@@ -51,12 +49,7 @@ async function makeTemplate(server: EmbeddedPostgres): Promise<void> {
 async function removeLeftovers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const maker = new RegExp(`^${folderPrefix}(\\d+)-`).exec(name)?.[1];
-    if (maker === undefined || isAlive(Number(maker))) continue;
-    const folder = join(tmpdir(), name);
-    const place = await findPlace(folder);
-    await recover(place.data);
-    await rm(place.home, { recursive: true, force: true });
-    await rm(folder, { recursive: true, force: true });
+    if (maker !== undefined && !isAlive(Number(maker))) await removeState(join(tmpdir(), name));
   }
 }
 

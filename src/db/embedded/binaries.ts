@@ -21,7 +21,7 @@ const links = z.array(z.object({ source: z.string(), target: z.string() }));
 export async function findBinaries(runAs: RunAs | null): Promise<Binaries> {
   const shipped = await importBinaries();
   const root = dirname(dirname(dirname(shipped.postgres)));
-  if (runAs !== null && !(await passable(shipped.postgres))) return copyForOthers(root);
+  if (runAs !== null && !(await passable(shipped.postgres))) return copyForOthers(root, rootsHome);
   await linkLibraries(root);
   return shipped;
 }
@@ -42,9 +42,10 @@ async function importBinaries(): Promise<Binaries> {
   return exported.parse(await import(pathToFileURL(entry).href));
 }
 
-async function copyForOthers(root: string): Promise<Binaries> {
+/** Copies the package at `root` below `copies` unless it is there, for everybody to read and run. */
+export async function copyForOthers(root: string, copies: string): Promise<Binaries> {
   const { version } = packageFacts.parse(JSON.parse(await readFile(join(root, "package.json"), "utf8")));
-  const copy = join(rootsHome, `postgres-${version}`);
+  const copy = join(copies, `postgres-${version}`);
   if (!(await exists(copy))) {
     const draft = `${copy}.${process.pid}`;
     await mkdir(draft);
@@ -57,8 +58,8 @@ async function copyForOthers(root: string): Promise<Binaries> {
   return { initdb: join(bin, "initdb"), postgres: join(bin, "postgres") };
 }
 
-/** npm's archives hold no symbolic links; the package lists them, and its install script makes what this makes. */
-async function linkLibraries(root: string): Promise<void> {
+/** Makes the links that npm's archives cannot hold: the package lists them for its install script, which may not have run. */
+export async function linkLibraries(root: string): Promise<void> {
   const list = links.parse(JSON.parse(await readFile(join(root, "native", "pg-symlinks.json"), "utf8")));
   for (const { source, target } of list) {
     const link = join(root, target);

@@ -24,16 +24,28 @@ export async function createCluster(binaries: Binaries, place: Place, durable: b
     await rename(draft, place.data);
   } catch (cause) {
     await rm(draft, { recursive: true, force: true });
-    throw new StartError(`The embedded PostgreSQL could not make a database in ${place.data}.`, { cause });
+    throw new StartError(
+      `The embedded PostgreSQL could not make a database in ${place.data} (${lastWords(cause)}).`,
+      { cause },
+    );
   }
   return true;
+}
+
+/** initdb's own last line, or why it could not be run. */
+function lastWords(cause: unknown): string {
+  if (!(cause instanceof Error)) return "it gave no reason";
+  const said = "stderr" in cause && typeof cause.stderr === "string" ? cause.stderr.trim() : "";
+  return said.split("\n").at(-1) || cause.message;
 }
 
 /** Removes what starts that were killed half way left behind. Only while the cluster is held: nobody else can be making one. */
 export async function removeDrafts(place: Place): Promise<void> {
   const prefix = basename(draftPrefix(place));
   for (const name of await readdir(place.home)) {
-    if (name.startsWith(prefix)) await rm(join(place.home, name), { recursive: true, force: true });
+    // The initdb of a killed start may still be writing; it ends when its folder is gone.
+    if (name.startsWith(prefix))
+      await rm(join(place.home, name), { recursive: true, force: true, maxRetries: 9 });
   }
 }
 

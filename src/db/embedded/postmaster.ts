@@ -12,8 +12,41 @@ import type { Place } from "./place.ts";
 /** Milliseconds a fast shutdown may take before the server is told to stop without its last checkpoint. */
 const stopPatience = 30_000;
 
+/** Milliseconds to wait for what a killed server left running. */
+const startPatience = 15_000;
+
 /** Starts the server and waits until it accepts connections. Throws StartError with its last words when it stops instead. */
 export async function startPostmaster(
+  binaries: Binaries,
+  place: Place,
+  socketFolder: string,
+  durable: boolean,
+): Promise<ChildProcess> {
+  const until = performance.now() + startPatience;
+  while (true) {
+    const server = await launch(binaries, place, socketFolder, durable);
+    if (await becomesReady(server, place)) return server;
+    const words = await lastWords(place);
+    if (!words.includes("shared memory block") || performance.now() > until) {
+      throw new StartError(`The embedded PostgreSQL did not start (${words}). Its log is ${place.log}.`);
+    }
+    // A backend of a server that was killed is still at its last statement; it ends with that.
+    await sleep(100);
+  }
+}
+
+/** Stops the server: open transactions are rolled back, everything committed is on disk. */
+export async function stopPostmaster(server: ChildProcess): Promise<void> {
+  if (hasEnded(server)) return;
+  server.ref();
+  const ended = once(server, "exit");
+  server.kill("SIGINT");
+  const patience = setTimeout(() => server.kill("SIGQUIT"), stopPatience);
+  await ended;
+  clearTimeout(patience);
+}
+
+async function launch(
   binaries: Binaries,
   place: Place,
   socketFolder: string,
@@ -30,31 +63,25 @@ export async function startPostmaster(
   });
   server.unref();
   await once(server, "spawn");
-  await untilReady(server, place);
   return server;
 }
 
-/** Stops the server: open transactions are rolled back, everything committed is on disk. */
-export async function stopPostmaster(server: ChildProcess): Promise<void> {
-  if (hasEnded(server)) return;
-  server.ref();
-  const ended = once(server, "exit");
-  server.kill("SIGINT");
-  const patience = setTimeout(() => server.kill("SIGQUIT"), stopPatience);
-  await ended;
-  clearTimeout(patience);
-}
-
-/** The server writes `ready` into its lock file; pg_ctl waits for the same. Crash recovery may take its time before. */
-async function untilReady(server: ChildProcess, place: Place): Promise<void> {
+/**
+ * Waits for the word `ready` in the server's lock file, as pg_ctl does; false when the server ends instead.
+ * There is no time limit, for recovery after a crash may take long.
+ */
+async function becomesReady(server: ChildProcess, place: Place): Promise<boolean> {
   while (!hasEnded(server)) {
     const lock = await readLock(place.data);
-    if (lock?.pid === server.pid && lock?.ready === true) return;
+    if (lock?.pid === server.pid && lock?.ready === true) return true;
     await sleep(5);
   }
-  const words = await readFile(place.log, "utf8");
-  const reason = words.match(/(?:FATAL|PANIC|error): .*/)?.[0] ?? "no reason given";
-  throw new StartError(`The embedded PostgreSQL did not start (${reason}). Its log is ${place.log}.`);
+  return false;
+}
+
+async function lastWords(place: Place): Promise<string> {
+  const log = await readFile(place.log, "utf8");
+  return log.match(/(?:FATAL|PANIC|error): .*/)?.[0] ?? "it gave no reason";
 }
 
 function hasEnded(server: ChildProcess): boolean {

@@ -52,7 +52,7 @@ async function stopOrphan(pid: number, data: string): Promise<void> {
   );
 }
 
-/** The server of this data folder, if process `pid` is that; process ids are used again. A zombie has no command any more. */
+/** The server of this data folder, if process `pid` is that: process ids are used again. */
 async function findServer(pid: number, data: string): Promise<Running | null> {
   const running = await describe(pid);
   return running?.command.includes(` -D ${data} `) === true ? running : null;
@@ -62,12 +62,11 @@ async function isAlive(pid: number): Promise<boolean> {
   return (await describe(pid)) !== null;
 }
 
+/** Null when there is no such process, or it ended and its parent has not noticed: then it has no command any more. */
 async function describe(pid: number): Promise<Running | null> {
-  try {
-    return process.platform === "linux" ? await describeFromProc(pid) : await describeFromPs(pid);
-  } catch {
-    return null;
-  }
+  const source = process.platform === "linux" ? describeFromProc : describeFromPs;
+  const running = await source(pid).catch(() => null);
+  return running?.command === "" ? null : running;
 }
 
 /** Slim images have no `ps`. See proc_pid_stat(5): the second field, a name in brackets, may itself hold spaces. */

@@ -1,0 +1,27 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { openDb, openPool } from "./connect.ts";
+import { embeddedDatabase, startEmbedded } from "./embedded.ts";
+import { ownerRole } from "./embedded/initdb.ts";
+import { migrate } from "./migrate.ts";
+import { ensureRoles } from "./roles.ts";
+import { dumpSchema } from "./schema-dump.ts";
+
+/**
+ * A command: writes schema.sql from the migrations, in a database made for it. Run it after adding a migration.
+ * `node src/db/write-schema.ts`
+ */
+const folder = await mkdtemp(join(tmpdir(), "keyhold-schema-"));
+const server = await startEmbedded({ folder, durable: false });
+const db = openDb(openPool(server.connection(ownerRole, embeddedDatabase), { applicationName: "schema" }));
+try {
+  await ensureRoles(db);
+  await migrate(db);
+  await writeFile(join(import.meta.dirname, "schema.sql"), await dumpSchema(db));
+} finally {
+  await db.destroy();
+  await server.stop();
+  await rm(dirname(server.data), { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,85 @@
+import { EnvelopeError, asSealed, isFieldName } from "./envelope.ts";
+import type { Sealed } from "./envelope.ts";
+
+// The layout is described in FORMAT.md; change the two together, and only with a new version number.
+const prefix = Buffer.from("KHRC\x01", "latin1"); // magic, version 1
+
+declare const brand: unique symbol;
+
+/** The sealed fields of one credential in one byte string. Only `packRecord` makes it. */
+export type PackedRecord = Uint8Array & { readonly [brand]: "record" };
+
+/**
+ * Packs the sealed fields of one credential into one byte string, for stores that keep a single column. Fields are
+ * ordered by name, so equal maps give equal bytes. Throws `TypeError` for a map or a name that cannot be packed.
+ */
+export function packRecord(fields: ReadonlyMap<string, Sealed>): PackedRecord {
+  if (fields.size === 0 || fields.size > 255) throw new TypeError("a record has 1 to 255 fields");
+  const parts: Uint8Array[] = [prefix, Uint8Array.of(fields.size)];
+  for (const [name, sealed] of [...fields].toSorted(byName)) {
+    if (!isFieldName(name)) throw new TypeError("a record's field must be a lower-case name");
+    parts.push(Uint8Array.of(name.length), Buffer.from(name, "latin1"), uint32(sealed.byteLength), sealed);
+  }
+  return asPacked(Buffer.concat(parts));
+}
+
+/**
+ * Unpacks what `packRecord` made, and nothing else: fields in another order, a name twice or a byte too many are
+ * refused. The values are views of `bytes`. Throws `EnvelopeError`.
+ */
+export function unpackRecord(bytes: Uint8Array): ReadonlyMap<string, Sealed> {
+  const reader = new Reader(asPacked(bytes).subarray(prefix.byteLength));
+  const count = reader.takeNumber(1);
+  const fields = new Map<string, Sealed>();
+  let previous = "";
+  for (let index = 0; index < count; index += 1) {
+    const name = Buffer.from(reader.take(reader.takeNumber(1))).toString("latin1");
+    if (!isFieldName(name) || name <= previous) throw new EnvelopeError();
+    fields.set(name, asSealed(reader.take(reader.takeNumber(4))));
+    previous = name;
+  }
+  if (count === 0 || !reader.atEnd) throw new EnvelopeError();
+  return fields;
+}
+
+function asPacked(bytes: Uint8Array): PackedRecord {
+  if (!isPacked(bytes)) throw new EnvelopeError();
+  return bytes;
+}
+
+function isPacked(bytes: Uint8Array): bytes is PackedRecord {
+  return prefix.equals(bytes.subarray(0, prefix.byteLength));
+}
+
+class Reader {
+  #rest: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#rest = bytes;
+  }
+
+  get atEnd(): boolean {
+    return this.#rest.byteLength === 0;
+  }
+
+  take(length: number): Uint8Array {
+    if (length > this.#rest.byteLength) throw new EnvelopeError();
+    const taken = this.#rest.subarray(0, length);
+    this.#rest = this.#rest.subarray(length);
+    return taken;
+  }
+
+  takeNumber(length: number): number {
+    return this.take(length).reduce((number, byte) => number * 256 + byte, 0);
+  }
+}
+
+function byName([a]: readonly [string, Sealed], [b]: readonly [string, Sealed]): number {
+  return a < b ? -1 : 1;
+}
+
+function uint32(value: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}

@@ -1,0 +1,73 @@
+import { inspect } from "node:util";
+import type { ColumnType, KyselyPlugin, UnknownRow } from "kysely";
+import type { DataKey } from "./data-key.ts";
+import { asSealed, open } from "./envelope.ts";
+import type { SealContext, Sealed } from "./envelope.ts";
+import type { PackedRecord } from "./record.ts";
+import type { Secret } from "./secret.ts";
+
+/**
+ * A `bytea` column of sealed values. Only what `seal` made can be written: text, bytes and plaintext do not compile.
+ * A select yields a handle, given that `sealedColumns` names the column.
+ */
+export type SealedColumn = ColumnType<SealedHandle, Sealed, Sealed>;
+export type NullableSealedColumn = ColumnType<SealedHandle | null, Sealed | null, Sealed | null>;
+
+/** A `bytea` column of packed records: only what `packRecord` made of sealed fields can be written. */
+export type RecordColumn = ColumnType<Uint8Array, PackedRecord, PackedRecord>;
+
+const masked = "[sealed]";
+
+/** A sealed value as a row carries it: it can be passed on and written again, and opened only for a scope. */
+export class SealedHandle {
+  readonly #sealed: Sealed;
+
+  constructor(sealed: Sealed) {
+    this.#sealed = sealed;
+  }
+
+  get sealed(): Sealed {
+    return this.#sealed;
+  }
+
+  /** Lends the plaintext to `use` and zeroes it when `use` has ended, also when it failed. Throws what `open` throws. */
+  async open<T>(key: DataKey, context: SealContext, use: (plaintext: Secret) => T | Promise<T>): Promise<T> {
+    using plaintext = open(key, context, this.#sealed);
+    return await use(plaintext);
+  }
+
+  toString(): string {
+    return masked;
+  }
+
+  toJSON(): string {
+    return masked;
+  }
+
+  [inspect.custom](): string {
+    return masked;
+  }
+}
+
+/**
+ * Makes handles of the named columns in every result; `null` stays `null`. Bytes that are no envelope are refused
+ * with `EnvelopeError`: in such a column they can only be damage or plaintext.
+ */
+export function sealedColumns(names: readonly string[]): KyselyPlugin {
+  return {
+    transformQuery: ({ node }) => node,
+    transformResult: async ({ result }) => ({
+      ...result,
+      rows: result.rows.map((row) => withHandles(row, names)),
+    }),
+  };
+}
+
+function withHandles(row: UnknownRow, names: readonly string[]): UnknownRow {
+  const handled = { ...row };
+  for (const name of names) {
+    const value = row[name];
+    if (value instanceof Uint8Array) handled[name] = new SealedHandle(asSealed(value));
+  }
+  return handled;
+}

@@ -1,0 +1,54 @@
+import { createHash, randomFillSync } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { decrypt, encryptInto, keyBytes, nonceBytes, tagBytes } from "./aes-gcm.ts";
+import { lengthPrefixed } from "./length-prefixed.ts";
+import { assertUuid } from "./uuid.ts";
+
+/** A key-encryption key and its fingerprint. */
+export type WrappingKey = Readonly<{ id: string; key: KeyObject }>;
+
+/** Bound to the wrapped bytes: moved to another tenant or id, they do not unwrap. */
+type Binding = Readonly<{ tenantId: string; dataKeyId: string }>;
+
+// The layout is described in FORMAT.md; change the two together, and only with a new version number.
+const format = "keyhold/wrapped-key/1";
+const fingerprintLabel = "keyhold/key-fingerprint/1";
+const prefix = Buffer.from("KHWK\x01\x01", "latin1"); // magic, version 1, algorithm 1
+const nonceAt = prefix.byteLength;
+const ciphertextAt = nonceAt + nonceBytes;
+const wrappedBytes = ciphertextAt + keyBytes + tagBytes;
+
+/** The first 16 bytes of SHA-256 over a label and the key, in hex: names a key without telling anything of it. */
+export function fingerprint(key: Uint8Array): string {
+  return createHash("sha256").update(fingerprintLabel).update(key).digest("hex").slice(0, 32);
+}
+
+/** Wraps 32 bytes. Throws `TypeError` for another length or a malformed binding. */
+export function wrapKey(wrappingKey: WrappingKey, binding: Binding, dataKey: Uint8Array): Uint8Array {
+  if (dataKey.byteLength !== keyBytes) throw new TypeError(`a data key has ${keyBytes} bytes`);
+  const wrapped = new Uint8Array(wrappedBytes);
+  wrapped.set(prefix);
+  randomFillSync(wrapped, nonceAt, nonceBytes);
+  const nonce = wrapped.subarray(nonceAt, ciphertextAt);
+  const bound = associatedData(wrappingKey, binding);
+  encryptInto(wrapped.subarray(ciphertextAt), wrappingKey.key, nonce, bound, dataKey);
+  return wrapped;
+}
+
+/** The data key, which the caller must zero; `null` when it does not unwrap with this key and binding. */
+export function unwrapKey(
+  wrappingKey: WrappingKey,
+  binding: Binding,
+  wrapped: Uint8Array,
+): Uint8Array | null {
+  if (wrapped.byteLength !== wrappedBytes || !prefix.equals(wrapped.subarray(0, nonceAt))) return null;
+  const nonce = wrapped.subarray(nonceAt, ciphertextAt);
+  const bound = associatedData(wrappingKey, binding);
+  return decrypt(wrappingKey.key, nonce, bound, wrapped.subarray(ciphertextAt));
+}
+
+function associatedData({ id }: WrappingKey, { tenantId, dataKeyId }: Binding): Uint8Array {
+  assertUuid(tenantId, "tenantId");
+  assertUuid(dataKeyId, "dataKeyId");
+  return lengthPrefixed([format, tenantId, dataKeyId, id]);
+}

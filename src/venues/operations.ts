@@ -24,18 +24,20 @@ const orderId = z.string().trim().min(1).max(128);
 const currency = z.string().trim().min(1).max(32);
 const since = z.int().nonnegative().describe("milliseconds since 1970");
 const limit = z.int().min(1).max(1000);
+/** Text keeps every digit; a number is as exact as JavaScript's. */
 const decimal = z
   .union([z.string().regex(/^\d{1,20}(\.\d{1,20})?$/), z.number()])
   .refine((value) => Number(value) > 0, "must be greater than zero");
 
-const window = z.strictObject({
+/** Orders or trades of one market or of all, from a time on. */
+export const windowParams = z.strictObject({
   symbol: symbol.optional(),
   since: since.optional(),
   limit: limit.optional(),
 });
-const oneOrder = z.strictObject({ id: orderId, symbol: symbol.optional() });
+export const oneOrderParams = z.strictObject({ id: orderId, symbol: symbol.optional() });
 
-const order = z
+export const newOrderParams = z
   .strictObject({
     symbol,
     type: z.enum(["market", "limit"]),
@@ -54,7 +56,7 @@ const order = z
 
 const read = { class: "read", placesOrder: false } as const;
 const trade = { class: "trade", placesOrder: false } as const;
-const byWindow = { params: window, positional: ["symbol", "since", "limit"] } as const;
+const byWindow = { params: windowParams, positional: ["symbol", "since", "limit"] } as const;
 
 /** Every operation Keyhold knows; a venue's description says which of them it has. */
 export const operations: readonly Operation[] = [
@@ -68,7 +70,7 @@ export const operations: readonly Operation[] = [
     positional: ["symbols"],
   },
   { name: "fetchTicker", ...read, params: z.strictObject({ symbol }), positional: ["symbol"] },
-  { name: "fetchOrder", ...read, params: oneOrder, positional: ["id", "symbol"] },
+  { name: "fetchOrder", ...read, params: oneOrderParams, positional: ["id", "symbol"] },
   { name: "fetchOrders", ...read, ...byWindow },
   { name: "fetchOpenOrders", ...read, ...byWindow },
   { name: "fetchClosedOrders", ...read, ...byWindow },
@@ -77,10 +79,10 @@ export const operations: readonly Operation[] = [
     name: "createOrder",
     class: "trade",
     placesOrder: true,
-    params: order,
+    params: newOrderParams,
     positional: ["symbol", "type", "side", "amount", "price"],
   },
-  { name: "cancelOrder", ...trade, params: oneOrder, positional: ["id", "symbol"] },
+  { name: "cancelOrder", ...trade, params: oneOrderParams, positional: ["id", "symbol"] },
   {
     name: "cancelAllOrders",
     ...trade,

@@ -74,3 +74,9 @@ export interface Venue {
   /** Finds an order by the client order id that Keyhold derived; only where `clientOrderIds` is true. */
   findOrder(target: CallTarget, order: { clientOrderId: string; symbol: string }): Promise<OrderLookup>;
 }
+
+/** Every venue that Keyhold knows. */
+export interface Venues {
+  get(id: string): Venue | undefined;
+  list(): readonly VenueDescription[];
+}

@@ -1,0 +1,17 @@
+import type { Adapter } from "./adapter.ts";
+import { alpaca } from "./alpaca.ts";
+import { generalAdapter, rowAdapter } from "./ccxt/adapter.ts";
+import { exchangeList } from "./ccxt/list.ts";
+import { createMarkets } from "./ccxt/markets.ts";
+import { exchangeTable } from "./ccxt/table.ts";
+import { massive } from "./massive.ts";
+
+/** Every venue by id. Adapters of our own go before ccxt's of the same name: its Alpaca knows crypto only. */
+export function createAdapters(): ReadonlyMap<string, Adapter> {
+  const markets = createMarkets();
+  const exchanges = exchangeList.map((facts) => {
+    const row = exchangeTable.get(facts.id);
+    return row === undefined ? generalAdapter(facts, markets) : rowAdapter(facts, row, markets);
+  });
+  return new Map([...exchanges, alpaca, massive].map((adapter) => [adapter.description.id, adapter]));
+}

@@ -1,0 +1,102 @@
+import { Agent, type Dispatcher, fetch, ProxyAgent, type Response } from "undici";
+import { hostOf, type VenueSettings } from "./settings.ts";
+import type { Environment } from "./venue.ts";
+
+export type HttpRequest = Readonly<{
+  method: string;
+  url: string;
+  headers: Readonly<Record<string, string>>;
+  body?: string;
+}>;
+
+export type HttpAnswer = Readonly<{ status: number; headers: ReadonlyMap<string, string>; body: string }>;
+
+/** No usable answer came. Its message names no URL, since some venues carry key and signature there. */
+export class FetchFailure extends Error {
+  override readonly name = "FetchFailure";
+  readonly kind: "timeout" | "network" | "redirect" | "too_large";
+
+  constructor(kind: FetchFailure["kind"], message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+export type Fetch = (request: HttpRequest, deadline: AbortSignal) => Promise<HttpAnswer>;
+
+/**
+ * The one way out to venues: bounded in time over headers and body by `deadline`, bounded in size after
+ * decompression, following no redirect, through the venue's own proxy. Sockets are shared by all calls.
+ * Throws `FetchFailure`.
+ */
+export function createBoundedFetch(
+  settings: VenueSettings,
+): (venue: string, environment: Environment) => Fetch {
+  const direct = new Agent({ connections: 64 });
+  const proxies = new Map(
+    Object.entries(settings.proxies).map(([venue, uri]) => [venue, new ProxyAgent({ uri, connections: 64 })]),
+  );
+  return (venue, environment) => {
+    const dispatcher = proxies.get(venue) ?? direct;
+    const base = hostOf(settings, venue, environment);
+    return (request, deadline) =>
+      exchange({ ...request, url: rebase(request.url, base) }, { dispatcher, deadline, settings });
+  };
+}
+
+type Bounds = Readonly<{ dispatcher: Dispatcher; deadline: AbortSignal; settings: VenueSettings }>;
+
+async function exchange(request: HttpRequest, bounds: Bounds): Promise<HttpAnswer> {
+  try {
+    const response = await fetch(request.url, {
+      method: request.method,
+      headers: { "user-agent": "keyhold", ...request.headers },
+      ...(request.body === undefined ? {} : { body: request.body }),
+      redirect: "manual",
+      signal: bounds.deadline,
+      dispatcher: bounds.dispatcher,
+    });
+    if (response.status >= 300 && response.status < 400) {
+      await response.body?.cancel();
+      throw new FetchFailure("redirect", `the venue answered with a redirect (${response.status})`);
+    }
+    const body = await readBody(response, bounds.settings.maxBodyBytes);
+    return { status: response.status, headers: new Map(response.headers), body };
+  } catch (error) {
+    throw asFailure(error, bounds);
+  }
+}
+
+async function readBody(response: Response, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength;
+    // Leaving the loop cancels the body and closes the socket.
+    if (size > maxBytes) throw new FetchFailure("too_large", `the answer is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function asFailure(error: unknown, { deadline, settings }: Bounds): FetchFailure {
+  if (error instanceof FetchFailure) return error;
+  if (deadline.aborted) {
+    return new FetchFailure("timeout", `no complete answer within ${settings.timeoutMs} ms`);
+  }
+  return new FetchFailure("network", `the connection failed${codeOf(error)}`);
+}
+
+/** The code of a network error such as ECONNREFUSED; undici hides it in the cause. */
+function codeOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (!(cause instanceof Error) || !("code" in cause)) return "";
+  return typeof cause.code === "string" ? ` (${cause.code})` : "";
+}
+
+/** The same path and query at the operator's own base URL. */
+function rebase(url: string, base: string | undefined): string {
+  if (base === undefined) return url;
+  const { pathname, search } = new URL(url);
+  return base.replace(/\/+$/, "") + pathname + search;
+}

@@ -1,0 +1,66 @@
+import type { Adapter } from "../adapter.ts";
+import type { Environment } from "../venue.ts";
+import type { Mode, Modes } from "./exchange.ts";
+import { inspectByBalance } from "./general.ts";
+import { inspectKey } from "./inspect.ts";
+import { findOrder, invokeOperation } from "./invoke.ts";
+import type { ExchangeFacts } from "./list.ts";
+import type { Markets } from "./markets.ts";
+import type { ExchangeRow } from "./row.ts";
+
+/** An exchange of ccxt that has a row in the table. */
+export function rowAdapter(facts: ExchangeFacts, row: ExchangeRow, markets: Markets): Adapter {
+  const { id, dialect, clientOrderIds } = row;
+  const caller = { id, dialect, clientOrderIds, markets };
+  const mode = (environment: Environment) => modeOf(row.environments, environment);
+  return {
+    description: {
+      id,
+      name: facts.name,
+      environments: environmentsOf(row.environments),
+      fields: facts.fields,
+      tells: row.tells,
+      risingNonce: row.risingNonce,
+      clientOrderIds: true,
+      operations: facts.operations,
+    },
+    inspect: (call) => inspectKey(row, mode(call.environment), call),
+    invoke: (call, invocation) => invokeOperation(caller, mode(call.environment), call, invocation),
+    findOrder: (call, order) => findOrder(caller, mode(call.environment), call, order),
+  };
+}
+
+/** Any other exchange of ccxt: its key is proved by reading the balance, and nothing is known of its rights. */
+export function generalAdapter(facts: ExchangeFacts, markets: Markets): Adapter {
+  const { id } = facts;
+  const environments: Modes = facts.sandbox ? { live: "live", testnet: "sandbox" } : { live: "live" };
+  const caller = { id, dialect: null, clientOrderIds: null, markets };
+  const mode = (environment: Environment) => modeOf(environments, environment);
+  return {
+    description: {
+      id,
+      name: facts.name,
+      environments: environmentsOf(environments),
+      fields: facts.fields,
+      tells: { permissions: false, boundIps: false, expiry: false, account: false },
+      // Many of them count requests with a nonce; ccxt does not say which, and waiting is the safe side.
+      risingNonce: true,
+      clientOrderIds: false,
+      operations: facts.operations,
+    },
+    inspect: (call) => inspectByBalance(facts, mode(call.environment), call),
+    invoke: (call, invocation) => invokeOperation(caller, mode(call.environment), call, invocation),
+    findOrder: (call, order) => findOrder(caller, mode(call.environment), call, order),
+  };
+}
+
+function environmentsOf(modes: Modes): readonly Environment[] {
+  return (["live", "paper", "testnet"] as const).filter((environment) => modes[environment] !== undefined);
+}
+
+/** Throws `RangeError` for an environment that the description does not list. */
+function modeOf(modes: Modes, environment: Environment): Mode {
+  const mode = modes[environment];
+  if (mode === undefined) throw new RangeError(`no environment ${environment} here`);
+  return mode;
+}

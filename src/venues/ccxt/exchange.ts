@@ -1,0 +1,139 @@
+import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
+import type { Environment, FieldName } from "../venue.ts";
+
+/** What is used of a ccxt exchange. Its own types are `any` almost everywhere, so they are stated here. */
+export interface Exchange {
+  sign(path: string, api: string | readonly string[], method: string, params: object): Signed;
+  loadMarkets(): Promise<unknown>;
+  fetchBalance(): Promise<unknown>;
+  setMarkets(markets: readonly never[]): unknown;
+  setMarketsFromExchange(source: Exchange): void;
+  setSandboxMode(enabled: boolean): void;
+  enableDemoTrading(enabled: boolean): void;
+}
+
+type Signed = Readonly<{
+  url: string;
+  method: string;
+  headers?: Readonly<Record<string, string | number | undefined>> | null;
+  body?: string | null;
+}>;
+
+type ExchangeClass = new (config: object) => Exchange;
+
+/** How ccxt reaches an environment: its sandbox hosts or header, its demo hosts, or neither. */
+export type Mode = "live" | "sandbox" | "demo";
+export type Modes = Readonly<Partial<Record<Environment, Mode>>>;
+
+/** ccxt's names of credential parts, beside ours. */
+export const credentialNames = {
+  apiKey: "api_key",
+  secret: "api_secret",
+  password: "passphrase",
+  uid: "uid",
+  walletAddress: "wallet_address",
+  privateKey: "private_key",
+  token: "token",
+  accountId: "uid",
+} as const satisfies Readonly<Record<string, FieldName>>;
+
+export type Send = (request: HttpRequest) => Promise<HttpAnswer>;
+
+const base = import.meta.resolve("ccxt");
+
+/**
+ * A new instance for one call: ccxt keeps state of a credential in it (Binance's "has already authenticated"
+ * turns a later bad key into a rate limit), so none is ever used for two.
+ */
+export async function openExchange(
+  id: string,
+  mode: Mode,
+  options: Readonly<{ fields: ReadonlyMap<FieldName, string>; send: Send }>,
+): Promise<Exchange> {
+  const Exchange = await exchangeClass(id);
+  const credentials = Object.fromEntries(
+    Object.entries(credentialNames).flatMap(([name, field]) => {
+      const value = options.fields.get(field);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+  const exchange = new Exchange({
+    enableRateLimit: false,
+    // ndax asks for a login that only its interactive sign-in uses.
+    requiredCredentials: { login: false },
+    fetchImplementation: fetchThrough(options.send),
+    ...credentials,
+  });
+  if (mode === "sandbox") exchange.setSandboxMode(true);
+  if (mode === "demo") exchange.enableDemoTrading(true);
+  return exchange;
+}
+
+/** Signs one request of the venue's own API without sending it. */
+export function signedRequest(
+  exchange: Exchange,
+  request: Readonly<{ api: string | readonly string[]; path: string; method: string; params?: object }>,
+): HttpRequest {
+  const signed = exchange.sign(request.path, request.api, request.method, request.params ?? {});
+  return toRequest(signed.url, signed);
+}
+
+/** One module per exchange, by its path: importing ccxt whole costs four times the memory and time. */
+async function exchangeClass(id: string): Promise<ExchangeClass> {
+  const module: unknown = await import(new URL(`./src/${id}.js`, base).href);
+  if (!hasDefaultClass(module)) throw new TypeError(`ccxt has no exchange ${id}`);
+  return module.default;
+}
+
+function hasDefaultClass(module: unknown): module is { default: ExchangeClass } {
+  return (
+    typeof module === "object" &&
+    module !== null &&
+    "default" in module &&
+    typeof module.default === "function"
+  );
+}
+
+type FetchParameters = Readonly<{
+  method: string;
+  headers?: Signed["headers"];
+  body?: string | null;
+}>;
+
+function fetchThrough(send: Send): (url: string, parameters: FetchParameters) => Promise<Response> {
+  return async (url, parameters) => {
+    const answer = await send(toRequest(url, parameters));
+    const bodiless = answer.status === 204 || answer.status === 205;
+    return new Response(bodiless ? null : answer.body, {
+      status: answer.status,
+      headers: [...answer.headers].filter(([name]) => name !== "content-encoding"),
+    });
+  };
+}
+
+/** Headers by which ccxt tells venues that it is ccxt, for its share of their fees. */
+const markers = new Set([
+  "user-agent",
+  "referer",
+  "kc-api-partner",
+  "kc-api-partner-sign",
+  "kc-api-partner-verify",
+  "kc-broker-name",
+  "x-channel-api-code",
+  "x-gate-channel-id",
+  "apca-partner-id",
+  "source",
+  "x-source-key",
+]);
+
+function toRequest(url: string, { method, headers, body }: FetchParameters): HttpRequest {
+  const kept = Object.entries(headers ?? {}).flatMap(([name, value]) =>
+    value === undefined || markers.has(name.toLowerCase()) ? [] : [[name, String(value)] as const],
+  );
+  return {
+    method,
+    url,
+    headers: Object.fromEntries(kept),
+    ...(typeof body === "string" ? { body } : {}),
+  };
+}

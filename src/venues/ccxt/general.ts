@@ -1,0 +1,81 @@
+import type { VenueCall } from "../adapter.ts";
+import { FetchFailure, type HttpAnswer } from "../bounded-fetch.ts";
+import { interpret, type Dialect } from "../interpret.ts";
+import { type Refusal, refusal } from "../outcomes.ts";
+import type { Verdict } from "../verdict.ts";
+import { classMeaning, isKind, plainMessage } from "./errors.ts";
+import { type Mode, openExchange } from "./exchange.ts";
+import type { ExchangeFacts } from "./list.ts";
+import { unknownPermissions } from "./permissions.ts";
+
+/** Of an exchange whose codes are not in the table: what its HTTP statuses say. */
+export const httpDialect: Dialect = { error: () => undefined, codes: {} };
+
+/**
+ * Proves a key by reading the balance, the one authenticated read that all exchanges have. It is read without
+ * market lists, so that it is one request at nearly all of them. ccxt's error classes decide.
+ */
+export async function inspectByBalance(facts: ExchangeFacts, mode: Mode, call: VenueCall): Promise<Verdict> {
+  if (!facts.provable) {
+    const hint = "Reads are not signed at this venue, so nothing proves the key.";
+    return refusal(call.speaker, "unexpected_answer", { hint });
+  }
+  let last: HttpAnswer | undefined;
+  const send: VenueCall["send"] = async (request) => (last = await call.send(request));
+  try {
+    const exchange = await openExchange(facts.id, mode, { fields: call.fields, send });
+    exchange.setMarkets([]);
+    const balance = await exchange.fetchBalance();
+    return isBalance(balance, last)
+      ? { outcome: "valid", permissions: unknownPermissions, expiresAt: null, account: {} }
+      : refusal(call.speaker, "unexpected_answer");
+  } catch (error) {
+    return explainByClass(facts.id, call, error, last) ?? refusal(call.speaker, "unexpected_answer");
+  }
+}
+
+/**
+ * What a thrown error means, by HTTP status and by ccxt's class; `undefined` for a plain refusal of the operation.
+ * `last` is the answer it was thrown on; where there is none, the request could not even be made.
+ */
+export function explainByClass(
+  id: string,
+  call: VenueCall,
+  error: unknown,
+  last: HttpAnswer | undefined,
+): Refusal | undefined {
+  if (error instanceof FetchFailure) throw error;
+  const said = { text: plainMessage(id, error) };
+  if (last === undefined) {
+    // ccxt complains of a missing credential with an AuthenticationError; a signer of a bad one with any error.
+    const malformed = isKind(error, "AuthenticationError") || !isKind(error, "BaseError");
+    return malformed ? refusal(call.speaker, "malformed", said) : undefined;
+  }
+  const reading = interpret(httpDialect, last);
+  const byStatus =
+    reading.kind === "known" && reading.meaning !== "unexpected_answer" ? reading.meaning : undefined;
+  // ccxt's class for a bare 401 or 403 comes from the status; its class for a code of the venue is the better one.
+  const byClass = classMeaning(error);
+  const meaning =
+    byClass === "venue_unavailable" ? (byStatus ?? unavailableUnlessOurs(last)) : (byClass ?? byStatus);
+  return meaning === undefined ? undefined : refusal(call.speaker, meaning, said);
+}
+
+/** ccxt calls a venue unavailable for a 400 or 404 as well. */
+function unavailableUnlessOurs({ status }: HttpAnswer): "venue_unavailable" | "unexpected_answer" {
+  return status >= 400 && status < 500 ? "unexpected_answer" : "venue_unavailable";
+}
+
+/**
+ * ccxt makes an empty balance of an error that it does not know, so an answer counts only if it is a list or if
+ * at least one currency was found in it.
+ */
+function isBalance(balance: unknown, last: HttpAnswer | undefined): boolean {
+  if (last === undefined) return false;
+  const reading = interpret(httpDialect, last);
+  if (reading.kind !== "success") return false;
+  if (Array.isArray(reading.json)) return true;
+  const total: unknown =
+    typeof balance === "object" && balance !== null ? Reflect.get(balance, "total") : null;
+  return typeof total === "object" && total !== null && Object.keys(total).length > 0;
+}

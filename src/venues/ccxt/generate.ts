@@ -1,0 +1,93 @@
+/**
+ * Writes `exchanges.json`: what the installed ccxt declares of every exchange, so that the serving process need
+ * not load ccxt to know it. Run it after an update of ccxt: `node src/venues/ccxt/generate.ts`.
+ */
+import { writeFileSync } from "node:fs";
+import { type Exchange, exchanges } from "ccxt";
+import { operations } from "../operations.ts";
+import { type FieldName, fieldNames } from "../venue.ts";
+import { credentialNames } from "./exchange.ts";
+import type { ExchangeFacts } from "./list.ts";
+
+/** The table as the installed ccxt would have it. Calls no venue. */
+export async function describeExchanges(): Promise<ExchangeFacts[]> {
+  const facts: ExchangeFacts[] = [];
+  for (const id of Object.keys(exchanges)) facts.push(await describe(id));
+  return facts;
+}
+
+async function describe(id: string): Promise<ExchangeFacts> {
+  const exchange = create(id, {});
+  return {
+    id,
+    name: String(exchange["name"]),
+    fields: fieldsOf(exchange),
+    sandbox: Object.keys(exchange.urls.test ?? {}).length > 0,
+    provable: await isProvable(id),
+    operations: operations.map(({ name }) => name).filter((name) => exchange.has[name] === true),
+  };
+}
+
+function create(id: string, config: object): Exchange {
+  const Class: unknown = Reflect.get(exchanges, id);
+  if (typeof Class !== "function") throw new TypeError(`ccxt lists ${id} but does not have it`);
+  return Reflect.construct(Class, [{ enableRateLimit: false, ...config }]);
+}
+
+function fieldsOf(exchange: Exchange): FieldName[] {
+  const required = Object.entries(credentialNames).flatMap(([name, field]) =>
+    exchange.requiredCredentials[name] === true ? [field] : [],
+  );
+  // dYdX declares nothing and takes its key from an option.
+  const fields = new Set<FieldName>(required.length === 0 ? ["private_key"] : required);
+  return fieldNames.filter((name) => fields.has(name));
+}
+
+const fixedTime = 1_700_000_000_000;
+
+/** Reads the balance twice with different secrets and all else alike: only a signed read makes a difference. */
+async function isProvable(id: string): Promise<boolean> {
+  const first = await readBalance(id, "1");
+  const second = await readBalance(id, "2");
+  return !first.completed || JSON.stringify(first) !== JSON.stringify(second);
+}
+
+async function readBalance(id: string, digit: string) {
+  const requests: unknown[] = [];
+  const text = digit.repeat(64);
+  const exchange = create(id, {
+    apiKey: `account-${text}`,
+    secret: Buffer.from(text).toString("base64"),
+    password: text,
+    token: text,
+    privateKey: `0x${text}`,
+    uid: "12345",
+    login: "login",
+    accountId: "77",
+    walletAddress: `0x${"ab".repeat(20)}`,
+    fetchImplementation: async (url: string, { method, headers, body }: Record<string, unknown>) => {
+      requests.push({ method, url, headers, body });
+      return new Response("{}");
+    },
+  });
+  const constants = {
+    milliseconds: fixedTime,
+    nonce: fixedTime,
+    seconds: fixedTime / 1000,
+    uuid: "u",
+    uuid22: "u",
+  };
+  for (const [name, value] of Object.entries(constants)) Reflect.set(exchange, name, () => value);
+  exchange["setMarkets"]([]);
+  // Where it throws on the empty answer, a signed request may yet have followed.
+  const completed = await exchange.fetchBalance().then(
+    () => true,
+    () => false,
+  );
+  return { requests, completed };
+}
+
+if (import.meta.main) {
+  const table = JSON.stringify(await describeExchanges(), null, 2);
+  writeFileSync(new URL("exchanges.json", import.meta.url), `${table}\n`);
+}

@@ -1,0 +1,50 @@
+import type { VenueCall } from "../adapter.ts";
+import { interpret } from "../interpret.ts";
+import { refusal } from "../outcomes.ts";
+import type { Verdict } from "../verdict.ts";
+import { type Exchange, type Mode, openExchange, signedRequest } from "./exchange.ts";
+import type { ExchangeRow, Probe } from "./row.ts";
+
+/**
+ * Asks the venue's key-information call. ccxt only signs: the answer is read here, because its error classes blur
+ * what the venue's codes tell apart.
+ */
+export async function inspectKey(row: ExchangeRow, mode: Mode, call: VenueCall): Promise<Verdict> {
+  const exchange = await openExchange(row.id, mode, { fields: call.fields, send: call.send });
+  let verdict: Verdict | "elsewhere" = "elsewhere";
+  for (const probe of row.probes(mode)) {
+    verdict = await ask(row, probe, exchange, call);
+    if (verdict !== "elsewhere") return verdict;
+  }
+  return refusal(call.speaker, "unexpected_answer");
+}
+
+async function ask(
+  row: ExchangeRow,
+  probe: Probe,
+  exchange: Exchange,
+  call: VenueCall,
+): Promise<Verdict | "elsewhere"> {
+  const request = trySign(exchange, probe, call);
+  if (request === undefined) return refusal(call.speaker, "malformed");
+  const reading = interpret(row.dialect, await call.send(request));
+  if (reading.kind !== "success") {
+    const { code } = reading.said;
+    if (code !== undefined && probe.elsewhere?.includes(code) === true) return "elsewhere";
+    const meaning = reading.kind === "known" ? reading.meaning : "unexpected_answer";
+    return refusal(call.speaker, meaning, reading.said);
+  }
+  const information = probe.read(reading.json, call.fields);
+  return information === undefined
+    ? refusal(call.speaker, "unexpected_answer")
+    : { outcome: "valid", ...information };
+}
+
+/** Nothing but the credential varies in what is signed here, so what cannot be signed is a malformed credential. */
+function trySign(exchange: Exchange, probe: Probe, call: VenueCall) {
+  try {
+    return signedRequest(exchange, probe.request(call.fields));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,60 @@
+import type { VenueCall } from "../adapter.ts";
+import { type Operation, operations } from "../operations.ts";
+import { refusal } from "../outcomes.ts";
+import type { Invocation, InvokeResult, OrderLookup } from "../venue.ts";
+import type { Mode } from "./exchange.ts";
+import { type Caller, Session, textAt } from "./session.ts";
+
+/** Runs one operation through ccxt's unified method of that name. */
+export async function invokeOperation(
+  caller: Caller,
+  mode: Mode,
+  call: VenueCall,
+  invocation: Invocation,
+): Promise<InvokeResult> {
+  const operation = operations.find(({ name }) => name === invocation.operation);
+  if (operation === undefined) throw new RangeError(`unknown operation ${invocation.operation}`);
+  const session = new Session(caller, mode, call);
+  try {
+    const result = await session.ask(operation.name, ...unifiedArguments(operation, invocation, caller));
+    return session.accept(operation, result);
+  } catch (error) {
+    return session.explain(operation, error);
+  }
+}
+
+/** Looks an order up by the client order id that was sent with it. */
+export async function findOrder(
+  caller: Caller,
+  mode: Mode,
+  call: VenueCall,
+  order: Readonly<{ clientOrderId: string; symbol: string }>,
+): Promise<OrderLookup> {
+  const ids = caller.clientOrderIds;
+  if (ids === null) {
+    return refusal(call.speaker, "unexpected_answer", { hint: "It has no client order ids." });
+  }
+  const session = new Session(caller, mode, call);
+  const clientOrderId = ids.format(order.clientOrderId);
+  try {
+    const found = await ids.find(session.ask, { clientOrderId, symbol: order.symbol });
+    if (found === null) return { outcome: "absent" };
+    if (textAt(found, "clientOrderId") !== clientOrderId) return refusal(call.speaker, "unexpected_answer");
+    return { outcome: "done", result: found };
+  } catch (error) {
+    const code = session.lastCode;
+    if (code !== undefined && ids.absentCodes.includes(code)) return { outcome: "absent" };
+    return session.explain({ class: "read" }, error);
+  }
+}
+
+/** Parameters by position, then the rest by name, with the client order id in the venue's form. */
+function unifiedArguments(operation: Operation, invocation: Invocation, caller: Caller): unknown[] {
+  const { params, clientOrderId } = invocation;
+  const named = Object.entries(params).filter(([name]) => !operation.positional.includes(name));
+  const id =
+    operation.placesOrder && clientOrderId !== undefined && caller.clientOrderIds !== null
+      ? { clientOrderId: caller.clientOrderIds.format(clientOrderId) }
+      : {};
+  return [...operation.positional.map((name) => params[name]), { ...Object.fromEntries(named), ...id }];
+}

@@ -1,0 +1,35 @@
+import { LRUCache } from "lru-cache";
+import { type Exchange, type Mode, openExchange, type Send } from "./exchange.ts";
+
+export type Markets = Readonly<{
+  /** An instance that has the venue's markets, for others to share. */
+  of(id: string, mode: Mode, send: Send): Promise<Exchange>;
+}>;
+
+const hour = 3_600_000;
+
+/**
+ * Keeps the market lists of the exchanges last used. They are loaded without a credential, so nothing of a tenant
+ * is in them. Concurrent callers wait for one load, which goes on to its own end when a caller's deadline passes;
+ * a load that fails is forgotten.
+ */
+export function createMarkets(): Markets {
+  const lists = new LRUCache<string, Promise<Exchange>>({ max: 8, ttl: hour });
+  return {
+    of(id, mode, send) {
+      const key = `${id} ${mode}`;
+      const known = lists.get(key);
+      if (known !== undefined) return known;
+      const loading = load(id, mode, send);
+      lists.set(key, loading);
+      loading.catch(() => lists.delete(key));
+      return loading;
+    },
+  };
+}
+
+async function load(id: string, mode: Mode, send: Send): Promise<Exchange> {
+  const exchange = await openExchange(id, mode, { fields: new Map(), send });
+  await exchange.loadMarkets();
+  return exchange;
+}

@@ -1,0 +1,107 @@
+import type { VenueCall } from "../adapter.ts";
+import { FetchFailure, type HttpAnswer } from "../bounded-fetch.ts";
+import { type Dialect, interpret } from "../interpret.ts";
+import type { Operation } from "../operations.ts";
+import { refusal } from "../outcomes.ts";
+import type { InvokeResult } from "../venue.ts";
+import { classMeaning, plainMessage } from "./errors.ts";
+import { type Mode, openExchange } from "./exchange.ts";
+import { explainByClass, httpDialect } from "./general.ts";
+import type { Markets } from "./markets.ts";
+import type { Ask, ClientOrderIds } from "./row.ts";
+
+/** What is needed to run unified methods of one exchange; without a dialect ccxt's error classes decide. */
+export type Caller = Readonly<{
+  id: string;
+  dialect: Dialect | null;
+  clientOrderIds: ClientOrderIds | null;
+  markets: Markets;
+}>;
+
+/** One call through ccxt: a fresh instance, and the last answer that it got. */
+export class Session {
+  readonly #caller: Caller;
+  readonly #mode: Mode;
+  readonly #call: VenueCall;
+  #last: HttpAnswer | undefined;
+
+  constructor(caller: Caller, mode: Mode, call: VenueCall) {
+    this.#caller = caller;
+    this.#mode = mode;
+    this.#call = call;
+  }
+
+  readonly ask: Ask = async (method, ...parameters) => {
+    const { id, markets } = this.#caller;
+    const source = await markets.of(id, this.#mode, this.#call.sendShared);
+    const exchange = await openExchange(id, this.#mode, {
+      fields: this.#call.fields,
+      send: async (request) => (this.#last = await this.#call.send(request)),
+    });
+    exchange.setMarketsFromExchange(source);
+    const unified: unknown = Reflect.get(exchange, method);
+    if (typeof unified !== "function") throw new RangeError(`${id} has no ${method}`);
+    return Reflect.apply(unified, exchange, parameters);
+  };
+
+  /** The venue's own code in the last answer. */
+  get lastCode(): string | undefined {
+    const { dialect } = this.#caller;
+    if (this.#last === undefined || dialect === null) return undefined;
+    const reading = interpret(dialect, this.#last);
+    return reading.kind === "success" ? undefined : reading.said.code;
+  }
+
+  /** ccxt returns whatever came with a status of 200, so an answer is looked at again before it is believed. */
+  accept(operation: Pick<Operation, "placesOrder">, result: unknown): InvokeResult {
+    const { speaker } = this.#call;
+    if (this.#last !== undefined && this.#last.status !== 204) {
+      const reading = interpret(this.#caller.dialect ?? httpDialect, this.#last);
+      if (reading.kind === "known") return refusal(speaker, reading.meaning, reading.said);
+      if (reading.kind === "refused" || isEmptyObject(reading.json))
+        return refusal(speaker, "unexpected_answer");
+    }
+    const named = textAt(result, "id") !== undefined;
+    if (operation.placesOrder && !named) return refusal(speaker, "unexpected_answer");
+    return { outcome: "done", result };
+  }
+
+  /** What it means that ccxt threw. */
+  explain(operation: Pick<Operation, "class">, error: unknown): InvokeResult {
+    if (error instanceof FetchFailure) throw error;
+    const { id, dialect } = this.#caller;
+    if (dialect !== null && this.#last !== undefined) {
+      return this.#explainByCode(operation, error, dialect, this.#last);
+    }
+    return explainByClass(id, this.#call, error, this.#last) ?? this.#refused(plainMessage(id, error));
+  }
+
+  #explainByCode(
+    operation: Pick<Operation, "class">,
+    error: unknown,
+    dialect: Dialect,
+    last: HttpAnswer,
+  ): InvokeResult {
+    const reading = interpret(dialect, last);
+    if (reading.kind === "known") return refusal(this.#call.speaker, reading.meaning, reading.said);
+    const words = plainMessage(this.#caller.id, error);
+    if (reading.kind === "refused") return this.#refused(reading.said.text ?? words);
+    // ccxt threw on a success. Of a read its complaint is all there is to say; anything else may have taken place.
+    if (operation.class === "read" && classMeaning(error) === undefined) return this.#refused(words);
+    return refusal(this.#call.speaker, "unexpected_answer");
+  }
+
+  #refused(words: string): InvokeResult {
+    return { outcome: "refused", message: `${this.#call.speaker.name}: ${words}` };
+  }
+}
+
+export function textAt(value: unknown, name: string): string | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const found: unknown = Reflect.get(value, name);
+  return typeof found === "string" && found !== "" ? found : undefined;
+}
+
+function isEmptyObject(json: unknown): boolean {
+  return typeof json === "object" && json !== null && !Array.isArray(json) && Object.keys(json).length === 0;
+}

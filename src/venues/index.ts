@@ -1,0 +1,107 @@
+import { createAdapters } from "./adapters.ts";
+import { createPool, type Pool } from "./pool.ts";
+import type { Answer, Job } from "./protocol.ts";
+import { type VenuesConfig, venueSettings } from "./settings.ts";
+import type {
+  CallTarget,
+  InvokeResult,
+  OrderLookup,
+  SecretFields,
+  Venue,
+  VenueDescription,
+} from "./venue.ts";
+import type { Rejected, Verdict } from "./verdict.ts";
+
+export type { VenuesConfig } from "./settings.ts";
+export { egressAddresses } from "./settings.ts";
+
+export type Venues = Readonly<{
+  /** The venue of this id or former name. Keep `venue.description.id`, not the name that was asked for. */
+  get(id: string): Venue | undefined;
+  list(): VenueDescription[];
+  /** Ends the venue processes; calls under way end as unavailable. */
+  close(): Promise<void>;
+}>;
+
+/** Polygon became Massive in October 2025. */
+const formerNames: Readonly<Record<string, string>> = { polygon: "massive" };
+
+/**
+ * Every venue Keyhold can talk to. No venue code runs and no credential is plaintext in this process: calls go to
+ * child processes, which are started by the first one. Throws `RangeError` for senseless settings.
+ */
+export function createVenues(config: VenuesConfig = {}): Venues {
+  const pool = createPool(venueSettings(config));
+  const venues = new Map(
+    [...createAdapters().values()].map(({ description }) => [description.id, pooled(description, pool)]),
+  );
+  return {
+    get: (id) => venues.get(formerNames[id] ?? id),
+    list: () => [...venues.values()].map(({ description }) => description),
+    close: () => pool.close(),
+  };
+}
+
+function pooled(description: VenueDescription, pool: Pool): Venue {
+  const ask = async (target: CallTarget, job: Job): Promise<Answer> =>
+    incomplete(description, target) ?? (await pool.call(job, needed(description, target.fields)));
+  const { id: venue } = description;
+  return {
+    description,
+    async inspect(target) {
+      const answer = await ask(target, { venue, environment: target.environment, verb: "inspect" });
+      return isVerdict(answer) ? answer : misplaced(answer);
+    },
+    async invoke(target, invocation) {
+      const answer = await ask(target, {
+        venue,
+        environment: target.environment,
+        verb: "invoke",
+        invocation,
+      });
+      return isInvokeResult(answer) ? answer : misplaced(answer);
+    },
+    async findOrder(target, order) {
+      const answer = await ask(target, { venue, environment: target.environment, verb: "findOrder", order });
+      return isOrderLookup(answer) ? answer : misplaced(answer);
+    },
+  };
+}
+
+/** Only the fields that the venue asks for leave this process. */
+function needed(description: VenueDescription, fields: SecretFields): SecretFields {
+  return new Map([...fields].filter(([name]) => description.fields.includes(name)));
+}
+
+function incomplete(
+  description: VenueDescription,
+  { environment, fields }: CallTarget,
+): Rejected | undefined {
+  const { name } = description;
+  if (!description.environments.includes(environment)) {
+    return {
+      outcome: "rejected",
+      reason: "wrong_environment",
+      message: `${name} has no ${environment} environment.`,
+    };
+  }
+  const missing = description.fields.find((field) => (fields.get(field)?.byteLength ?? 0) === 0);
+  if (missing === undefined) return undefined;
+  return { outcome: "rejected", reason: "malformed", message: `${name} needs the field ${missing}.` };
+}
+
+function isVerdict(answer: Answer): answer is Verdict {
+  return answer.outcome !== "done" && answer.outcome !== "refused" && answer.outcome !== "absent";
+}
+
+function isInvokeResult(answer: Answer): answer is InvokeResult {
+  return answer.outcome !== "valid" && answer.outcome !== "absent";
+}
+
+function isOrderLookup(answer: Answer): answer is OrderLookup {
+  return answer.outcome !== "valid";
+}
+
+function misplaced(answer: Answer): never {
+  throw new TypeError(`a venue process answered another question: ${answer.outcome}`);
+}

@@ -1,0 +1,68 @@
+import type { Indefinite, Limited, Rejected } from "./verdict.ts";
+
+/** What an answer of a venue means, one word for every outcome but `valid`. */
+export type Meaning = Rejected["reason"] | Limited["outcome"] | Indefinite["outcome"];
+
+export type Refusal = Rejected | Limited | Indefinite;
+
+/** What the venue said, for the message; `hint` is what Keyhold knows about a code that is not plain. */
+export type Said = Readonly<{ code?: string; text?: string; hint?: string }>;
+
+/** Who is talking: the venue's name, and the addresses it sees. */
+export type Speaker = Readonly<{ name: string; addresses: readonly string[] }>;
+
+const sentences: Readonly<Record<Meaning, string>> = {
+  bad_key: "the API key is invalid or unauthorized",
+  bad_signature: "the signature is invalid: the secret does not belong to this API key",
+  expired: "the API key has expired",
+  revoked: "the API key was revoked",
+  wrong_environment: "the API key is unauthorized here: it belongs to another environment",
+  malformed: "the credential is malformed",
+  insufficient_permission: "the API key lacks a permission",
+  ip_not_allowed: "the API key may not be used from this address",
+  clock_skew: "the time of the request was refused; check the clock of this machine",
+  nonce: "the nonce was refused; the API key is probably in use elsewhere",
+  rate_limited: "too many requests",
+  venue_unavailable: "the venue is not available",
+  timeout: "the venue did not answer in time",
+  blocked: "the venue blocks requests from this address or region",
+  unexpected_answer: "the venue gave an answer that Keyhold does not understand",
+};
+
+/** The refusal that a meaning stands for, with a message a person can act on. */
+export function refusal(speaker: Speaker, meaning: Meaning, said: Said = {}): Refusal {
+  const message = sentence(speaker, meaning, said);
+  return isRejection(meaning)
+    ? { outcome: "rejected", reason: meaning, message }
+    : { outcome: meaning, message };
+}
+
+const rejections: readonly string[] = [
+  "bad_key",
+  "bad_signature",
+  "expired",
+  "revoked",
+  "wrong_environment",
+  "malformed",
+] satisfies readonly Rejected["reason"][];
+
+function isRejection(meaning: Meaning): meaning is Rejected["reason"] {
+  return rejections.includes(meaning);
+}
+
+function sentence(speaker: Speaker, meaning: Meaning, said: Said): string {
+  const parts = [`${speaker.name}: ${sentences[meaning]}.`];
+  if (said.hint !== undefined) parts.push(said.hint);
+  if (meaning === "ip_not_allowed" && speaker.addresses.length > 0) {
+    parts.push(`Allow ${speaker.addresses.join(", ")} at the venue.`);
+  }
+  const quote = quoted(said);
+  if (quote !== undefined) parts.push(quote);
+  return parts.join(" ");
+}
+
+function quoted({ code, text }: Said): string | undefined {
+  if (text !== undefined && code !== undefined && code !== text) return `It said: ${text} (${code})`;
+  const words = text ?? code;
+  return words === undefined ? undefined : `It said: ${words}`;
+}

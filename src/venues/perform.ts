@@ -1,0 +1,94 @@
+import type { Adapter, VenueCall } from "./adapter.ts";
+import { createAdapters } from "./adapters.ts";
+import { createBoundedFetch, FetchFailure } from "./bounded-fetch.ts";
+import { type Meaning, refusal, type Speaker } from "./outcomes.ts";
+import type { Answer, Job } from "./protocol.ts";
+import { createScrubber, type Scrubber } from "./scrub.ts";
+import { egressAddresses, type VenueSettings } from "./settings.ts";
+import type { FieldName } from "./venue.ts";
+
+export type Perform = (job: Job, fields: ReadonlyMap<FieldName, string>) => Promise<Answer>;
+
+const failures: Readonly<Record<FetchFailure["kind"], Meaning>> = {
+  timeout: "timeout",
+  network: "venue_unavailable",
+  redirect: "unexpected_answer",
+  too_large: "unexpected_answer",
+};
+
+/** Does one job after the other or at once, each within the time-out, and lets no secret out in an answer. */
+export function createPerformer(settings: VenueSettings): Perform {
+  const adapters = createAdapters();
+  const fetchFor = createBoundedFetch(settings);
+  return async (job, given) => {
+    const adapter = adapters.get(job.venue);
+    if (adapter === undefined) throw new RangeError(`unknown venue ${job.venue}`);
+    const speaker = { name: adapter.description.name, addresses: egressAddresses(settings, job.venue) };
+    const fields = tidied(given);
+    const scrub = createScrubber(fields.values());
+    const misfit = [...fields.values()].find((value) => !isPlain(value));
+    if (misfit !== undefined) {
+      const hint = "A field holds a line break or a character that no venue uses.";
+      return refusal(speaker, "malformed", { hint });
+    }
+    const send = fetchFor(job.venue, job.environment);
+    const deadline = AbortSignal.timeout(settings.timeoutMs);
+    const call: VenueCall = {
+      environment: job.environment,
+      fields,
+      speaker,
+      send: (request) => send(request, deadline),
+      sendShared: (request) => send(request, AbortSignal.timeout(settings.timeoutMs)),
+    };
+    try {
+      return scrubbed(await Promise.race([run(adapter, job, call), expiry(deadline, settings)]), scrub);
+    } catch (error) {
+      return explain(error, speaker);
+    }
+  };
+}
+
+function run(adapter: Adapter, job: Job, call: VenueCall): Promise<Answer> {
+  if (job.verb === "inspect") return adapter.inspect(call);
+  if (job.verb === "invoke") return adapter.invoke(call, job.invocation);
+  return adapter.findOrder(call, job.order);
+}
+
+/** Bounds what waits for something else than its own requests, such as a market list that another call loads. */
+function expiry(deadline: AbortSignal, settings: VenueSettings): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    deadline.addEventListener("abort", () => {
+      reject(new FetchFailure("timeout", `no complete answer within ${settings.timeoutMs} ms`));
+    });
+  });
+}
+
+function explain(error: unknown, speaker: Speaker): Answer {
+  if (error instanceof FetchFailure)
+    return refusal(speaker, failures[error.kind], { hint: `${error.message}.` });
+  // A fault of ours or of a library. Its message may hold anything, so it stays here.
+  return refusal(speaker, "unexpected_answer", { hint: "Keyhold could not complete the call." });
+}
+
+/** Keys are pasted: blanks around them go, and `\n` in a PEM becomes the line break that it stands for. */
+function tidied(fields: ReadonlyMap<FieldName, string>): ReadonlyMap<FieldName, string> {
+  return new Map(
+    [...fields].map(([name, value]) => {
+      const trimmed = value.trim();
+      return [name, isPem(trimmed) ? `${trimmed.replaceAll("\\n", "\n")}\n` : trimmed] as const;
+    }),
+  );
+}
+
+function isPlain(value: string): boolean {
+  return /^[\x20-\x7e]*$/.test(isPem(value) ? value.replaceAll(/\r?\n/g, "") : value);
+}
+
+function isPem(value: string): boolean {
+  return value.startsWith("-----BEGIN ");
+}
+
+function scrubbed(answer: Answer, scrub: Scrubber): Answer {
+  if ("message" in answer) return { ...answer, message: scrub.text(answer.message) };
+  return answer.outcome === "done" ? { ...answer, result: scrub.value(answer.result) } : answer;
+}

@@ -1,0 +1,73 @@
+import { Child, ProcessLost } from "./child.ts";
+import type { Answer, Job } from "./protocol.ts";
+import type { VenueSettings } from "./settings.ts";
+import type { SecretFields } from "./venue.ts";
+import type { Indefinite } from "./verdict.ts";
+
+export type Pool = Readonly<{
+  /** Never throws for what happens in a venue process: a lost process is an indefinite outcome. */
+  call(job: Job, fields: SecretFields): Promise<Answer | Indefinite>;
+  close(): Promise<void>;
+}>;
+
+/** A process is replaced after so many calls, or when it has grown so large; it first finishes what it has begun. */
+const callsPerProcess = 20_000;
+const memoryPerProcess = 768 * 1024 * 1024;
+/** Another process is started only when the first has so many calls under way. */
+const busyEnough = 4;
+/** A process that is so late against its own deadline no longer runs its event loop. */
+const patienceMs = 10_000;
+
+/** The processes in which venue code runs, started on first use. */
+export function createPool(settings: VenueSettings): Pool {
+  let children: Child[] = [];
+  const retired = new Set<Child>();
+  let closed = false;
+
+  return {
+    async call(job, fields) {
+      if (closed) return lost("the venue processes are stopped");
+      const child = choose();
+      const watchdog = setTimeout(() => void child.stop(), settings.timeoutMs + patienceMs);
+      try {
+        return await child.call(job, fields);
+      } catch (error) {
+        if (error instanceof ProcessLost) return lost("the venue process ended during the call");
+        throw error;
+      } finally {
+        clearTimeout(watchdog);
+        retire(child);
+      }
+    },
+    async close() {
+      closed = true;
+      await Promise.all([...children, ...retired].map((child) => child.stop()));
+    },
+  };
+
+  function choose(): Child {
+    children = children.filter((child) => !child.lost);
+    const idlest = children.toSorted((a, b) => a.busy - b.busy)[0];
+    if (idlest !== undefined && (idlest.busy < busyEnough || children.length >= settings.processes)) {
+      return idlest;
+    }
+    const started = new Child(settings);
+    children.push(started);
+    return started;
+  }
+
+  function retire(child: Child): void {
+    if (child.calls >= callsPerProcess || child.memory >= memoryPerProcess) {
+      children = children.filter((other) => other !== child);
+      retired.add(child);
+    }
+    if (retired.has(child) && child.busy === 0) {
+      retired.delete(child);
+      void child.stop();
+    }
+  }
+}
+
+function lost(message: string): Indefinite {
+  return { outcome: "venue_unavailable", message };
+}

@@ -1,0 +1,22 @@
+import type { VenueSettings } from "./settings.ts";
+import type { Environment, Invocation, InvokeResult, OrderLookup } from "./venue.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** What the serving process asks of a venue process. Secrets travel beside it, sealed. */
+export type Job = Readonly<{ venue: string; environment: Environment }> &
+  (
+    | Readonly<{ verb: "inspect" }>
+    | Readonly<{ verb: "invoke"; invocation: Invocation }>
+    | Readonly<{ verb: "findOrder"; order: Readonly<{ clientOrderId: string; symbol: string }> }>
+  );
+
+export type Answer = Verdict | InvokeResult | OrderLookup;
+
+export type ToProcess =
+  | Readonly<{ kind: "settings"; settings: VenueSettings }>
+  | Readonly<{ kind: "call"; id: number; job: Job; sealed: Uint8Array }>;
+
+export type FromProcess =
+  | Readonly<{ kind: "ready"; publicKey: Uint8Array }>
+  /** `memory`: bytes of the process's resident set, by which it is recycled. */
+  | Readonly<{ kind: "answer"; id: number; answer: Answer; memory: number }>;

@@ -1,0 +1,35 @@
+/**
+ * Takes out of a text what must not leave a venue process: the credential's own values as they are and as URLs
+ * and JSON write them, queries of URLs, and anything as long as a signature.
+ */
+export type Scrubber = Readonly<{ text(text: string): string; value(value: unknown): unknown }>;
+
+const removed = "[removed]";
+const longestMessage = 500;
+// Signatures: 64 and more hexadecimal characters, or 43 and more of base64. A UUID has 36.
+const signature = /[A-Za-z0-9+/_-]{40,}={0,2}/g;
+const urlQuery = /(https?:\/\/[^\s?"']*)\?[^\s"']*/g;
+
+export function createScrubber(values: Iterable<string>): Scrubber {
+  const forms = [...values].flatMap(formsOf);
+  // Longest first, so that a value which contains another one leaves no remainder.
+  forms.sort((a, b) => b.length - a.length);
+  const withoutValues = (text: string) => forms.reduce((rest, form) => rest.replaceAll(form, removed), text);
+  return {
+    text: (text) =>
+      withoutValues(text).replace(urlQuery, "$1").replace(signature, removed).slice(0, longestMessage),
+    value: (value) => (value === undefined ? null : JSON.parse(JSON.stringify(value, mask))),
+  };
+
+  function mask(_key: string, value: unknown): unknown {
+    return typeof value === "string" ? withoutValues(value) : value;
+  }
+}
+
+/** Values too short to be told from ordinary words are left: masking `1` would ruin every answer. */
+function formsOf(value: string): string[] {
+  if (value.length < 6) return [];
+  const json = JSON.stringify(value).slice(1, -1);
+  const base64 = Buffer.from(value).toString("base64");
+  return [...new Set([value, json, encodeURIComponent(value), base64])];
+}

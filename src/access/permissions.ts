@@ -37,7 +37,9 @@ export const roles = {
     reach: "tenant-write",
     scopes: everything.filter(
       (scope) =>
-        scope !== "credentials:reveal" && scope !== "credentials:withdraw" && scope !== "credentials:transfer",
+        scope !== "credentials:reveal" &&
+        scope !== "credentials:withdraw" &&
+        scope !== "credentials:transfer",
     ),
   },
   trader: {
@@ -62,7 +64,14 @@ export const roles = {
   viewer: { reach: "own", scopes: ["tenant:read", "members:read", "accounts:read", "credentials:read"] },
   auditor: {
     reach: "tenant-read",
-    scopes: ["tenant:read", "members:read", "accounts:read", "api-keys:read", "credentials:read", "audit:read"],
+    scopes: [
+      "tenant:read",
+      "members:read",
+      "accounts:read",
+      "api-keys:read",
+      "credentials:read",
+      "audit:read",
+    ],
   },
 } as const satisfies Record<string, { reach: Reach; scopes: readonly Scope[] }>;
 export type Role = keyof typeof roles;
@@ -89,7 +98,8 @@ export function grantedScopes(role: Role, asked: Iterable<string>, agent: boolea
   const allowed: readonly Scope[] = roles[role].scopes;
   const granted = new Set<Scope>();
   for (const word of asked) {
-    if (isScope(word) && allowed.includes(word) && !(agent && neverForAgents.includes(word))) granted.add(word);
+    if (isScope(word) && allowed.includes(word) && !(agent && neverForAgents.includes(word)))
+      granted.add(word);
   }
   return granted;
 }

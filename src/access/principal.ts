@@ -1,4 +1,4 @@
-import type { Reach, TenantScope } from "../db/tenant.ts";
+import { type Reach, serviceScope, type TenantScope } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Role, Scope } from "./permissions.ts";
 
@@ -47,11 +47,6 @@ export function scopeOf(principal: Principal): TenantScope {
     : serviceScope(principal.tenantId);
 }
 
-/** The service's own bookkeeping for a tenant: intents, sealed secrets, data keys, idempotency keys. */
-export function serviceScope(tenantId: string): TenantScope {
-  return { tenantId, memberId: null, reach: "tenant-write" };
-}
-
 /** Names the principal where one string is needed: rate limits, idempotency keys. */
 export function principalName(principal: Principal): string {
   if (principal.kind === "system") return `system:${principal.task}`;
@@ -61,7 +56,11 @@ export function principalName(principal: Principal): string {
 /** Throws `forbidden` unless the principal holds the scope; the service itself holds every one. */
 export function assertScope(principal: Principal, scope: Scope): void {
   if (principal.kind === "system" || principal.scopes.has(scope)) return;
-  throw new KeyholdError("forbidden", `This needs the scope ${scope}, which your role or token does not give.`, {
-    facts: { required_scope: scope },
-  });
+  throw new KeyholdError(
+    "forbidden",
+    `This needs the scope ${scope}, which your role or token does not give.`,
+    {
+      facts: { required_scope: scope },
+    },
+  );
 }

@@ -68,7 +68,8 @@ class ChainWalk {
     const value = parse(text);
     if (value === null) return "not a JSON object";
     if (isLink(value)) return this.#close(value);
-    if (typeof value["seq"] !== "number" || typeof value["event"] !== "string") return "neither an event nor a link";
+    if (typeof value["seq"] !== "number" || typeof value["event"] !== "string")
+      return "neither an event nor a link";
     const expected = this.events + this.#pending.length + 1;
     if (value["seq"] !== expected) return `event ${value["seq"]} stands where event ${expected} belongs`;
     this.#pending.push(text);

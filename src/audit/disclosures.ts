@@ -18,7 +18,10 @@ export type DisclosureRequest = Readonly<{
 }> &
   (
     | Readonly<{ event: "credential.used"; detail: Omit<EventDetails["credential.used"], "credential_id"> }>
-    | Readonly<{ event: "credential.revealed"; detail: Omit<EventDetails["credential.revealed"], "credential_id"> }>
+    | Readonly<{
+        event: "credential.revealed";
+        detail: Omit<EventDetails["credential.revealed"], "credential_id">;
+      }>
   );
 
 export const refusals = [

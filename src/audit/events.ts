@@ -34,7 +34,12 @@ export interface EventDetails {
   };
   /** A secret that was checked and not kept: nothing but the outcome. */
   "credential.checked": { venue: string; environment: string; outcome: string };
-  "credential.refused_at_register": { venue: string; environment: string; account_id: string; reason: string };
+  "credential.refused_at_register": {
+    venue: string;
+    environment: string;
+    account_id: string;
+    reason: string;
+  };
   "credential.validated": { credential_id: string; outcome: string; status: string };
   "credential.updated": { credential_id: string; changed: readonly string[] };
   "credential.secret_replaced": { credential_id: string; version: number };
@@ -68,7 +73,10 @@ export type AuditEvent = {
 /** Who did it and from where, as it stands in each event. */
 export function describeActor(actor: Principal | Operator): object {
   const { address, requestId } = actor.origin;
-  const origin = { ...(address === null ? {} : { address }), ...(requestId === null ? {} : { request_id: requestId }) };
+  const origin = {
+    ...(address === null ? {} : { address }),
+    ...(requestId === null ? {} : { request_id: requestId }),
+  };
   switch (actor.kind) {
     case "member":
       return {

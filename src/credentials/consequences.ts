@@ -35,7 +35,8 @@ export function refuseAtRegister(verdict: Exclude<Verdict, { outcome: "valid" }>
   const { atRegister } = consequences[verdict.outcome];
   const code: ErrorCode = atRegister === "kept" ? "internal" : atRegister;
   const facts = verdict.outcome === "rejected" ? { reason: verdict.reason } : {};
-  const advice = code === "venue_unavailable" ? " Nothing was stored; try again later." : " Nothing was stored.";
+  const advice =
+    code === "venue_unavailable" ? " Nothing was stored; try again later." : " Nothing was stored.";
   throw new KeyholdError(code, verdict.message + advice, { facts: { outcome: verdict.outcome, ...facts } });
 }
 
@@ -47,36 +48,49 @@ export type Settlement = Readonly<{
   health: CredentialRow["health"];
   healthMessage: string | null;
   rejectedAt: Date | null;
+  expiresAt: Date | null;
 }>;
 
-type Standing = Pick<CredentialRow, "status" | "health" | "health_message" | "rejected_at">;
+type Standing = Pick<CredentialRow, "status" | "rejected_at" | "expires_at">;
 
 /**
  * What a verdict makes of a credential that is kept; `null` when it changes nothing. A refusal ends a pending credential at
  * once and an active one only when it is repeated a minute later, because venues err.
  */
 export function settle(row: Standing, verdict: Verdict, now: Date): Settlement | null {
+  const kept = {
+    status: row.status,
+    healthMessage: messageOf(verdict),
+    rejectedAt: null,
+    expiresAt: row.expires_at,
+  };
   switch (consequences[verdict.outcome].later) {
     case "unchanged":
       return null;
     case "active":
-      return { status: "active", health: "healthy", healthMessage: null, rejectedAt: null };
+      return { ...kept, ...activate(row, verdict, now), health: "healthy" };
     case "degraded":
-      return { ...keep(row), health: "degraded", healthMessage: messageOf(verdict), rejectedAt: null };
+      return { ...kept, health: "degraded" };
     case "ended":
-      return { ...endOrDoubt(row, verdict, now), health: "unhealthy", healthMessage: messageOf(verdict) };
+      return { ...kept, ...endOrDoubt(row, verdict, now), health: "unhealthy" };
   }
 }
 
-function keep(row: Standing): { status: Status } {
-  return { status: row.status };
+/** A valid key whose date has passed stays expired, unless the venue tells a later date. */
+function activate(row: Standing, verdict: Verdict, now: Date): { status: Status; expiresAt: Date | null } {
+  const told = verdict.outcome === "valid" && verdict.expiresAt !== null ? new Date(verdict.expiresAt) : null;
+  const expiresAt = told ?? row.expires_at;
+  if (expiresAt === null || expiresAt > now) return { status: "active", expiresAt };
+  return { status: row.status === "active" ? "expired" : row.status, expiresAt };
 }
 
 function endOrDoubt(row: Standing, verdict: Verdict, now: Date): { status: Status; rejectedAt: Date | null } {
   if (row.status === "pending") return { status: "invalid", rejectedAt: null };
-  if (row.status !== "active") return { ...keep(row), rejectedAt: null };
-  if (row.rejected_at === null) return { ...keep(row), rejectedAt: now };
-  if (now.getTime() - row.rejected_at.getTime() < confirmAfterMs) return { ...keep(row), rejectedAt: row.rejected_at };
+  if (row.status !== "active") return { status: row.status, rejectedAt: null };
+  if (row.rejected_at === null) return { status: "active", rejectedAt: now };
+  if (now.getTime() - row.rejected_at.getTime() < confirmAfterMs) {
+    return { status: "active", rejectedAt: row.rejected_at };
+  }
   const expired = verdict.outcome === "rejected" && verdict.reason === "expired";
   return { status: expired ? "expired" : "invalid", rejectedAt: null };
 }

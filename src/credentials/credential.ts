@@ -1,7 +1,6 @@
 import type { Selectable } from "kysely";
-import type { CredentialsTable } from "../db/schema.ts";
+import type { CredentialsTable, StoredAccountFacts, StoredPermissions } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
-import type { AccountFacts, Permissions } from "../venues/verdict.ts";
 
 export const statuses = ["pending", "active", "inactive", "invalid", "expired", "revoked"] as const;
 export type Status = (typeof statuses)[number];
@@ -28,7 +27,10 @@ export function assertMove(from: Status, to: Status): void {
 }
 
 /** What the credential's owner allows: classes of `invoke`, and whether the plaintext may be revealed. */
-export type Policy = Readonly<{ allow: readonly ("read" | "trade" | "transfer" | "withdraw")[]; reveal: boolean }>;
+export type Policy = Readonly<{
+  allow: readonly ("read" | "trade" | "transfer" | "withdraw")[];
+  reveal: boolean;
+}>;
 
 export const defaultPolicy: Policy = { allow: ["read"], reveal: false };
 
@@ -44,8 +46,8 @@ export type Credential = Readonly<{
   label: string;
   status: Status;
   frozen: boolean;
-  permissions: Permissions | null;
-  account: AccountFacts;
+  permissions: StoredPermissions | null;
+  account: StoredAccountFacts;
   policy: Policy;
   secret: Readonly<{ store: string; version: number }>;
   health: "unknown" | "healthy" | "degraded" | "unhealthy";

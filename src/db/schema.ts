@@ -19,7 +19,40 @@ export interface Database {
 
 type Time = ColumnType<Date, Date | undefined, Date>;
 type TimeOrNull = ColumnType<Date | null, Date | null | undefined, Date | null>;
-type Json = JSONColumnType<object, string | undefined, string>;
+type OperationClass = "read" | "trade" | "transfer" | "withdraw";
+
+/** What the venue said that a key may do, as it is kept and shown. */
+export type StoredPermissions = Readonly<
+  Record<OperationClass, "yes" | "no" | "unknown"> & {
+    /** Addresses that the venue binds the key to; `null` where it does not tell. */
+    bound_ips: readonly string[] | null;
+    unknown_words: readonly string[];
+  }
+>;
+
+/** What the venue told of the account behind a key, as it is kept and shown. */
+export type StoredAccountFacts = Readonly<{
+  id?: string;
+  number?: string;
+  type?: string;
+  status?: string;
+  blocked?: readonly string[];
+}>;
+
+/** What a tenant decides for its credentials. */
+export type TenantPolicy = Readonly<{
+  allow_withdraw?: boolean;
+  allow_unknown_permissions?: boolean;
+  allow_deferred?: boolean;
+}>;
+
+/** What the operator grants a tenant, each a number per minute. */
+export type StoredLimits = Readonly<{
+  requests_per_minute?: number;
+  reveals_per_minute?: number;
+  invokes_per_minute?: number;
+}>;
+
 type JsonOrNull = ColumnType<object | null, string | null | undefined, string | null>;
 
 interface TenantsTable {
@@ -27,8 +60,8 @@ interface TenantsTable {
   name: string;
   status: Generated<"active" | "suspended" | "deleted">;
   frozen_at: TimeOrNull;
-  policy: Json;
-  limits: Json;
+  policy: JSONColumnType<TenantPolicy, string | undefined, string>;
+  limits: JSONColumnType<StoredLimits, string | undefined, string>;
   revision: Generated<number>;
   created_at: Time;
   updated_at: Time;
@@ -68,9 +101,9 @@ export interface CredentialsTable {
   environment: "live" | "paper" | "testnet";
   label: Generated<string>;
   status: "pending" | "active" | "inactive" | "invalid" | "expired" | "revoked";
-  permissions: JsonOrNull;
-  account_facts: Json;
-  allow: Generated<string[]>;
+  permissions: ColumnType<StoredPermissions | null, string | null, string | null>;
+  account_facts: JSONColumnType<StoredAccountFacts, string, string>;
+  allow: Generated<OperationClass[]>;
   reveal: Generated<boolean>;
   store: "postgres" | "vault" | "aws" | "file" | "env";
   version: Generated<number>;

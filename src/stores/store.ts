@@ -1,3 +1,5 @@
+import type { Sealed } from "../crypto/envelope.ts";
+
 /** One version of one credential's secret. Every id is a UUID that Keyhold made, so no path can be escaped. */
 export type SecretRef = Readonly<{
   tenantId: string;
@@ -8,7 +10,7 @@ export type SecretRef = Readonly<{
 }>;
 
 /** Field name (`api_key`, `api_secret`, `passphrase` …) → sealed bytes. A store never sees plaintext. */
-export type SealedFields = ReadonlyMap<string, Uint8Array>;
+export type SealedFields = ReadonlyMap<string, Sealed>;
 
 export type Unavailable = Readonly<{ outcome: "unavailable"; reason: string }>;
 export type Denied = Readonly<{ outcome: "denied"; reason: string }>;
@@ -45,3 +47,10 @@ export interface Store {
 
 export const storeNames = ["postgres", "vault", "aws", "file", "env"] as const;
 export type StoreName = (typeof storeNames)[number];
+
+/** The stores that are configured. A credential is read only from the one that its row names. */
+export interface Stores {
+  /** Where new secrets go. */
+  readonly first: Store;
+  get(name: StoreName): Store | undefined;
+}

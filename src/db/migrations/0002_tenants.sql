@@ -1,3 +1,4 @@
+-- Times that lists are ordered by are whole milliseconds, so that a cursor names them exactly.
 create table tenants (
   id uuid primary key,
   name text not null check (char_length(name) between 1 and 255),
@@ -8,7 +9,7 @@ create table tenants (
   -- What the operator decides: requests_per_minute, reveals_per_minute, invokes_per_minute.
   limits jsonb not null default '{}',
   revision bigint not null default 1,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
   updated_at timestamptz not null default now()
 );
 
@@ -20,7 +21,7 @@ create table members (
   role text not null check (role in ('owner', 'admin', 'trader', 'viewer', 'auditor')),
   status text not null default 'active' check (status in ('active', 'suspended')),
   revision bigint not null default 1,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
   updated_at timestamptz not null default now(),
   primary key (id),
   unique (tenant_id, id),
@@ -37,7 +38,7 @@ create table accounts (
   -- Marked at once; the rows go when the secrets below are destroyed in their stores.
   deleted_at timestamptz,
   revision bigint not null default 1,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
   updated_at timestamptz not null default now(),
   primary key (id),
   unique (tenant_id, id),
@@ -65,6 +66,9 @@ alter table members force row level security;
 create policy member_reads on members for select to keyhold_app using (scope.reads(tenant_id, id));
 create policy member_inserts on members for insert to keyhold_app
   with check (tenant_id = scope.tenant() and scope.reach() = 'tenant-write');
+-- The operator adds the first owner of a new tenant, and sees no member.
+create policy platform_adds_owner on members for insert to keyhold_app
+  with check (scope.reach() = 'platform' and role = 'owner');
 create policy member_updates on members for update to keyhold_app
   using (tenant_id = scope.tenant() and scope.reach() = 'tenant-write')
   with check (tenant_id = scope.tenant() and scope.reach() = 'tenant-write');

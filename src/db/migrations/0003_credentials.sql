@@ -27,7 +27,7 @@ create table credentials (
   -- Marked at once; the row goes when the secret is destroyed in its store.
   deleted_at timestamptz,
   revision bigint not null default 1,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
   updated_at timestamptz not null default now(),
   primary key (id),
   unique (tenant_id, id),

@@ -11,7 +11,7 @@ create table api_keys (
   agent boolean not null default false,
   expires_at timestamptz,
   revoked_at timestamptz,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
   primary key (id),
   unique (tenant_id, id),
   foreign key (tenant_id, member_id) references members (tenant_id, id)
@@ -63,13 +63,21 @@ begin
     execute format('alter table %I force row level security', one);
     execute format('grant select, insert, update, delete on %I to keyhold_app', one);
   end loop;
-  -- Bookkeeping of the service itself.
-  foreach one in array '{idempotency_keys,invocations}'::text[] loop
-    execute format($p$create policy service_only on %I for all to keyhold_app
-      using (tenant_id = scope.tenant() and scope.reach() = 'tenant-write')
-      with check (tenant_id = scope.tenant() and scope.reach() = 'tenant-write')$p$, one);
-  end loop;
 end $$;
+
+-- Bookkeeping of the service itself.
+create policy service_only on idempotency_keys for all to keyhold_app
+  using (tenant_id = scope.tenant() and scope.reach() = 'tenant-write')
+  with check (tenant_id = scope.tenant() and scope.reach() = 'tenant-write');
+
+-- Written by whoever may change the credential.
+create policy invocation_writes on invocations for all to keyhold_app
+  using (tenant_id = scope.tenant()
+    and exists (select from credentials c where c.tenant_id = invocations.tenant_id and c.id = credential_id
+      and scope.writes(c.tenant_id, c.owner_id)))
+  with check (tenant_id = scope.tenant()
+    and exists (select from credentials c where c.tenant_id = invocations.tenant_id and c.id = credential_id
+      and scope.writes(c.tenant_id, c.owner_id)));
 
 create policy api_key_reads on api_keys for select to keyhold_app using (scope.reads(tenant_id, member_id));
 create policy api_key_inserts on api_keys for insert to keyhold_app with check (scope.writes(tenant_id, member_id));

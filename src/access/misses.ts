@@ -1,0 +1,35 @@
+import { sql } from "kysely";
+import { note } from "../audit/change.ts";
+import type { Db } from "../db/connect.ts";
+import { withTenant } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import { type Principal, scopeOf } from "./principal.ts";
+
+export type Kind = "credential" | "account" | "member" | "api_key";
+
+/**
+ * What a miss means: another member's thing is 403, another tenant's is 404 and like a missing one. Both stand in the record.
+ * Always throws.
+ */
+export async function refuseMiss(
+  db: Db,
+  principal: Principal,
+  missing: Readonly<{ kind: Kind; id: string; action: string }>,
+): Promise<never> {
+  const { kind, id } = missing;
+  const elsewhere = await withTenant(db, scopeOf(principal), async (tx) => {
+    const { rows } = await sql<{
+      found: boolean;
+    }>`select access.exists_in_tenant(${kind}, ${id}::uuid) as found`.execute(tx);
+    return rows[0]?.found === true;
+  });
+  await note(db, principal, {
+    event: "access.refused",
+    detail: missing,
+    outcome: elsewhere ? "forbidden" : "absent",
+  });
+  const thing = kind.replace("_", " ");
+  throw elsewhere
+    ? new KeyholdError("forbidden", `The ${thing} belongs to another member.`)
+    : new KeyholdError("not_found", `There is no such ${thing}.`);
+}

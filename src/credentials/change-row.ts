@@ -1,0 +1,34 @@
+import { refuseMiss } from "../access/misses.ts";
+import type { Principal } from "../access/principal.ts";
+import { change, type Changed } from "../audit/change.ts";
+import type { TenantTx } from "../db/tenant.ts";
+import type { CredentialRow } from "./credential.ts";
+import type { Custody } from "./custody.ts";
+import { lockCredential } from "./rows.ts";
+import { stale } from "./stale.ts";
+
+/**
+ * A change of one credential: locks its row, lets `work` change it, and records what it did. With a `revision` the row must
+ * still have it. Throws `stale`, or what a miss means.
+ */
+export async function changeRow<T>(
+  custody: Pick<Custody, "db">,
+  principal: Principal,
+  target: Readonly<{ id: string; action: string; revision?: number }>,
+  work: (tx: TenantTx, row: CredentialRow) => Promise<Changed<T>>,
+): Promise<T> {
+  try {
+    return await change(custody.db, principal, async (tx) => {
+      const row = await lockCredential(tx, target.id);
+      if (row === undefined) throw new Missing();
+      if (target.revision !== undefined && row.revision !== target.revision) throw stale(row.revision);
+      return work(tx, row);
+    });
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    return refuseMiss(custody.db, principal, { kind: "credential", id: target.id, action: target.action });
+  }
+}
+
+/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
+class Missing extends Error {}

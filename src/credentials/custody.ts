@@ -1,0 +1,19 @@
+import type { Disclosures } from "../audit/disclosures.ts";
+import type { Db } from "../db/connect.ts";
+import type { DataKeys } from "../keys/data-keys.ts";
+import type { Turns } from "../db/turns.ts";
+import type { Stores } from "../stores/store.ts";
+import type { Verdict } from "../venues/verdict.ts";
+import type { Venues } from "../venues/venue.ts";
+
+/** What the verbs of this folder work with; each asks for the part that it needs. Wired in `app.ts`. */
+export type Custody = Readonly<{
+  db: Db;
+  disclosures: Pick<Disclosures, "append">;
+  dataKeys: Pick<DataKeys, "active" | "get" | "mac" | "destroyAll">;
+  stores: Stores;
+  venues: Venues;
+  turns: Turns;
+  /** Told of every inspection: for the metrics. */
+  inspected: (venue: string, verdict: Verdict, seconds: number) => void;
+}>;

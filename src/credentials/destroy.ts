@@ -1,0 +1,87 @@
+import { randomUUID } from "node:crypto";
+import { system } from "../access/principal.ts";
+import { change } from "../audit/change.ts";
+import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import type { CredentialRow } from "./credential.ts";
+import type { Custody } from "./custody.ts";
+
+type Needs = Pick<Custody, "db" | "stores">;
+
+/** In the transaction that ends them: notes which versions must go from their store. Answers the intents' ids. */
+export async function intendDestruction(
+  tx: TenantTx,
+  row: CredentialRow,
+  versions: readonly number[],
+): Promise<readonly string[]> {
+  if (versions.length === 0) return [];
+  const intents = versions.map((version) => ({
+    tenant_id: row.tenant_id,
+    id: randomUUID(),
+    kind: "destroy" as const,
+    credential_id: row.id,
+    version,
+    store: row.store,
+    venue: row.venue,
+    environment: row.environment,
+  }));
+  await tx.insertInto("intents").values(intents).execute();
+  return intents.map(({ id }) => id);
+}
+
+/** What fails here stays an intent, which the reconciler finishes. */
+export async function destroyNow(
+  custody: Needs,
+  tenantId: string,
+  intents: readonly string[],
+): Promise<void> {
+  for (const intent of intents) await destroyIntended(custody, tenantId, intent).catch(() => undefined);
+}
+
+/**
+ * Destroys what an intent names in its store, then ends the intent and records it. Can be repeated: a version that is gone
+ * already counts as destroyed. Throws `store_unavailable` or `store_denied`, and then the intent stays.
+ */
+export async function destroyIntended(custody: Needs, tenantId: string, intentId: string): Promise<void> {
+  const intent = await withTenant(custody.db, serviceScope(tenantId), (tx) =>
+    tx.selectFrom("intents").selectAll().where("id", "=", intentId).executeTakeFirst(),
+  );
+  if (intent === undefined) return;
+  const store = custody.stores.get(intent.store);
+  if (store === undefined)
+    throw new KeyholdError("store_unavailable", `The store ${intent.store} is not configured.`);
+  // First the intent of the writer ends, so that it cannot activate what is destroyed next.
+  if (intent.kind !== "destroy") await turnIntoDestruction(custody, tenantId, intentId);
+  const { credential_id, version, venue, environment } = intent;
+  const gone = await store.destroy({ tenantId, credentialId: credential_id, version, venue, environment });
+  if (gone.outcome === "unavailable")
+    throw new KeyholdError("store_unavailable", "The secret store did not answer.");
+  if (gone.outcome === "denied") throw new KeyholdError("store_denied", "The secret store refused Keyhold.");
+  await change(custody.db, system(tenantId, "destroy"), async (tx) => {
+    await tx.deleteFrom("intents").where("id", "=", intentId).execute();
+    await removeDeleted(tx, credential_id);
+    return {
+      value: undefined,
+      events: [{ event: "credential.version_destroyed", detail: { credential_id, version } }],
+    };
+  });
+}
+
+/** A writer that comes too late finds its intent gone, because it looks for the one that it declared. */
+async function turnIntoDestruction(custody: Needs, tenantId: string, intentId: string): Promise<void> {
+  await withTenant(custody.db, serviceScope(tenantId), (tx) =>
+    tx.updateTable("intents").set({ kind: "destroy" }).where("id", "=", intentId).execute(),
+  );
+}
+
+/** A deleted credential's row goes with its last version. */
+async function removeDeleted(tx: TenantTx, credentialId: string): Promise<void> {
+  await tx
+    .deleteFrom("credentials")
+    .where("id", "=", credentialId)
+    .where("deleted_at", "is not", null)
+    .where((eb) =>
+      eb.not(eb.exists(eb.selectFrom("intents").select("id").where("credential_id", "=", credentialId))),
+    )
+    .execute();
+}

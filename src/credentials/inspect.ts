@@ -1,0 +1,46 @@
+import { createHash } from "node:crypto";
+import { KeyholdError } from "../errors.ts";
+import type { Verdict } from "../venues/verdict.ts";
+import { type Environment, environments, type SecretFields, type Venue } from "../venues/venue.ts";
+import type { Custody } from "./custody.ts";
+
+/** The venue of this id. Throws `malformed` when there is none, or none of this environment. */
+export function venueOf(custody: Pick<Custody, "venues">, id: string, environment: Environment): Venue {
+  const venue = custody.venues.get(id);
+  if (venue === undefined) {
+    throw new KeyholdError("malformed", "Keyhold knows no such venue. GET /api/v1/venues lists them.");
+  }
+  if (!venue.description.environments.includes(environment)) {
+    throw new KeyholdError("malformed", `${venue.description.name} has no ${environment} environment.`, {
+      facts: { environments: environments.filter((known) => venue.description.environments.includes(known)) },
+    });
+  }
+  return venue;
+}
+
+/** Asks the venue whether the secret works and what it may do. Never throws for what the venue answers. */
+export async function inspect(
+  custody: Pick<Custody, "inspected" | "turns">,
+  venue: Venue,
+  target: Readonly<{ environment: Environment; fields: SecretFields }>,
+): Promise<Verdict> {
+  const started = performance.now();
+  const verdict = await inTurn(custody, venue, target.fields, () => venue.inspect(target));
+  custody.inspected(venue.description.id, verdict, (performance.now() - started) / 1000);
+  return verdict;
+}
+
+/** Where nonces must rise, two calls at once would spoil each other: they are made one after the other, in all processes. */
+export async function inTurn<T>(
+  custody: Pick<Custody, "turns">,
+  venue: Venue,
+  fields: SecretFields,
+  call: () => Promise<T>,
+): Promise<T> {
+  if (!venue.description.risingNonce) return call();
+  const hash = createHash("sha256").update(`nonce ${venue.description.id} `);
+  for (const name of venue.description.fields) {
+    if (name === "api_key") fields.get(name)?.expose((bytes) => hash.update(bytes));
+  }
+  return custody.turns(hash.digest(), call);
+}

@@ -1,0 +1,89 @@
+import type { DisclosureRequest, Granted } from "../audit/disclosures.ts";
+import { open, type Sealed, sealedWith } from "../crypto/envelope.ts";
+import { unpackRecord } from "../crypto/record.ts";
+import { KeyholdError } from "../errors.ts";
+import { fieldNames, type FieldName } from "../venues/venue.ts";
+import { storeNames } from "../stores/store.ts";
+import type { Custody } from "./custody.ts";
+import { refused } from "./refusals.ts";
+import { OwnedFields } from "./secret-fields.ts";
+
+export type Opened = Readonly<{ disclosure: Granted; fields: OwnedFields }>;
+
+/**
+ * Opens the secret of a credential for the length of `use`: the record is written first, and the plaintext is zeroed after.
+ * Throws what the record refuses (`not_found`, `forbidden`, `credential_inactive`, `illegal_state`, `policy_forbids` …),
+ * `record_unavailable`, `store_unavailable`, `store_denied` and `key_unavailable`.
+ */
+export async function openSecret<T>(
+  custody: Pick<Custody, "disclosures" | "stores" | "dataKeys">,
+  request: DisclosureRequest,
+  use: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const disclosure = await custody.disclosures.append(request);
+  if (disclosure.outcome !== "ok") throw refused(disclosure.outcome);
+  const place = { tenantId: request.principal.tenantId, credentialId: request.credentialId, ...disclosure };
+  const sealed = await readSealed(custody, place);
+  using fields = await openFields(custody, place, sealed);
+  return await use({ disclosure, fields });
+}
+
+type Place = Granted & Readonly<{ tenantId: string; credentialId: string }>;
+
+async function readSealed(
+  custody: Pick<Custody, "stores">,
+  place: Place,
+): Promise<ReadonlyMap<string, Sealed>> {
+  if (place.sealed !== null) return unpackRecord(place.sealed);
+  const name = storeNames.find((known) => known === place.store);
+  const store = name === undefined ? undefined : custody.stores.get(name);
+  if (store === undefined)
+    throw new KeyholdError("store_unavailable", `The store ${place.store} is not configured.`);
+  const answer = await store.get(place);
+  switch (answer.outcome) {
+    case "found":
+      return answer.fields;
+    case "absent":
+      throw new KeyholdError("store_unavailable", "The store does not hold this secret any more.");
+    case "unavailable":
+      throw new KeyholdError("store_unavailable", "The secret store did not answer. Try again later.");
+    case "denied":
+      throw new KeyholdError("store_denied", "The secret store refused Keyhold. Tell the operator.");
+  }
+}
+
+async function openFields(
+  custody: Pick<Custody, "dataKeys">,
+  place: Place,
+  sealed: ReadonlyMap<string, Sealed>,
+): Promise<OwnedFields> {
+  const fields = new OwnedFields();
+  try {
+    for (const [name, value] of sealed) {
+      const key = await custody.dataKeys.get(place.tenantId, sealedWith(value));
+      fields.set(fieldName(name), open(key, contextOf(place, name), value));
+    }
+    return fields;
+  } catch (error) {
+    fields[Symbol.dispose]();
+    throw error instanceof KeyholdError ? error : unreadable(error);
+  }
+}
+
+function contextOf({ tenantId, credentialId, version }: Place, field: string) {
+  return { tenantId, credentialId, version, field };
+}
+
+function fieldName(name: string): FieldName {
+  const known = fieldNames.find((field) => field === name);
+  if (known === undefined) throw unreadable(undefined);
+  return known;
+}
+
+function unreadable(cause: unknown): KeyholdError {
+  return new KeyholdError(
+    "key_unavailable",
+    "The stored secret does not open with its key. Tell the operator.",
+    { cause },
+  );
+}

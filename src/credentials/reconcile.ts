@@ -1,0 +1,52 @@
+import { sql } from "kysely";
+import { system } from "../access/principal.ts";
+import { change } from "../audit/change.ts";
+import type { Custody } from "./custody.ts";
+import { destroyIntended } from "./destroy.ts";
+import { lockCredential, updateCredential } from "./rows.ts";
+import { validate } from "./validate.ts";
+
+/** How many were dealt with, and how many must be tried again. */
+export type Tally = Readonly<{ done: number; failed: number }>;
+
+type Due = Readonly<{ tenant_id: string; id: string }>;
+
+/** A writer needs seconds; whoever left an intent for this long has died. */
+const abandonedAfter = "2 minutes";
+const mostAtOnce = 500;
+
+/** Finishes or removes what a crash left between a store and the database. A second run right after changes nothing. */
+export async function reconcile(custody: Custody): Promise<Tally> {
+  const { rows } =
+    await sql<Due>`select * from clock.stale_intents(${abandonedAfter}::interval, ${mostAtOnce})`.execute(
+      custody.db,
+    );
+  return each(rows, ({ tenant_id, id }) => destroyIntended(custody, tenant_id, id));
+}
+
+/** Asks venues about credentials that wait for their first verdict, and about those that a venue refused once. */
+export async function validateDue(custody: Custody): Promise<Tally> {
+  const pending = await sql<Due>`select * from clock.pending_credentials(${mostAtOnce})`.execute(custody.db);
+  const doubted = await sql<Due>`select * from clock.doubted_credentials(${mostAtOnce})`.execute(custody.db);
+  return each([...pending.rows, ...doubted.rows], async ({ tenant_id, id }) => {
+    await validate(custody, system(tenant_id, "validate"), id);
+  });
+}
+
+/** Marks what has passed its date. Uses are refused from the date itself; this makes the status say so. */
+export async function expireDue(custody: Custody): Promise<Tally> {
+  const { rows } = await sql<Due>`select * from clock.expired_credentials(${mostAtOnce})`.execute(custody.db);
+  return each(rows, async ({ tenant_id, id }) => {
+    await change(custody.db, system(tenant_id, "expire"), async (tx) => {
+      const row = await lockCredential(tx, id);
+      if (row?.status === "active") await updateCredential(tx, id, { status: "expired" });
+      return { value: undefined, events: [{ event: "credential.expired", detail: { credential_id: id } }] };
+    });
+  });
+}
+
+async function each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<Tally> {
+  let failed = 0;
+  for (const item of items) await work(item).catch(() => (failed += 1));
+  return { done: items.length - failed, failed };
+}

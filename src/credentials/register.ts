@@ -1,0 +1,148 @@
+import { randomUUID } from "node:crypto";
+import { refuseMiss } from "../access/misses.ts";
+import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { note } from "../audit/change.ts";
+import { withTenant } from "../db/tenant.ts";
+import type { TenantPolicy } from "../db/schema.ts";
+import { KeyholdError } from "../errors.ts";
+import type { Valid } from "../venues/verdict.ts";
+import type { Environment, SecretFields } from "../venues/venue.ts";
+import { refuseAtRegister } from "./consequences.ts";
+import { type Credential, defaultPolicy, type Policy } from "./credential.ts";
+import type { Custody } from "./custody.ts";
+import { rejectDuplicates } from "./duplicates.ts";
+import { inspect, venueOf } from "./inspect.ts";
+import { keepVersion } from "./keep.ts";
+import { insertCredential, insertVersion, type NewCredential, toCredential } from "./rows.ts";
+import { assertFields } from "./secret-fields.ts";
+import { assertStorable } from "./storable.ts";
+
+export type Registration = Readonly<{
+  accountId: string;
+  venue: string;
+  environment: Environment;
+  label?: string;
+  /** Stays the caller's to dispose of. */
+  fields: SecretFields;
+  policy?: Partial<Policy>;
+  expiresAt?: Date | null;
+  /** `deferred` keeps a credential that the venue was not asked about as `pending`, where the tenant's policy permits it. */
+  validation?: "now" | "deferred";
+}>;
+
+type Account = Readonly<{ ownerId: string; policy: TenantPolicy }>;
+
+/**
+ * Takes a new credential: asks the venue first, keeps it only if the venue says it is valid and the tenant's policy has no
+ * objection. Throws `malformed`, `forbidden`, `not_found`, `duplicate`, `venue_rejected`, `venue_permission`, `venue_ip`,
+ * `venue_unavailable`, `withdraw_refused`, `permissions_unknown`, `store_unavailable`, `key_unavailable`; then nothing is kept.
+ */
+export async function register(
+  custody: Custody,
+  principal: Principal,
+  input: Registration,
+): Promise<Credential> {
+  assertScope(principal, "credentials:write");
+  const venue = venueOf(custody, input.venue, input.environment);
+  assertFields(venue.description, input.fields);
+  const label = input.label ?? "default";
+  const account = await findAccount(custody, principal, input, label);
+  const verdict = await judge(custody, principal, input, account);
+  const id = randomUUID();
+  const credential: NewCredential = {
+    tenantId: principal.tenantId,
+    id,
+    accountId: input.accountId,
+    ownerId: account.ownerId,
+    venue: input.venue,
+    environment: input.environment,
+    label,
+    status: verdict === null ? "pending" : "active",
+    permissions: verdict?.permissions ?? null,
+    account: verdict?.account ?? {},
+    policy: { ...defaultPolicy, ...input.policy },
+    store: custody.stores.first.name,
+    expiresAt: earlier(input.expiresAt ?? null, verdict?.expiresAt ?? null),
+  };
+  return keep(custody, principal, credential, input.fields);
+}
+
+async function findAccount(
+  custody: Pick<Custody, "db">,
+  principal: Principal,
+  input: Registration,
+  label: string,
+): Promise<Account> {
+  const found = await withTenant(custody.db, scopeOf(principal), async (tx) => {
+    const account = await tx
+      .selectFrom("accounts")
+      .innerJoin("tenants", "tenants.id", "accounts.tenant_id")
+      .select(["owner_id", "active", "policy", "accounts.frozen_at", "tenants.frozen_at as tenant_frozen_at"])
+      .where("accounts.id", "=", input.accountId)
+      .where("accounts.deleted_at", "is", null)
+      .executeTakeFirst();
+    if (account !== undefined) await rejectDuplicates(tx, { ...input, label });
+    return account;
+  });
+  if (found === undefined) {
+    return refuseMiss(custody.db, principal, { kind: "account", id: input.accountId, action: "register" });
+  }
+  if (!found.active)
+    throw new KeyholdError("credential_inactive", "The account is switched off. Activate it first.");
+  if ((found.frozen_at ?? found.tenant_frozen_at) !== null) {
+    throw new KeyholdError("policy_forbids", "The account or its tenant is frozen. Unfreeze it first.");
+  }
+  return { ownerId: found.owner_id, policy: found.policy };
+}
+
+/** The venue's verdict, `null` when it is deferred. Throws unless the credential may be kept. */
+async function judge(
+  custody: Custody,
+  principal: Principal,
+  input: Registration,
+  { policy }: Account,
+): Promise<Valid | null> {
+  if (input.validation === "deferred") {
+    if (policy.allow_deferred === true) return null;
+    throw new KeyholdError("policy_forbids", "The tenant's policy does not permit deferred validation.");
+  }
+  const verdict = await inspect(custody, venueOf(custody, input.venue, input.environment), input);
+  try {
+    if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
+    assertStorable(verdict.permissions, policy);
+    return verdict;
+  } catch (error) {
+    const reason = error instanceof KeyholdError ? error.code : verdict.outcome;
+    const { venue, environment, accountId: account_id } = input;
+    const detail = { venue, environment, account_id, reason };
+    await note(custody.db, principal, {
+      event: "credential.refused_at_register",
+      detail,
+      outcome: verdict.outcome,
+    });
+    throw error;
+  }
+}
+
+async function keep(
+  custody: Custody,
+  principal: Principal,
+  credential: NewCredential,
+  fields: SecretFields,
+): Promise<Credential> {
+  const { tenantId, id: credentialId, venue, environment, label, accountId: account_id, status } = credential;
+  const ref = { tenantId, credentialId, venue, environment, version: 1 };
+  return keepVersion(custody, principal, { kind: "register", ref, fields }, async (tx, dataKeyId) => {
+    await rejectDuplicates(tx, credential);
+    const row = await insertCredential(tx, credential);
+    await insertVersion(tx, row, dataKeyId);
+    const detail = { credential_id: credentialId, account_id, venue, environment, label, status, version: 1 };
+    return { value: toCredential(row), events: [{ event: "credential.registered", detail }] };
+  });
+}
+
+function earlier(chosen: Date | null, told: string | null): Date | null {
+  const venues = told === null ? null : new Date(told);
+  if (chosen === null || venues === null) return chosen ?? venues;
+  return chosen < venues ? chosen : venues;
+}

@@ -1,0 +1,127 @@
+import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { withTenant } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import type { Valid } from "../venues/verdict.ts";
+import type { SecretFields } from "../venues/venue.ts";
+import { refuseAtRegister } from "./consequences.ts";
+import type { Credential, CredentialRow } from "./credential.ts";
+import type { Custody } from "./custody.ts";
+import { destroyNow, intendDestruction } from "./destroy.ts";
+import { inspect, venueOf } from "./inspect.ts";
+import { keepVersion } from "./keep.ts";
+import { openSecret } from "./open.ts";
+import { endVersions, insertVersion, lockCredential, toCredential, updateCredential } from "./rows.ts";
+import { assertFields, assertSomeFields, copyFields, type OwnedFields } from "./secret-fields.ts";
+import { readRow } from "./show.ts";
+import { stale } from "./stale.ts";
+import { assertStorable } from "./storable.ts";
+
+/**
+ * Replaces the secret at once: what is sent is merged with what is kept, the venue is asked about the whole, and only a valid
+ * secret takes the old one's place, which is destroyed. A credential that was invalid or expired becomes active; one that is
+ * switched off stays so. Throws as `register` does, and `stale` for another revision.
+ */
+export async function replace(
+  custody: Custody,
+  principal: Principal,
+  id: string,
+  revision: number,
+  sent: SecretFields,
+): Promise<Credential> {
+  assertScope(principal, "credentials:write");
+  const row = await readRow(custody, principal, id, "replace");
+  if (row.status === "revoked")
+    throw new KeyholdError("illegal_state", "A revoked credential cannot be replaced.");
+  if (row.revision !== revision) throw stale(row.revision);
+  const venue = venueOf(custody, row.venue, row.environment);
+  assertSomeFields(venue.description, sent);
+  using fields = await merge(custody, principal, row, sent);
+  assertFields(venue.description, fields);
+  const verdict = await inspect(custody, venue, { environment: row.environment, fields });
+  if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
+  assertStorable(verdict.permissions, await tenantPolicy(custody, principal));
+  return put(custody, principal, row, fields, verdict);
+}
+
+/** What is sent over what is kept; the kept secret is not opened where all of it is sent. */
+async function merge(
+  custody: Custody,
+  principal: Principal,
+  row: CredentialRow,
+  sent: SecretFields,
+): Promise<OwnedFields> {
+  const venue = venueOf(custody, row.venue, row.environment);
+  const merged = copyFields(sent);
+  if (venue.description.fields.every((name) => sent.has(name))) return merged;
+  const request = {
+    principal,
+    credentialId: row.id,
+    need: "activate",
+    revision: row.revision,
+    event: "credential.used",
+    detail: { purpose: "replace" },
+  } as const;
+  try {
+    return await openSecret(custody, request, ({ fields }) => {
+      for (const [name, secret] of fields) if (!merged.has(name)) merged.set(name, secret.copy());
+      return Promise.resolve(merged);
+    });
+  } catch (error) {
+    merged[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function tenantPolicy(custody: Pick<Custody, "db">, principal: Principal) {
+  const { policy } = await withTenant(custody.db, scopeOf(principal), (tx) =>
+    tx.selectFrom("tenants").select("policy").where("id", "=", principal.tenantId).executeTakeFirstOrThrow(),
+  );
+  return policy;
+}
+
+async function put(
+  custody: Custody,
+  principal: Principal,
+  seen: CredentialRow,
+  fields: SecretFields,
+  verdict: Valid,
+): Promise<Credential> {
+  const { id, tenant_id: tenantId, venue, environment } = seen;
+  const version = seen.version + 1;
+  const ref = { tenantId, credentialId: id, venue, environment, version };
+  const kept = await keepVersion(
+    custody,
+    principal,
+    { kind: "replace", ref, fields },
+    async (tx, dataKeyId) => {
+      const row = await lockCredential(tx, id);
+      if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
+      const intents = await intendDestruction(tx, row, await endVersions(tx, id));
+      const updated = await updateCredential(tx, id, {
+        version,
+        store: custody.stores.first.name,
+        status: row.status === "inactive" ? "inactive" : "active",
+        permissions: verdict.permissions,
+        account_facts: verdict.account,
+        expires_at: verdict.expiresAt === null ? futureOf(row.expires_at) : new Date(verdict.expiresAt),
+        health: "healthy",
+        health_message: null,
+        rejected_at: null,
+        last_validated_at: new Date(),
+      });
+      await insertVersion(tx, updated, dataKeyId);
+      const detail = { credential_id: id, version };
+      return {
+        value: { credential: toCredential(updated), intents },
+        events: [{ event: "credential.secret_replaced", detail }],
+      };
+    },
+  );
+  await destroyNow(custody, tenantId, kept.intents);
+  return kept.credential;
+}
+
+/** A date that has passed belonged to the old secret. */
+function futureOf(date: Date | null): Date | null {
+  return date !== null && date > new Date() ? date : null;
+}

@@ -1,0 +1,56 @@
+import { assertScope, type Principal } from "../access/principal.ts";
+import type { AuditEvent } from "../audit/events.ts";
+import type { TenantTx } from "../db/tenant.ts";
+import { changeRow } from "./change-row.ts";
+import { assertMove, type Credential, type CredentialRow } from "./credential.ts";
+import type { Custody } from "./custody.ts";
+import { destroyNow, intendDestruction } from "./destroy.ts";
+import { endVersions, toCredential, updateCredential } from "./rows.ts";
+
+type Needs = Pick<Custody, "db" | "stores">;
+type Ended = Readonly<{ credential: Credential; intents: readonly string[] }>;
+
+/**
+ * Ends a credential for good: every version is destroyed, metadata and record stay. In force at once; a store that cannot be
+ * reached now is asked again by the reconciler. Throws `illegal_state` when it is revoked already.
+ */
+export async function revoke(custody: Needs, principal: Principal, id: string): Promise<Credential> {
+  assertScope(principal, "credentials:write");
+  const { credential, intents } = await changeRow(
+    custody,
+    principal,
+    { id, action: "revoke" },
+    async (tx, row) => {
+      assertMove(row.status, "revoked");
+      return { value: await end(tx, row, null), events: [revokedEvent(id)] };
+    },
+  );
+  await destroyNow(custody, principal.tenantId, intents);
+  return credential;
+}
+
+/** Revokes, then removes: the credential is gone from every list at once, and its row with its last version. */
+export async function remove(custody: Needs, principal: Principal, id: string): Promise<void> {
+  assertScope(principal, "credentials:write");
+  const { intents } = await changeRow(custody, principal, { id, action: "delete" }, async (tx, row) => {
+    const revoked = row.status === "revoked" ? [] : [revokedEvent(id)];
+    const removed: AuditEvent = { event: "credential.deleted", detail: { credential_id: id } };
+    return { value: await end(tx, row, new Date()), events: [removed, ...revoked] };
+  });
+  await destroyNow(custody, principal.tenantId, intents);
+}
+
+function revokedEvent(credential_id: string): AuditEvent {
+  return { event: "credential.revoked", detail: { credential_id } };
+}
+
+/** In the caller's transaction: the end of a credential, with intents to destroy what its store holds. */
+export async function end(tx: TenantTx, row: CredentialRow, deletedAt: Date | null): Promise<Ended> {
+  const versions = await endVersions(tx, row.id);
+  const ended = await updateCredential(tx, row.id, {
+    status: "revoked",
+    deleted_at: deletedAt,
+    rejected_at: null,
+  });
+  return { credential: toCredential(ended), intents: await intendDestruction(tx, row, versions) };
+}

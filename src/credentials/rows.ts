@@ -1,0 +1,150 @@
+import { sql } from "kysely";
+import type { StoredPermissions } from "../db/schema.ts";
+import type { TenantTx } from "../db/tenant.ts";
+import type { AccountFacts, Permissions } from "../venues/verdict.ts";
+import type { Credential, CredentialRow, Policy } from "./credential.ts";
+
+type Kept = "tenant_id" | "id" | "permissions" | "account_facts" | "created_at" | "updated_at" | "revision";
+type Changes = Readonly<
+  Partial<Omit<CredentialRow, Kept>> & { permissions?: Permissions; account_facts?: AccountFacts }
+>;
+
+export async function findCredential(tx: TenantTx, id: string): Promise<CredentialRow | undefined> {
+  return tx
+    .selectFrom("credentials")
+    .selectAll()
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .executeTakeFirst();
+}
+
+/** The row, held until the transaction ends: for changes that depend on what it says. */
+export async function lockCredential(tx: TenantTx, id: string): Promise<CredentialRow | undefined> {
+  return tx
+    .selectFrom("credentials")
+    .selectAll()
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .forUpdate()
+    .executeTakeFirst();
+}
+
+export type NewCredential = Readonly<{
+  tenantId: string;
+  id: string;
+  accountId: string;
+  ownerId: string;
+  venue: string;
+  environment: CredentialRow["environment"];
+  label: string;
+  status: "active" | "pending";
+  permissions: Permissions | null;
+  account: AccountFacts;
+  policy: Policy;
+  store: CredentialRow["store"];
+  expiresAt: Date | null;
+}>;
+
+export async function insertCredential(tx: TenantTx, credential: NewCredential): Promise<CredentialRow> {
+  const validated = credential.status === "active";
+  return tx
+    .insertInto("credentials")
+    .values({
+      tenant_id: credential.tenantId,
+      id: credential.id,
+      account_id: credential.accountId,
+      owner_id: credential.ownerId,
+      venue: credential.venue,
+      environment: credential.environment,
+      label: credential.label,
+      status: credential.status,
+      permissions:
+        credential.permissions === null ? null : JSON.stringify(describePermissions(credential.permissions)),
+      account_facts: JSON.stringify(credential.account),
+      allow: [...credential.policy.allow],
+      reveal: credential.policy.reveal,
+      store: credential.store,
+      expires_at: credential.expiresAt,
+      health: validated ? "healthy" : "unknown",
+      health_message: null,
+      last_validated_at: validated ? new Date() : null,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+/** Writes the changes and raises the revision, which is the ETag and what every cached copy is held against. */
+export async function updateCredential(tx: TenantTx, id: string, changes: Changes): Promise<CredentialRow> {
+  const { permissions, account_facts, ...plain } = changes;
+  return tx
+    .updateTable("credentials")
+    .set({
+      ...plain,
+      ...(permissions === undefined ? {} : { permissions: JSON.stringify(describePermissions(permissions)) }),
+      ...(account_facts === undefined ? {} : { account_facts: JSON.stringify(account_facts) }),
+      revision: sql`revision + 1`,
+      updated_at: sql`now()`,
+    })
+    .where("id", "=", id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+export async function insertVersion(
+  tx: TenantTx,
+  row: Pick<CredentialRow, "tenant_id" | "id" | "version" | "store">,
+  dataKeyId: string,
+): Promise<void> {
+  await tx
+    .insertInto("credential_versions")
+    .values({
+      tenant_id: row.tenant_id,
+      credential_id: row.id,
+      version: row.version,
+      store: row.store,
+      data_key_id: dataKeyId,
+      state: "current",
+    })
+    .execute();
+}
+
+/** Marks every version that is left as destroyed; the bytes themselves go by the intents that the caller adds. */
+export async function endVersions(tx: TenantTx, credentialId: string): Promise<readonly number[]> {
+  const rows = await tx
+    .updateTable("credential_versions")
+    .set({ state: "destroyed", destroyed_at: sql`now()` })
+    .where("credential_id", "=", credentialId)
+    .where("state", "<>", "destroyed")
+    .returning("version")
+    .execute();
+  return rows.map(({ version }) => version);
+}
+
+export function toCredential(row: CredentialRow): Credential {
+  return {
+    id: row.id,
+    account_id: row.account_id,
+    owner_id: row.owner_id,
+    venue: row.venue,
+    environment: row.environment,
+    label: row.label,
+    status: row.status,
+    frozen: row.frozen_at !== null,
+    permissions: row.permissions,
+    account: row.account_facts,
+    policy: { allow: row.allow, reveal: row.reveal },
+    secret: { store: row.store, version: row.version },
+    health: row.health,
+    health_message: row.health_message,
+    expires_at: row.expires_at?.toISOString() ?? null,
+    last_validated_at: row.last_validated_at?.toISOString() ?? null,
+    revision: row.revision,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  };
+}
+
+/** Permissions as they are kept and shown. */
+export function describePermissions({ boundIps, unknownWords, ...grants }: Permissions): StoredPermissions {
+  return { ...grants, bound_ips: boundIps, unknown_words: unknownWords };
+}

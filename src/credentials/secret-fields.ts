@@ -1,0 +1,64 @@
+import type { Secret } from "../crypto/secret.ts";
+import { KeyholdError } from "../errors.ts";
+import type { FieldName, SecretFields, VenueDescription } from "../venues/venue.ts";
+
+/** Secrets that end with the scope that holds them. */
+export class OwnedFields extends Map<FieldName, Secret> implements Disposable {
+  [Symbol.dispose](): void {
+    for (const secret of this.values()) secret[Symbol.dispose]();
+  }
+}
+
+/** Copies of the fields, in buffers of their own: the originals may end before the copies. */
+export function copyFields(fields: SecretFields): OwnedFields {
+  return new OwnedFields([...fields].map(([name, secret]) => [name, secret.copy()]));
+}
+
+const longestBytes = 8192;
+
+/**
+ * Throws `malformed` unless the fields are those that the venue needs, each of a form that it could accept. The message names
+ * fields, never values.
+ */
+export function assertFields(venue: VenueDescription, fields: SecretFields): void {
+  const problems = [
+    ...venue.fields.filter((name) => !fields.has(name)).map((name) => `${name} is missing`),
+    ...[...fields.keys()]
+      .filter((name) => !venue.fields.includes(name))
+      .map((name) => `${name} is not used here`),
+    ...[...fields].flatMap(([name, secret]) => formProblem(name, secret)),
+  ];
+  if (problems.length === 0) return;
+  throw new KeyholdError("malformed", `The secret does not fit ${venue.name}: ${problems.join("; ")}.`, {
+    facts: { errors: problems, fields: venue.fields },
+  });
+}
+
+/** Throws `malformed` for names that the venue does not have; for a replacement, which may send some fields only. */
+export function assertSomeFields(venue: VenueDescription, fields: SecretFields): void {
+  const needed = venue.fields.filter((name) => fields.has(name));
+  if (needed.length === 0) {
+    throw new KeyholdError("malformed", `Send at least one of the fields that ${venue.name} uses.`, {
+      facts: { fields: venue.fields },
+    });
+  }
+  assertFields({ ...venue, fields: needed }, fields);
+}
+
+function formProblem(name: FieldName, secret: Secret): readonly string[] {
+  return secret.expose((bytes) => {
+    if (bytes.byteLength === 0) return [`${name} is empty`];
+    if (bytes.byteLength > longestBytes) return [`${name} is longer than ${longestBytes} bytes`];
+    if (bytes.some((byte) => byte > 0x7e)) return [`${name} holds characters other than ASCII`];
+    if (startsAsPem(bytes)) return [];
+    if (bytes.some((byte) => byte < 0x20)) return [`${name} holds a line break or another control character`];
+    if (bytes[0] === 0x20 || bytes.at(-1) === 0x20) return [`${name} begins or ends with a space`];
+    return [];
+  });
+}
+
+/** PEM keys are the one form that has line breaks (RFC 7468 §3). */
+function startsAsPem(bytes: Uint8Array): boolean {
+  const begin = Buffer.from("-----BEGIN ");
+  return bytes.byteLength > begin.byteLength && begin.equals(bytes.subarray(0, begin.byteLength));
+}

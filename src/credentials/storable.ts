@@ -1,0 +1,32 @@
+import type { TenantPolicy } from "../db/schema.ts";
+import { KeyholdError } from "../errors.ts";
+import type { Permissions } from "../venues/verdict.ts";
+
+/**
+ * Throws `withdraw_refused` or `permissions_unknown` where the tenant's policy objects to what a key may do. A permission word
+ * that Keyhold does not know counts as withdraw.
+ */
+export function assertStorable(permissions: Permissions, policy: TenantPolicy): void {
+  const { withdraw, unknownWords } = permissions;
+  if (policy.allow_withdraw !== true && (withdraw === "yes" || unknownWords.length > 0)) {
+    throw new KeyholdError("withdraw_refused", whyRefused(unknownWords), {
+      facts: { withdraw, unknown_words: unknownWords },
+    });
+  }
+  const unknown = (["read", "trade", "withdraw", "transfer"] as const).filter(
+    (name) => permissions[name] === "unknown",
+  );
+  if (policy.allow_unknown_permissions !== false || unknown.length === 0) return;
+  throw new KeyholdError(
+    "permissions_unknown",
+    `The venue does not tell whether the key may ${unknown.join(", ")}, and the tenant's policy refuses such keys.`,
+    { facts: { unknown } },
+  );
+}
+
+function whyRefused(unknownWords: readonly string[]): string {
+  const advice = "Make a key without it at the venue; a leaked key must not be able to empty the account.";
+  return unknownWords.length === 0
+    ? `The key may withdraw. ${advice}`
+    : `The key has permissions that Keyhold does not know (${unknownWords.join(", ")}), which count as withdraw. ${advice}`;
+}

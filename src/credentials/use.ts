@@ -1,0 +1,64 @@
+import { refuseMiss } from "../access/misses.ts";
+import { type Principal, scopeOf } from "../access/principal.ts";
+import { withTenant } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import type { Environment, SecretFields } from "../venues/venue.ts";
+import type { Custody } from "./custody.ts";
+import { openSecret } from "./open.ts";
+
+/** A credential by its id, or by what it is for. */
+export type CredentialName =
+  | Readonly<{ id: string }>
+  | Readonly<{ accountId: string; venue: string; environment: Environment; label?: string }>;
+
+/**
+ * Lends the plaintext to `work` for its length; nothing is kept after. For service code: HTTP offers `invoke` and `reveal`.
+ * Wrong owner (`forbidden`), switched off (`credential_inactive`), expired (`illegal_state`) and not found (`not_found`) are
+ * distinct errors.
+ */
+export async function withSecret<T>(
+  custody: Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">,
+  principal: Principal,
+  name: CredentialName,
+  work: (fields: SecretFields) => Promise<T>,
+): Promise<T> {
+  const credentialId = "id" in name ? name.id : await findByPurpose(custody, principal, name);
+  const request = {
+    principal,
+    credentialId,
+    need: "use",
+    revision: null,
+    event: "credential.used",
+    detail: { purpose: "scope" },
+  } as const;
+  return openSecret(custody, request, ({ fields }) => work(fields));
+}
+
+async function findByPurpose(
+  custody: Pick<Custody, "db">,
+  principal: Principal,
+  name: Exclude<CredentialName, { id: string }>,
+): Promise<string> {
+  const found = await withTenant(custody.db, scopeOf(principal), async (tx) => {
+    const account = await tx
+      .selectFrom("accounts")
+      .select("id")
+      .where("id", "=", name.accountId)
+      .executeTakeFirst();
+    if (account === undefined) return null;
+    return tx
+      .selectFrom("credentials")
+      .select("id")
+      .where("account_id", "=", name.accountId)
+      .where("venue", "=", name.venue)
+      .where("environment", "=", name.environment)
+      .where("label", "=", name.label ?? "default")
+      .where("status", "<>", "revoked")
+      .executeTakeFirst();
+  });
+  if (found === null) {
+    return refuseMiss(custody.db, principal, { kind: "account", id: name.accountId, action: "use" });
+  }
+  if (found === undefined) throw new KeyholdError("not_found", "The account has no such credential.");
+  return found.id;
+}

@@ -1,0 +1,25 @@
+import { assertScope, type Principal } from "../access/principal.ts";
+import { note } from "../audit/change.ts";
+import type { Environment, SecretFields } from "../venues/venue.ts";
+import type { Custody } from "./custody.ts";
+import { inspect, venueOf } from "./inspect.ts";
+import { assertFields } from "./secret-fields.ts";
+import { describe, type Validation } from "./validate.ts";
+
+/**
+ * The verdict about a secret that is not kept: nothing but the outcome is recorded. Throws `malformed` for an unknown venue or
+ * fields that do not fit it.
+ */
+export async function validateSecret(
+  custody: Custody,
+  principal: Principal,
+  input: Readonly<{ venue: string; environment: Environment; fields: SecretFields }>,
+): Promise<Validation> {
+  assertScope(principal, "credentials:validate");
+  const venue = venueOf(custody, input.venue, input.environment);
+  assertFields(venue.description, input.fields);
+  const verdict = await inspect(custody, venue, input);
+  const detail = { venue: input.venue, environment: input.environment, outcome: verdict.outcome };
+  await note(custody.db, principal, { event: "credential.checked", detail });
+  return describe(verdict);
+}

@@ -1,0 +1,73 @@
+import { sql } from "kysely";
+import { packRecord, unpackRecord } from "../crypto/record.ts";
+import type { Db } from "../db/connect.ts";
+import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
+import type { GetResult, PutResult, SealedFields, SecretRef, Store, Unavailable } from "./store.ts";
+
+/**
+ * Sealed secrets in the service's own database, one row a version. Retrievals do not come here: the commit of their record
+ * returns the sealed bytes.
+ */
+export function createPostgresStore(db: Db): Store {
+  const within = <T>(
+    ref: Pick<SecretRef, "tenantId">,
+    work: (tx: TenantTx) => Promise<T>,
+  ): Promise<T | Unavailable> => withTenant(db, serviceScope(ref.tenantId), work).catch(unavailable);
+
+  return {
+    name: "postgres",
+    put: (ref, fields) => within(ref, (tx) => put(tx, ref, fields)),
+    get: (ref) => within(ref, (tx) => get(tx, ref)),
+    destroy: (ref) =>
+      within(ref, async (tx) => {
+        await rowOf(tx, ref).execute();
+        return { outcome: "destroyed" } as const;
+      }),
+    health: async () =>
+      sql`select 1`
+        .execute(db)
+        .then(() => ({ outcome: "healthy" }) as const)
+        .catch(unavailable),
+  };
+}
+
+async function put(tx: TenantTx, ref: SecretRef, fields: SealedFields): Promise<PutResult> {
+  const sealed = packRecord(fields);
+  const { tenantId: tenant_id, credentialId: credential_id, version } = ref;
+  const inserted = await tx
+    .insertInto("sealed_secrets")
+    .values({ tenant_id, credential_id, version, sealed })
+    .onConflict((conflict) => conflict.columns(["credential_id", "version"]).doNothing())
+    .executeTakeFirst();
+  if (inserted.numInsertedOrUpdatedRows === 1n) return { outcome: "written" };
+  const present = await find(tx, ref);
+  return present !== undefined && Buffer.compare(present, sealed) === 0
+    ? { outcome: "written" }
+    : { outcome: "conflict" };
+}
+
+async function get(tx: TenantTx, ref: SecretRef): Promise<GetResult> {
+  const sealed = await find(tx, ref);
+  return sealed === undefined ? { outcome: "absent" } : { outcome: "found", fields: unpackRecord(sealed) };
+}
+
+async function find(tx: TenantTx, ref: SecretRef): Promise<Uint8Array | undefined> {
+  const row = await tx
+    .selectFrom("sealed_secrets")
+    .select("sealed")
+    .where("credential_id", "=", ref.credentialId)
+    .where("version", "=", ref.version)
+    .executeTakeFirst();
+  return row?.sealed;
+}
+
+function rowOf(tx: TenantTx, ref: SecretRef) {
+  return tx
+    .deleteFrom("sealed_secrets")
+    .where("credential_id", "=", ref.credentialId)
+    .where("version", "=", ref.version);
+}
+
+function unavailable(): Unavailable {
+  return { outcome: "unavailable", reason: "the database did not answer" };
+}

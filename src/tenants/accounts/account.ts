@@ -1,0 +1,76 @@
+import { type Selectable, sql, type Updateable } from "kysely";
+import { refuseMiss } from "../../access/misses.ts";
+import type { Principal } from "../../access/principal.ts";
+import { change, type Changed } from "../../audit/change.ts";
+import type { Db } from "../../db/connect.ts";
+import type { Database } from "../../db/schema.ts";
+import type { TenantTx } from "../../db/tenant.ts";
+
+export type AccountRow = Selectable<Database["accounts"]>;
+
+/** What a member trades with; its credentials are used only while it is active. */
+export type Account = Readonly<{
+  id: string;
+  owner_id: string;
+  name: string;
+  active: boolean;
+  frozen: boolean;
+  revision: number;
+  created_at: string;
+  updated_at: string;
+}>;
+
+export function toAccount(row: AccountRow): Account {
+  return {
+    id: row.id,
+    owner_id: row.owner_id,
+    name: row.name,
+    active: row.active,
+    frozen: row.frozen_at !== null,
+    revision: row.revision,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  };
+}
+
+export async function writeAccount(
+  tx: TenantTx,
+  id: string,
+  changes: Updateable<Database["accounts"]>,
+): Promise<Account> {
+  const row = await tx
+    .updateTable("accounts")
+    .set({ ...changes, revision: sql`revision + 1`, updated_at: sql`now()` })
+    .where("id", "=", id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return toAccount(row);
+}
+
+/** A change of one account: locks its row, lets `work` change it, and records what it did. Throws what a miss means. */
+export async function changeAccount<T>(
+  db: Db,
+  principal: Principal,
+  target: Readonly<{ id: string; action: string }>,
+  work: (tx: TenantTx, row: AccountRow) => Promise<Changed<T>>,
+): Promise<T> {
+  try {
+    return await change(db, principal, async (tx) => {
+      const row = await tx
+        .selectFrom("accounts")
+        .selectAll()
+        .where("id", "=", target.id)
+        .where("deleted_at", "is", null)
+        .forUpdate()
+        .executeTakeFirst();
+      if (row === undefined) throw new Missing();
+      return work(tx, row);
+    });
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    return refuseMiss(db, principal, { kind: "account", ...target });
+  }
+}
+
+/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
+class Missing extends Error {}

@@ -1,0 +1,39 @@
+import { randomUUID } from "node:crypto";
+import type { Operator } from "../access/principal.ts";
+import { changeTenant } from "../audit/change.ts";
+import type { Db } from "../db/connect.ts";
+import { type Tenant, toTenant } from "./tenant.ts";
+
+export type NewTenant = Readonly<{
+  name: string;
+  /** The first member, who owns the tenant and adds the others. */
+  owner: Readonly<{ issuer: string; subject: string }>;
+}>;
+
+/** Opens a tenant with its first member; its chain of the record begins here. */
+export async function createTenant(
+  db: Db,
+  operator: Operator,
+  input: NewTenant,
+): Promise<Readonly<{ tenant: Tenant; owner_id: string }>> {
+  const id = randomUUID();
+  const ownerId = randomUUID();
+  return changeTenant(db, operator, id, async (tx) => {
+    const tenant = await tx
+      .insertInto("tenants")
+      .values({ id, name: input.name })
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    await tx
+      .insertInto("members")
+      .values({ tenant_id: id, id: ownerId, ...input.owner, role: "owner" })
+      .execute();
+    return {
+      value: { tenant: toTenant(tenant), owner_id: ownerId },
+      events: [
+        { event: "tenant.created", detail: { name: input.name } },
+        { event: "member.added", detail: { member_id: ownerId, role: "owner" } },
+      ],
+    };
+  });
+}

@@ -1,0 +1,25 @@
+import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
+import type { Db } from "../../db/connect.ts";
+import { beyond, type Page, type PageRequest, toPage } from "../../db/page.ts";
+import { withTenant } from "../../db/tenant.ts";
+import { type TenantMember, toMember } from "./member.ts";
+
+/** The members that the caller may see, newest first. */
+export async function listMembers(
+  db: Db,
+  principal: Principal,
+  page: PageRequest,
+): Promise<Page<TenantMember>> {
+  assertScope(principal, "members:read");
+  const rows = await withTenant(db, scopeOf(principal), (tx) =>
+    tx
+      .selectFrom("members")
+      .selectAll()
+      .where(beyond(page))
+      .orderBy("created_at", "desc")
+      .orderBy("id", "desc")
+      .limit(page.limit + 1)
+      .execute(),
+  );
+  return toPage(rows, page.limit, toMember);
+}

@@ -1,0 +1,28 @@
+import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import type { Db } from "../db/connect.ts";
+import { withPlatform, withTenant } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import { type Tenant, toTenant } from "./tenant.ts";
+
+/** The caller's own tenant. */
+export async function showOwnTenant(db: Db, principal: Principal): Promise<Tenant> {
+  assertScope(principal, "tenant:read");
+  const row = await withTenant(db, scopeOf(principal), (tx) =>
+    tx.selectFrom("tenants").selectAll().where("id", "=", principal.tenantId).executeTakeFirst(),
+  );
+  if (row === undefined) throw noSuchTenant();
+  return toTenant(row);
+}
+
+/** Any tenant, for the operator. */
+export async function showTenant(db: Db, id: string): Promise<Tenant> {
+  const row = await withPlatform(db, (tx) =>
+    tx.selectFrom("tenants").selectAll().where("id", "=", id).executeTakeFirst(),
+  );
+  if (row === undefined) throw noSuchTenant();
+  return toTenant(row);
+}
+
+function noSuchTenant(): KeyholdError {
+  return new KeyholdError("not_found", "There is no such tenant.");
+}

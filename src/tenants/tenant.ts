@@ -1,0 +1,61 @@
+import { type Selectable, sql, type Updateable } from "kysely";
+import type { Database, StoredLimits, TenantPolicy } from "../db/schema.ts";
+import type { PlatformTx, TenantTx } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+
+type Row = Selectable<Database["tenants"]>;
+
+/** A tenant as it leaves the service. */
+export type Tenant = Readonly<{
+  id: string;
+  name: string;
+  status: "active" | "suspended" | "deleted";
+  frozen: boolean;
+  policy: Required<TenantPolicy>;
+  limits: StoredLimits;
+  revision: number;
+  created_at: string;
+  updated_at: string;
+}>;
+
+/** What holds for a tenant that has not decided. */
+const defaultPolicy: Required<TenantPolicy> = {
+  allow_withdraw: false,
+  allow_unknown_permissions: true,
+  allow_deferred: false,
+};
+
+export function toTenant(row: Row): Tenant {
+  return {
+    id: row.id,
+    name: row.name,
+    status: row.status,
+    frozen: row.frozen_at !== null,
+    policy: { ...defaultPolicy, ...row.policy },
+    limits: row.limits,
+    revision: row.revision,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  };
+}
+
+/** The tenant's row, held until the transaction ends. Throws `not_found`. */
+export async function lockTenant(tx: TenantTx | PlatformTx, id: string): Promise<Row> {
+  const row = await tx.selectFrom("tenants").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+  if (row === undefined) throw new KeyholdError("not_found", "There is no such tenant.");
+  return row;
+}
+
+export async function writeTenant(
+  tx: TenantTx | PlatformTx,
+  id: string,
+  changes: Updateable<Database["tenants"]>,
+): Promise<Tenant> {
+  const row = await tx
+    .updateTable("tenants")
+    .set({ ...changes, revision: sql`revision + 1`, updated_at: sql`now()` })
+    .where("id", "=", id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return toTenant(row);
+}

@@ -1,0 +1,35 @@
+import { assertScope, type Operator, type Principal } from "../access/principal.ts";
+import { change, changeTenant } from "../audit/change.ts";
+import type { Db } from "../db/connect.ts";
+import type { StoredLimits, TenantPolicy } from "../db/schema.ts";
+import { lockTenant, type Tenant, writeTenant } from "./tenant.ts";
+
+/** The tenant decides what credentials it takes. What is not named stays as it is. */
+export async function updatePolicy(db: Db, principal: Principal, policy: TenantPolicy): Promise<Tenant> {
+  assertScope(principal, "tenant:write");
+  return change(db, principal, async (tx) => {
+    const row = await lockTenant(tx, principal.tenantId);
+    const changed = Object.keys(policy).map((name) => `policy.${name}`);
+    return {
+      value: await writeTenant(tx, row.id, { policy: JSON.stringify({ ...row.policy, ...policy }) }),
+      events: [{ event: "tenant.updated", detail: { changed } }],
+    };
+  });
+}
+
+/** The operator decides the name and the limits per minute. What is not named stays as it is. */
+export async function updateTenant(
+  db: Db,
+  operator: Operator,
+  id: string,
+  input: Readonly<{ name?: string; limits?: StoredLimits }>,
+): Promise<Tenant> {
+  return changeTenant(db, operator, id, async (tx) => {
+    const row = await lockTenant(tx, id);
+    const limits = JSON.stringify({ ...row.limits, ...input.limits });
+    return {
+      value: await writeTenant(tx, id, { name: input.name ?? row.name, limits }),
+      events: [{ event: "tenant.updated", detail: { changed: Object.keys(input) } }],
+    };
+  });
+}

@@ -1,7 +1,8 @@
 import type { SimulatedVenue } from "../venue.ts";
 import { alpaca } from "./alpaca.ts";
 import { binance } from "./binance.ts";
+import { bybit } from "./bybit.ts";
 import { kraken } from "./kraken.ts";
 
 /** Every venue that the simulator can be. */
-export const venues: readonly SimulatedVenue[] = [binance, kraken, alpaca];
+export const venues: readonly SimulatedVenue[] = [binance, bybit, kraken, alpaca];

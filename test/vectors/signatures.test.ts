@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { signedPayload, verifyBinance } from "../../simulator/signatures/binance.ts";
+import { verifyBybit } from "../../simulator/signatures/bybit.ts";
 import { verifyKraken } from "../../simulator/signatures/kraken.ts";
 
 /** Every text that differs from the signature in one bit, and the signature cut short, respelt or left out. */
@@ -84,5 +85,30 @@ describe("kraken", () => {
     ["body", { body: signed.body.replace("1.25", "1.26") }],
   ])("refuses it for another %s", (_part, altered) => {
     expect(verifyKraken({ ...signed, ...altered }, signature, secret)).toBe(false);
+  });
+});
+
+// A test of NautilusTrader: not the venue's, but made without ccxt. Bybit publishes its own with a masked key.
+describe("bybit", () => {
+  const secret = "test_secret";
+  const signed = {
+    timestamp: "1700000000000",
+    apiKey: "test_api_key",
+    recvWindow: "5000",
+    payload: "category=linear&symbol=BTCUSDT",
+  };
+  const signature = "fd4f31228a46109dc6673062328693696df9a96c7ff04e6491a45e7f63a0fdd7";
+
+  test("accepts the known signature and no spoilt one", () => {
+    onlyAccepts((given) => verifyBybit(signed, given, secret), signature, "hex");
+  });
+
+  test.each([
+    ["time", { timestamp: "1700000000001" }],
+    ["key", { apiKey: "test_api_kez" }],
+    ["window", { recvWindow: "5001" }],
+    ["payload", { payload: "category=linear&symbol=ETHUSDT" }],
+  ])("refuses it for another %s", (_part, altered) => {
+    expect(verifyBybit({ ...signed, ...altered }, signature, secret)).toBe(false);
   });
 });

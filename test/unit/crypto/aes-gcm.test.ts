@@ -1,5 +1,5 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { expect, test } from "vitest";
+import { Decipheriv, createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { expect, test, vi } from "vitest";
 import { decrypt, encryptInto, tagBytes } from "../../../src/crypto/aes-gcm.ts";
 import vectors from "../../vectors/aes-gcm/gcm-specification.json" with { type: "json" };
 
@@ -57,6 +57,17 @@ test("other associated data, another nonce or another key is refused", () => {
   expect(decrypt(key, nonce, randomBytes(20), encrypted)).toBeNull();
   expect(decrypt(key, randomBytes(12), associatedData, encrypted)).toBeNull();
   expect(decrypt(randomBytes(32), nonce, associatedData, encrypted)).toBeNull();
+});
+
+test("plaintext that turns out not to be authentic is zeroed before the refusal", () => {
+  const { key, nonce, associatedData, encrypted, plaintext } = sample();
+  const update = vi.spyOn(Decipheriv.prototype, "update");
+  expect(decrypt(key, nonce, associatedData, encrypted)).toEqual(plaintext);
+  expect(decrypt(key, nonce, associatedData, flipped(encrypted, encrypted.byteLength * 8 - 1))).toBeNull();
+  const [authentic, forged] = update.mock.results.map(({ value }) => value);
+  update.mockRestore();
+  expect(authentic).toEqual(plaintext);
+  expect(forged).toEqual(Buffer.alloc(plaintext.byteLength));
 });
 
 function sample() {

@@ -29,6 +29,14 @@ export function jsonBody(request: WireRequest): Readonly<Record<string, unknown>
   throw new Refused("malformed_request");
 }
 
+/** The one object in the body, alone or in an array of its own: some venues take orders only in batches. */
+export function onlyItem(request: WireRequest): Readonly<Record<string, unknown>> {
+  if (!request.body.startsWith("[")) return jsonBody(request);
+  const { items } = jsonBody({ ...request, body: `{"items":${request.body}}` });
+  if (Array.isArray(items) && items.length === 1 && isRecord(items[0])) return items[0];
+  throw new Refused("malformed_request");
+}
+
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 

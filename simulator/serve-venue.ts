@@ -111,6 +111,6 @@ function wireRequest(state: VenueState, host: Environment, incoming: FastifyRequ
     body: typeof incoming.body === "string" ? incoming.body : "",
     headers,
     address: incoming.ip.replace(/^::ffff:/, ""),
-    environment: state.venue.environmentOf?.(headers) ?? host,
+    environment: state.venue.isDemo?.(headers) === true ? "paper" : host,
   };
 }

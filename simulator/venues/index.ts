@@ -3,6 +3,7 @@ import { alpaca } from "./alpaca.ts";
 import { binance } from "./binance.ts";
 import { bybit } from "./bybit.ts";
 import { kraken } from "./kraken.ts";
+import { okx } from "./okx.ts";
 
 /** Every venue that the simulator can be. */
-export const venues: readonly SimulatedVenue[] = [binance, bybit, kraken, alpaca];
+export const venues: readonly SimulatedVenue[] = [binance, bybit, okx, kraken, alpaca];

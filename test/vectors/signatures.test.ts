@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { signedPayload, verifyBinance } from "../../simulator/signatures/binance.ts";
 import { verifyBybit } from "../../simulator/signatures/bybit.ts";
 import { verifyKraken } from "../../simulator/signatures/kraken.ts";
+import { verifyOkx } from "../../simulator/signatures/okx.ts";
 
 /** Every text that differs from the signature in one bit, and the signature cut short, respelt or left out. */
 function spoilt(signature: string, encoding: "hex" | "base64"): string[] {
@@ -110,5 +111,31 @@ describe("bybit", () => {
     ["payload", { payload: "category=linear&symbol=ETHUSDT" }],
   ])("refuses it for another %s", (_part, altered) => {
     expect(verifyBybit({ ...signed, ...altered }, signature, secret)).toBe(false);
+  });
+});
+
+// A test of NautilusTrader: not the venue's, but made without ccxt. OKX publishes its formula and no result.
+describe("okx", () => {
+  const secret = "chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO";
+  const signed = {
+    timestamp: "2020-12-08T09:08:57.715Z",
+    method: "GET",
+    target: "/api/v5/account/balance",
+    body: "",
+  };
+  const signature = "PJ61e1nb2F2Qd7D8SPiaIcx2gjdELc+o0ygzre9z33k=";
+
+  test("accepts the known signature and no spoilt one", () => {
+    onlyAccepts((given) => verifyOkx(signed, given, secret), signature, "base64");
+  });
+
+  test.each([
+    ["time", { timestamp: "2020-12-08T09:08:57.716Z" }],
+    ["method", { method: "POST" }],
+    ["path", { target: "/api/v5/account/config" }],
+    ["query", { target: "/api/v5/account/balance?ccy=BTC" }],
+    ["body", { body: "{}" }],
+  ])("refuses it for another %s", (_part, altered) => {
+    expect(verifyOkx({ ...signed, ...altered }, signature, secret)).toBe(false);
   });
 });

@@ -10,6 +10,8 @@ venueSuite({
   venue: "bybit",
   environment: "live",
   venueClass: bybit,
+  // Or ccxt asks for the kind of account before its first order.
+  config: { options: { enableUnifiedMargin: false, enableUnifiedAccount: true } },
   symbol: "BTC/USDT",
   inspect: (exchange) => exchange.privateGetV5UserQueryApi(),
   find: async (exchange, orderLinkId) => {
@@ -24,7 +26,7 @@ venueSuite({
     signature: header("x-bapi-sign", flipHexBit),
   },
   alterOrder: {
-    body: body(/"qty":[\d.]+/, nextDigit),
+    body: body(/"qty":"[\d.]+/, nextDigit),
     timestamp: header("x-bapi-timestamp", nextDigit),
     signature: header("x-bapi-sign", flipHexBit),
   },

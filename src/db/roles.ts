@@ -8,60 +8,59 @@ export const appRole = "keyhold_app";
 /** Owns the functions that write the record. Nobody logs in as it. */
 export const recorderRole = "keyhold_recorder";
 
-const statements: Readonly<Record<string, string>> = {
-  [appRole]: `create role ${appRole} login nosuperuser nobypassrls nocreatedb nocreaterole noreplication`,
-  [recorderRole]: `create role ${recorderRole} nologin nosuperuser nobypassrls nocreatedb nocreaterole noreplication`,
-};
-
-/** Answers of a server whose roles another process, or a process in another database, is creating just now. */
-const madeMeanwhile = new Set(["42710", "23505", "XX000"]);
-const notAllowed = "42501";
+const createApp = `create role ${appRole} login nosuperuser nobypassrls nocreatedb nocreaterole noreplication`;
+const createRecorder = `create role ${recorderRole} nologin nosuperuser nobypassrls nocreatedb nocreaterole noreplication`;
+/** Only a member may give what it owns to a role. Without inheritance the membership adds no right to the owner. */
+const letHandOver = (owner: string): string =>
+  `grant ${recorderRole} to ${owner} with inherit false, set true`;
 
 /**
  * Makes the roles that the migrations name, where they are missing, and lets the owner hand functions to the recorder.
- * Roles belong to the whole server, so this may race with other databases' processes. Run as the owner.
- * Throws StartError with the statements to run where the owner may not make roles.
+ * Roles belong to the whole server, so this may race with processes of other databases. Run as the owner.
+ * Throws StartError where the owner may not do this, with the statements to run, and where a role has too many rights.
  */
 export async function ensureRoles(db: Db): Promise<void> {
-  for (const [role, statement] of Object.entries(statements)) {
-    if (!(await roleExists(db, role))) await create(db, role, statement);
-  }
-  await letOwnerHandOver(db);
+  await ensure(db, sql`select from pg_roles where rolname = ${appRole}`, createApp);
+  await ensure(db, sql`select from pg_roles where rolname = ${recorderRole}`, createRecorder);
+  await ensure(
+    db,
+    sql`select where pg_has_role(current_user, ${recorderRole}, 'SET')`,
+    letHandOver("current_user"),
+  );
+  await refuseTooManyRights(db);
 }
 
-async function roleExists(db: Db, role: string): Promise<boolean> {
-  const found = await sql`select from pg_roles where rolname = ${role}`.execute(db);
-  return found.rows.length > 0;
-}
-
-async function create(db: Db, role: string, statement: string): Promise<void> {
+/** Runs `statement` unless `done` finds a row: before, or after a failure, for then another process has done the same. */
+async function ensure(db: Db, done: ReturnType<typeof sql>, statement: string): Promise<void> {
+  const isDone = async (): Promise<boolean> => (await done.execute(db)).rows.length > 0;
+  if (await isDone()) return;
   try {
     await sql.raw(statement).execute(db);
   } catch (error) {
-    const code = codeOf(error);
-    if (code === notAllowed) throw new StartError(tellOperator, { cause: error });
-    if (!madeMeanwhile.has(code ?? "") || !(await roleExists(db, role))) throw error;
+    if (await isDone()) return;
+    const mayNot = error instanceof DatabaseError && error.code === insufficientPrivilege;
+    throw mayNot ? new StartError(tellOperator, { cause: error }) : error;
   }
 }
 
-/** Only a member may give what it owns to a role. Membership without inheritance: it adds no right to the owner. */
-async function letOwnerHandOver(db: Db): Promise<void> {
-  try {
-    const may = await sql<{ may: boolean }>`
-      select pg_has_role(current_user, ${recorderRole}, 'SET') as may`.execute(db);
-    if (may.rows[0]?.may === true) return;
-    await sql.raw(`grant ${recorderRole} to current_user with inherit false, set true`).execute(db);
-  } catch (error) {
-    const code = codeOf(error);
-    if (code === notAllowed) throw new StartError(tellOperator, { cause: error });
-    if (!madeMeanwhile.has(code ?? "")) throw error;
-  }
+async function refuseTooManyRights(db: Db): Promise<void> {
+  const { rows } = await sql<{ name: string }>`
+    select rolname::text as name from pg_roles
+    where rolname in (${appRole}, ${recorderRole})
+      and (rolsuper or rolbypassrls or rolcreaterole or (rolcanlogin and rolname = ${recorderRole}))`.execute(
+    db,
+  );
+  const [odd] = rows;
+  if (odd === undefined) return;
+  throw new StartError(
+    `The database role ${odd.name} has more rights than Keyhold gives it. Run as a superuser: ` +
+      `alter role ${odd.name} nosuperuser nobypassrls nocreaterole${odd.name === recorderRole ? " nologin" : ""};`,
+  );
 }
 
-function codeOf(error: unknown): string | undefined {
-  return error instanceof DatabaseError ? error.code : undefined;
-}
+/** SQLSTATE 42501. */
+const insufficientPrivilege = "42501";
 
 const tellOperator =
   "The owner of the database may not create roles. Run as a superuser, with the owner's name for <owner>: " +
-  `${Object.values(statements).join("; ")}; grant ${recorderRole} to <owner> with inherit false, set true;`;
+  `${[createApp, createRecorder, letHandOver("<owner>")].join("; ")};`;

@@ -1,0 +1,793 @@
+create schema access authorization keyhold_owner;
+grant usage on schema access to keyhold_app;
+grant usage on schema access to keyhold_recorder;
+
+create schema audit authorization keyhold_owner;
+grant usage on schema audit to keyhold_app;
+grant usage on schema audit to keyhold_recorder;
+
+create schema clock authorization keyhold_owner;
+grant usage on schema clock to keyhold_app;
+grant usage on schema clock to keyhold_recorder;
+
+create schema public authorization pg_database_owner;
+grant usage on schema public to keyhold_app;
+grant usage on schema public to keyhold_recorder;
+grant usage on schema public to public;
+
+create schema scope authorization keyhold_owner;
+grant usage on schema scope to keyhold_app;
+grant usage on schema scope to keyhold_recorder;
+
+create table audit.heads (
+  tenant_id uuid not null,
+  link bigint not null,
+  seq bigint not null,
+  hash bytea not null,
+  constraint heads_pkey PRIMARY KEY (tenant_id)
+);
+alter table audit.heads owner to keyhold_owner;
+alter table audit.heads enable row level security;
+alter table audit.heads force row level security;
+create policy readers on audit.heads for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = ANY (ARRAY['tenant-read'::text, 'tenant-write'::text]))));
+create policy recorder on audit.heads for all to keyhold_recorder
+  using (true)
+  with check (true);
+grant select on audit.heads to keyhold_app;
+grant insert, select, update on audit.heads to keyhold_recorder;
+
+create table audit.links (
+  tenant_id uuid not null,
+  link bigint not null,
+  first_seq bigint not null,
+  event_count integer not null,
+  recorded_at timestamp with time zone not null,
+  previous_hash bytea not null,
+  hash bytea not null,
+  events text not null,
+  credential_ids uuid[] not null,
+  constraint links_pkey PRIMARY KEY (tenant_id, link)
+);
+alter table audit.links owner to keyhold_owner;
+CREATE INDEX links_by_credential ON audit.links USING gin (credential_ids);
+CREATE INDEX links_by_time ON audit.links USING btree (tenant_id, recorded_at);
+alter table audit.links enable row level security;
+alter table audit.links force row level security;
+create policy readers on audit.links for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = ANY (ARRAY['tenant-read'::text, 'tenant-write'::text]))));
+create policy recorder on audit.links for all to keyhold_recorder
+  using (true)
+  with check (true);
+grant select on audit.links to keyhold_app;
+grant insert, select, update on audit.links to keyhold_recorder;
+
+create table public.accounts (
+  tenant_id uuid not null,
+  id uuid not null,
+  owner_id uuid not null,
+  name text not null,
+  active boolean default true not null,
+  frozen_at timestamp with time zone,
+  deleted_at timestamp with time zone,
+  revision bigint default 1 not null,
+  created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint accounts_pkey PRIMARY KEY (id),
+  constraint accounts_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+  constraint accounts_tenant_id_id_key UNIQUE (tenant_id, id),
+  constraint accounts_tenant_id_id_owner_id_key UNIQUE (tenant_id, id, owner_id),
+  constraint accounts_tenant_id_owner_id_fkey FOREIGN KEY (tenant_id, owner_id) REFERENCES public.members(tenant_id, id)
+);
+alter table public.accounts owner to keyhold_owner;
+CREATE INDEX accounts_by_age ON public.accounts USING btree (tenant_id, created_at DESC, id DESC);
+CREATE INDEX accounts_by_owner ON public.accounts USING btree (tenant_id, owner_id);
+alter table public.accounts enable row level security;
+alter table public.accounts force row level security;
+create policy account_deletes on public.accounts for delete to keyhold_app
+  using (scope.writes(tenant_id, owner_id));
+create policy account_inserts on public.accounts for insert to keyhold_app
+  with check (scope.writes(tenant_id, owner_id));
+create policy account_reads on public.accounts for select to keyhold_app
+  using (scope.reads(tenant_id, owner_id));
+create policy account_updates on public.accounts for update to keyhold_app
+  using (scope.writes(tenant_id, owner_id))
+  with check (scope.writes(tenant_id, owner_id));
+create policy recorder on public.accounts for select to keyhold_recorder
+  using (true);
+grant delete, insert, select, update on public.accounts to keyhold_app;
+grant select on public.accounts to keyhold_recorder;
+
+create table public.api_keys (
+  tenant_id uuid not null,
+  id uuid not null,
+  member_id uuid not null,
+  name text not null,
+  prefix text not null,
+  hash bytea not null,
+  scopes text[] not null,
+  agent boolean default false not null,
+  expires_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint api_keys_hash_key UNIQUE (hash),
+  constraint api_keys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 64))),
+  constraint api_keys_tenant_id_id_key UNIQUE (tenant_id, id),
+  constraint api_keys_tenant_id_member_id_fkey FOREIGN KEY (tenant_id, member_id) REFERENCES public.members(tenant_id, id)
+);
+alter table public.api_keys owner to keyhold_owner;
+CREATE INDEX api_keys_by_age ON public.api_keys USING btree (tenant_id, created_at DESC, id DESC);
+CREATE INDEX api_keys_by_member ON public.api_keys USING btree (tenant_id, member_id);
+alter table public.api_keys enable row level security;
+alter table public.api_keys force row level security;
+create policy api_key_deletes on public.api_keys for delete to keyhold_app
+  using (scope.writes(tenant_id, member_id));
+create policy api_key_inserts on public.api_keys for insert to keyhold_app
+  with check (scope.writes(tenant_id, member_id));
+create policy api_key_reads on public.api_keys for select to keyhold_app
+  using (scope.reads(tenant_id, member_id));
+create policy api_key_updates on public.api_keys for update to keyhold_app
+  using (scope.writes(tenant_id, member_id))
+  with check (scope.writes(tenant_id, member_id));
+create policy recorder on public.api_keys for select to keyhold_recorder
+  using (true);
+grant delete, insert, select, update on public.api_keys to keyhold_app;
+grant select on public.api_keys to keyhold_recorder;
+
+create table public.credential_versions (
+  tenant_id uuid not null,
+  credential_id uuid not null,
+  version integer not null,
+  store text not null,
+  data_key_id uuid not null,
+  state text not null,
+  created_at timestamp with time zone default now() not null,
+  destroyed_at timestamp with time zone,
+  constraint credential_versions_pkey PRIMARY KEY (credential_id, version),
+  constraint credential_versions_state_check CHECK ((state = ANY (ARRAY['current'::text, 'retired'::text, 'destroyed'::text]))),
+  constraint credential_versions_tenant_id_credential_id_fkey FOREIGN KEY (tenant_id, credential_id) REFERENCES public.credentials(tenant_id, id) ON DELETE CASCADE,
+  constraint credential_versions_version_check CHECK ((version > 0))
+);
+alter table public.credential_versions owner to keyhold_owner;
+CREATE UNIQUE INDEX credential_versions_one_current ON public.credential_versions USING btree (tenant_id, credential_id) WHERE (state = 'current'::text);
+alter table public.credential_versions enable row level security;
+alter table public.credential_versions force row level security;
+create policy recorder on public.credential_versions for select to keyhold_recorder
+  using (true);
+create policy version_reads on public.credential_versions for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = credential_versions.tenant_id) AND (c.id = credential_versions.credential_id))))));
+create policy version_writes on public.credential_versions for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = credential_versions.tenant_id) AND (c.id = credential_versions.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))))
+  with check (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = credential_versions.tenant_id) AND (c.id = credential_versions.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))));
+grant delete, insert, select, update on public.credential_versions to keyhold_app;
+grant select on public.credential_versions to keyhold_recorder;
+
+create table public.credentials (
+  tenant_id uuid not null,
+  id uuid not null,
+  account_id uuid not null,
+  owner_id uuid not null,
+  venue text not null,
+  environment text not null,
+  label text default 'default'::text not null,
+  status text not null,
+  permissions jsonb,
+  account_facts jsonb default '{}'::jsonb not null,
+  allow text[] default '{read}'::text[] not null,
+  reveal boolean default false not null,
+  store text not null,
+  version integer default 1 not null,
+  frozen_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  health text default 'unknown'::text not null,
+  health_message text,
+  last_validated_at timestamp with time zone,
+  rejected_at timestamp with time zone,
+  deleted_at timestamp with time zone,
+  revision bigint default 1 not null,
+  created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint credentials_pkey PRIMARY KEY (id),
+  constraint credentials_allow_check CHECK ((allow <@ '{read,trade,transfer,withdraw}'::text[])),
+  constraint credentials_environment_check CHECK ((environment = ANY (ARRAY['live'::text, 'paper'::text, 'testnet'::text]))),
+  constraint credentials_health_check CHECK ((health = ANY (ARRAY['unknown'::text, 'healthy'::text, 'degraded'::text, 'unhealthy'::text]))),
+  constraint credentials_label_check CHECK (((char_length(label) >= 1) AND (char_length(label) <= 64))),
+  constraint credentials_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'inactive'::text, 'invalid'::text, 'expired'::text, 'revoked'::text]))),
+  constraint credentials_store_check CHECK ((store = ANY (ARRAY['postgres'::text, 'vault'::text, 'aws'::text, 'file'::text, 'env'::text]))),
+  constraint credentials_tenant_id_account_id_owner_id_fkey FOREIGN KEY (tenant_id, account_id, owner_id) REFERENCES public.accounts(tenant_id, id, owner_id) ON UPDATE CASCADE,
+  constraint credentials_tenant_id_id_key UNIQUE (tenant_id, id),
+  constraint credentials_venue_check CHECK (((char_length(venue) >= 1) AND (char_length(venue) <= 64))),
+  constraint credentials_version_check CHECK ((version > 0))
+);
+alter table public.credentials owner to keyhold_owner;
+CREATE INDEX credentials_by_account ON public.credentials USING btree (tenant_id, account_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX credentials_by_age ON public.credentials USING btree (tenant_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX credentials_by_owner ON public.credentials USING btree (tenant_id, owner_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX credentials_doubted ON public.credentials USING btree (rejected_at) WHERE ((rejected_at IS NOT NULL) AND (deleted_at IS NULL));
+CREATE INDEX credentials_expiring ON public.credentials USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
+CREATE UNIQUE INDEX credentials_one_per_label ON public.credentials USING btree (tenant_id, account_id, venue, environment, label) WHERE (status <> 'revoked'::text);
+CREATE INDEX credentials_pending ON public.credentials USING btree (created_at) WHERE ((status = 'pending'::text) AND (deleted_at IS NULL));
+alter table public.credentials enable row level security;
+alter table public.credentials force row level security;
+create policy credential_deletes on public.credentials for delete to keyhold_app
+  using (scope.writes(tenant_id, owner_id));
+create policy credential_inserts on public.credentials for insert to keyhold_app
+  with check (scope.writes(tenant_id, owner_id));
+create policy credential_reads on public.credentials for select to keyhold_app
+  using (scope.reads(tenant_id, owner_id));
+create policy credential_updates on public.credentials for update to keyhold_app
+  using (scope.writes(tenant_id, owner_id))
+  with check (scope.writes(tenant_id, owner_id));
+create policy recorder on public.credentials for select to keyhold_recorder
+  using (true);
+grant delete, insert, select, update on public.credentials to keyhold_app;
+grant select on public.credentials to keyhold_recorder;
+
+create table public.data_keys (
+  tenant_id uuid not null,
+  id uuid not null,
+  kek_id text not null,
+  wrapped bytea not null,
+  state text default 'active'::text not null,
+  operations bigint default 0 not null,
+  created_at timestamp with time zone default now() not null,
+  constraint data_keys_pkey PRIMARY KEY (id),
+  constraint data_keys_state_check CHECK ((state = ANY (ARRAY['active'::text, 'retired'::text]))),
+  constraint data_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id),
+  constraint data_keys_tenant_id_id_key UNIQUE (tenant_id, id)
+);
+alter table public.data_keys owner to keyhold_owner;
+CREATE UNIQUE INDEX data_keys_one_active ON public.data_keys USING btree (tenant_id) WHERE (state = 'active'::text);
+alter table public.data_keys enable row level security;
+alter table public.data_keys force row level security;
+create policy service_only on public.data_keys for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)))
+  with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
+grant delete, insert, select, update on public.data_keys to keyhold_app;
+
+create table public.idempotency_keys (
+  tenant_id uuid not null,
+  principal text not null,
+  route text not null,
+  key text not null,
+  request_mac bytea not null,
+  state text default 'running'::text not null,
+  status integer,
+  body jsonb,
+  created_at timestamp with time zone default now() not null,
+  constraint idempotency_keys_pkey PRIMARY KEY (tenant_id, principal, route, key),
+  constraint idempotency_keys_key_check CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
+  constraint idempotency_keys_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text])))
+);
+alter table public.idempotency_keys owner to keyhold_owner;
+CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+alter table public.idempotency_keys enable row level security;
+alter table public.idempotency_keys force row level security;
+create policy service_only on public.idempotency_keys for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)))
+  with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
+grant delete, insert, select, update on public.idempotency_keys to keyhold_app;
+
+create table public.installation (
+  singleton boolean default true not null,
+  kek_id text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint installation_pkey PRIMARY KEY (singleton),
+  constraint installation_singleton_check CHECK (singleton)
+);
+alter table public.installation owner to keyhold_owner;
+grant insert, select on public.installation to keyhold_app;
+
+create table public.intents (
+  tenant_id uuid not null,
+  id uuid not null,
+  kind text not null,
+  credential_id uuid not null,
+  version integer not null,
+  store text not null,
+  venue text not null,
+  environment text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint intents_pkey PRIMARY KEY (id),
+  constraint intents_kind_check CHECK ((kind = ANY (ARRAY['register'::text, 'replace'::text, 'destroy'::text]))),
+  constraint intents_tenant_id_id_key UNIQUE (tenant_id, id)
+);
+alter table public.intents owner to keyhold_owner;
+CREATE INDEX intents_by_age ON public.intents USING btree (created_at);
+CREATE INDEX intents_by_credential ON public.intents USING btree (tenant_id, credential_id);
+alter table public.intents enable row level security;
+alter table public.intents force row level security;
+create policy intent_bookkeeping on public.intents for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = ANY (ARRAY['own'::text, 'tenant-write'::text]))))
+  with check (((tenant_id = scope.tenant()) AND (scope.reach() = ANY (ARRAY['own'::text, 'tenant-write'::text]))));
+create policy recorder on public.intents for select to keyhold_recorder
+  using (true);
+grant delete, insert, select, update on public.intents to keyhold_app;
+grant select on public.intents to keyhold_recorder;
+
+create table public.invocations (
+  tenant_id uuid not null,
+  id uuid not null,
+  credential_id uuid not null,
+  principal text not null,
+  key text not null,
+  operation text not null,
+  request_mac bytea not null,
+  client_order_id text,
+  symbol text,
+  state text default 'sending'::text not null,
+  result jsonb,
+  message text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint invocations_pkey PRIMARY KEY (id),
+  constraint invocations_state_check CHECK ((state = ANY (ARRAY['sending'::text, 'done'::text, 'refused'::text, 'unknown'::text]))),
+  constraint invocations_tenant_id_credential_id_principal_key_key UNIQUE (tenant_id, credential_id, principal, key),
+  constraint invocations_tenant_id_id_key UNIQUE (tenant_id, id)
+);
+alter table public.invocations owner to keyhold_owner;
+alter table public.invocations enable row level security;
+alter table public.invocations force row level security;
+create policy invocation_writes on public.invocations for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = invocations.tenant_id) AND (c.id = invocations.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))))
+  with check (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = invocations.tenant_id) AND (c.id = invocations.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))));
+grant delete, insert, select, update on public.invocations to keyhold_app;
+
+create table public.members (
+  tenant_id uuid not null,
+  id uuid not null,
+  issuer text not null,
+  subject text not null,
+  role text not null,
+  status text default 'active'::text not null,
+  revision bigint default 1 not null,
+  created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint members_pkey PRIMARY KEY (id),
+  constraint members_issuer_check CHECK (((char_length(issuer) >= 1) AND (char_length(issuer) <= 255))),
+  constraint members_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'trader'::text, 'viewer'::text, 'auditor'::text]))),
+  constraint members_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text]))),
+  constraint members_subject_check CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
+  constraint members_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id),
+  constraint members_tenant_id_id_key UNIQUE (tenant_id, id),
+  constraint members_tenant_id_issuer_subject_key UNIQUE (tenant_id, issuer, subject)
+);
+alter table public.members owner to keyhold_owner;
+CREATE INDEX members_by_age ON public.members USING btree (tenant_id, created_at DESC, id DESC);
+alter table public.members enable row level security;
+alter table public.members force row level security;
+create policy member_deletes on public.members for delete to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
+create policy member_inserts on public.members for insert to keyhold_app
+  with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
+create policy member_reads on public.members for select to keyhold_app
+  using (scope.reads(tenant_id, id));
+create policy member_updates on public.members for update to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)))
+  with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
+create policy platform_adds_owner on public.members for insert to keyhold_app
+  with check (((scope.reach() = 'platform'::text) AND (role = 'owner'::text)));
+create policy recorder on public.members for select to keyhold_recorder
+  using (true);
+grant delete, insert, select, update on public.members to keyhold_app;
+grant select on public.members to keyhold_recorder;
+
+create table public.rate_limits (
+  key character varying(255) not null,
+  points integer default 0 not null,
+  expire bigint,
+  constraint rate_limits_pkey PRIMARY KEY (key)
+);
+alter table public.rate_limits owner to keyhold_owner;
+grant delete, insert, select, update on public.rate_limits to keyhold_app;
+
+create table public.sealed_secrets (
+  tenant_id uuid not null,
+  credential_id uuid not null,
+  version integer not null,
+  sealed bytea not null,
+  created_at timestamp with time zone default now() not null,
+  constraint sealed_secrets_pkey PRIMARY KEY (credential_id, version),
+  constraint sealed_secrets_version_check CHECK ((version > 0))
+);
+alter table public.sealed_secrets owner to keyhold_owner;
+alter table public.sealed_secrets enable row level security;
+alter table public.sealed_secrets force row level security;
+create policy recorder on public.sealed_secrets for select to keyhold_recorder
+  using (true);
+create policy service_only on public.sealed_secrets for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)))
+  with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
+grant delete, insert, select, update on public.sealed_secrets to keyhold_app;
+grant select on public.sealed_secrets to keyhold_recorder;
+
+create table public.tenants (
+  id uuid not null,
+  name text not null,
+  status text default 'active'::text not null,
+  frozen_at timestamp with time zone,
+  policy jsonb default '{}'::jsonb not null,
+  limits jsonb default '{}'::jsonb not null,
+  revision bigint default 1 not null,
+  created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint tenants_pkey PRIMARY KEY (id),
+  constraint tenants_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+  constraint tenants_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'deleted'::text])))
+);
+alter table public.tenants owner to keyhold_owner;
+CREATE INDEX tenants_by_age ON public.tenants USING btree (created_at DESC, id DESC);
+CREATE TRIGGER begin_chain AFTER INSERT ON public.tenants FOR EACH ROW EXECUTE FUNCTION audit.begin_chain();
+alter table public.tenants enable row level security;
+alter table public.tenants force row level security;
+create policy platform_creates on public.tenants for insert to keyhold_app
+  with check ((scope.reach() = 'platform'::text));
+create policy purge on public.tenants for delete to keyhold_app
+  using (((id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text) AND (status = 'deleted'::text)));
+create policy recorder on public.tenants for select to keyhold_recorder
+  using (true);
+create policy tenant_reads on public.tenants for select to keyhold_app
+  using (((id = scope.tenant()) OR (scope.reach() = 'platform'::text)));
+create policy tenant_writes on public.tenants for update to keyhold_app
+  using ((((id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)) OR (scope.reach() = 'platform'::text)))
+  with check ((((id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)) OR (scope.reach() = 'platform'::text)));
+grant delete, insert, select, update on public.tenants to keyhold_app;
+grant select on public.tenants to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION access.api_key(hash bytea)
+ RETURNS TABLE(id uuid, tenant_id uuid, member_id uuid, scopes text[], agent boolean, active boolean, role text, status text, tenant_status text, limits jsonb)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT k.id,
+     k.tenant_id,
+     k.member_id,
+     k.scopes,
+     k.agent,
+     ((k.revoked_at IS NULL) AND ((k.expires_at IS NULL) OR (k.expires_at > now()))),
+     m.role,
+     m.status,
+     t.status,
+     t.limits
+    FROM ((public.api_keys k
+      JOIN public.members m ON (((m.tenant_id = k.tenant_id) AND (m.id = k.member_id))))
+      JOIN public.tenants t ON ((t.id = k.tenant_id)))
+   WHERE (k.hash = api_key.hash);
+END;
+alter function access.api_key(bytea) owner to keyhold_recorder;
+grant execute on function access.api_key(bytea) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION access.exists_in_tenant(kind text, id uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE kind WHEN 'credential'::text THEN (EXISTS (SELECT FROM public.credentials c WHERE ((c.tenant_id = scope.tenant()) AND (c.id = exists_in_tenant.id) AND (c.deleted_at IS NULL)))) WHEN 'account'::text THEN (EXISTS (SELECT FROM public.accounts a WHERE ((a.tenant_id = scope.tenant()) AND (a.id = exists_in_tenant.id) AND (a.deleted_at IS NULL)))) WHEN 'member'::text THEN (EXISTS (SELECT FROM public.members m WHERE ((m.tenant_id = scope.tenant()) AND (m.id = exists_in_tenant.id)))) WHEN 'api_key'::text THEN (EXISTS (SELECT FROM public.api_keys k WHERE ((k.tenant_id = scope.tenant()) AND (k.id = exists_in_tenant.id)))) ELSE false END;
+alter function access.exists_in_tenant(text,uuid) owner to keyhold_recorder;
+grant execute on function access.exists_in_tenant(text,uuid) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION access.member(tenant uuid, issuer text, subject text)
+ RETURNS TABLE(id uuid, role text, status text, tenant_status text, limits jsonb)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT m.id,
+     m.role,
+     m.status,
+     t.status,
+     t.limits
+    FROM (public.members m
+      JOIN public.tenants t ON ((t.id = m.tenant_id)))
+   WHERE ((m.tenant_id = member.tenant) AND (m.issuer = member.issuer) AND (m.subject = member.subject));
+END;
+alter function access.member(uuid,text,text) owner to keyhold_recorder;
+grant execute on function access.member(uuid,text,text) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], needs text[], events text[], details text[])
+ RETURNS TABLE(place bigint, outcome text, revision bigint, version integer, venue text, environment text, store text, owner_id uuid, sealed bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  moment timestamptz;
+begin
+  perform from audit.heads h where h.tenant_id = any (tenants) order by h.tenant_id for update;
+  moment := clock_timestamp();
+  return query
+  with asked as materialized (
+    select * from unnest(tenants, members, roles, own, api_keys, credentials, revisions, needs, events, details)
+      with ordinality a (tenant_id, member_id, role, own, api_key_id, credential_id, revision, need, event, detail, place)
+  ), found as materialized (
+    select c.*, a.active as account_active, a.frozen_at as account_frozen_at, a.deleted_at as account_deleted_at
+    from public.credentials c join public.accounts a on a.tenant_id = c.tenant_id and a.id = c.account_id
+    where c.id = any (credentials)
+  ), judged as materialized (
+    select a.place, a.tenant_id, a.credential_id, a.event, a.detail, a.need,
+      case
+        when t.status is distinct from 'active' then 'tenant_inactive'
+        when a.member_id is not null and m.status is distinct from 'active' then 'member_inactive'
+        when a.member_id is not null and m.role <> a.role then 'principal_changed'
+        when a.api_key_id is not null
+          and (k.id is null or k.revoked_at is not null or k.expires_at <= moment) then 'api_key_inactive'
+        when c.id is null or c.deleted_at is not null or c.account_deleted_at is not null then 'absent'
+        when a.own and c.owner_id is distinct from a.member_id then 'forbidden'
+        when c.status = 'revoked' then 'revoked'
+        when coalesce(t.frozen_at, c.account_frozen_at, c.frozen_at) is not null then 'frozen'
+        when not c.account_active or (c.status = 'inactive' and a.need <> 'activate') then 'inactive'
+        when a.revision is not null and c.revision <> a.revision then 'changed'
+        when a.need in ('validate', 'activate') then 'ok'
+        when c.status = 'expired' or c.expires_at <= moment then 'expired'
+        when c.status <> 'active' then c.status
+        when a.need = 'reveal' and not c.reveal then 'policy_forbids'
+        when a.need in ('read', 'trade', 'transfer', 'withdraw') and a.need <> all (c.allow) then 'policy_forbids'
+        else 'ok'
+      end as outcome,
+      c.revision, c.version, c.venue, c.environment, c.store, c.owner_id
+    from asked a
+    left join public.tenants t on t.id = a.tenant_id and t.id = any (tenants)
+    left join public.members m on m.tenant_id = a.tenant_id and m.id = a.member_id
+      and m.id = any (members)
+    left join public.api_keys k on k.tenant_id = a.tenant_id and k.id = a.api_key_id and k.member_id = a.member_id
+      and k.id = any (api_keys)
+    left join found c on c.tenant_id = a.tenant_id and c.id = a.credential_id
+  ), composed as (
+    select j.tenant_id, j.credential_id, h.seq + row_number() over chain as seq, h.link, h.hash,
+      audit.compose(moment, j.detail, case when j.outcome = 'ok' then j.event else 'credential.refused' end, j.outcome,
+        h.seq + row_number() over chain) as line
+    from judged j join audit.heads h on h.tenant_id = j.tenant_id and h.tenant_id = any (tenants)
+    window chain as (partition by j.tenant_id order by j.place)
+  ), linked as (
+    insert into audit.links
+    select g.tenant_id, g.link, g.first_seq, g.event_count, moment, g.hash,
+      audit.link_hash(g.tenant_id, g.link, g.hash, g.lines), g.lines, g.credential_ids
+    from (
+      select c.tenant_id, c.link + 1 as link, min(c.seq) as first_seq, count(*)::integer as event_count, c.hash,
+        string_agg(c.line, E'\n' order by c.seq) as lines, array_agg(distinct c.credential_id) as credential_ids
+      from composed c group by c.tenant_id, c.link, c.hash
+    ) g
+    returning links.tenant_id, links.link, links.first_seq + links.event_count - 1 as seq, links.hash
+  ), moved as (
+    update audit.heads h set link = l.link, seq = l.seq, hash = l.hash
+    from linked l where h.tenant_id = l.tenant_id and h.tenant_id = any (tenants)
+  ), sealed as materialized (
+    select s.tenant_id, s.credential_id, s.version, s.sealed from public.sealed_secrets s
+    where s.credential_id = any (credentials)
+  )
+  select j.place, j.outcome, j.revision, j.version, j.venue, j.environment, j.store, j.owner_id, s.sealed
+  from judged j
+  left join sealed s on j.outcome = 'ok' and j.store = 'postgres'
+    and s.tenant_id = j.tenant_id and s.credential_id = j.credential_id and s.version = j.version
+  order by j.place;
+end $function$;
+alter function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],text[],text[],text[]) owner to keyhold_recorder;
+grant execute on function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],text[],text[],text[]) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION audit.begin_chain()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into audit.heads (tenant_id, link, seq, hash)
+  values (new.id, 0, 0, sha256(convert_to('keyhold audit chain v1 ' || new.id, 'UTF8')));
+  return new;
+end $function$;
+alter function audit.begin_chain() owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION audit.compose(moment timestamp with time zone, detail text, event text, outcome text, seq bigint)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (((((((((('{"at":"'::text || to_char((moment AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text)) || '","detail":'::text) || detail) || ',"event":"'::text) || event) || '","outcome":"'::text) || outcome) || '","seq":'::text) || seq) || '}'::text);
+alter function audit.compose(timestamp with time zone,text,text,text,bigint) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION audit.link_hash(tenant uuid, link bigint, previous bytea, events text)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN sha256(convert_to(((((((tenant || '
+'::text) || link) || '
+'::text) || encode(previous, 'hex'::text)) || '
+'::text) || events), 'UTF8'::name));
+alter function audit.link_hash(uuid,bigint,bytea,text) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION audit.record(tenant uuid, events text[], outcomes text[], details text[], credentials uuid[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  head audit.heads;
+  moment timestamptz;
+  lines text;
+begin
+  if tenant is distinct from scope.tenant() and scope.reach() is distinct from 'platform' then
+    raise exception 'the record of another tenant' using errcode = 'insufficient_privilege';
+  end if;
+  select * into strict head from audit.heads h where h.tenant_id = tenant for update;
+  moment := clock_timestamp();
+  select string_agg(audit.compose(moment, d.detail, d.event, d.outcome, head.seq + d.place), E'\n' order by d.place)
+    into strict lines
+    from unnest(events, outcomes, details) with ordinality d (event, outcome, detail, place);
+  insert into audit.links values (tenant, head.link + 1, head.seq + 1, cardinality(events), moment, head.hash,
+    audit.link_hash(tenant, head.link + 1, head.hash, lines), lines,
+    array(select distinct c from unnest(credentials) c where c is not null));
+  update audit.heads h
+    set link = head.link + 1, seq = head.seq + cardinality(events),
+        hash = audit.link_hash(tenant, head.link + 1, head.hash, lines)
+    where h.tenant_id = tenant;
+  return head.seq + cardinality(events);
+end $function$;
+alter function audit.record(uuid,text[],text[],text[],uuid[]) owner to keyhold_recorder;
+grant execute on function audit.record(uuid,text[],text[],text[],uuid[]) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.credential_counts()
+ RETURNS TABLE(tenant_id uuid, venue text, status text, count bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT c.tenant_id,
+     c.venue,
+     c.status,
+     count(*) AS count
+    FROM public.credentials c
+   WHERE (c.deleted_at IS NULL)
+   GROUP BY c.tenant_id, c.venue, c.status;
+END;
+alter function clock.credential_counts() owner to keyhold_recorder;
+grant execute on function clock.credential_counts() to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.deleted_accounts(most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT a.tenant_id,
+     a.id
+    FROM public.accounts a
+   WHERE (a.deleted_at IS NOT NULL)
+  LIMIT deleted_accounts.most;
+END;
+alter function clock.deleted_accounts(integer) owner to keyhold_recorder;
+grant execute on function clock.deleted_accounts(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.deleted_tenants(most integer)
+ RETURNS TABLE(tenant_id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT t.id
+    FROM public.tenants t
+   WHERE (t.status = 'deleted'::text)
+  LIMIT deleted_tenants.most;
+END;
+alter function clock.deleted_tenants(integer) owner to keyhold_recorder;
+grant execute on function clock.deleted_tenants(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.doubted_credentials(most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT c.tenant_id,
+     c.id
+    FROM public.credentials c
+   WHERE ((c.rejected_at < (now() - '00:01:00'::interval)) AND (c.status = 'active'::text) AND (c.frozen_at IS NULL) AND (c.deleted_at IS NULL))
+   ORDER BY c.rejected_at
+  LIMIT doubted_credentials.most;
+END;
+alter function clock.doubted_credentials(integer) owner to keyhold_recorder;
+grant execute on function clock.doubted_credentials(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.expired_credentials(most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT c.tenant_id,
+     c.id
+    FROM public.credentials c
+   WHERE ((c.status = 'active'::text) AND (c.expires_at <= now()) AND (c.deleted_at IS NULL))
+   ORDER BY c.expires_at
+  LIMIT expired_credentials.most;
+END;
+alter function clock.expired_credentials(integer) owner to keyhold_recorder;
+grant execute on function clock.expired_credentials(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.pending_credentials(most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT c.tenant_id,
+     c.id
+    FROM ((public.credentials c
+      JOIN public.accounts a ON (((a.tenant_id = c.tenant_id) AND (a.id = c.account_id))))
+      JOIN public.tenants t ON ((t.id = c.tenant_id)))
+   WHERE ((c.status = 'pending'::text) AND (c.deleted_at IS NULL) AND a.active AND (a.deleted_at IS NULL) AND (t.status = 'active'::text) AND (COALESCE(c.frozen_at, a.frozen_at, t.frozen_at) IS NULL))
+   ORDER BY c.last_validated_at NULLS FIRST, c.created_at
+  LIMIT pending_credentials.most;
+END;
+alter function clock.pending_credentials(integer) owner to keyhold_recorder;
+grant execute on function clock.pending_credentials(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.stale_intents(older interval, most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT i.tenant_id,
+     i.id
+    FROM public.intents i
+   WHERE (i.created_at < (now() - stale_intents.older))
+   ORDER BY i.created_at
+  LIMIT stale_intents.most;
+END;
+alter function clock.stale_intents(interval,integer) owner to keyhold_recorder;
+grant execute on function clock.stale_intents(interval,integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION scope.member()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (NULLIF(current_setting('keyhold.member_id'::text, true), ''::text))::uuid;
+alter function scope.member() owner to keyhold_owner;
+grant execute on function scope.member() to public;
+
+CREATE OR REPLACE FUNCTION scope.reach()
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN NULLIF(current_setting('keyhold.reach'::text, true), ''::text);
+alter function scope.reach() owner to keyhold_owner;
+grant execute on function scope.reach() to public;
+
+CREATE OR REPLACE FUNCTION scope.reads(tenant uuid, owner uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN ((tenant = scope.tenant()) AND ((scope.reach() = ANY (ARRAY['tenant-read'::text, 'tenant-write'::text])) OR ((scope.reach() = 'own'::text) AND (owner = scope.member()))));
+alter function scope.reads(uuid,uuid) owner to keyhold_owner;
+grant execute on function scope.reads(uuid,uuid) to public;
+
+CREATE OR REPLACE FUNCTION scope.tenant()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (NULLIF(current_setting('keyhold.tenant_id'::text, true), ''::text))::uuid;
+alter function scope.tenant() owner to keyhold_owner;
+grant execute on function scope.tenant() to public;
+
+CREATE OR REPLACE FUNCTION scope.writes(tenant uuid, owner uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN ((tenant = scope.tenant()) AND ((scope.reach() = 'tenant-write'::text) OR ((scope.reach() = 'own'::text) AND (owner = scope.member()))));
+alter function scope.writes(uuid,uuid) owner to keyhold_owner;
+grant execute on function scope.writes(uuid,uuid) to public;

@@ -1,0 +1,107 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { openDb, openPool } from "../../../src/db/connect.ts";
+import type { Db } from "../../../src/db/connect.ts";
+import { startEmbedded } from "../../../src/db/embedded.ts";
+import type { EmbeddedPostgres } from "../../../src/db/embedded.ts";
+import { guardRole } from "../../../src/db/guard.ts";
+import { migrate } from "../../../src/db/migrate.ts";
+import { ensureRoles } from "../../../src/db/roles.ts";
+import { makeState } from "../../support/state.ts";
+
+// Roles belong to the whole server, so these tests have one of their own.
+const state = await makeState();
+let server: EmbeddedPostgres;
+/** Owners of a database that has their name. */
+const owners: string[] = [];
+
+beforeAll(async () => {
+  server = await startEmbedded({ folder: state.folder, durable: false });
+});
+afterEach(async () => {
+  for (const owner of owners) await run([`drop database ${owner}`]);
+  await run(["drop role keyhold_app", "drop role keyhold_recorder"]);
+  for (const owner of owners.splice(0)) await run([`drop role ${owner}`]);
+});
+afterAll(async () => {
+  await server.stop();
+  await state[Symbol.asyncDispose]();
+});
+
+test("An owner who may not create roles is told what to have run, and with that everything works", async () => {
+  await createOwner("plain", "");
+  await using plain = open("plain", "plain");
+  const refusal: unknown = await ensureRoles(plain.db).catch((error: unknown) => error);
+  const advice = refusal instanceof Error ? refusal.message : "";
+  expect(advice).toContain("The owner of the database may not create roles.");
+  const [, statements = ""] = advice.split("<owner>: ");
+  await run(statements.replace("<owner>", "plain").split("; "));
+
+  await ensureRoles(plain.db);
+  await migrate(plain.db);
+  await using app = open("keyhold_app", "plain");
+  await expect(guardRole(app.db)).resolves.toBeUndefined();
+});
+
+test("An owner who may create roles, and no more, can set up a database", async () => {
+  await createOwner("modest", "createrole");
+  await using modest = open("modest", "modest");
+  await ensureRoles(modest.db);
+  await migrate(modest.db);
+  await ensureRoles(modest.db);
+  await using app = open("keyhold_app", "modest");
+  await expect(guardRole(app.db)).resolves.toBeUndefined();
+});
+
+test("Owners of several databases may make the roles at once", async () => {
+  const names = ["one", "two", "three", "four"];
+  for (const name of names) await createOwner(name, "superuser");
+  await using stack = new AsyncDisposableStack();
+  const dbs = names.map((name) => stack.use(open(name, name)).db);
+  await Promise.all(dbs.map(ensureRoles));
+  const roles = await run([
+    `select rolname, rolcanlogin, rolsuper, rolbypassrls from pg_roles where rolname ~ '^keyhold_[ar]' order by 1`,
+  ]);
+  expect(roles).toEqual([
+    { rolname: "keyhold_app", rolcanlogin: true, rolsuper: false, rolbypassrls: false },
+    { rolname: "keyhold_recorder", rolcanlogin: false, rolsuper: false, rolbypassrls: false },
+  ]);
+});
+
+test.each([
+  [
+    "keyhold_recorder may log in",
+    "alter role keyhold_recorder login",
+    "role keyhold_recorder has more rights",
+  ],
+  ["keyhold_app has BYPASSRLS", "alter role keyhold_app bypassrls", "role keyhold_app has more rights"],
+])("A server where %s is refused, and what it advises helps", async (_, statement, objection) => {
+  await using owner = open("keyhold_owner", "keyhold");
+  await ensureRoles(owner.db);
+  await run([statement]);
+  const refusal: unknown = await ensureRoles(owner.db).catch((error: unknown) => error);
+  const advice = refusal instanceof Error ? refusal.message : "";
+  expect(advice).toContain(objection);
+  await run([advice.split("superuser: ")[1] ?? ""]);
+  await expect(ensureRoles(owner.db)).resolves.toBeUndefined();
+});
+
+async function createOwner(name: string, attribute: string): Promise<void> {
+  owners.push(name);
+  await run([`create role ${name} login ${attribute}`, `create database ${name} owner ${name}`]);
+}
+
+function open(role: string, database: string): AsyncDisposable & Readonly<{ db: Db }> {
+  const db = openDb(openPool(server.connection(role, database), { applicationName: "test" }));
+  return { db, [Symbol.asyncDispose]: () => db.destroy() };
+}
+
+async function run(statements: readonly string[]): Promise<unknown[]> {
+  const pool = openPool(server.connection("keyhold_owner", "postgres"), { applicationName: "test" });
+  try {
+    let rows: unknown[] = [];
+    for (const statement of statements) ({ rows } = await pool.query(statement));
+    return rows;
+  } finally {
+    await pool.end();
+  }
+}

@@ -1,8 +1,13 @@
 import { expect, test } from "vitest";
 import { generateDataKey } from "../../../src/crypto/data-key.ts";
 import { EnvelopeError, seal, sealedWith } from "../../../src/crypto/envelope.ts";
-import { hardStopOperations, keyState, rotateAfterOperations } from "../../../src/crypto/key-limits.ts";
-import { createKeyring, openWithRing, rewrap, sealWithNewest } from "../../../src/crypto/keyring.ts";
+import {
+  hardStopOperations,
+  keyState,
+  rotateAfterDays,
+  rotateAfterOperations,
+} from "../../../src/crypto/key-limits.ts";
+import { createKeyring, keyOf, openWithRing, rewrap, sealWithNewest } from "../../../src/crypto/keyring.ts";
 import { Secret } from "../../../src/crypto/secret.ts";
 import { KeyholdError } from "../../../src/errors.ts";
 import { failureOf, openText, someContext, textOf } from "./samples.ts";
@@ -25,6 +30,7 @@ test("the newest key seals", () => {
 
 test("every key of the ring opens what it sealed", () => {
   for (const key of [first, second, third]) {
+    expect(keyOf(ring, sealText("old", key))).toBe(key);
     using opened = openWithRing(ring, context, sealText("old", key));
     expect(textOf(opened)).toBe("old");
   }
@@ -65,6 +71,7 @@ test("a key is due after 2^28 operations or 90 days, and seals no more below 3,8
   expect([state(0, 0), state(rotateAfterOperations - 1, 89.9)]).toEqual(["fresh", "fresh"]);
   expect([state(rotateAfterOperations, 0), state(0, 90)]).toEqual(["rotate", "rotate"]);
   expect([state(hardStopOperations - 1, 0), state(hardStopOperations, 0)]).toEqual(["rotate", "exhausted"]);
-  expect(rotateAfterOperations).toBe(268_435_456);
-  expect(hardStopOperations).toBe(3_865_470_566);
+  expect([rotateAfterOperations, rotateAfterDays, hardStopOperations]).toEqual([
+    268_435_456, 90, 3_865_470_566,
+  ]);
 });

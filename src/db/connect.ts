@@ -10,7 +10,7 @@ import { types } from "./types.ts";
 export type Db = Kysely<Database>;
 
 export type DatabaseSettings = Readonly<{
-  /** postgres://user:password@host:port/database, or with `?host=/folder` for a Unix socket. */
+  /** postgres://user:password@host:port/database; a Unix socket is `?host=/folder` or a host of `%2Ffolder`. */
   url: string;
   /** For a host that is not this machine. `off` sends passwords and rows in the clear. */
   tls: "verify" | "off";

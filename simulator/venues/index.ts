@@ -2,8 +2,9 @@ import type { SimulatedVenue } from "../venue.ts";
 import { alpaca } from "./alpaca.ts";
 import { binance } from "./binance.ts";
 import { bybit } from "./bybit.ts";
+import { gate } from "./gate.ts";
 import { kraken } from "./kraken.ts";
 import { okx } from "./okx.ts";
 
 /** Every venue that the simulator can be. */
-export const venues: readonly SimulatedVenue[] = [binance, bybit, okx, kraken, alpaca];
+export const venues: readonly SimulatedVenue[] = [binance, bybit, okx, kraken, gate, alpaca];

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { signedPayload, verifyBinance } from "../../simulator/signatures/binance.ts";
 import { verifyBybit } from "../../simulator/signatures/bybit.ts";
+import { verifyGate } from "../../simulator/signatures/gate.ts";
 import { verifyKraken } from "../../simulator/signatures/kraken.ts";
 import { verifyOkx } from "../../simulator/signatures/okx.ts";
 
@@ -137,5 +138,45 @@ describe("okx", () => {
     ["body", { body: "{}" }],
   ])("refuses it for another %s", (_part, altered) => {
     expect(verifyOkx({ ...signed, ...altered }, signature, secret)).toBe(false);
+  });
+});
+
+// gate.com/docs/developers/apiv4, "APIv4 signed request requirements": both examples.
+describe("gate", () => {
+  const secret = "secret";
+  const list = {
+    method: "GET",
+    path: "/api/v4/futures/orders",
+    query: "contract=BTC_USD&status=finished&limit=50",
+    body: "",
+    timestamp: "1541993715",
+  };
+  const create = {
+    method: "POST",
+    path: "/api/v4/futures/orders",
+    query: "",
+    body: '{"contract":"BTC_USD","type":"limit","size":100,"price":6800,"time_in_force":"gtc"}',
+    timestamp: "1541993715",
+  };
+  const listSignature =
+    "55f84ea195d6fe57ce62464daaa7c3c02fa9d1dde954e4c898289c9a2407a3d6fb3faf24deff16790d726b66ac9f74526668b13bd01029199cc4fcc522418b8a";
+  const createSignature =
+    "eae42da914a590ddf727473aff25fc87d50b64783941061f47a3fdb92742541fc4c2c14017581b4199a1418d54471c269c03a38d788d802e2c306c37636389f0";
+
+  test.each([
+    ["a list of orders", list, listSignature],
+    ["a new order", create, createSignature],
+  ])("accepts the published signature of %s and no spoilt one", (_name, signed, signature) => {
+    onlyAccepts((given) => verifyGate(signed, given, secret), signature, "hex");
+  });
+
+  test.each([
+    ["method", { method: "PUT" }],
+    ["path", { path: "/api/v4/futures/order" }],
+    ["query", { query: "x=1" }],
+    ["body", { body: create.body.replace("100", "101") }],
+    ["time", { timestamp: "1541993716" }],
+  ])("refuses it for another %s", (_part, altered) => {
+    expect(verifyGate({ ...create, ...altered }, createSignature, secret)).toBe(false);
   });
 });

@@ -6,6 +6,8 @@ export type Dialect = Readonly<{
   /** The venue's own error in an answer; `undefined` where the answer is no error. */
   error(json: unknown, status: number): Readonly<{ code: string; text?: string }> | undefined;
   codes: Readonly<Record<string, Meaning | Readonly<{ meaning: Meaning; hint: string }>>>;
+  /** Whether a success has the envelope that this venue puts around every answer, where it has one. */
+  complete?(json: object): boolean;
   /** What a bare HTTP status means at this venue, where it differs from the general rule. */
   statuses?: Readonly<Record<number, Meaning>>;
 }>;
@@ -33,10 +35,14 @@ export function interpret(dialect: Dialect, answer: HttpAnswer): Interpretation 
   if (byStatus !== undefined) return { kind: "known", meaning: byStatus, said };
   if (error !== undefined) return { kind: "refused", said: error };
   if (answer.status === 403) return { kind: "known", meaning: "blocked", said };
-  if (answer.status >= 200 && answer.status < 300 && typeof json === "object" && json !== null) {
-    return { kind: "success", json };
-  }
+  const isSuccess = answer.status >= 200 && answer.status < 300 && typeof json === "object" && json !== null;
+  if (isSuccess && (dialect.complete?.(json) ?? !isEmpty(json))) return { kind: "success", json };
   return { kind: "known", meaning: "unexpected_answer", said };
+}
+
+/** `{}` is what a broken gateway says; no venue means anything by it. An empty list is an answer. */
+function isEmpty(json: object): boolean {
+  return !Array.isArray(json) && Object.keys(json).length === 0;
 }
 
 export function parseJson(text: string): unknown {

@@ -39,8 +39,9 @@ export async function findOrder(
   try {
     const found = await ids.find(session.ask, { clientOrderId, symbol: order.symbol });
     if (found === null) return { outcome: "absent" };
-    if (textAt(found, "clientOrderId") !== clientOrderId) return refusal(call.speaker, "unexpected_answer");
-    return { outcome: "done", result: found };
+    // Gate shows its ids with a prefix.
+    const isIt = textAt(found, "clientOrderId")?.endsWith(clientOrderId) === true;
+    return isIt ? { outcome: "done", result: found } : refusal(call.speaker, "unexpected_answer");
   } catch (error) {
     const code = session.lastCode;
     if (code !== undefined && ids.absentCodes.includes(code)) return { outcome: "absent" };
@@ -54,7 +55,7 @@ function unifiedArguments(operation: Operation, invocation: Invocation, caller: 
   const named = Object.entries(params).filter(([name]) => !operation.positional.includes(name));
   const id =
     operation.placesOrder && clientOrderId !== undefined && caller.clientOrderIds !== null
-      ? { clientOrderId: caller.clientOrderIds.format(clientOrderId) }
+      ? { [caller.clientOrderIds.option]: caller.clientOrderIds.format(clientOrderId) }
       : {};
   return [...operation.positional.map((name) => params[name]), { ...Object.fromEntries(named), ...id }];
 }

@@ -39,3 +39,8 @@ export function listOf(text: string): string[] {
     .map((part) => part.trim())
     .filter((part) => part !== "");
 }
+
+/** The addresses of a list in which a star, a zero address or nothing at all means that the key is not bound. */
+export function boundTo(addresses: readonly string[]): readonly string[] {
+  return addresses.filter((address) => address !== "" && address !== "*" && address !== "0.0.0.0");
+}

@@ -30,10 +30,13 @@ export type Probe = Readonly<{
 /** Calls a unified method of ccxt. */
 export type Ask = (method: string, ...parameters: readonly unknown[]) => Promise<unknown>;
 
+/** How orders carry an id of the client's choice, and how one is found by it. */
 export type ClientOrderIds = Readonly<{
+  /** The option of ccxt's `createOrder` that takes it. */
+  option: string;
   /** The venue's form of Keyhold's 32 hexadecimal characters. */
   format(clientOrderId: string): string;
-  /** The unified order, or `null` where the venue answered that there is none. */
+  /** The unified order; `null` where the venue answered that there is none. Throws for any other answer. */
   find(ask: Ask, order: Readonly<{ clientOrderId: string; symbol: string }>): Promise<unknown>;
   /** Codes by which the venue says that it knows no such order. */
   absentCodes: readonly string[];
@@ -52,8 +55,6 @@ export type ExchangeRow = Readonly<{
 
 export const asIs = (clientOrderId: string): string => clientOrderId;
 
-/** The look-up most exchanges share: ccxt's `fetchOrder` with the client order id as a named option. */
-export const findByOption =
-  (name: string): ClientOrderIds["find"] =>
-  (ask, { clientOrderId, symbol }) =>
-    ask("fetchOrder", undefined, symbol, { [name]: clientOrderId });
+/** The look-up most exchanges share: ccxt's `fetchOrder` with the client order id as an option. */
+export const findByOption: ClientOrderIds["find"] = (ask, { clientOrderId, symbol }) =>
+  ask("fetchOrder", undefined, symbol, { clientOrderId });

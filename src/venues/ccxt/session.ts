@@ -58,8 +58,7 @@ export class Session {
     if (this.#last !== undefined && this.#last.status !== 204) {
       const reading = interpret(this.#caller.dialect ?? httpDialect, this.#last);
       if (reading.kind === "known") return refusal(speaker, reading.meaning, reading.said);
-      if (reading.kind === "refused" || isEmptyObject(reading.json))
-        return refusal(speaker, "unexpected_answer");
+      if (reading.kind === "refused") return refusal(speaker, "unexpected_answer", reading.said);
     }
     const named = textAt(result, "id") !== undefined;
     if (operation.placesOrder && !named) return refusal(speaker, "unexpected_answer");
@@ -100,8 +99,4 @@ export function textAt(value: unknown, name: string): string | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const found: unknown = Reflect.get(value, name);
   return typeof found === "string" && found !== "" ? found : undefined;
-}
-
-function isEmptyObject(json: unknown): boolean {
-  return typeof json === "object" && json !== null && !Array.isArray(json) && Object.keys(json).length === 0;
 }

@@ -105,5 +105,5 @@ export const binance: ExchangeRow = {
       "-1016": "venue_unavailable",
     },
   },
-  clientOrderIds: { format: asIs, find: findByOption("clientOrderId"), absentCodes: ["-2013"] },
+  clientOrderIds: { option: "clientOrderId", format: asIs, find: findByOption, absentCodes: ["-2013"] },
 };

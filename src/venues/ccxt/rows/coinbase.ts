@@ -1,0 +1,101 @@
+import { z } from "zod";
+import { grant } from "../permissions.ts";
+import { type Ask, asIs, type ExchangeRow, type KeyInformation } from "../row.ts";
+
+// docs.cdp.coinbase.com, Advanced Trade: "Get API Key Permissions", "List Orders", authentication, rate limits.
+
+const answer = z.looseObject({
+  can_view: z.boolean(),
+  can_trade: z.boolean(),
+  can_transfer: z.boolean(),
+  portfolio_uuid: z.string().optional(),
+  portfolio_type: z.string().optional(),
+});
+
+const known = new Set(["can_view", "can_trade", "can_transfer", "can_receive"]);
+
+function read(json: unknown): KeyInformation | undefined {
+  const { data } = answer.safeParse(json);
+  if (data === undefined) return undefined;
+  return {
+    permissions: {
+      read: grant(data.can_view),
+      trade: grant(data.can_trade),
+      // One right for both: sending funds to another portfolio and out of Coinbase.
+      withdraw: grant(data.can_transfer),
+      transfer: grant(data.can_transfer),
+      boundIps: null,
+      unknownWords: Object.keys(data).filter((name) => data[name] === true && !known.has(name)),
+    },
+    expiresAt: null,
+    account: {
+      ...(data.portfolio_uuid === undefined ? {} : { id: data.portfolio_uuid }),
+      ...(data.portfolio_type === undefined ? {} : { type: data.portfolio_type }),
+    },
+  };
+}
+
+const error = z.looseObject({ error: z.string(), message: z.string().optional() });
+const errors = z.looseObject({
+  errors: z.tuple([z.looseObject({ id: z.string(), message: z.string().optional() })]),
+});
+const refusedOrder = z.looseObject({
+  success: z.literal(false),
+  error_response: z.looseObject({ error: z.string().optional(), message: z.string().optional() }),
+});
+
+function errorOf(json: unknown): { code: string; text?: string } | undefined {
+  const current = error.safeParse(json).data;
+  if (current !== undefined) return described(current.error, current.message);
+  const old = errors.safeParse(json).data;
+  if (old !== undefined) return described(old.errors[0].id, old.errors[0].message);
+  const order = refusedOrder.safeParse(json).data?.error_response;
+  return order && described(order.error ?? "refused", order.message);
+}
+
+function described(code: string, text: string | undefined): { code: string; text?: string } {
+  return { code, ...(text === undefined ? {} : { text }) };
+}
+
+const orders = z.looseObject({ orders: z.array(z.looseObject({})), has_next: z.boolean().optional() });
+
+/** Orders cannot be asked for by the client's id, so the market's latest are looked through. */
+async function find(ask: Ask, { clientOrderId, symbol }: { clientOrderId: string; symbol: string }) {
+  const market = z.looseObject({ id: z.string() }).parse(await ask("market", symbol));
+  const query = { product_ids: market.id, limit: 1000 };
+  const page = orders.parse(await ask("v3PrivateGetBrokerageOrdersHistoricalBatch", query));
+  const found = page.orders.find((order) => order["client_order_id"] === clientOrderId);
+  if (found !== undefined) return ask("parseOrder", found);
+  if (page.has_next === true) throw new RangeError("there are more orders than one page holds");
+  return null;
+}
+
+export const coinbase: ExchangeRow = {
+  id: "coinbase",
+  environments: { live: "live" },
+  tells: { permissions: true, boundIps: false, expiry: false, account: true },
+  risingNonce: false,
+  probes: () => [
+    {
+      request: () => ({ api: ["v3", "private"], path: "brokerage/key_permissions", method: "GET" }),
+      read,
+    },
+  ],
+  dialect: {
+    error: errorOf,
+    codes: {
+      unauthenticated: "bad_key",
+      authentication_error: "bad_key",
+      invalid_token: "bad_key",
+      expired_token: "expired",
+      revoked_token: "revoked",
+      PERMISSION_DENIED: "insufficient_permission",
+      invalid_scope: "insufficient_permission",
+      rate_limit_exceeded: "rate_limited",
+      RESOURCE_EXHAUSTED: "rate_limited",
+    },
+    // A plain text that covers an unknown key, a wrong signature and a wrong clock.
+    statuses: { 401: "bad_key" },
+  },
+  clientOrderIds: { option: "client_order_id", format: asIs, find, absentCodes: [] },
+};

@@ -1,0 +1,122 @@
+import { z } from "zod";
+import { grant, unknownPermissions } from "../permissions.ts";
+import { type ExchangeRow, findByOption, type KeyInformation, type Probe } from "../row.ts";
+
+// gate.com/docs/developers/apiv4: main account keys, authentication, error labels, spot orders.
+
+const key = z.looseObject({
+  key: z.string(),
+  user_id: z.union([z.string(), z.number()]).optional(),
+  perms: z.array(z.looseObject({ name: z.string(), read_only: z.boolean().optional() })),
+  ip_whitelist: z.array(z.string()).nullish(),
+});
+
+/** What writing under each name allows. */
+const trades = new Set([
+  "spot",
+  "futures",
+  "delivery",
+  "options",
+  "margin",
+  "unified",
+  "copy",
+  "earn",
+  "loan",
+]);
+const harmless = new Set(["account", "custody"]);
+
+const readKeys: Probe["read"] = (json, fields): KeyInformation | undefined => {
+  const { data } = z.array(key).nonempty().safeParse(json);
+  if (data === undefined) return undefined;
+  // It lists all keys of the main account with their middles masked. A key that is not among them belongs to a
+  // sub-account, and one that two entries fit cannot be told from the other: nothing is known of either.
+  const own = data.filter((entry) => fitsMask(fields.get("api_key") ?? "", entry.key));
+  const [entry] = own;
+  if (entry === undefined || own.length > 1) {
+    return { permissions: unknownPermissions, expiresAt: null, account: {} };
+  }
+  const writable = entry.perms.filter((perm) => perm.read_only !== true).map(({ name }) => name);
+  return {
+    permissions: {
+      read: grant(entry.perms.length > 0),
+      trade: grant(writable.some((name) => trades.has(name))),
+      withdraw: grant(writable.includes("withdraw")),
+      transfer: grant(writable.includes("wallet")),
+      boundIps: entry.ip_whitelist ?? [],
+      unknownWords: writable.filter((name) => !isKnown(name)),
+    },
+    expiresAt: null,
+    account: entry.user_id === undefined ? {} : { id: String(entry.user_id) },
+  };
+};
+
+const detail = z.looseObject({ user_id: z.number(), ip_whitelist: z.array(z.string()).nullable() });
+
+function readDetail(json: unknown): KeyInformation | undefined {
+  const { data } = detail.safeParse(json);
+  return (
+    data && {
+      permissions: { ...unknownPermissions, boundIps: data.ip_whitelist ?? [] },
+      expiresAt: null,
+      account: { id: String(data.user_id) },
+    }
+  );
+}
+
+const mainKeys: Probe = {
+  request: () => ({ api: ["private", "account"], path: "main_keys", method: "GET" }),
+  read: readKeys,
+  // A sub-account's key may not list the keys of the main account.
+  elsewhere: ["FORBIDDEN"],
+};
+
+const accountDetail: Probe = {
+  request: () => ({ api: ["private", "account"], path: "detail", method: "GET" }),
+  read: readDetail,
+};
+
+function isKnown(name: string): boolean {
+  return trades.has(name) || harmless.has(name) || name === "withdraw" || name === "wallet";
+}
+
+/** Whether `masked`, such as `4f2a****9c1b`, can stand for the whole key. */
+function fitsMask(whole: string, masked: string): boolean {
+  const [head = "", ...rest] = masked.split(/\*+/);
+  const tail = rest.at(-1);
+  return tail === undefined ? whole === masked : whole.startsWith(head) && whole.endsWith(tail);
+}
+
+const error = z.looseObject({ label: z.string(), message: z.string().optional() });
+
+export const gate: ExchangeRow = {
+  id: "gate",
+  environments: { live: "live", testnet: "sandbox" },
+  tells: { permissions: true, boundIps: true, expiry: false, account: true },
+  risingNonce: false,
+  probes: () => [mainKeys, accountDetail],
+  dialect: {
+    error(json) {
+      const { data } = error.safeParse(json);
+      return data && { code: data.label, ...(data.message === undefined ? {} : { text: data.message }) };
+    },
+    codes: {
+      INVALID_KEY: "bad_key",
+      INVALID_SIGNATURE: "bad_signature",
+      READ_ONLY: "insufficient_permission",
+      FORBIDDEN: "insufficient_permission",
+      ACCOUNT_LOCKED: { meaning: "insufficient_permission", hint: "The account is locked." },
+      IP_FORBIDDEN: "ip_not_allowed",
+      REQUEST_EXPIRED: "clock_skew",
+      TOO_MANY_REQUESTS: "rate_limited",
+      TOO_BUSY: "venue_unavailable",
+      SERVER_ERROR: "venue_unavailable",
+    },
+  },
+  clientOrderIds: {
+    option: "clientOrderId",
+    // 28 characters after a prefix that ccxt adds.
+    format: (clientOrderId) => clientOrderId.slice(0, 28),
+    find: findByOption,
+    absentCodes: ["ORDER_NOT_FOUND"],
+  },
+};

@@ -1,0 +1,90 @@
+import { z } from "zod";
+import { boundTo, listOf, permissionsOf, type Vocabulary } from "../permissions.ts";
+import { asIs, type ExchangeRow, findByOption, type KeyInformation } from "../row.ts";
+
+// mexc.com/api-docs/spot-v3: "Query API Key Info", permission enum, error codes, "Query Order".
+
+const vocabulary: Vocabulary = {
+  SPOT_ACCOUNT_READ: ["read"],
+  SPOT_ACCOUNT_WRITE: [],
+  SPOT_DEAL_READ: ["read"],
+  SPOT_DEAL_WRITE: ["trade"],
+  CONTRACT_ACCOUNT_READ: ["read"],
+  CONTRACT_ACCOUNT_WRITE: [],
+  CONTRACT_DEAL_READ: ["read"],
+  CONTRACT_DEAL_WRITE: ["trade"],
+  SPOT_DEPOSIT_READ: ["read"],
+  SPOT_DEPOSIT_WRITE: [],
+  SPOT_TRANSFER_READ: ["read"],
+  SPOT_TRANSFER_R: ["read"],
+  SPOT_TRANSFER_WRITE: ["transfer"],
+  SPOT_TRANSFER_W: ["transfer"],
+  SPOT_WITHDRAW_READ: ["read"],
+  SPOT_WITHDRAW_R: ["read"],
+  SPOT_WITHDRAW_WRITE: ["withdraw"],
+  SPOT_WITHDRAW_W: ["withdraw"],
+};
+
+const answer = z.looseObject({
+  permissions: z.string(),
+  ipWhiteList: z.string().nullish(),
+  remainingValidity: z.number().nullish(),
+  status: z.literal("VALID"),
+});
+
+const dayMs = 86_400_000;
+
+function read(json: unknown): KeyInformation | undefined {
+  const { data } = answer.safeParse(json);
+  if (data === undefined) return undefined;
+  const { permissions, ipWhiteList, remainingValidity } = data;
+  // Whole days are all it tells; a key that is bound to an address has no end.
+  const days = typeof remainingValidity === "number" && remainingValidity >= 0 ? remainingValidity : null;
+  return {
+    permissions: permissionsOf(vocabulary, listOf(permissions), boundTo(listOf(ipWhiteList ?? ""))),
+    expiresAt: days === null ? null : new Date(Date.now() + days * dayMs).toISOString(),
+    account: {},
+  };
+}
+
+const error = z.looseObject({ code: z.number(), msg: z.string().optional() });
+
+export const mexc: ExchangeRow = {
+  id: "mexc",
+  environments: { live: "live" },
+  tells: { permissions: true, boundIps: true, expiry: true, account: false },
+  risingNonce: false,
+  probes: () => [
+    {
+      // To be read only: a POST on this path changes the addresses that the key is bound to.
+      request: (fields) => ({
+        api: ["spot", "private"],
+        path: "apiKeyInfo",
+        method: "GET",
+        params: { accessKey: fields.get("api_key") ?? "" },
+      }),
+      read,
+    },
+  ],
+  dialect: {
+    error(json) {
+      const { data } = error.safeParse(json);
+      if (data === undefined || data.code === 0 || data.code === 200) return undefined;
+      return { code: String(data.code), ...(data.msg === undefined ? {} : { text: data.msg }) };
+    },
+    codes: {
+      "10072": "bad_key",
+      "700001": "bad_key",
+      "700002": "bad_signature",
+      "402": "expired",
+      "700007": "insufficient_permission",
+      "406": "ip_not_allowed",
+      "700006": "ip_not_allowed",
+      "700003": "clock_skew",
+      "10073": "clock_skew",
+      "429": "rate_limited",
+      "500": "venue_unavailable",
+    },
+  },
+  clientOrderIds: { option: "clientOrderId", format: asIs, find: findByOption, absentCodes: ["-2013"] },
+};

@@ -6,7 +6,7 @@ import { withTenant } from "../db/tenant.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
-import type { Environment, SecretFields } from "../venues/venue.ts";
+import type { Environment, SecretFields, Venue } from "../venues/venue.ts";
 import { refuseAtRegister } from "./consequences.ts";
 import { type Credential, defaultPolicy, type Policy } from "./credential.ts";
 import type { Custody } from "./custody.ts";
@@ -30,6 +30,7 @@ export type Registration = Readonly<{
   validation?: "now" | "deferred";
 }>;
 
+type Labelled = Registration & Readonly<{ label: string }>;
 type Account = Readonly<{ ownerId: string; policy: TenantPolicy }>;
 
 /**
@@ -45,18 +46,19 @@ export async function register(
   assertScope(principal, "credentials:write");
   const venue = venueOf(custody, input.venue, input.environment);
   assertFields(venue.description, input.fields);
-  const label = input.label ?? "default";
-  const account = await findAccount(custody, principal, input, label);
-  const verdict = await judge(custody, principal, input, account);
+  // A venue may be asked for by a former name; it is kept under its own.
+  const asked = { ...input, venue: venue.description.id, label: input.label ?? "default" };
+  const account = await findAccount(custody, principal, asked);
+  const verdict = await judge(custody, principal, venue, asked, account);
   const id = randomUUID();
   const credential: NewCredential = {
     tenantId: principal.tenantId,
     id,
     accountId: input.accountId,
     ownerId: account.ownerId,
-    venue: input.venue,
-    environment: input.environment,
-    label,
+    venue: asked.venue,
+    environment: asked.environment,
+    label: asked.label,
     status: verdict === null ? "pending" : "active",
     permissions: verdict?.permissions ?? null,
     account: verdict?.account ?? {},
@@ -70,8 +72,7 @@ export async function register(
 async function findAccount(
   custody: Pick<Custody, "db">,
   principal: Principal,
-  input: Registration,
-  label: string,
+  input: Labelled,
 ): Promise<Account> {
   const found = await withTenant(custody.db, scopeOf(principal), async (tx) => {
     const account = await tx
@@ -81,7 +82,7 @@ async function findAccount(
       .where("accounts.id", "=", input.accountId)
       .where("accounts.deleted_at", "is", null)
       .executeTakeFirst();
-    if (account !== undefined) await rejectDuplicates(tx, { ...input, label });
+    if (account !== undefined) await rejectDuplicates(tx, input);
     return account;
   });
   if (found === undefined) {
@@ -99,22 +100,23 @@ async function findAccount(
 async function judge(
   custody: Custody,
   principal: Principal,
-  input: Registration,
+  venue: Venue,
+  input: Labelled,
   { policy }: Account,
 ): Promise<Valid | null> {
   if (input.validation === "deferred") {
     if (policy.allow_deferred === true) return null;
     throw new KeyholdError("policy_forbids", "The tenant's policy does not permit deferred validation.");
   }
-  const verdict = await inspect(custody, venueOf(custody, input.venue, input.environment), input);
+  const verdict = await inspect(custody, venue, input);
   try {
     if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
     assertStorable(verdict.permissions, policy);
     return verdict;
   } catch (error) {
     const reason = error instanceof KeyholdError ? error.code : verdict.outcome;
-    const { venue, environment, accountId: account_id } = input;
-    const detail = { venue, environment, account_id, reason };
+    const { environment, accountId: account_id } = input;
+    const detail = { venue: input.venue, environment, account_id, reason };
     await note(custody.db, principal, {
       event: "credential.refused_at_register",
       detail,

@@ -40,7 +40,8 @@ export async function replace(
   const verdict = await inspect(custody, venue, { environment: row.environment, fields });
   if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
   assertStorable(verdict.permissions, await tenantPolicy(custody, principal));
-  return put(custody, principal, row, fields, verdict);
+  // Awaited here: the fields end with this scope.
+  return await put(custody, principal, row, fields, verdict);
 }
 
 /** What is sent over what is kept; the kept secret is not opened where all of it is sent. */

@@ -87,7 +87,7 @@ export class DataKeys {
       return activeId(tx);
     });
     if (winner === undefined) throw gone();
-    return this.get(tenantId, winner);
+    return await this.get(tenantId, winner);
   }
 }
 

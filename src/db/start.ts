@@ -1,0 +1,97 @@
+import { sql } from "kysely";
+import type { ClientConfig, Pool } from "pg";
+import { StartError } from "../errors.ts";
+import { connectionFromUrl, type Db, openDb, openPool, type PoolOptions } from "./connect.ts";
+import { ownerRole } from "./embedded/initdb.ts";
+import { embeddedDatabase, startEmbedded } from "./embedded.ts";
+import { guardRole } from "./guard.ts";
+import { migrate } from "./migrate.ts";
+import { appRole, ensureRoles } from "./roles.ts";
+
+export type StartSettings = Readonly<{
+  /** State of the embedded database. */
+  folder: string;
+  database: Readonly<{
+    /** `null`: the embedded PostgreSQL. */
+    url: string | null;
+    /** `null`: the database was migrated by somebody else. */
+    ownerUrl: string | null;
+    tls: "verify" | "off";
+    caFile: string | undefined;
+    connections: number;
+  }>;
+}>;
+
+/** A database that is migrated and whose row-level security binds the service. */
+export type StartedDatabase = Readonly<{
+  db: Db;
+  embedded: boolean;
+  /** A further pool of the same role, for work that must not wait for or delay the rest. Ends with `stop`. */
+  openPool(options: PoolOptions): Pool;
+  stop(): Promise<void>;
+}>;
+
+type Server = Readonly<{ app: ClientConfig; owner: ClientConfig | null; stop(): Promise<void> }>;
+
+/**
+ * Starts or reaches the database, migrates it as its owner, and refuses to serve over a role that could pass row-level security.
+ * Throws `StartError`.
+ */
+export async function startDatabase(settings: StartSettings): Promise<StartedDatabase> {
+  await using undo = new AsyncDisposableStack();
+  const server = await reach(settings);
+  undo.defer(() => server.stop());
+  if (server.owner !== null) await prepare(server.owner);
+  const db = openDb(openPool(server.app, { applicationName: "keyhold", max: settings.database.connections }));
+  undo.defer(() => db.destroy());
+  await guardRole(db);
+  await assertMigrated(db);
+  const running = undo.move();
+  return {
+    db,
+    embedded: settings.database.url === null,
+    openPool(options) {
+      const pool = openPool(server.app, options);
+      running.defer(() => pool.end());
+      return pool;
+    },
+    stop: () => running.disposeAsync(),
+  };
+}
+
+async function reach({ folder, database }: StartSettings): Promise<Server> {
+  if (database.url === null) {
+    const server = await startEmbedded({ folder });
+    return {
+      app: server.connection(appRole, embeddedDatabase),
+      owner: server.connection(ownerRole, embeddedDatabase),
+      stop: () => server.stop(),
+    };
+  }
+  const { tls, caFile, ownerUrl } = database;
+  return {
+    app: await connectionFromUrl({ url: database.url, tls, caFile }),
+    owner: ownerUrl === null ? null : await connectionFromUrl({ url: ownerUrl, tls, caFile }),
+    stop: () => Promise.resolve(),
+  };
+}
+
+async function prepare(owner: ClientConfig): Promise<void> {
+  const db = openDb(openPool(owner, { applicationName: "keyhold migrate", max: 2 }));
+  try {
+    await ensureRoles(db);
+    await migrate(db);
+  } finally {
+    await db.destroy();
+  }
+}
+
+async function assertMigrated(db: Db): Promise<void> {
+  const { rows } = await sql<{
+    there: boolean;
+  }>`select to_regclass('public.installation') is not null as there`.execute(db);
+  if (rows[0]?.there === true) return;
+  throw new StartError(
+    "The database has no tables of Keyhold. Set KEYHOLD_OWNER_DATABASE_URL to the URL of the role that may create them.",
+  );
+}

@@ -1,0 +1,82 @@
+import type { Pool } from "pg";
+import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
+import type { Custody } from "../credentials/custody.ts";
+import { expireDue, reconcile, validateDue } from "../credentials/reconcile.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+
+/** The work that time brings, in the order in which it is done. Each is safe to repeat and to be cut off. */
+const tasks = {
+  reconcile,
+  "erase-accounts": eraseAccounts,
+  "erase-tenants": eraseTenants,
+  "expire-credentials": expireDue,
+  "validate-due": validateDue,
+} as const satisfies Record<string, (custody: Custody) => Promise<unknown>>;
+
+/** A number that only this clock locks. */
+const lock = 7_160_432_001;
+
+export type Clock = Readonly<{
+  /** Runs every task once, unless another process is at it. */
+  tick(): Promise<void>;
+  stop(): Promise<void>;
+}>;
+
+type Needs = Readonly<{
+  custody: Custody;
+  /** Connections that are not shared through a pooler: the lock belongs to the session. */
+  pool: Pool;
+  log: Log;
+  metrics: Pick<Metrics, "jobRuns" | "jobLastRun">;
+}>;
+
+/** Runs the tasks every `everyMs`; of several processes one at a time. */
+export function startClock(needs: Needs, everyMs = 60_000): Clock {
+  let running: Promise<void> = Promise.resolve();
+  const tick = (): Promise<void> => {
+    running = running.then(() => runAlone(needs));
+    return running;
+  };
+  const timer = setInterval(() => void tick(), everyMs);
+  return {
+    tick,
+    async stop() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+async function runAlone(needs: Needs): Promise<void> {
+  const client = await needs.pool.connect().catch(() => null);
+  if (client === null) return;
+  try {
+    const { rows } = await client.query<{ mine: boolean }>("select pg_try_advisory_lock($1) as mine", [lock]);
+    if (rows[0]?.mine !== true) return;
+    try {
+      for (const [job, task] of Object.entries(tasks)) await run(needs, job, task);
+    } finally {
+      await client.query("select pg_advisory_unlock($1)", [lock]);
+    }
+  } catch (error) {
+    needs.log.error("the clock could not run", { error });
+  } finally {
+    client.release();
+  }
+}
+
+async function run(
+  { custody, log, metrics }: Needs,
+  job: string,
+  task: (custody: Custody) => Promise<unknown>,
+): Promise<void> {
+  try {
+    await task(custody);
+    metrics.jobRuns.inc({ job, outcome: "ok" });
+    metrics.jobLastRun.set({ job }, Date.now() / 1000);
+  } catch (error) {
+    metrics.jobRuns.inc({ job, outcome: "failed" });
+    log.error("a job failed", { job, error });
+  }
+}

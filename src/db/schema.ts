@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
+import type { PackedRecord } from "../crypto/record.ts";
 
 /** The tables as Kysely sees them; the truth is in `migrations/`, and `schema.sql` is what they make. */
 export interface Database {
@@ -134,7 +135,8 @@ interface SealedSecretsTable {
   tenant_id: string;
   credential_id: string;
   version: number;
-  sealed: Uint8Array;
+  /** Only what was sealed and packed goes in. */
+  sealed: ColumnType<Uint8Array, PackedRecord, never>;
   created_at: Time;
 }
 

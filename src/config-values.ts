@@ -114,4 +114,9 @@ const issuer = z
 export const issuers = json(
   z.array(issuer).refine((list) => new Set(list.map((it) => it.issuer)).size === list.length),
 );
-export type ConfiguredIssuer = z.output<typeof issuer>;
+export type ConfiguredIssuer = Readonly<
+  Omit<z.output<typeof issuer>, "algorithms" | "tenants"> & {
+    algorithms: readonly (typeof algorithms)[number][];
+    tenants: "*" | readonly string[];
+  }
+>;

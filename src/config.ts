@@ -18,9 +18,9 @@ import { StartError } from "./errors.ts";
 export type { ConfiguredIssuer } from "./config-values.ts";
 
 const port = wholeNumber(0, 65_535);
-const perMinute = wholeNumber(1, 1_000_000_000);
+const perMinute = wholeNumber(1, 100_000_000);
 const aPort = "a port from 0 to 65535; 0 lets the system choose";
-const aLimit = "a whole number from 1 to 1000000000";
+const aLimit = "a whole number from 1 to 100000000";
 
 /**
  * Every variable that the service reads: what it accepts, and what holds when it is not set. Nothing here opens a door when

@@ -1,0 +1,102 @@
+import { createHash } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import { hashApiKey, isApiKey } from "./api-keys.ts";
+import type { ActiveMember, Memberships } from "./membership.ts";
+import { grantedScopes, roles } from "./permissions.ts";
+import type { Member, Operator, Origin } from "./principal.ts";
+import type { VerifiedToken, VerifyToken } from "./tokens.ts";
+import { unauthenticated } from "./unauthenticated.ts";
+
+/** Verified tokens are verified again after this time, so that a key that its issuer took back does not live on here. */
+const reverifyMs = 5 * 60_000;
+const mostTokens = 20_000;
+
+type Right = Readonly<{
+  tenantId: string;
+  scopes: Iterable<string>;
+  agent: boolean;
+  apiKeyId: string | null;
+}>;
+
+/**
+ * Turns an `Authorization` header into who is asking. Tokens and API keys alike lead to one active membership of one tenant,
+ * whose role caps the scopes. Everything that is wrong is `unauthenticated`, in the same words; `not_ready` when the
+ * database cannot be asked.
+ */
+export class Authenticator {
+  readonly #verify: VerifyToken;
+  readonly #memberships: Pick<Memberships, "member" | "apiKey" | "forget">;
+  readonly #now: () => number;
+  readonly #verified = new LRUCache<string, VerifiedToken>({ max: mostTokens, ttl: reverifyMs });
+
+  constructor(
+    verify: VerifyToken,
+    memberships: Pick<Memberships, "member" | "apiKey" | "forget">,
+    now: () => number = Date.now,
+  ) {
+    this.#verify = verify;
+    this.#memberships = memberships;
+    this.#now = now;
+  }
+
+  async authenticate(authorization: string | undefined, origin: Origin): Promise<Member | Operator> {
+    const credential = bearerOf(authorization);
+    if (isApiKey(credential)) return this.#byApiKey(credential, origin);
+    const token = await this.#verifyOnce(credential);
+    const { issuer, subject } = token;
+    if (token.kind === "operator") return { kind: "operator", issuer, subject, origin };
+    const member = await this.#memberships.member(token.tenantId, issuer, subject);
+    if (member === null) throw unauthenticated("membership");
+    return principal(member, { ...token, apiKeyId: null }, origin);
+  }
+
+  /** Makes a change of this member's rights known at once in this process. */
+  forget(memberId: string): void {
+    this.#memberships.forget(memberId);
+  }
+
+  async #byApiKey(key: string, origin: Origin): Promise<Member> {
+    const found = await this.#memberships.apiKey(hashApiKey(key));
+    if (found === null) throw unauthenticated("api_key");
+    return principal(found, found, origin);
+  }
+
+  /** The cache is keyed by a hash, so that it holds no token. */
+  async #verifyOnce(token: string): Promise<VerifiedToken> {
+    const hash = createHash("sha256").update(token).digest("base64");
+    const known = this.#verified.get(hash);
+    if (known !== undefined) {
+      if (known.validUntil > this.#now()) return known;
+      throw unauthenticated("expired");
+    }
+    const verified = await this.#verify(token);
+    this.#verified.set(hash, verified);
+    return verified;
+  }
+}
+
+/** RFC 6750 §2.1; the scheme's name has no case (RFC 9110 §11.1). */
+function bearerOf(authorization: string | undefined): string {
+  const credential = /^bearer ([\w\-.~+/]+=*)$/i.exec(authorization ?? "")?.[1];
+  if (credential === undefined) throw unauthenticated(authorization === undefined ? "missing" : "malformed");
+  return credential;
+}
+
+function principal(
+  { memberId, role, limits }: ActiveMember,
+  { tenantId, scopes, agent, apiKeyId }: Right,
+  origin: Origin,
+): Member {
+  return {
+    kind: "member",
+    tenantId,
+    memberId,
+    role,
+    reach: roles[role].reach,
+    scopes: grantedScopes(role, scopes, agent),
+    agent,
+    apiKeyId,
+    limits,
+    origin,
+  };
+}

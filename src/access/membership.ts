@@ -1,0 +1,107 @@
+import { sql } from "kysely";
+import { LRUCache } from "lru-cache";
+import type { Db } from "../db/connect.ts";
+import { KeyholdError } from "../errors.ts";
+import { isRole, type Role } from "./permissions.ts";
+import type { TenantLimits } from "./principal.ts";
+
+/** A member who may act: the membership, and the tenant, are active. */
+export type ActiveMember = Readonly<{ memberId: string; role: Role; limits: TenantLimits }>;
+
+/** An API key that is neither revoked nor expired, of a member who may act. */
+export type ActiveApiKey = ActiveMember &
+  Readonly<{ apiKeyId: string; tenantId: string; scopes: readonly string[]; agent: boolean }>;
+
+type MemberRow = Readonly<{
+  id: string;
+  role: string;
+  status: string;
+  tenant_status: string;
+  limits: TenantLimits;
+}>;
+type ApiKeyRow = Omit<MemberRow, "id"> &
+  Readonly<{
+    id: string;
+    tenant_id: string;
+    member_id: string;
+    scopes: readonly string[];
+    agent: boolean;
+    active: boolean;
+  }>;
+
+type Ask = Readonly<{ ask: (db: Db) => Promise<ActiveMember | ActiveApiKey | null> }>;
+type Answer = Readonly<{ found: ActiveMember | ActiveApiKey | null }>;
+
+/**
+ * Who a token or an API key belongs to. Answers are kept for two seconds at most: a use of a secret does not lean on them, because
+ * the record judges the membership once more when it commits.
+ */
+export class Memberships {
+  readonly #answers: LRUCache<string, Answer, Ask>;
+
+  constructor(db: Db, options: { keepMs?: number } = {}) {
+    this.#answers = new LRUCache({
+      max: 20_000,
+      ttl: options.keepMs ?? 2000,
+      fetchMethod: async (_key, _stale, { context }) => ({ found: await context.ask(db) }),
+    });
+  }
+
+  /** `null` without a membership that is active in a tenant that is. Throws `not_ready` when the database does not answer. */
+  async member(tenantId: string, issuer: string, subject: string): Promise<ActiveMember | null> {
+    const key = JSON.stringify([tenantId, issuer, subject]);
+    return this.#find(key, (db) => askMember(db, tenantId, issuer, subject));
+  }
+
+  /** `null` for a key that is not known, or whose key, member or tenant is not active. */
+  async apiKey(hash: Uint8Array): Promise<ActiveApiKey | null> {
+    const found = await this.#find(hash.toHex(), (db) => askApiKey(db, hash));
+    return found !== null && "apiKeyId" in found ? found : null;
+  }
+
+  /** After a change of a member or of its keys: the next request asks the database. */
+  forget(memberId: string): void {
+    for (const [key, { found }] of this.#answers.entries()) {
+      if (found?.memberId === memberId) this.#answers.delete(key);
+    }
+  }
+
+  async #find(key: string, ask: Ask["ask"]): Promise<ActiveMember | ActiveApiKey | null> {
+    try {
+      const answer = this.#answers.get(key) ?? (await this.#answers.fetch(key, { context: { ask } }));
+      return answer?.found ?? null;
+    } catch (error) {
+      throw new KeyholdError("not_ready", "The membership cannot be looked up now. Try again in a moment.", {
+        cause: error,
+      });
+    }
+  }
+}
+
+async function askMember(
+  db: Db,
+  tenantId: string,
+  issuer: string,
+  subject: string,
+): Promise<ActiveMember | null> {
+  const { rows } = await sql<MemberRow>`
+    select * from access.member(${tenantId}::uuid, ${issuer}, ${subject})`.execute(db);
+  const [row] = rows;
+  return row === undefined ? null : activeMember(row.id, row);
+}
+
+async function askApiKey(db: Db, hash: Uint8Array): Promise<ActiveApiKey | null> {
+  const { rows } = await sql<ApiKeyRow>`select * from access.api_key(${hash})`.execute(db);
+  const [row] = rows;
+  if (row === undefined || !row.active) return null;
+  const member = activeMember(row.member_id, row);
+  if (member === null) return null;
+  const { id: apiKeyId, tenant_id: tenantId, scopes, agent } = row;
+  return { ...member, apiKeyId, tenantId, scopes, agent };
+}
+
+function activeMember(memberId: string, row: Omit<MemberRow, "id">): ActiveMember | null {
+  const { role, status, tenant_status: tenantStatus, limits } = row;
+  if (status !== "active" || tenantStatus !== "active" || !isRole(role)) return null;
+  return { memberId, role, limits };
+}

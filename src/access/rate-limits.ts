@@ -1,0 +1,128 @@
+import { LRUCache } from "lru-cache";
+import type { Pool } from "pg";
+import { RateLimiterPostgres } from "rate-limiter-flexible";
+import { KeyholdError } from "../errors.ts";
+import { type Member, principalName, type TenantLimits } from "./principal.ts";
+
+export type Limit = "requests" | "reveals" | "invokes";
+
+/** How a limit stands for the caller: for the RateLimit headers. */
+export type LimitState = Readonly<{ limit: Limit; quota: number; remaining: number; resetSeconds: number }>;
+
+type Lease = {
+  readonly quota: number;
+  /** When the window ends, in milliseconds since 1970. */
+  readonly endsAt: number;
+  /** What nobody had taken when this lease was. */
+  readonly unleased: number;
+  left: number;
+};
+
+const windowSeconds = 60;
+const mostLeases = 50_000;
+
+const granted: Readonly<Record<Limit, keyof TenantLimits>> = {
+  requests: "requests_per_minute",
+  reveals: "reveals_per_minute",
+  invokes: "invokes_per_minute",
+};
+
+/**
+ * Limits per minute that hold across processes: requests of a tenant, reveals and invokes of a principal.
+ *
+ * A process does not count each request in the database. It leases a tenth of the limit at a time and spends that from memory,
+ * so that about ten small writes a minute and process do for any number of requests. The database adds up what was leased and
+ * the last lease is cut to what is left, so never more than the limit is handed out in a window: processes together do not
+ * overshoot. They may undershoot, each other process by what it leased and did not spend before the window ended, which is
+ * less than a tenth of the limit. A lease ends with its window and is not carried into the next.
+ */
+export class RateLimits {
+  readonly #counter: RateLimiterPostgres;
+  readonly #defaults: Readonly<Record<Limit, number>>;
+  readonly #leases = new LRUCache<string, Lease>({ max: mostLeases });
+  readonly #leasing = new Map<string, Promise<Lease>>();
+
+  constructor(pool: Pool, defaults: Readonly<Record<Limit, number>>) {
+    this.#defaults = defaults;
+    this.#counter = new RateLimiterPostgres({
+      storeClient: pool,
+      storeType: "pool",
+      tableName: "rate_limits",
+      tableCreated: true,
+      keyPrefix: "",
+      duration: windowSeconds,
+      // What may be leased is decided here, because it differs by tenant.
+      points: Number.MAX_SAFE_INTEGER,
+    });
+  }
+
+  /** Throws `rate_limited`, with the state among its facts, or `not_ready` when the count cannot be had. */
+  async take(limit: Limit, member: Member): Promise<LimitState> {
+    const quota = member.limits[granted[limit]] ?? this.#defaults[limit];
+    const key = keyOf(limit, member);
+    for (;;) {
+      const lease = this.#current(key, quota) ?? (await this.#lease(key, quota));
+      if (lease.left > 0) {
+        lease.left -= 1;
+        return stateOf(limit, lease);
+      }
+      if (lease.unleased === 0 && lease.endsAt > Date.now()) throw exceeded(stateOf(limit, lease));
+    }
+  }
+
+  /** A lease that may be spent, or one that says that there is nothing to lease. */
+  #current(key: string, quota: number): Lease | undefined {
+    const lease = this.#leases.get(key);
+    if (lease === undefined || lease.quota !== quota || lease.endsAt <= Date.now()) return undefined;
+    return lease.left > 0 || lease.unleased === 0 ? lease : undefined;
+  }
+
+  /** Requests that come meanwhile wait for the same lease. */
+  async #lease(key: string, quota: number): Promise<Lease> {
+    const running = this.#leasing.get(key);
+    if (running !== undefined) return running;
+    const started = this.#ask(key, quota).finally(() => this.#leasing.delete(key));
+    this.#leasing.set(key, started);
+    return started;
+  }
+
+  async #ask(key: string, quota: number): Promise<Lease> {
+    const block = Math.max(1, Math.floor(quota / 10));
+    try {
+      const { consumedPoints, msBeforeNext } = await this.#counter.consume(key, block);
+      const before = consumedPoints - block;
+      const left = Math.max(0, Math.min(block, quota - before));
+      const lease = {
+        quota,
+        left,
+        unleased: Math.max(0, quota - consumedPoints),
+        endsAt: Date.now() + msBeforeNext,
+      };
+      this.#leases.set(key, lease);
+      return lease;
+    } catch (error) {
+      throw new KeyholdError("not_ready", "The request cannot be counted now. Try again in a moment.", {
+        cause: error,
+      });
+    }
+  }
+}
+
+function keyOf(limit: Limit, member: Member): string {
+  return limit === "requests"
+    ? `requests:${member.tenantId}`
+    : `${limit}:${member.tenantId}:${principalName(member)}`;
+}
+
+function stateOf(limit: Limit, { quota, left, unleased, endsAt }: Lease): LimitState {
+  const resetSeconds = Math.max(1, Math.ceil((endsAt - Date.now()) / 1000));
+  return { limit, quota, remaining: left + unleased, resetSeconds };
+}
+
+function exceeded({ limit, quota, resetSeconds }: LimitState): KeyholdError {
+  return new KeyholdError(
+    "rate_limited",
+    `The limit is ${quota} ${limit} a minute. Try again in ${resetSeconds} seconds.`,
+    { facts: { limit, quota, reset_seconds: resetSeconds } },
+  );
+}

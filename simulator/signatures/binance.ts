@@ -3,8 +3,7 @@ import type { KeyObject } from "node:crypto";
 import { equal } from "./equal.ts";
 
 /**
- * Binance signs the query followed by the body, both as sent and without the `signature` itself: HMAC-SHA256 in hex,
- * or RSA (PKCS #1 v1.5 with SHA-256) or Ed25519 in base64. Method, path and headers are not signed.
+ * Binance signs query and body together (see `signedPayload`): HMAC-SHA256 in hex, or RSA (PKCS #1 v1.5 with SHA-256) or Ed25519 in base64. Method, path and headers are not signed.
  * Source: binance-spot-api-docs, rest-api.md, "SIGNED endpoint security".
  */
 export function verifyBinance(payload: string, signature: string, verifier: string | KeyObject): boolean {
@@ -16,13 +15,3 @@ export function verifyBinance(payload: string, signature: string, verifier: stri
   // Base64 that decodes to the same bytes in another spelling is another signature.
   return bytes.toString("base64") === signature && verify(digest, Buffer.from(payload), verifier, bytes);
 }
-
-/** The text that was signed: `signature` may stand anywhere in the query or in the body. */
-export const signedPayload = (query: string, body: string): string =>
-  withoutSignature(query) + withoutSignature(body);
-
-const withoutSignature = (text: string): string =>
-  text
-    .split("&")
-    .filter((part) => !part.startsWith("signature="))
-    .join("&");

@@ -9,7 +9,8 @@ import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
 import { header, parameters } from "../request.ts";
 import type { WireRequest } from "../request.ts";
-import { signedPayload, verifyBinance } from "../signatures/binance.ts";
+import { verifyBinance } from "../signatures/binance.ts";
+import { signedPayload } from "../signatures/signed-payload.ts";
 import type { Call, Credentials, Route, Signing, SimulatedVenue } from "../venue.ts";
 
 // Sources: developers.binance.com (spot errors, wallet "API key permission"), binance-spot-api-docs rest-api.md.

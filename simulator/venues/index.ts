@@ -4,7 +4,8 @@ import { binance } from "./binance.ts";
 import { bybit } from "./bybit.ts";
 import { gate } from "./gate.ts";
 import { kraken } from "./kraken.ts";
+import { mexc } from "./mexc.ts";
 import { okx } from "./okx.ts";
 
 /** Every venue that the simulator can be. */
-export const venues: readonly SimulatedVenue[] = [binance, bybit, okx, kraken, gate, alpaca];
+export const venues: readonly SimulatedVenue[] = [binance, bybit, okx, kraken, gate, mexc, alpaca];

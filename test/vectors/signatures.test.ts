@@ -1,10 +1,12 @@
 import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { signedPayload, verifyBinance } from "../../simulator/signatures/binance.ts";
+import { verifyBinance } from "../../simulator/signatures/binance.ts";
 import { verifyBybit } from "../../simulator/signatures/bybit.ts";
 import { verifyGate } from "../../simulator/signatures/gate.ts";
 import { verifyKraken } from "../../simulator/signatures/kraken.ts";
+import { verifyMexc } from "../../simulator/signatures/mexc.ts";
 import { verifyOkx } from "../../simulator/signatures/okx.ts";
+import { signedPayload } from "../../simulator/signatures/signed-payload.ts";
 
 /** Every text that differs from the signature in one bit, and the signature cut short, respelt or left out. */
 function spoilt(signature: string, encoding: "hex" | "base64"): string[] {
@@ -178,5 +180,28 @@ describe("gate", () => {
     ["time", { timestamp: "1541993716" }],
   ])("refuses it for another %s", (_part, altered) => {
     expect(verifyGate({ ...create, ...altered }, createSignature, secret)).toBe(false);
+  });
+});
+
+// mexc.com/api-docs/spot-v3, "Signed": examples 2 and 3. The signature of example 1 fits no reading of its request.
+describe("mexc", () => {
+  const secret = "45d0b3c26f2644f19bfb98b07741b2f5";
+  const terms = "quantity=1&price=11&recvWindow=5000&timestamp=1644489390087";
+
+  test.each([
+    [
+      "in the body alone",
+      signedPayload("", `symbol=BTCUSDT&side=BUY&type=LIMIT&${terms}`),
+      "fd3e4e8543c5188531eb7279d68ae7d26a573d0fc5ab0d18eb692451654d837a",
+    ],
+    [
+      "split over query and body",
+      signedPayload("symbol=BTCUSDT&side=BUY&type=LIMIT", terms),
+      "d1a676610ceb39174c8039b3f548357994b2a34139a8addd33baadba65684592",
+    ],
+  ])("accepts the published signature of an order %s and no spoilt one", (_where, payload, signature) => {
+    onlyAccepts((given) => verifyMexc(payload, given, secret), signature, "hex");
+    expect(verifyMexc(payload.replace("price=11", "price=12"), signature, secret)).toBe(false);
+    expect(verifyMexc(payload, signature, `${secret}x`)).toBe(false);
   });
 });

@@ -1,0 +1,214 @@
+import type { Key } from "../accounts.ts";
+import { formatUnits, parseUnits } from "../decimal.ts";
+import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
+import { cancelOrder, filledCost, findOrder, nextNumber, openOrders, placeOrder } from "../orders.ts";
+import type { Market, Order, OrderRules } from "../orders.ts";
+import { randomAlphanumeric, randomHex } from "../random-text.ts";
+import { Refused, ok } from "../refusal.ts";
+import type { Answer, Reason } from "../refusal.ts";
+import { header, parameters } from "../request.ts";
+import { verifyMexc } from "../signatures/mexc.ts";
+import { signedPayload } from "../signatures/signed-payload.ts";
+import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
+
+// Sources: mexc.com/api-docs/spot-v3 (spot account and trade, error codes).
+
+const markets = usdtMarkets((base, quote) => base + quote);
+const defaultRecvWindowMs = 5000;
+const aheadMs = 1000;
+const dayMs = 86_400_000;
+
+const refuse = (status: number, code: number, msg: string): Answer => ({ status, body: { code, msg } });
+
+const refusals: Readonly<Record<Reason, Answer>> = {
+  missing_credentials: refuse(400, 700001, "API-key format invalid."),
+  unknown_key: refuse(400, 10072, "Api key info invalid"),
+  wrong_environment: refuse(400, 10072, "Api key info invalid"),
+  bad_signature: refuse(400, 700002, "Signature for this request is not valid."),
+  wrong_passphrase: refuse(400, 700002, "Signature for this request is not valid."),
+  expired_key: refuse(400, 402, "API Key expired, please apply again"),
+  insufficient_permission: refuse(403, 700007, "No permission to access the endpoint."),
+  ip_not_allowed: refuse(403, 700006, "IP non white list"),
+  clock_skew: refuse(400, 700003, "Timestamp for this request is outside of the recvWindow."),
+  bad_nonce: refuse(400, 700003, "Timestamp for this request is outside of the recvWindow."),
+  account_locked: refuse(403, 60005, "your account is abnormal"),
+  rate_limited: refuse(429, 429, "Too Many Requests"),
+  unavailable: refuse(503, 503, "service not available, please try again"),
+  malformed_request: refuse(400, 700004, "Mandatory parameter was not sent, was empty/null, or malformed"),
+  unknown_symbol: refuse(400, -1121, "Invalid symbol."),
+  insufficient_funds: refuse(400, 30004, "Insufficient position"),
+  // No code for a repeated client order id is documented; this one means a repeated request.
+  duplicate_order: refuse(400, 603, "Repeated request"),
+  unknown_order: refuse(400, -2013, "Order does not exist."),
+  unknown_path: refuse(404, 404, "Not Found"),
+};
+
+const permissionWords = ({ permissions: { read, trade, withdraw, transfer }, extraWords }: Key): string =>
+  [
+    ...(read ? ["SPOT_ACCOUNT_READ", "SPOT_DEAL_READ"] : []),
+    ...(trade ? ["SPOT_DEAL_WRITE"] : []),
+    ...(withdraw ? ["SPOT_WITHDRAW_READ", "SPOT_WITHDRAW_WRITE"] : []),
+    ...(transfer ? ["SPOT_TRANSFER_READ", "SPOT_TRANSFER_WRITE"] : []),
+    ...extraWords,
+  ].join(",");
+
+function apiKeyInfo({ key, text, nowMs }: Call): Answer {
+  if (text("accessKey") !== key.apiKey) throw new Refused("malformed_request");
+  return ok({
+    note: key.label,
+    accessKey: key.apiKey,
+    createTime: new Date(key.createdAtMs).toISOString().replace("Z", "+00:00"),
+    permissions: permissionWords(key),
+    // In whole days; what a key without an end shows is not documented, so such a key shows nothing.
+    ...(key.expiresAtMs !== null && { remainingValidity: Math.floor((key.expiresAtMs - nowMs) / dayMs) }),
+    ipWhiteList: key.boundIps.join(","),
+    status: "VALID",
+  });
+}
+
+const showMarket = (market: Market) => ({
+  symbol: market.id,
+  status: "1",
+  baseAsset: market.base,
+  baseAssetPrecision: 6,
+  quoteAsset: market.quote,
+  quotePrecision: 2,
+  quoteAssetPrecision: 2,
+  orderTypes: ["LIMIT", "MARKET"],
+  isSpotTradingAllowed: true,
+  isMarginTradingAllowed: false,
+  quoteAmountPrecision: "1",
+  baseSizePrecision: "0.000001",
+  maxQuoteAmount: "2000000",
+  makerCommission: "0",
+  takerCommission: "0",
+  permissions: ["SPOT"],
+  filters: [],
+});
+
+const exchangeInfo = ({ nowMs }: PublicCall): Answer =>
+  ok({
+    timezone: "CST",
+    serverTime: nowMs,
+    rateLimits: [],
+    exchangeFilters: [],
+    symbols: markets.map(showMarket),
+  });
+
+const showAccount = ({ account }: Call): Answer =>
+  ok({
+    // These flags tell of the account, never of the key.
+    canTrade: true,
+    canWithdraw: true,
+    canDeposit: true,
+    updateTime: null,
+    accountType: "SPOT",
+    balances: [...account.balances].map(([asset, { free, locked }]) => ({
+      asset,
+      free: formatUnits(free),
+      locked: formatUnits(locked),
+    })),
+    permissions: ["SPOT"],
+  });
+
+const coins = ({ account }: Call): Answer =>
+  ok([...account.balances.keys()].map((coin) => ({ coin, name: coin, networkList: [] })));
+
+const orderRules: OrderRules = {
+  newId: () => `C02__${nextNumber()}`,
+  clientOrderId: /^[\w-]{1,32}$/,
+  uniqueAmong: "open",
+};
+
+const statuses = { open: "NEW", filled: "FILLED", cancelled: "CANCELED" } as const;
+
+const showOrder = (order: Order) => ({
+  symbol: order.market.id,
+  orderId: order.id,
+  orderListId: -1,
+  clientOrderId: order.clientOrderId,
+  price: formatUnits(order.price ?? 0n),
+  origQty: formatUnits(order.quantity),
+  executedQty: formatUnits(order.filled),
+  cummulativeQuoteQty: formatUnits(filledCost(order)),
+  status: statuses[order.status],
+  type: order.type.toUpperCase(),
+  side: order.side.toUpperCase(),
+  time: order.createdAtMs,
+  updateTime: order.updatedAtMs,
+  isWorking: order.status === "open",
+});
+
+function createOrder({ account, text, nowMs }: Call): Answer {
+  const order = placeOrder(
+    account,
+    {
+      clientOrderId: text("newClientOrderId"),
+      market: marketNamed(markets, text("symbol")),
+      side: text("side"),
+      type: text("type"),
+      quantity: parseUnits(text("quantity")),
+      cost: parseUnits(text("quoteOrderQty")),
+      price: parseUnits(text("price")),
+    },
+    nowMs,
+    orderRules,
+  );
+  const { symbol, orderId, orderListId, price, origQty, type, side } = showOrder(order);
+  return ok({ symbol, orderId, orderListId, price, origQty, type, side, transactTime: nowMs });
+}
+
+const orderNamed = ({ account, text }: Call): Order =>
+  findOrder(account, { id: text("orderId"), clientOrderId: text("origClientOrderId") });
+
+function deleteOrder(call: Call): Answer {
+  try {
+    return ok(showOrder(cancelOrder(call.account, orderNamed(call), call.nowMs)));
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    throw new Refused(error.reason, refuse(400, -2011, "Unknown order sent."));
+  }
+}
+
+const listOpenOrders = ({ account, text }: Call): Answer =>
+  ok(openOrders(account, marketNamed(markets, text("symbol"))).map(showOrder));
+
+const routes: readonly Route[] = [
+  { method: "GET", path: "/api/v3/time", needs: "nothing", answer: ({ nowMs }) => ok({ serverTime: nowMs }) },
+  { method: "GET", path: "/api/v3/exchangeInfo", needs: "nothing", answer: exchangeInfo },
+  {
+    method: "GET",
+    path: "/api/v1/contract/detail",
+    needs: "nothing",
+    answer: () => ok({ success: true, code: 0, data: [] }),
+  },
+  { method: "GET", path: "/api/v3/apiKeyInfo", needs: "key", answer: apiKeyInfo },
+  { method: "GET", path: "/api/v3/account", needs: "read", answer: showAccount },
+  { method: "GET", path: "/api/v3/capital/config/getall", needs: "read", answer: coins },
+  { method: "POST", path: "/api/v3/order", needs: "trade", answer: createOrder },
+  { method: "GET", path: "/api/v3/order", needs: "read", answer: (call) => ok(showOrder(orderNamed(call))) },
+  { method: "DELETE", path: "/api/v3/order", needs: "trade", answer: deleteOrder },
+  { method: "GET", path: "/api/v3/openOrders", needs: "read", answer: listOpenOrders },
+];
+
+export const mexc: SimulatedVenue = {
+  id: "mexc",
+  hosts: ["live"],
+  startingBalances,
+  refusals,
+  routes,
+  issue: () => ({ apiKey: `mx0${randomAlphanumeric(15)}`, apiSecret: randomHex(16) }),
+  claim(request) {
+    const apiKey = header(request, "x-mexc-apikey");
+    if (apiKey === "") throw new Refused("missing_credentials");
+    const given = parameters(request);
+    if (!given.has("timestamp") || !given.has("signature")) throw new Refused("malformed_request");
+    const windowMs = Number(given.get("recvWindow") ?? defaultRecvWindowMs);
+    return { apiKey, signedAtMs: Number(given.get("timestamp")), windowMs, aheadMs };
+  },
+  signatureHolds(request, { verifier }) {
+    const payload = signedPayload(request.query, request.body);
+    const signature = parameters(request).get("signature") ?? "";
+    return typeof verifier === "string" && verifyMexc(payload, signature, verifier);
+  },
+};

@@ -76,6 +76,7 @@ test("A server that was killed itself comes back with everything committed", asy
   busy.catch(() => undefined);
   await sleep(100);
   process.kill(pid, "SIGKILL");
+  while (await isAlive(pid)) await sleep(5);
   const second = await startEmbedded({ folder: state.folder });
   expect(await query(second, "select word from kept")).toEqual([{ word: "committed" }]);
   await second.stop();

@@ -46,7 +46,7 @@ export async function createDatabase(options: { empty?: boolean } = {}): Promise
 }
 
 /** How to connect to any database of the run's cluster. */
-export function connectTo(user: string, database: string): ClientConfig {
+function connectTo(user: string, database: string): ClientConfig {
   const { socketFolder, port } = inject("cluster");
   return { host: socketFolder, port, user, database, ssl: false };
 }

@@ -3,6 +3,8 @@ import type { Environment, FieldName } from "../venue.ts";
 
 /** What is used of a ccxt exchange. Its own types are `any` almost everywhere, so they are stated here. */
 export interface Exchange {
+  /** Sent with every request, such as OKX's header for simulated trading. */
+  readonly headers: Headers;
   sign(path: string, api: string | readonly string[], method: string, params: object): Signed;
   loadMarkets(): Promise<unknown>;
   fetchBalance(): Promise<unknown>;
@@ -12,10 +14,12 @@ export interface Exchange {
   enableDemoTrading(enabled: boolean): void;
 }
 
+type Headers = Readonly<Record<string, string | number | undefined>>;
+
 type Signed = Readonly<{
   url: string;
   method: string;
-  headers?: Readonly<Record<string, string | number | undefined>> | null;
+  headers?: Headers | null;
   body?: string | null;
 }>;
 
@@ -75,7 +79,7 @@ export function signedRequest(
   request: Readonly<{ api: string | readonly string[]; path: string; method: string; params?: object }>,
 ): HttpRequest {
   const signed = exchange.sign(request.path, request.api, request.method, request.params ?? {});
-  return toRequest(signed.url, signed);
+  return toRequest(signed.url, { ...signed, headers: { ...exchange.headers, ...signed.headers } });
 }
 
 /** One module per exchange, by its path: importing ccxt whole costs four times the memory and time. */

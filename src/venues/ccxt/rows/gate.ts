@@ -117,6 +117,6 @@ export const gate: ExchangeRow = {
     // 28 characters after a prefix that ccxt adds.
     format: (clientOrderId) => clientOrderId.slice(0, 28),
     find: findByOption,
-    absentCodes: ["ORDER_NOT_FOUND"],
+    absentCodes: ["ORDER_NOT_FOUND", "CLIENT_ID_NOT_FOUND"],
   },
 };

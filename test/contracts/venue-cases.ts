@@ -1,0 +1,115 @@
+import type { KeyOptions } from "../../simulator/control.ts";
+import type { VenueId } from "../../simulator/venue.ts";
+import type { Environment } from "../../src/venues/venue.ts";
+import type { Outcome, Permissions, Rejected } from "../../src/venues/verdict.ts";
+
+/** What the contract suite expects of one venue, where venues differ. */
+export type VenueCase = Readonly<{
+  id: VenueId;
+  environment: Environment;
+  otherEnvironments: readonly Environment[];
+  keyOptions?: KeyOptions;
+  tells: Readonly<{ withdraw: boolean; addresses: boolean; expiry: boolean }>;
+  /** Of a key that may read and trade. */
+  goodPermissions: Partial<Permissions>;
+  wrongSecret: Rejected["reason"];
+  expired: Readonly<{ outcome: Outcome; reason?: Rejected["reason"] }>;
+  wrongAddress: Readonly<{ outcome: Outcome; reason?: Rejected["reason"] }>;
+  /** Outcome when the venue's clock is an hour ahead; `null` where requests carry no time. */
+  clock: Outcome | null;
+  /** In the venue's style, so that it passes as one of its own. */
+  strangeWord: string;
+  /** `null` where there is nothing to trade. */
+  symbol: string | null;
+  orderPath: string;
+  restingPrice: string;
+  fillingPrice: string;
+  balance: Readonly<Record<string, number>>;
+}>;
+
+const readAndTrade = { read: "yes", trade: "yes", withdraw: "no" } as const;
+const badKey = { outcome: "rejected", reason: "bad_key" } as const;
+
+/** At the simulator a bitcoin costs 50,000 and a new account holds 100,000 USDT and one bitcoin. */
+const crypto = {
+  environment: "live",
+  otherEnvironments: [],
+  tells: { withdraw: true, addresses: true, expiry: false },
+  goodPermissions: readAndTrade,
+  wrongSecret: "bad_signature",
+  expired: badKey,
+  wrongAddress: { outcome: "ip_not_allowed" },
+  clock: "clock_skew",
+  strangeWord: "somethingNew",
+  symbol: "BTC/USDT",
+  restingPrice: "40000",
+  fillingPrice: "50000",
+  balance: { USDT: 100_000, BTC: 1 },
+} as const satisfies Partial<VenueCase>;
+
+export const venueCases: readonly VenueCase[] = [
+  {
+    ...crypto,
+    id: "binance",
+    otherEnvironments: ["testnet", "paper"],
+    tells: { withdraw: true, addresses: false, expiry: false },
+    // One code for key, address and permission.
+    wrongAddress: badKey,
+    strangeWord: "enableSomethingNew",
+    orderPath: "/api/v3/order",
+  },
+  {
+    ...crypto,
+    id: "bybit",
+    otherEnvironments: ["testnet", "paper"],
+    tells: { withdraw: true, addresses: true, expiry: true },
+    expired: { outcome: "rejected", reason: "expired" },
+    orderPath: "/v5/order/create",
+  },
+  {
+    ...crypto,
+    id: "okx",
+    otherEnvironments: ["paper"],
+    orderPath: "/api/v5/trade/",
+  },
+  {
+    ...crypto,
+    id: "kraken",
+    tells: { withdraw: true, addresses: true, expiry: true },
+    // No code of its own for an address.
+    wrongAddress: { outcome: "insufficient_permission" },
+    // Its nonce only has to rise, whatever the clock says.
+    clock: null,
+    strangeWord: "something-new",
+    orderPath: "/0/private/AddOrder",
+  },
+  {
+    ...crypto,
+    id: "gate",
+    otherEnvironments: ["testnet"],
+    orderPath: "/api/v4/spot/orders",
+  },
+  {
+    ...crypto,
+    id: "mexc",
+    tells: { withdraw: true, addresses: true, expiry: true },
+    expired: { outcome: "rejected", reason: "expired" },
+    orderPath: "/api/v3/order",
+  },
+  {
+    ...crypto,
+    id: "alpaca",
+    environment: "paper",
+    otherEnvironments: ["live"],
+    tells: { withdraw: false, addresses: false, expiry: false },
+    goodPermissions: { read: "yes", trade: "unknown", withdraw: "unknown", boundIps: null },
+    wrongSecret: "bad_key",
+    wrongAddress: badKey,
+    clock: null,
+    symbol: "AAPL",
+    orderPath: "/v2/orders",
+    restingPrice: "150",
+    fillingPrice: "200",
+    balance: { USD: 100_000 },
+  },
+];

@@ -220,6 +220,15 @@ function listOrders({ account, text, nowMs }: Call): Answer {
   return result({ category: text("category"), list: list.map(showOrder), nextPageCursor: "" }, nowMs);
 }
 
+/** What is no longer open. */
+function listHistory({ account, text, nowMs }: Call): Answer {
+  const link = text("orderLinkId");
+  const list = account.orders.filter(
+    (order) => order.status !== "open" && (link ?? order.clientOrderId) === order.clientOrderId,
+  );
+  return result({ category: text("category"), list: list.map(showOrder), nextPageCursor: "" }, nowMs);
+}
+
 function cancel({ account, text, nowMs }: Call): Answer {
   const order = findOrder(account, { id: text("orderId"), clientOrderId: text("orderLinkId") });
   cancelOrder(account, order, nowMs);
@@ -260,6 +269,7 @@ const routes: readonly Route[] = [
   { method: "GET", path: "/v5/account/wallet-balance", needs: "read", answer: walletBalance },
   { method: "GET", path: "/v5/asset/coin/query-info", needs: "read", answer: coins },
   { method: "GET", path: "/v5/order/realtime", needs: "read", answer: listOrders },
+  { method: "GET", path: "/v5/order/history", needs: "read", answer: listHistory },
   { method: "POST", path: "/v5/order/create", needs: "trade", answer: createOrder },
   { method: "POST", path: "/v5/order/cancel", needs: "trade", answer: cancel },
   { method: "GET", path: "/v5/position/list", needs: "read", answer: listPositions },

@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { openDb, openPool } from "../../../src/db/connect.ts";
 import type { Db } from "../../../src/db/connect.ts";
@@ -6,6 +8,7 @@ import type { EmbeddedPostgres } from "../../../src/db/embedded.ts";
 import { guardRole } from "../../../src/db/guard.ts";
 import { migrate } from "../../../src/db/migrate.ts";
 import { ensureRoles } from "../../../src/db/roles.ts";
+import { serviceScope, withPlatform, withTenant } from "../../../src/db/tenant.ts";
 import { makeState } from "../../support/state.ts";
 
 // Roles belong to the whole server, so these tests have one of their own.
@@ -50,6 +53,7 @@ test("An owner who may create roles, and no more, can set up a database", async 
   await ensureRoles(modest.db);
   await using app = open("keyhold_app", "modest");
   await expect(guardRole(app.db)).resolves.toBeUndefined();
+  await addAccount(app.db);
 });
 
 test("Owners of several databases may make the roles at once", async () => {
@@ -84,6 +88,18 @@ test.each([
   await run([advice.split("superuser: ")[1] ?? ""]);
   await expect(ensureRoles(owner.db)).resolves.toBeUndefined();
 });
+
+/** Passes policies, a trigger of the recorder's and foreign keys, none of which a superuser helps here. */
+async function addAccount(db: Db): Promise<void> {
+  const [tenant, member, account] = [randomUUID(), randomUUID(), randomUUID()];
+  await withPlatform(db, (tx) => sql`insert into tenants (id, name) values (${tenant}, 'one')`.execute(tx));
+  await withTenant(db, serviceScope(tenant), async (tx) => {
+    await sql`insert into members (tenant_id, id, issuer, subject, role)
+      values (${tenant}, ${member}, 'issuer', 'subject', 'owner')`.execute(tx);
+    await sql`insert into accounts (tenant_id, id, owner_id, name)
+      values (${tenant}, ${account}, ${member}, 'main')`.execute(tx);
+  });
+}
 
 async function createOwner(name: string, attribute: string): Promise<void> {
   owners.push(name);

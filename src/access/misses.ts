@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { note } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
-import { withTenant } from "../db/tenant.ts";
+import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type Principal, scopeOf } from "./principal.ts";
 
@@ -17,7 +17,7 @@ export async function refuseMiss(
   missing: Readonly<{ kind: Kind; id: string; action: string }>,
 ): Promise<never> {
   const { kind, id } = missing;
-  const elsewhere = await withTenant(db, scopeOf(principal), async (tx) => {
+  const elsewhere = await readTenant(db, scopeOf(principal), async (tx) => {
     const { rows } = await sql<{
       found: boolean;
     }>`select access.exists_in_tenant(${kind}, ${id}::uuid) as found`.execute(tx);

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
-import { withTenant } from "../db/tenant.ts";
+import { readTenant } from "../db/tenant.ts";
 import { formatLink } from "./chain.ts";
 
 /** An event as it is read; `seq` counts the tenant's events from 1 without gaps. */
@@ -40,7 +40,7 @@ export async function readEvents(
     since === undefined ? sql`true` : sql`l.recorded_at >= ${since}`,
     until === undefined ? sql`true` : sql`l.recorded_at < ${until}`,
   ];
-  const { rows } = await withTenant(db, scopeOf(principal), (tx) =>
+  const { rows } = await readTenant(db, scopeOf(principal), (tx) =>
     sql<{ body: RecordedEvent }>`
       select e.body
       from audit.links l
@@ -72,7 +72,7 @@ export async function* exportChain(db: Db, principal: Principal): AsyncGenerator
 }
 
 async function linksAfter(db: Db, principal: Principal, after: number) {
-  const rows = await withTenant(db, scopeOf(principal), (tx) =>
+  const rows = await readTenant(db, scopeOf(principal), (tx) =>
     tx
       .selectFrom("audit.links")
       .select(["tenant_id", "link", "event_count", "previous_hash", "hash", "events"])

@@ -1,6 +1,6 @@
 import type { Disclosures } from "../audit/disclosures.ts";
 import type { Db } from "../db/connect.ts";
-import type { DataKeys } from "../keys/data-keys.ts";
+import type { DataKeySource } from "../keys/key-provider.ts";
 import type { Turns } from "../db/turns.ts";
 import type { Stores } from "../stores/store.ts";
 import type { Verdict } from "../venues/verdict.ts";
@@ -10,7 +10,7 @@ import type { Venues } from "../venues/venue.ts";
 export type Custody = Readonly<{
   db: Db;
   disclosures: Pick<Disclosures, "append">;
-  dataKeys: Pick<DataKeys, "active" | "get" | "mac" | "destroyAll">;
+  dataKeys: DataKeySource;
   stores: Stores;
   venues: Venues;
   turns: Turns;

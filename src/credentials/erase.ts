@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { change } from "../audit/change.ts";
-import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
+import { serviceScope, type TenantTx, readTenant } from "../db/tenant.ts";
 import type { Custody } from "./custody.ts";
 import { endAll } from "./delete-account.ts";
 import { destroyIntended } from "./destroy.ts";
@@ -20,7 +20,7 @@ export async function eraseAccounts(custody: Custody): Promise<number> {
 }
 
 async function eraseAccount(custody: Pick<Custody, "db">, tenantId: string, id: string): Promise<boolean> {
-  const left = await withTenant(custody.db, serviceScope(tenantId), (tx) =>
+  const left = await readTenant(custody.db, serviceScope(tenantId), (tx) =>
     tx.selectFrom("credentials").select("id").where("account_id", "=", id).limit(1).executeTakeFirst(),
   );
   if (left !== undefined) return false;
@@ -59,7 +59,7 @@ async function eraseTenant(custody: Custody, tenantId: string): Promise<boolean>
 }
 
 async function endCredentials(custody: Pick<Custody, "db">, tenantId: string): Promise<void> {
-  const left = await withTenant(custody.db, serviceScope(tenantId), (tx) =>
+  const left = await readTenant(custody.db, serviceScope(tenantId), (tx) =>
     tx.selectFrom("credentials").select("id").where("deleted_at", "is", null).limit(1).executeTakeFirst(),
   );
   if (left === undefined) return;
@@ -70,7 +70,7 @@ async function endCredentials(custody: Pick<Custody, "db">, tenantId: string): P
 }
 
 async function intentsOf(custody: Pick<Custody, "db">, tenantId: string): Promise<readonly string[]> {
-  const rows = await withTenant(custody.db, serviceScope(tenantId), (tx) =>
+  const rows = await readTenant(custody.db, serviceScope(tenantId), (tx) =>
     tx.selectFrom("intents").select("id").execute(),
   );
   return rows.map(({ id }) => id);

@@ -1,7 +1,7 @@
 import { refuseMiss } from "../access/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
-import { withTenant } from "../db/tenant.ts";
+import { readTenant } from "../db/tenant.ts";
 import type { Environment } from "../venues/venue.ts";
 import type { Credential, Status } from "./credential.ts";
 import type { Custody } from "./custody.ts";
@@ -27,7 +27,7 @@ export async function list(
 ): Promise<Page<Credential>> {
   assertScope(principal, "credentials:read");
   const { accountId, venue, environment, status, label } = filter;
-  const rows = await withTenant(custody.db, scopeOf(principal), async (tx) => {
+  const rows = await readTenant(custody.db, scopeOf(principal), async (tx) => {
     if (accountId !== undefined) {
       const account = await tx
         .selectFrom("accounts")

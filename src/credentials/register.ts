@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { refuseMiss } from "../access/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { note } from "../audit/change.ts";
-import { withTenant } from "../db/tenant.ts";
+import { readTenant } from "../db/tenant.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
@@ -74,7 +74,7 @@ async function findAccount(
   principal: Principal,
   input: Labelled,
 ): Promise<Account> {
-  const found = await withTenant(custody.db, scopeOf(principal), async (tx) => {
+  const found = await readTenant(custody.db, scopeOf(principal), async (tx) => {
     const account = await tx
       .selectFrom("accounts")
       .innerJoin("tenants", "tenants.id", "accounts.tenant_id")

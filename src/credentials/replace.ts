@@ -1,5 +1,5 @@
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { withTenant } from "../db/tenant.ts";
+import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
 import type { SecretFields } from "../venues/venue.ts";
@@ -74,7 +74,7 @@ async function merge(
 }
 
 async function tenantPolicy(custody: Pick<Custody, "db">, principal: Principal) {
-  const { policy } = await withTenant(custody.db, scopeOf(principal), (tx) =>
+  const { policy } = await readTenant(custody.db, scopeOf(principal), (tx) =>
     tx.selectFrom("tenants").select("policy").where("id", "=", principal.tenantId).executeTakeFirstOrThrow(),
   );
   return policy;

@@ -1,6 +1,6 @@
 import { refuseMiss } from "../access/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { withTenant } from "../db/tenant.ts";
+import { readTenant } from "../db/tenant.ts";
 import type { Credential, CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { findCredential, toCredential } from "./rows.ts";
@@ -22,6 +22,6 @@ export async function readRow(
   id: string,
   action: string,
 ): Promise<CredentialRow> {
-  const row = await withTenant(custody.db, scopeOf(principal), (tx) => findCredential(tx, id));
+  const row = await readTenant(custody.db, scopeOf(principal), (tx) => findCredential(tx, id));
   return row ?? refuseMiss(custody.db, principal, { kind: "credential", id, action });
 }

@@ -1,6 +1,6 @@
 import { refuseMiss } from "../access/misses.ts";
 import { type Principal, scopeOf } from "../access/principal.ts";
-import { withTenant } from "../db/tenant.ts";
+import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
@@ -39,7 +39,7 @@ async function findByPurpose(
   principal: Principal,
   name: Exclude<CredentialName, { id: string }>,
 ): Promise<string> {
-  const found = await withTenant(custody.db, scopeOf(principal), async (tx) => {
+  const found = await readTenant(custody.db, scopeOf(principal), async (tx) => {
     const account = await tx
       .selectFrom("accounts")
       .select("id")

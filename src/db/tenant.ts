@@ -26,6 +26,14 @@ export function withTenant<T>(db: Db, scope: TenantScope, work: (tx: TenantTx) =
   );
 }
 
+/** The same for reading: the server refuses every write of this transaction. */
+export function readTenant<T>(db: Db, scope: TenantScope, work: (tx: TenantTx) => Promise<T>): Promise<T> {
+  return within(db, scope.tenantId, scope.memberId ?? "", scope.reach, async (tx) => {
+    await sql`set transaction read only`.execute(tx);
+    return work(Object.assign(tx, { [scoped]: "tenant" } as const));
+  });
+}
+
 /** Runs `work` in a transaction of the operator, who creates and suspends tenants and sees nothing of theirs. */
 export function withPlatform<T>(db: Db, work: (tx: PlatformTx) => Promise<T>): Promise<T> {
   return within(db, "", "", "platform", (tx) => work(Object.assign(tx, { [scoped]: "platform" } as const)));

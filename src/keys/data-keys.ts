@@ -4,13 +4,13 @@ import { deriveMac } from "../crypto/mac.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import type { KeyProvider } from "./key-provider.ts";
+import type { DataKeySource, KeyProvider } from "./key-provider.ts";
 
 /**
  * The data keys of all tenants: wrapped in the database, unwrapped by the key provider, held as handles in a bounded cache.
  * A handle is not a right: every use of a secret is judged by the record first.
  */
-export class DataKeys {
+export class DataKeys implements DataKeySource {
   readonly #db: Db;
   readonly #provider: KeyProvider;
   readonly #byId: LRUCache<string, DataKey, string>;
@@ -26,7 +26,6 @@ export class DataKeys {
     this.#active = new LRUCache({ max: options.most ?? 10_000, ttl: options.activeForMs ?? 60_000 });
   }
 
-  /** The key with this id. Throws `key_unavailable` when it is gone or cannot be unwrapped. */
   async get(tenantId: string, id: string): Promise<DataKey> {
     const cached = this.#byId.get(id);
     if (cached !== undefined) return cached;
@@ -35,7 +34,6 @@ export class DataKeys {
     return key;
   }
 
-  /** The key that seals new secrets of a tenant; made at its first secret. */
   async active(tenantId: string): Promise<DataKey> {
     const known = this.#active.get(tenantId);
     if (known !== undefined) return this.get(tenantId, known);
@@ -44,12 +42,10 @@ export class DataKeys {
     return key;
   }
 
-  /** A MAC that only this installation can make, bound to tenant and purpose: for cursors and Idempotency-Keys. */
   async mac(tenantId: string, purpose: string, bytes: Uint8Array): Promise<Uint8Array> {
     return deriveMac(await this.active(tenantId), purpose, bytes);
   }
 
-  /** Ends every secret of a tenant for good: what they were sealed with is gone. */
   async destroyAll(tenantId: string): Promise<void> {
     const rows = await withTenant(this.#db, serviceScope(tenantId), (tx) =>
       tx.deleteFrom("data_keys").returning("id").execute(),

@@ -1,3 +1,5 @@
+import type { DataKey } from "../crypto/data-key.ts";
+
 /** What a wrapped data key is bound to: moved to another tenant or id, it does not unwrap. */
 export type WrapContext = Readonly<{ tenantId: string; dataKeyId: string }>;
 
@@ -15,4 +17,16 @@ export interface KeyProvider {
   readonly kekId: string;
   wrap(dataKey: Uint8Array, context: WrapContext): Promise<WrappedKey>;
   unwrap(wrapped: WrappedKey, context: WrapContext): Promise<Uint8Array>;
+}
+
+/** The data keys of all tenants, as handles that seal and open. */
+export interface DataKeySource {
+  /** The key with this id. Throws `key_unavailable` when it is gone or cannot be unwrapped. */
+  get(tenantId: string, id: string): Promise<DataKey>;
+  /** The key that seals new secrets of a tenant; made at its first secret. */
+  active(tenantId: string): Promise<DataKey>;
+  /** A MAC that only this installation can make, bound to tenant and purpose. */
+  mac(tenantId: string, purpose: string, bytes: Uint8Array): Promise<Uint8Array>;
+  /** Ends every secret of a tenant for good: what they were sealed with is gone. */
+  destroyAll(tenantId: string): Promise<void>;
 }

@@ -1,13 +1,13 @@
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
-import { withPlatform, withTenant } from "../db/tenant.ts";
+import { withPlatform, readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type Tenant, toTenant } from "./tenant.ts";
 
 /** The caller's own tenant. */
 export async function showOwnTenant(db: Db, principal: Principal): Promise<Tenant> {
   assertScope(principal, "tenant:read");
-  const row = await withTenant(db, scopeOf(principal), (tx) =>
+  const row = await readTenant(db, scopeOf(principal), (tx) =>
     tx.selectFrom("tenants").selectAll().where("id", "=", principal.tenantId).executeTakeFirst(),
   );
   if (row === undefined) throw noSuchTenant();

@@ -1,13 +1,13 @@
 import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
 import type { Db } from "../../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../../db/page.ts";
-import { withTenant } from "../../db/tenant.ts";
+import { readTenant } from "../../db/tenant.ts";
 import { type Account, toAccount } from "./account.ts";
 
 /** The accounts that the caller may see, newest first. */
 export async function listAccounts(db: Db, principal: Principal, page: PageRequest): Promise<Page<Account>> {
   assertScope(principal, "accounts:read");
-  const rows = await withTenant(db, scopeOf(principal), (tx) =>
+  const rows = await readTenant(db, scopeOf(principal), (tx) =>
     tx
       .selectFrom("accounts")
       .selectAll()

@@ -1,13 +1,13 @@
 import { refuseMiss } from "../../access/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
 import type { Db } from "../../db/connect.ts";
-import { withTenant } from "../../db/tenant.ts";
+import { readTenant } from "../../db/tenant.ts";
 import { type Account, toAccount } from "./account.ts";
 
 /** Throws `forbidden` for another member's account, `not_found` for any other id. */
 export async function showAccount(db: Db, principal: Principal, id: string): Promise<Account> {
   assertScope(principal, "accounts:read");
-  const row = await withTenant(db, scopeOf(principal), (tx) =>
+  const row = await readTenant(db, scopeOf(principal), (tx) =>
     tx
       .selectFrom("accounts")
       .selectAll()

@@ -1,7 +1,7 @@
 import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
 import type { Db } from "../../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../../db/page.ts";
-import { withTenant } from "../../db/tenant.ts";
+import { readTenant } from "../../db/tenant.ts";
 import { type TenantMember, toMember } from "./member.ts";
 
 /** The members that the caller may see, newest first. */
@@ -11,7 +11,7 @@ export async function listMembers(
   page: PageRequest,
 ): Promise<Page<TenantMember>> {
   assertScope(principal, "members:read");
-  const rows = await withTenant(db, scopeOf(principal), (tx) =>
+  const rows = await readTenant(db, scopeOf(principal), (tx) =>
     tx
       .selectFrom("members")
       .selectAll()

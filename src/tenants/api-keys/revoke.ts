@@ -1,0 +1,30 @@
+import { sql } from "kysely";
+import { refuseMiss } from "../../access/misses.ts";
+import { assertScope, type Principal } from "../../access/principal.ts";
+import { change } from "../../audit/change.ts";
+import type { Db } from "../../db/connect.ts";
+
+/**
+ * Ends an API key: no secret is opened with it from this moment, and nothing else after two seconds at most. Revoking again
+ * changes nothing but the record. Throws `forbidden` for another member's key, `not_found` for any other id.
+ */
+export async function revokeApiKey(db: Db, principal: Principal, id: string): Promise<void> {
+  assertScope(principal, "api-keys:write");
+  try {
+    await change(db, principal, async (tx) => {
+      const { numUpdatedRows } = await tx
+        .updateTable("api_keys")
+        .set({ revoked_at: sql`coalesce(revoked_at, now())` })
+        .where("id", "=", id)
+        .executeTakeFirst();
+      if (numUpdatedRows !== 1n) throw new Missing();
+      return { value: undefined, events: [{ event: "api_key.revoked", detail: { api_key_id: id } }] };
+    });
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    await refuseMiss(db, principal, { kind: "api_key", id, action: "revoke" });
+  }
+}
+
+/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
+class Missing extends Error {}

@@ -1,0 +1,202 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { describe, expect, test } from "vitest";
+import { errors } from "../src/errors.ts";
+
+/** The architecture, checked. Every rule has a control beside it: the same rule, pointed at a planted breach, must fire. */
+type File = Readonly<{ path: string; text: string }>;
+type Rule = (files: readonly File[]) => string[];
+
+const root = join(import.meta.dirname, "..");
+const files = readFiles(["src", "simulator", "test", "bench"]);
+const source = files.filter(({ path }) => path.startsWith("src/"));
+
+function readFiles(folders: readonly string[]): File[] {
+  return folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts") && !name.includes("node_modules"))
+      .map((name) => ({ path: `${folder}/${name}`, text: readFileSync(join(root, folder, name), "utf8") })),
+  );
+}
+
+/** From top to bottom; a file imports from its own layer and from those below. */
+const layers: readonly (readonly string[])[] = [
+  ["main.ts", "app.ts"],
+  ["http", "jobs", "mcp", "cli"],
+  ["credentials", "tenants", "webhooks"],
+  ["access", "audit"],
+  ["venues", "stores", "keys"],
+  ["crypto", "db", "telemetry", "errors.ts", "config.ts", "config-values.ts"],
+];
+
+/** What of the adapters the domain sees: interfaces, and the table of operations. */
+const visibleToDomain = [
+  "src/venues/venue.ts",
+  "src/venues/verdict.ts",
+  "src/venues/operations.ts",
+  "src/stores/store.ts",
+  "src/keys/key-provider.ts",
+];
+
+function importsOf({ path, text }: File): string[] {
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map(([, to = ""]) =>
+    normalize(join(dirname(path), to)),
+  );
+}
+
+function layerOf(path: string): number {
+  const [, part = ""] = path.split("/");
+  return layers.findIndex((parts) => parts.includes(part));
+}
+
+const importsPointDown: Rule = (all) =>
+  all.flatMap((file) =>
+    importsOf(file)
+      .filter((to) => to.startsWith("src/") && layerOf(to) < layerOf(file.path))
+      // The command `serve` starts the process that main.ts owns.
+      .filter((to) => !(file.path === "src/cli/serve.ts" && to === "src/main.ts"))
+      .map((to) => `${file.path} imports ${to}, which lies above it: move what both need down`),
+  );
+
+const everyFolderHasALayer: Rule = (all) =>
+  all
+    .filter(({ path }) => layerOf(path) === -1)
+    .map(({ path }) => `${path} is in no layer: name its folder in the table`);
+
+const domainSeesInterfaces: Rule = (all) =>
+  all
+    .filter(({ path }) => layerOf(path) === 2)
+    .flatMap((file) =>
+      importsOf(file)
+        .filter((to) => layerOf(to) === 4 && !visibleToDomain.includes(to))
+        .map((to) => `${file.path} imports the adapter ${to}: use its interface`),
+    );
+
+function only(pattern: RegExp, where: (path: string) => boolean, why: string): Rule {
+  return (all) =>
+    all.filter(({ path, text }) => pattern.test(text) && !where(path)).map(({ path }) => `${path}: ${why}`);
+}
+
+const environment = only(
+  /process\.env\b/,
+  (path) => path === "src/config.ts",
+  "only config.ts reads the environment",
+);
+const scopeSettings = only(
+  /set_config\('keyhold/,
+  (path) => path === "src/db/tenant.ts",
+  "only withTenant sets the scope",
+);
+const network = only(
+  /(?<!\.)\bfetch\(|from "undici"/,
+  (path) => /^src\/(venues|cli)\//.test(path) || path === "src/access/remote-keys.ts",
+  "only venues, the command line and the keys of issuers are asked over the network",
+);
+const mocks = only(
+  /\bvi\.(mock|doMock)\(/,
+  () => false,
+  "no module is mocked: use the real thing or pass a fake in",
+);
+const suppressions = only(
+  /@ts-(ignore|expect-error|nocheck)|oxlint-disable|eslint-disable/,
+  () => false,
+  "mend, do not silence",
+);
+const unfinished = only(/\b(TODO|FIXME|XXX)\b/, () => false, "finish it, or write it down as an issue");
+const disclosure = only(
+  /\bopen\(key|\bopenSecret\(/,
+  (path) => path.startsWith("src/crypto/") || path.startsWith("src/credentials/"),
+  "secrets are opened by the domain alone, after their record",
+);
+
+/** Writers of bookkeeping that no event tells of: ids, sealed bytes and keys. Everything else writes through change(). */
+const bookkeepers = [
+  "src/db/tenant.ts",
+  "src/audit/change.ts",
+  "src/credentials/keep.ts",
+  "src/credentials/destroy.ts",
+  "src/credentials/invoke-once.ts",
+  "src/keys/data-keys.ts",
+  "src/stores/postgres.ts",
+  "src/http/idempotency.ts",
+];
+const writes = only(
+  /\bwithTenant\b/,
+  (path) => bookkeepers.includes(path),
+  "state changes go through change(), which records them; reading takes readTenant()",
+);
+
+const rules: readonly (readonly [string, Rule, readonly File[], File])[] = [
+  [
+    "imports point down",
+    importsPointDown,
+    source,
+    { path: "src/crypto/x.ts", text: 'import "../http/server.ts";' },
+  ],
+  ["every folder has a layer", everyFolderHasALayer, source, { path: "src/misc/x.ts", text: "" }],
+  [
+    "the domain sees interfaces, never an adapter",
+    domainSeesInterfaces,
+    source,
+    { path: "src/credentials/x.ts", text: 'import { createVenues } from "../venues/index.ts";' },
+  ],
+  [
+    "config.ts alone reads the environment",
+    environment,
+    source,
+    { path: "src/db/x.ts", text: "process.env.HOME" },
+  ],
+  [
+    "withTenant alone sets the scope of a transaction",
+    scopeSettings,
+    source,
+    { path: "src/db/x.ts", text: "set_config('keyhold.reach')" },
+  ],
+  [
+    "no state changes without its event",
+    writes,
+    source,
+    { path: "src/tenants/x.ts", text: "withTenant(db)" },
+  ],
+  [
+    "only the domain opens secrets",
+    disclosure,
+    source,
+    { path: "src/http/x.ts", text: "openSecret(custody)" },
+  ],
+  [
+    "few parts speak to the network",
+    network,
+    source,
+    { path: "src/tenants/x.ts", text: 'await fetch("https://a.example")' },
+  ],
+  ["no module is mocked", mocks, files.filter(notThis), { path: "test/x.test.ts", text: 'vi.mock("pg")' }],
+  ["nothing is suppressed", suppressions, files.filter(notThis), { path: "src/x.ts", text: "// @ts-ignore" }],
+  [
+    "nothing is left unfinished",
+    unfinished,
+    files.filter(notThis),
+    { path: "src/x.ts", text: "// TODO later" },
+  ],
+];
+
+function notThis({ path }: File): boolean {
+  return path !== "test/rules.test.ts";
+}
+
+describe("the architecture holds", () => {
+  test.for(rules)("%s", ([, rule, all]) => {
+    expect(rule(all)).toEqual([]);
+  });
+
+  test.for(rules)("a breach would be found: %s", ([, rule, , planted]) => {
+    expect(rule([planted])).toHaveLength(1);
+  });
+
+  test("every error code is thrown somewhere", () => {
+    const unused = Object.keys(errors).filter(
+      (code) => !source.some(({ path, text }) => path !== "src/errors.ts" && text.includes(`"${code}"`)),
+    );
+    expect(unused).toEqual([]);
+  });
+});

@@ -81,7 +81,7 @@ export class Control {
     const state = this.#state(venue);
     const environment = options.environment ?? state.venue.hosts[0] ?? "live";
     const keyId = `${venue}-${state.accounts.keyCount + 1}`;
-    const issued = state.venue.issue({ environment, signing: options.signing ?? "hmac" });
+    const issued = state.venue.issue({ environment, signing: options.signing });
     const credentials = { ...issued, ...givenCredentials(options) };
     const account = state.accounts.open(environment, options.account ?? keyId);
     state.accounts.addKey({

@@ -25,8 +25,13 @@ export const reasons = [
 ] as const;
 export type Reason = (typeof reasons)[number];
 
-/** What goes back over the wire. `body` is sent as JSON; `undefined` sends none. */
-export type Answer = Readonly<{ status: number; body: unknown; headers?: Readonly<Record<string, string>> }>;
+/** What goes back over the wire: `body` as JSON (nothing when `undefined`), or `text` as it is. */
+export type Answer = Readonly<{
+  status: number;
+  body?: unknown;
+  text?: string;
+  headers?: Readonly<Record<string, string>>;
+}>;
 
 /** Ends the handling of a request. `answer` replaces the venue's usual one where an endpoint has its own. */
 export class Refused extends Error {

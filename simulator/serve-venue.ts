@@ -51,8 +51,8 @@ function exchange(
       ? refusal(state, new Refused(fault.reason), entry)
       : respond(state, route, request, incoming, entry);
   if (fault?.kind === "lose_answer") return breakConnection({ kind: "reset" }, reply);
-  const body = answer.body === undefined ? "" : JSON.stringify(answer.body);
-  return send(reply, entry, answer.status, { "content-type": "application/json", ...answer.headers }, body);
+  const { status, headers, body, text = body === undefined ? "" : JSON.stringify(body) } = answer;
+  return send(reply, entry, status, { "content-type": "application/json", ...headers }, text);
 }
 
 function send(

@@ -71,8 +71,8 @@ export interface SimulatedVenue {
   readonly startingBalances: Readonly<Record<string, Units>>;
   readonly refusals: Readonly<Record<Reason, Answer>>;
   readonly routes: readonly Route[];
-  /** Makes credentials as the venue's own look. */
-  issue(wanted: Readonly<{ environment: Environment; signing: Signing }>): Credentials;
+  /** Makes credentials that look like the venue's own; its usual kind of key where no way of signing is named. */
+  issue(wanted: Readonly<{ environment: Environment; signing: Signing | undefined }>): Credentials;
   /** What the venue keeps of a secret; the secret itself unless the client holds a private key. */
   verifier?(apiSecret: string): string | KeyObject;
   /** Reads the headers or parameters that authenticate; throws `Refused("missing_credentials")` without them. */

@@ -50,9 +50,9 @@ const refusals: Readonly<Record<Reason, Answer>> = {
   unknown_path: { status: 404, body: undefined },
 };
 
-function issue({ signing }: { signing: Signing }): Credentials {
+function issue({ signing }: { signing: Signing | undefined }): Credentials {
   const apiKey = randomAlphanumeric(keyLength);
-  if (signing === "hmac") return { apiKey, apiSecret: randomAlphanumeric(keyLength) };
+  if (signing !== "ed25519" && signing !== "rsa") return { apiKey, apiSecret: randomAlphanumeric(keyLength) };
   const { privateKey } =
     signing === "ed25519"
       ? generateKeyPairSync("ed25519")

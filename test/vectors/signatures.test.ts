@@ -2,31 +2,30 @@ import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { verifyBinance } from "../../simulator/signatures/binance.ts";
 import { verifyBybit } from "../../simulator/signatures/bybit.ts";
+import { readJwt, verifyCoinbase } from "../../simulator/signatures/coinbase.ts";
 import { verifyGate } from "../../simulator/signatures/gate.ts";
 import { verifyKraken } from "../../simulator/signatures/kraken.ts";
 import { verifyMexc } from "../../simulator/signatures/mexc.ts";
 import { verifyOkx } from "../../simulator/signatures/okx.ts";
 import { signedPayload } from "../../simulator/signatures/signed-payload.ts";
 
-/** Every text that differs from the signature in one bit, and the signature cut short, respelt or left out. */
-function spoilt(signature: string, encoding: "hex" | "base64"): string[] {
+type Encoding = "hex" | "base64";
+
+/** Every signature that differs in one bit. */
+function flipped(signature: string, encoding: Encoding): string[] {
   const bytes = Buffer.from(signature, encoding);
-  const flipped = Array.from({ length: bytes.length * 8 }, (_, bit) => {
+  return Array.from({ length: bytes.length * 8 }, (_, bit) => {
     const copy = Buffer.from(bytes);
     copy.writeUInt8(copy.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
     return copy.toString(encoding);
   });
-  return [...flipped, signature.slice(0, -2), signature.toUpperCase(), ` ${signature}`, ""];
 }
 
-/** The signature is accepted, and nothing that is almost the signature. */
-function onlyAccepts(
-  verify: (signature: string) => boolean,
-  signature: string,
-  encoding: "hex" | "base64",
-): void {
+/** The signature is accepted; not so with a bit flipped, cut short, respelt or left out. */
+function onlyAccepts(verify: (signature: string) => boolean, signature: string, encoding: Encoding): void {
   expect(verify(signature)).toBe(true);
-  expect(spoilt(signature, encoding).filter(verify)).toEqual([]);
+  const spoilt = [signature.slice(0, -2), signature.toUpperCase(), ` ${signature}`, ""];
+  expect([...flipped(signature, encoding), ...spoilt].filter((given) => verify(given))).toEqual([]);
 }
 
 // github.com/binance/binance-spot-api-docs, rest-api.md, "SIGNED endpoint examples".
@@ -203,5 +202,55 @@ describe("mexc", () => {
     onlyAccepts((given) => verifyMexc(payload, given, secret), signature, "hex");
     expect(verifyMexc(payload.replace("price=11", "price=12"), signature, secret)).toBe(false);
     expect(verifyMexc(payload, signature, `${secret}x`)).toBe(false);
+  });
+});
+
+// ES256 signatures are random and Coinbase's tokens carry a nonce, so the venue can publish no vector. These are the
+// examples of the standards that it follows.
+describe("coinbase", () => {
+  const es256 = {
+    // RFC 7515, appendix A.3.
+    token:
+      "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+    jwk: {
+      kty: "EC",
+      crv: "P-256",
+      x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+      y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    },
+  };
+  const eddsa = {
+    // RFC 8037, appendix A.4; its payload is no JSON.
+    token:
+      "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+    jwk: { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
+  };
+
+  test.each([
+    ["ES256", es256],
+    ["EdDSA", eddsa],
+  ])("accepts the standard's %s example and no spoilt one", (_name, { token, jwk }) => {
+    const key = createPublicKey({ key: jwk, format: "jwk" });
+    const [header, claims, signature = ""] = token.split(".");
+    const base64 = Buffer.from(signature, "base64url").toString("base64");
+    const verify = (given: string, signed = `${header}.${claims}`) =>
+      verifyCoinbase({ signed, signature: Buffer.from(given, "base64") }, key);
+    expect(verify(base64)).toBe(true);
+    expect(flipped(base64, "base64").filter((given) => verify(given))).toEqual([]);
+    expect(verify(base64, `${header}.${claims}x`)).toBe(false);
+  });
+
+  test("reads a token that is spelt in one way only", () => {
+    expect(readJwt(es256.token)?.claims).toMatchObject({ iss: "joe" });
+    // The last character of the signature carries two bits that decode to nothing.
+    for (const token of [
+      es256.token.replace(/Q$/, "R"),
+      `${es256.token}=`,
+      `${es256.token}.`,
+      "a.b",
+      eddsa.token,
+    ]) {
+      expect(readJwt(token)).toBeUndefined();
+    }
   });
 });

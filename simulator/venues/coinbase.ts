@@ -1,0 +1,338 @@
+import { createPublicKey, generateKeyPairSync, randomUUID } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import type { Key } from "../accounts.ts";
+import { formatUnits, parseUnits } from "../decimal.ts";
+import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
+import { cancelOrder, filledCost, findOrder, placeOrder } from "../orders.ts";
+import type { Market, Order, OrderRules } from "../orders.ts";
+import { Refused, ok } from "../refusal.ts";
+import type { Answer, Reason } from "../refusal.ts";
+import { asText, header, isRecord, jsonBody } from "../request.ts";
+import type { WireRequest } from "../request.ts";
+import { readJwt, verifyCoinbase } from "../signatures/coinbase.ts";
+import type { Jwt } from "../signatures/coinbase.ts";
+import type { Call, Claim, Credentials, PublicCall, Route, Signing, SimulatedVenue } from "../venue.ts";
+
+// Sources: docs.cdp.coinbase.com/coinbase-app (API key permissions, orders, accounts, JWT authentication).
+
+const markets = usdtMarkets((base, quote) => `${base}-${quote}`);
+const venueHost = "api.coinbase.com";
+const lifetimeMs = 120_000;
+const aheadMs = 1000;
+
+const refuse = (status: number, error: string, message: string): Answer => ({
+  status,
+  body: { error, error_details: message, message },
+});
+
+/** Whatever is wrong with a token, the answer is this one, and no JSON. */
+const unauthorized: Answer = {
+  status: 401,
+  text: "Unauthorized\n",
+  headers: { "content-type": "text/plain; charset=utf-8" },
+};
+
+/** Refusals of an order come with status 200. */
+const refuseOrder = (error: string, message: string): Answer =>
+  ok({
+    success: false,
+    failure_reason: "UNKNOWN_FAILURE_REASON",
+    error_response: { error, message, error_details: "", preview_failure_reason: `PREVIEW_${error}` },
+  });
+
+const refusals: Readonly<Record<Reason, Answer>> = {
+  missing_credentials: unauthorized,
+  unknown_key: unauthorized,
+  wrong_environment: unauthorized,
+  bad_signature: unauthorized,
+  wrong_passphrase: unauthorized,
+  expired_key: unauthorized,
+  insufficient_permission: refuse(403, "PERMISSION_DENIED", "Missing required scopes"),
+  // No answer of its own is documented for an address that is not on the key's list; this is an assumption.
+  ip_not_allowed: unauthorized,
+  clock_skew: unauthorized,
+  bad_nonce: unauthorized,
+  account_locked: refuse(403, "PERMISSION_DENIED", "User is not allowed to trade"),
+  rate_limited: {
+    status: 429,
+    body: { errors: [{ id: "rate_limit_exceeded", message: "Too many requests" }] },
+  },
+  unavailable: {
+    status: 503,
+    body: { errors: [{ id: "internal_server_error", message: "Try again later" }] },
+  },
+  malformed_request: refuse(400, "INVALID_ARGUMENT", "Invalid argument"),
+  unknown_symbol: refuse(400, "INVALID_ARGUMENT", "ProductID is invalid"),
+  insufficient_funds: refuseOrder("INSUFFICIENT_FUND", "Insufficient balance in source account"),
+  duplicate_order: refuse(400, "INVALID_ARGUMENT", "client_order_id is not unique"),
+  unknown_order: refuse(404, "unknown", "order with this orderID was not found"),
+  unknown_path: refuse(404, "NOT_FOUND", "Not found"),
+};
+
+/** ES256 with a named key, as the trading keys of old; or Ed25519 with a UUID, the present default of the portal. */
+function issue({ signing }: { signing: Signing | undefined }): Credentials {
+  if (signing !== "ed25519") {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+    return {
+      apiKey: `organizations/${randomUUID()}/apiKeys/${randomUUID()}`,
+      apiSecret: privateKey.export({ type: "sec1", format: "pem" }),
+    };
+  }
+  const { d = "", x = "" } = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
+  const bytes = Buffer.concat([Buffer.from(d, "base64url"), Buffer.from(x, "base64url")]);
+  return { apiKey: randomUUID(), apiSecret: bytes.toString("base64") };
+}
+
+/** A PEM, or 64 bytes in base64: the seed and then the public key. */
+function verifier(apiSecret: string): KeyObject {
+  if (apiSecret.startsWith("-----BEGIN")) return createPublicKey(apiSecret);
+  const x = Buffer.from(apiSecret, "base64").subarray(32).toString("base64url");
+  return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
+}
+
+const bearer = (request: WireRequest): Jwt | undefined =>
+  readJwt(/^Bearer (\S+)$/.exec(header(request, "authorization"))?.[1] ?? "");
+
+function claim(request: WireRequest): Claim {
+  const { header: head, claims } = bearer(request) ?? {};
+  if (!isRecord(head) || !isRecord(claims)) throw new Refused("missing_credentials");
+  const { sub, nbf, exp } = claims;
+  if (typeof sub !== "string" || sub !== head["kid"]) throw new Refused("missing_credentials");
+  const [signedAtMs, endsAtMs] = [Number(nbf) * 1000, Number(exp) * 1000];
+  return { apiKey: sub, signedAtMs, windowMs: Math.min(endsAtMs - signedAtMs, lifetimeMs), aheadMs };
+}
+
+/** The token names method, host and path; here it may name the venue's host or the one that was really asked. */
+function namesRequest(claims: unknown, request: WireRequest): boolean {
+  if (!isRecord(claims)) return false;
+  const named: readonly unknown[] = Array.isArray(claims["uris"]) ? claims["uris"] : [claims["uri"]];
+  const host = header(request, "host");
+  const accepted = [venueHost, host, `http://${host}`].map(
+    (host) => `${request.method} ${host}${request.path}`,
+  );
+  return named.some((uri) => typeof uri === "string" && accepted.includes(uri));
+}
+
+function signatureHolds(request: WireRequest, { verifier }: Key): boolean {
+  const jwt = bearer(request);
+  return (
+    jwt !== undefined &&
+    typeof verifier !== "string" &&
+    namesRequest(jwt.claims, request) &&
+    verifyCoinbase(jwt, verifier)
+  );
+}
+
+const keyPermissions = ({ key, account }: Call): Answer =>
+  ok({
+    can_view: key.permissions.read,
+    can_trade: key.permissions.trade,
+    // Coinbase has one word for moving money, in or out.
+    can_transfer: key.permissions.withdraw || key.permissions.transfer,
+    portfolio_uuid: account.uuid,
+    portfolio_type: "DEFAULT",
+    ...Object.fromEntries(key.extraWords.map((word) => [word, true])),
+  });
+
+const showProduct = (market: Market) => ({
+  product_id: market.id,
+  price: formatUnits(market.price),
+  base_currency_id: market.base,
+  quote_currency_id: market.quote,
+  base_increment: "0.00000001",
+  quote_increment: "0.01",
+  price_increment: "0.01",
+  base_min_size: "0.00000001",
+  base_max_size: "3400",
+  quote_min_size: "1",
+  quote_max_size: "150000000",
+  status: "online",
+  trading_disabled: false,
+  product_type: "SPOT",
+});
+
+function products({ text }: PublicCall): Answer {
+  const found = text("product_type") === "FUTURE" ? [] : markets.map(showProduct);
+  return ok({ products: found, num_products: found.length });
+}
+
+const currencies = (): Answer =>
+  ok({
+    data: Object.keys(startingBalances).map((code) => ({ asset_id: code, code, name: code, type: "crypto" })),
+  });
+
+const accounts = ({ account }: Call): Answer =>
+  ok({
+    accounts: [...account.balances].map(([currency, { free, locked }]) => ({
+      uuid: account.uuid,
+      name: `${currency} Wallet`,
+      currency,
+      available_balance: { value: formatUnits(free), currency },
+      hold: { value: formatUnits(locked), currency },
+      active: true,
+      ready: true,
+      type: "ACCOUNT_TYPE_CRYPTO",
+    })),
+    has_next: false,
+    cursor: "",
+    size: account.balances.size,
+  });
+
+/** The older list of the same accounts: one amount each, and nothing of what orders hold. */
+const wallets = ({ account }: Call): Answer =>
+  ok({
+    data: [...account.balances].map(([code, { free }]) => ({
+      id: code,
+      name: `${code} Wallet`,
+      type: "wallet",
+      currency: { code, name: code },
+      balance: { amount: formatUnits(free), currency: code },
+    })),
+  });
+
+const orderRules: OrderRules = { newId: randomUUID, clientOrderId: /^.{1,128}$/, uniqueAmong: "nothing" };
+
+/** Two kinds of order are known: `limit_limit_gtc` and `market_market_ioc`. */
+function terms(configuration: unknown) {
+  const { limit_limit_gtc: limit, market_market_ioc: market } = isRecord(configuration) ? configuration : {};
+  const given = isRecord(limit) ? limit : market;
+  if (!isRecord(given)) throw new Refused("malformed_request");
+  return {
+    type: isRecord(limit) ? "limit" : "market",
+    quantity: parseUnits(asText(given["base_size"])),
+    cost: parseUnits(asText(given["quote_size"])),
+    price: parseUnits(asText(given["limit_price"])),
+  };
+}
+
+/** "If the ID provided is not unique, the order corresponding with that ID will be returned" (create order). */
+function createOrder({ account, request, text, nowMs }: Call): Answer {
+  const clientOrderId = text("client_order_id");
+  const { order_configuration: configuration } = jsonBody(request);
+  const known = account.orders.find((order) => order.clientOrderId === clientOrderId);
+  const order =
+    known ??
+    placeOrder(
+      account,
+      {
+        clientOrderId,
+        market: marketNamed(markets, text("product_id")),
+        side: text("side"),
+        ...terms(configuration),
+      },
+      nowMs,
+      orderRules,
+    );
+  return ok({
+    success: true,
+    success_response: {
+      order_id: order.id,
+      product_id: order.market.id,
+      side: order.side.toUpperCase(),
+      client_order_id: order.clientOrderId,
+    },
+    order_configuration: configuration,
+  });
+}
+
+const statuses = { open: "OPEN", filled: "FILLED", cancelled: "CANCELLED" } as const;
+
+const showOrder = (order: Order) => ({
+  order_id: order.id,
+  product_id: order.market.id,
+  user_id: "",
+  order_configuration:
+    order.price === undefined
+      ? { market_market_ioc: { base_size: formatUnits(order.quantity) } }
+      : {
+          limit_limit_gtc: {
+            base_size: formatUnits(order.quantity),
+            limit_price: formatUnits(order.price),
+            post_only: false,
+          },
+        },
+  side: order.side.toUpperCase(),
+  client_order_id: order.clientOrderId,
+  status: statuses[order.status],
+  time_in_force: order.type === "limit" ? "GOOD_UNTIL_CANCELLED" : "IMMEDIATE_OR_CANCEL",
+  created_time: new Date(order.createdAtMs).toISOString(),
+  filled_size: formatUnits(order.filled),
+  filled_value: formatUnits(filledCost(order)),
+  average_filled_price: formatUnits(order.filled > 0n ? order.market.price : 0n),
+  total_fees: "0",
+  order_type: order.type.toUpperCase(),
+  settled: order.status === "filled",
+});
+
+function listOrders({ account, text }: Call): Answer {
+  const [status, product] = [text("order_status"), text("product_id") ?? text("product_ids")];
+  const orders = account.orders
+    .filter((order) => status === undefined || statuses[order.status] === status)
+    .filter((order) => product === undefined || order.market.id === product);
+  return ok({ orders: orders.map(showOrder), has_next: false, cursor: "" });
+}
+
+function cancelOrders({ account, request, nowMs }: Call): Answer {
+  const { order_ids: ids } = jsonBody(request);
+  if (!Array.isArray(ids)) throw new Refused("malformed_request");
+  const results = ids.map((id) => {
+    const order = account.orders.find((order) => order.id === id && order.status === "open");
+    if (order === undefined) return { success: false, failure_reason: "UNKNOWN_CANCEL_ORDER", order_id: id };
+    cancelOrder(account, order, nowMs);
+    return { success: true, failure_reason: "UNKNOWN_CANCEL_FAILURE_REASON", order_id: id };
+  });
+  return ok({ results });
+}
+
+const seconds = (ms: number): number => Math.floor(ms / 1000);
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+const routes: readonly Route[] = [
+  {
+    method: "GET",
+    path: "/v2/time",
+    needs: "nothing",
+    answer: ({ nowMs }) => ok({ data: { iso: iso(nowMs), epoch: seconds(nowMs) } }),
+  },
+  {
+    method: "GET",
+    path: "/api/v3/brokerage/time",
+    needs: "nothing",
+    answer: ({ nowMs }) =>
+      ok({ iso: iso(nowMs), epochSeconds: String(seconds(nowMs)), epochMillis: String(nowMs) }),
+  },
+  { method: "GET", path: "/v2/currencies", needs: "nothing", answer: () => ok({ data: [] }) },
+  { method: "GET", path: "/v2/currencies/crypto", needs: "nothing", answer: currencies },
+  { method: "GET", path: "/v2/exchange-rates", needs: "nothing", answer: () => ok({ data: { rates: {} } }) },
+  { method: "GET", path: "/api/v3/brokerage/market/products", needs: "nothing", answer: products },
+  { method: "GET", path: "/api/v3/brokerage/key_permissions", needs: "key", answer: keyPermissions },
+  {
+    method: "GET",
+    path: "/api/v3/brokerage/transaction_summary",
+    needs: "read",
+    answer: () => ok({ fee_tier: { taker_fee_rate: "0", maker_fee_rate: "0" } }),
+  },
+  { method: "GET", path: "/api/v3/brokerage/accounts", needs: "read", answer: accounts },
+  { method: "GET", path: "/v2/accounts", needs: "read", answer: wallets },
+  { method: "POST", path: "/api/v3/brokerage/orders", needs: "trade", answer: createOrder },
+  { method: "POST", path: "/api/v3/brokerage/orders/batch_cancel", needs: "trade", answer: cancelOrders },
+  { method: "GET", path: "/api/v3/brokerage/orders/historical/batch", needs: "read", answer: listOrders },
+  {
+    method: "GET",
+    path: "/api/v3/brokerage/orders/historical/:order_id",
+    needs: "read",
+    answer: ({ account, text }) => ok({ order: showOrder(findOrder(account, { id: text("order_id") })) }),
+  },
+];
+
+export const coinbase: SimulatedVenue = {
+  id: "coinbase",
+  hosts: ["live"],
+  startingBalances,
+  refusals,
+  routes,
+  issue,
+  verifier,
+  claim,
+  signatureHolds,
+};

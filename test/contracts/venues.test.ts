@@ -18,9 +18,9 @@ const indefinite: readonly Outcome[] = [
   "unexpected_answer",
 ];
 
-/** Wide enough for a loaded machine where an answer is expected, short where none ever comes. */
+/** Ample where an answer is expected; short where none ever comes. */
 const patient = 10_000;
-const impatient = 700;
+const impatient = 200;
 
 let simulator: Simulator;
 let venues: Venues;

@@ -1,0 +1,59 @@
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createAdapters } from "../../../src/venues/adapters.ts";
+import { createPerformer, type Perform } from "../../../src/venues/perform.ts";
+import { type VenuesConfig, venueSettings } from "../../../src/venues/settings.ts";
+import type { Environment, FieldName } from "../../../src/venues/venue.ts";
+import type { Verdict } from "../../../src/venues/verdict.ts";
+
+export const venueIds = [...createAdapters().keys()];
+
+/** All venues at one address, performed in this process. */
+export function performerAt(url: string, config: VenuesConfig = {}): Perform {
+  const hosts = Object.fromEntries(venueIds.map((id) => [id, url]));
+  return createPerformer(venueSettings({ hosts, ...config }));
+}
+
+/** Generated credentials in the form that the venue's signing needs. */
+export function credentialsOf(venue: string): ReadonlyMap<FieldName, string> {
+  const words = new Map<FieldName, string>([
+    ["api_key", randomBytes(24).toString("hex")],
+    ["api_secret", randomBytes(48).toString("base64")],
+    ["passphrase", randomBytes(12).toString("hex")],
+    ["uid", "1234567"],
+    ["wallet_address", `0x${randomBytes(20).toString("hex")}`],
+    ["private_key", `0x${randomBytes(32).toString("hex")}`],
+    ["token", randomBytes(24).toString("hex")],
+  ]);
+  if (venue === "coinbase") {
+    words.set("api_key", `organizations/${crypto.randomUUID()}/apiKeys/${crypto.randomUUID()}`);
+    words.set("api_secret", ecPem());
+  }
+  // Gemini's master keys cannot be used here, and ccxt tells them by the name.
+  if (venue === "gemini") words.set("api_key", `account-${randomBytes(16).toString("hex")}`);
+  const fields = createAdapters().get(venue)?.description.fields ?? [];
+  return new Map(fields.map((name) => [name, words.get(name) ?? ""]));
+}
+
+export function ecPem(): string {
+  return generateKeyPairSync("ec", { namedCurve: "prime256v1" }).privateKey.export({
+    type: "sec1",
+    format: "pem",
+  });
+}
+
+export function firstEnvironment(venue: string): Environment {
+  return createAdapters().get(venue)?.description.environments[0] ?? "live";
+}
+
+/** Inspects generated credentials. */
+export async function inspectAt(
+  perform: Perform,
+  venue: string,
+  fields = credentialsOf(venue),
+): Promise<Verdict> {
+  const answer = await perform({ venue, environment: firstEnvironment(venue), verb: "inspect" }, fields);
+  if (answer.outcome === "done" || answer.outcome === "refused" || answer.outcome === "absent") {
+    throw new TypeError("not a verdict");
+  }
+  return answer;
+}

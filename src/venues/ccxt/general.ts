@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { VenueCall } from "../adapter.ts";
 import { FetchFailure, type HttpAnswer } from "../bounded-fetch.ts";
 import { interpret, type Dialect } from "../interpret.ts";
@@ -10,6 +11,9 @@ import { unknownPermissions } from "./permissions.ts";
 
 /** Of an exchange whose codes are not in the table: what its HTTP statuses say. */
 export const httpDialect: Dialect = { error: () => undefined, codes: {} };
+
+const noAmount =
+  "The balance shows no amount, as an error would; the key of an empty account cannot be proved.";
 
 /**
  * Proves a key by reading the balance, the one authenticated read that all exchanges have. It is read without
@@ -28,7 +32,7 @@ export async function inspectByBalance(facts: ExchangeFacts, mode: Mode, call: V
     const balance = await exchange.fetchBalance();
     return isBalance(balance, last)
       ? { outcome: "valid", permissions: unknownPermissions, expiresAt: null, account: {} }
-      : refusal(call.speaker, "unexpected_answer");
+      : refusal(call.speaker, "unexpected_answer", { hint: noAmount });
   } catch (error) {
     return explainByClass(facts.id, call, error, last) ?? refusal(call.speaker, "unexpected_answer");
   }
@@ -67,15 +71,21 @@ function unavailableUnlessOurs({ status }: HttpAnswer): "venue_unavailable" | "u
 }
 
 /**
- * ccxt makes an empty balance of an error that it does not know, so an answer counts only if it is a list or if
- * at least one currency was found in it.
+ * ccxt makes a balance of an error that it does not know, an empty one or one without amounts; so an answer counts
+ * only if an amount was found in it.
  */
 function isBalance(balance: unknown, last: HttpAnswer | undefined): boolean {
   if (last === undefined) return false;
-  const reading = interpret(httpDialect, last);
-  if (reading.kind !== "success") return false;
-  if (Array.isArray(reading.json)) return true;
-  const total: unknown =
-    typeof balance === "object" && balance !== null ? Reflect.get(balance, "total") : null;
-  return typeof total === "object" && total !== null && Object.keys(total).length > 0;
+  const isSuccess = interpret(httpDialect, last).kind === "success";
+  return isSuccess && amountsOf(balance).some((amount) => Number.isFinite(amount));
+}
+
+const balanceShape = z.looseObject({
+  free: z.record(z.string(), z.unknown()),
+  total: z.record(z.string(), z.unknown()),
+});
+
+function amountsOf(balance: unknown): unknown[] {
+  const { data } = balanceShape.safeParse(balance);
+  return data === undefined ? [] : [...Object.values(data.free), ...Object.values(data.total)];
 }

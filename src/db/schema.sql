@@ -502,22 +502,29 @@ CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles te
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_nestloop TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
   moment timestamptz;
+  stamp text;
 begin
   perform from audit.heads h where h.tenant_id = any (tenants) order by h.tenant_id for update;
   moment := clock_timestamp();
+  stamp := audit.stamp(moment);
   return query
   with asked as materialized (
     select * from unnest(tenants, members, roles, own, api_keys, credentials, revisions, needs, events, details)
       with ordinality a (tenant_id, member_id, role, own, api_key_id, credential_id, revision, need, event, detail, place)
   ), found as materialized (
-    select c.*, a.active as account_active, a.frozen_at as account_frozen_at, a.deleted_at as account_deleted_at
-    from public.credentials c join public.accounts a on a.tenant_id = c.tenant_id and a.id = c.account_id
-    where c.id = any (credentials)
+    select c.*, (
+        select case when a.deleted_at is not null then 'deleted' when a.frozen_at is not null then 'frozen'
+          when not a.active then 'inactive' else 'active' end
+        from public.accounts a where a.id = c.account_id
+      ) as account
+    from public.credentials c where c.id = any (credentials)
   ), judged as materialized (
     select a.place, a.tenant_id, a.credential_id, a.event, a.detail, a.need,
       case
@@ -526,11 +533,11 @@ begin
         when a.member_id is not null and m.role <> a.role then 'principal_changed'
         when a.api_key_id is not null
           and (k.id is null or k.revoked_at is not null or k.expires_at <= moment) then 'api_key_inactive'
-        when c.id is null or c.deleted_at is not null or c.account_deleted_at is not null then 'absent'
+        when c.id is null or c.deleted_at is not null or c.account = 'deleted' then 'absent'
         when a.own and c.owner_id is distinct from a.member_id then 'forbidden'
         when c.status = 'revoked' then 'revoked'
-        when coalesce(t.frozen_at, c.account_frozen_at, c.frozen_at) is not null then 'frozen'
-        when not c.account_active or (c.status = 'inactive' and a.need <> 'activate') then 'inactive'
+        when c.account = 'frozen' or coalesce(t.frozen_at, c.frozen_at) is not null then 'frozen'
+        when c.account = 'inactive' or (c.status = 'inactive' and a.need <> 'activate') then 'inactive'
         when a.revision is not null and c.revision <> a.revision then 'changed'
         when a.need in ('validate', 'activate') then 'ok'
         when c.status = 'expired' or c.expires_at <= moment then 'expired'
@@ -549,7 +556,7 @@ begin
     left join found c on c.tenant_id = a.tenant_id and c.id = a.credential_id
   ), composed as (
     select j.tenant_id, j.credential_id, h.seq + row_number() over chain as seq, h.link, h.hash,
-      audit.compose(moment, j.detail, case when j.outcome = 'ok' then j.event else 'credential.refused' end, j.outcome,
+      audit.compose(stamp, j.detail, case when j.outcome = 'ok' then j.event else 'credential.refused' end, j.outcome,
         h.seq + row_number() over chain) as line
     from judged j join audit.heads h on h.tenant_id = j.tenant_id and h.tenant_id = any (tenants)
     window chain as (partition by j.tenant_id order by j.place)
@@ -592,19 +599,19 @@ begin
 end $function$;
 alter function audit.begin_chain() owner to keyhold_recorder;
 
-CREATE OR REPLACE FUNCTION audit.compose(moment timestamp with time zone, detail text, event text, outcome text, seq bigint)
+CREATE OR REPLACE FUNCTION audit.compose(stamp text, detail text, event text, outcome text, seq bigint)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (((((((((('{"at":"'::text || to_char((moment AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text)) || '","detail":'::text) || detail) || ',"event":"'::text) || event) || '","outcome":"'::text) || outcome) || '","seq":'::text) || seq) || '}'::text);
-alter function audit.compose(timestamp with time zone,text,text,text,bigint) owner to keyhold_recorder;
+RETURN (((((((((('{"at":"'::text || stamp) || '","detail":'::text) || detail) || ',"event":"'::text) || event) || '","outcome":"'::text) || outcome) || '","seq":'::text) || (seq)::text) || '}'::text);
+alter function audit.compose(text,text,text,text,bigint) owner to keyhold_recorder;
 
 CREATE OR REPLACE FUNCTION audit.link_hash(tenant uuid, link bigint, previous bytea, events text)
  RETURNS bytea
  LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-RETURN sha256(convert_to(((((((tenant || '
-'::text) || link) || '
+ STABLE PARALLEL SAFE
+RETURN sha256(convert_to((((((((tenant)::text || '
+'::text) || (link)::text) || '
 '::text) || encode(previous, 'hex'::text)) || '
 '::text) || events), 'UTF8'::name));
 alter function audit.link_hash(uuid,bigint,bytea,text) owner to keyhold_recorder;
@@ -625,7 +632,7 @@ begin
   end if;
   select * into strict head from audit.heads h where h.tenant_id = tenant for update;
   moment := clock_timestamp();
-  select string_agg(audit.compose(moment, d.detail, d.event, d.outcome, head.seq + d.place), E'\n' order by d.place)
+  select string_agg(audit.compose(audit.stamp(moment), d.detail, d.event, d.outcome, head.seq + d.place), E'\n' order by d.place)
     into strict lines
     from unnest(events, outcomes, details) with ordinality d (event, outcome, detail, place);
   insert into audit.links values (tenant, head.link + 1, head.seq + 1, cardinality(events), moment, head.hash,
@@ -639,6 +646,13 @@ begin
 end $function$;
 alter function audit.record(uuid,text[],text[],text[],uuid[]) owner to keyhold_recorder;
 grant execute on function audit.record(uuid,text[],text[],text[],uuid[]) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION audit.stamp(moment timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN to_char((moment AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text);
+alter function audit.stamp(timestamp with time zone) owner to keyhold_recorder;
 
 CREATE OR REPLACE FUNCTION clock.credential_counts()
  RETURNS TABLE(tenant_id uuid, venue text, status text, count bigint)

@@ -61,8 +61,8 @@ interface TenantsTable {
   name: string;
   status: Generated<"active" | "suspended" | "deleted">;
   frozen_at: TimeOrNull;
-  policy: JSONColumnType<TenantPolicy, string | undefined, string>;
-  limits: JSONColumnType<StoredLimits, string | undefined, string>;
+  policy: JSONColumnType<TenantPolicy, string | undefined>;
+  limits: JSONColumnType<StoredLimits, string | undefined>;
   revision: Generated<number>;
   created_at: Time;
   updated_at: Time;
@@ -103,7 +103,7 @@ export interface CredentialsTable {
   label: Generated<string>;
   status: "pending" | "active" | "inactive" | "invalid" | "expired" | "revoked";
   permissions: ColumnType<StoredPermissions | null, string | null, string | null>;
-  account_facts: JSONColumnType<StoredAccountFacts, string, string>;
+  account_facts: JSONColumnType<StoredAccountFacts, string>;
   allow: Generated<OperationClass[]>;
   reveal: Generated<boolean>;
   store: "postgres" | "vault" | "aws" | "file" | "env";

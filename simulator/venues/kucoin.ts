@@ -1,0 +1,288 @@
+import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts";
+import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
+import { cancelOrder, filledCost, findOrder, openOrders, placeOrder } from "../orders.ts";
+import type { Market, Order, OrderRules } from "../orders.ts";
+import { randomCapitals, randomHex } from "../random-text.ts";
+import { Refused, ok } from "../refusal.ts";
+import type { Answer, Reason } from "../refusal.ts";
+import { header } from "../request.ts";
+import { verifyKucoin, verifyKucoinPassphrase } from "../signatures/kucoin.ts";
+import type { Call, Route, SimulatedVenue } from "../venue.ts";
+
+// Sources: kucoin.com/docs-new (API key info, spot high-frequency orders, accounts, error codes),
+// Kucoin/kucoin-universal-sdk.
+
+const markets = usdtMarkets((base, quote) => `${base}-${quote}`);
+const windowMs = 5000;
+const contractSize = units("0.001");
+
+const refuse = (status: number, code: string, msg: string): Answer => ({ status, body: { code, msg } });
+
+const refusals: Readonly<Record<Reason, Answer>> = {
+  missing_credentials: refuse(
+    401,
+    "400001",
+    "Please check the header of your request for KC-API-KEY, KC-API-SIGN, KC-API-TIMESTAMP, KC-API-PASSPHRASE",
+  ),
+  unknown_key: refuse(401, "400003", "KC-API-KEY not exists"),
+  wrong_environment: refuse(401, "400003", "KC-API-KEY not exists"),
+  bad_signature: refuse(401, "400005", "Signature error"),
+  wrong_passphrase: refuse(401, "400004", "KC-API-PASSPHRASE error"),
+  expired_key: refuse(401, "400003", "KC-API-KEY not exists"),
+  insufficient_permission: refuse(403, "400007", "Access denied, require more permission"),
+  ip_not_allowed: refuse(401, "400006", "The requested ip address is not in the api whitelist"),
+  clock_skew: refuse(401, "400002", "KC-API-TIMESTAMP Invalid"),
+  bad_nonce: refuse(401, "400002", "KC-API-TIMESTAMP Invalid"),
+  account_locked: refuse(403, "411100", "User is frozen"),
+  rate_limited: refuse(429, "429000", "Too Many Requests"),
+  unavailable: refuse(500, "500000", "Internal Server Error"),
+  malformed_request: refuse(400, "400100", "Parameter error"),
+  unknown_symbol: refuse(400, "900001", "symbol not exists"),
+  insufficient_funds: refuse(200, "200004", "Balance insufficient!"),
+  duplicate_order: refuse(400, "400100", "validation.createOrder.clientOidDuplicated"),
+  unknown_order: refuse(400, "400100", "order not exist."),
+  unknown_path: refuse(404, "404000", "URL Not Found"),
+};
+
+const data = (data: unknown): Answer => ok({ code: "200000", data });
+
+function apiKeyInfo({ key, account }: Call): Answer {
+  const { read, trade, withdraw, transfer } = key.permissions;
+  const words = [
+    ...(read ? ["General"] : []),
+    ...(trade ? ["Spot"] : []),
+    ...(transfer ? ["InnerTransfer"] : []),
+    // The documented words have no other for money that leaves the account.
+    ...(withdraw ? ["Transfer"] : []),
+    ...key.extraWords,
+  ];
+  return data({
+    remark: key.label,
+    apiKey: key.apiKey,
+    apiVersion: 3,
+    permission: words.join(", "),
+    ...(key.boundIps.length > 0 && { ipWhitelist: key.boundIps.join(",") }),
+    createdAt: key.createdAtMs,
+    uid: account.number,
+    isMaster: true,
+  });
+}
+
+const showSymbol = (market: Market) => ({
+  symbol: market.id,
+  name: market.id,
+  baseCurrency: market.base,
+  quoteCurrency: market.quote,
+  baseMinSize: "0.00001",
+  quoteMinSize: "0.1",
+  baseMaxSize: "10000",
+  quoteMaxSize: "99999999",
+  baseIncrement: "0.00000001",
+  quoteIncrement: "0.000001",
+  priceIncrement: "0.1",
+  isMarginEnabled: false,
+  enableTrading: true,
+});
+
+const tickers = () =>
+  markets.map(({ id, price }) => ({
+    symbol: id,
+    last: formatUnits(price),
+    takerFeeRate: "0.001",
+    makerFeeRate: "0.001",
+    takerCoefficient: "1",
+    makerCoefficient: "1",
+  }));
+
+/** Perpetual contracts write XBT for bitcoin. */
+const contractBase = (base: string): string => (base === "BTC" ? "XBT" : base);
+
+const showContract = (market: Market) => ({
+  symbol: `${contractBase(market.base)}USDTM`,
+  baseCurrency: contractBase(market.base),
+  quoteCurrency: market.quote,
+  settleCurrency: market.quote,
+  multiplier: Number(formatUnits(contractSize)),
+  lotSize: 1,
+  tickSize: 0.1,
+  maxOrderQty: 1000000,
+  maxPrice: 1000000,
+  maxLeverage: 100,
+  isInverse: false,
+  nextFundingRateTime: 1,
+  status: "Open",
+});
+
+const currencies = () =>
+  Object.keys(startingBalances).map((currency) => ({
+    currency,
+    name: currency,
+    fullName: currency,
+    precision: 8,
+    chains: [{ chainName: currency, chainId: currency.toLowerCase() }],
+  }));
+
+const accounts = ({ account, text }: Call): Answer =>
+  data(
+    [...account.balances].map(([currency, { free, locked }]) => ({
+      id: account.uuid,
+      currency,
+      type: text("type") ?? "trade_hf",
+      balance: formatUnits(free + locked),
+      available: formatUnits(free),
+      holds: formatUnits(locked),
+    })),
+  );
+
+const orderRules: OrderRules = {
+  newId: () => randomHex(12),
+  clientOrderId: /^[\w-]{1,40}$/,
+  // Observed: only orders that are open are compared (kucoin-api-docs, issue 468).
+  uniqueAmong: "open",
+};
+
+function createOrder({ account, text, nowMs }: Call): Answer {
+  const order = placeOrder(
+    account,
+    {
+      clientOrderId: text("clientOid"),
+      market: marketNamed(markets, text("symbol")),
+      side: text("side"),
+      type: text("type"),
+      quantity: parseUnits(text("size")),
+      cost: parseUnits(text("funds")),
+      price: parseUnits(text("price")),
+    },
+    nowMs,
+    orderRules,
+  );
+  return data({ orderId: order.id, clientOid: order.clientOrderId });
+}
+
+const showOrder = (order: Order) => ({
+  id: order.id,
+  clientOid: order.clientOrderId,
+  symbol: order.market.id,
+  opType: "DEAL",
+  type: order.type,
+  side: order.side,
+  price: formatUnits(order.price ?? 0n),
+  size: formatUnits(order.quantity),
+  funds: "0",
+  dealSize: formatUnits(order.filled),
+  dealFunds: formatUnits(filledCost(order)),
+  fee: "0",
+  feeCurrency: order.market.quote,
+  timeInForce: "GTC",
+  cancelExist: order.status === "cancelled",
+  active: order.status === "open",
+  createdAt: order.createdAtMs,
+  lastUpdatedAt: order.updatedAtMs,
+  tradeType: "TRADE",
+});
+
+const orderNamed = ({ account, text }: Call): Order =>
+  findOrder(account, { id: text("orderId"), clientOrderId: text("clientOid") });
+
+const showNamed = (call: Call): Answer => data(showOrder(orderNamed(call)));
+
+function cancelNamed(call: Call): Answer {
+  const order = cancelOrder(call.account, orderNamed(call), call.nowMs);
+  return data(
+    call.text("orderId") === undefined ? { clientOid: order.clientOrderId } : { orderId: order.id },
+  );
+}
+
+const activeOrders = ({ account, text }: Call): Answer =>
+  data(openOrders(account, marketNamed(markets, text("symbol"))).map(showOrder));
+
+const positions = ({ account, nowMs }: Call): Answer =>
+  data(
+    account.positions.map(({ base, side, quantity, entryPrice }) => {
+      const market = marketOf(markets, base);
+      const size = side === "long" ? quantity : -quantity;
+      return {
+        id: `${account.number}-${base}`,
+        symbol: showContract(market).symbol,
+        crossMode: true,
+        currentTimestamp: nowMs,
+        currentQty: Number(formatUnits(divide(size, contractSize))),
+        posCost: Number(formatUnits(multiply(size, entryPrice))),
+        avgEntryPrice: Number(formatUnits(entryPrice)),
+        markPrice: Number(formatUnits(market.price)),
+        unrealisedPnl: Number(formatUnits(multiply(size, market.price - entryPrice))),
+        isOpen: true,
+      };
+    }),
+  );
+
+const routes: readonly Route[] = [
+  { method: "GET", path: "/api/v1/timestamp", needs: "nothing", answer: ({ nowMs }) => data(nowMs) },
+  { method: "GET", path: "/api/v2/symbols", needs: "nothing", answer: () => data(markets.map(showSymbol)) },
+  {
+    method: "GET",
+    path: "/api/v1/market/allTickers",
+    needs: "nothing",
+    answer: ({ nowMs }) => data({ time: nowMs, ticker: tickers() }),
+  },
+  { method: "GET", path: "/api/v3/currencies", needs: "nothing", answer: () => data(currencies()) },
+  {
+    method: "GET",
+    path: "/api/v1/contracts/active",
+    needs: "nothing",
+    answer: () => data(markets.map(showContract)),
+  },
+  { method: "GET", path: "/api/v1/user/api-key", needs: "read", answer: apiKeyInfo },
+  {
+    method: "GET",
+    path: "/api/ua/v1/account/mode",
+    needs: "read",
+    answer: () => data({ selfAccountMode: "CLASSIC" }),
+  },
+  { method: "GET", path: "/api/v3/margin/symbols", needs: "read", answer: () => data({ items: [] }) },
+  { method: "GET", path: "/api/v1/isolated/symbols", needs: "read", answer: () => data([]) },
+  { method: "GET", path: "/api/v1/hf/accounts/opened", needs: "read", answer: () => data(true) },
+  { method: "GET", path: "/api/v1/accounts", needs: "read", answer: accounts },
+  { method: "POST", path: "/api/v1/hf/orders", needs: "trade", answer: createOrder },
+  { method: "GET", path: "/api/v1/hf/orders/active", needs: "read", answer: activeOrders },
+  { method: "GET", path: "/api/v1/hf/orders/:orderId", needs: "read", answer: showNamed },
+  { method: "GET", path: "/api/v1/hf/orders/client-order/:clientOid", needs: "read", answer: showNamed },
+  { method: "DELETE", path: "/api/v1/hf/orders/:orderId", needs: "trade", answer: cancelNamed },
+  {
+    method: "DELETE",
+    path: "/api/v1/hf/orders/client-order/:clientOid",
+    needs: "trade",
+    answer: cancelNamed,
+  },
+  { method: "GET", path: "/api/v1/positions", needs: "read", answer: positions },
+];
+
+export const kucoin: SimulatedVenue = {
+  id: "kucoin",
+  hosts: ["live"],
+  startingBalances,
+  refusals,
+  routes,
+  issue: () => ({
+    apiKey: randomHex(12),
+    apiSecret: `${randomHex(4)}-${randomHex(2)}-${randomHex(2)}-${randomHex(2)}-${randomHex(6)}`,
+    passphrase: `Pass-${randomCapitals(12)}`,
+  }),
+  claim(request) {
+    const apiKey = header(request, "kc-api-key");
+    if (apiKey === "") throw new Refused("missing_credentials");
+    return { apiKey, signedAtMs: Number(header(request, "kc-api-timestamp") || Number.NaN), windowMs };
+  },
+  signatureHolds(request, { verifier }) {
+    const signed = {
+      timestamp: header(request, "kc-api-timestamp"),
+      method: request.method,
+      target: request.path + (request.query === "" ? "" : `?${request.query}`),
+      body: request.body,
+    };
+    return typeof verifier === "string" && verifyKucoin(signed, header(request, "kc-api-sign"), verifier);
+  },
+  passphraseHolds: (request, { passphrase = "", verifier }) =>
+    typeof verifier === "string" &&
+    verifyKucoinPassphrase(header(request, "kc-api-passphrase"), passphrase, verifier),
+};

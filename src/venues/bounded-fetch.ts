@@ -34,7 +34,10 @@ export function createBoundedFetch(
 ): (venue: string, environment: Environment) => Fetch {
   const direct = new Agent({ connections: 64 });
   const proxies = new Map(
-    Object.entries(settings.proxies).map(([venue, uri]) => [venue, new ProxyAgent({ uri, connections: 64 })]),
+    Object.entries(settings.proxies).map(([venue, uri]) => [
+      venue,
+      new ProxyAgent({ uri, proxyTunnel: true, connections: 64 }),
+    ]),
   );
   return (venue, environment) => {
     const dispatcher = proxies.get(venue) ?? direct;

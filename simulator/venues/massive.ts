@@ -1,0 +1,84 @@
+import { randomAlphanumeric } from "../random-text.ts";
+import { Refused, ok } from "../refusal.ts";
+import type { Answer, Reason } from "../refusal.ts";
+import { header, parameters } from "../request.ts";
+import type { WireRequest } from "../request.ts";
+import type { PublicCall, Route, SimulatedVenue } from "../venue.ts";
+
+// Sources: massive.com/docs (formerly polygon.io): authentication, "Market status".
+
+const refuse = (status: number, kind: string, error: string): Answer => ({
+  status,
+  body: { status: kind, request_id: "simulated", error },
+});
+
+const unknownKey = refuse(401, "ERROR", "Unknown API Key");
+
+const refusals: Readonly<Record<Reason, Answer>> = {
+  missing_credentials: refuse(401, "ERROR", "API Key was not provided"),
+  // The words for a wrong key are those of common reports; the documentation shows none.
+  unknown_key: unknownKey,
+  wrong_environment: unknownKey,
+  bad_signature: unknownKey,
+  wrong_passphrase: unknownKey,
+  expired_key: unknownKey,
+  // A key whose plan does not cover the data: it works, and must not be called invalid.
+  insufficient_permission: {
+    status: 403,
+    body: {
+      status: "NOT_AUTHORIZED",
+      request_id: "simulated",
+      message: "You are not entitled to this data. Please upgrade your plan.",
+    },
+  },
+  ip_not_allowed: refuse(403, "ERROR", "Forbidden"),
+  clock_skew: unknownKey,
+  bad_nonce: unknownKey,
+  account_locked: refuse(403, "ERROR", "Forbidden"),
+  rate_limited: refuse(429, "ERROR", "You've exceeded the maximum requests per minute."),
+  unavailable: refuse(503, "ERROR", "Service unavailable"),
+  malformed_request: refuse(400, "ERROR", "Bad request"),
+  unknown_symbol: refuse(404, "NOT_FOUND", "Ticker not found."),
+  insufficient_funds: refuse(400, "ERROR", "Bad request"),
+  duplicate_order: refuse(400, "ERROR", "Bad request"),
+  unknown_order: refuse(404, "NOT_FOUND", "Not found"),
+  unknown_path: refuse(404, "ERROR", "Not found"),
+};
+
+/** Nothing is signed: the key is all there is, in a header or in the query. */
+function givenKey(request: WireRequest): string {
+  const [, bearer] = /^Bearer (\S+)$/.exec(header(request, "authorization")) ?? [];
+  return bearer ?? parameters(request).get("apiKey") ?? "";
+}
+
+const marketStatus = ({ nowMs }: Pick<PublicCall, "nowMs">): Answer =>
+  ok({
+    afterHours: false,
+    currencies: { crypto: "open", fx: "open" },
+    earlyHours: false,
+    exchanges: { nasdaq: "open", nyse: "open", otc: "open" },
+    market: "open",
+    serverTime: new Date(nowMs).toISOString(),
+  });
+
+const routes: readonly Route[] = [
+  { method: "GET", path: "/v1/marketstatus/now", needs: "read", answer: marketStatus },
+];
+
+export const massive: SimulatedVenue = {
+  id: "massive",
+  hosts: ["live"],
+  startingBalances: {},
+  refusals,
+  routes,
+  issue() {
+    const apiKey = randomAlphanumeric(32);
+    return { apiKey, apiSecret: "" };
+  },
+  claim(request) {
+    const apiKey = givenKey(request);
+    if (apiKey === "") throw new Refused("missing_credentials");
+    return { apiKey };
+  },
+  signatureHolds: () => true,
+};

@@ -18,7 +18,7 @@ const packages = fileURLToPath(new URL("../../", import.meta.resolve("ccxt")));
  * Venue code may reach the network and read program files, and nothing else: no key file, no write, no program.
  * The environment is empty and so are the output streams, since a dying process prints what it held.
  */
-const confinement = {
+export const confinement = {
   execArgv: [
     "--permission",
     "--allow-net",

@@ -25,7 +25,7 @@ export type Interpretation =
 export function interpret(dialect: Dialect, answer: HttpAnswer): Interpretation {
   const json = parseJson(answer.body);
   const error = dialect.error(json, answer.status);
-  const known = error === undefined ? undefined : dialect.codes[error.code];
+  const known = error === undefined ? undefined : entryOf(dialect, error.code);
   if (known !== undefined) {
     const { meaning, ...hint } = typeof known === "string" ? { meaning: known } : known;
     return { kind: "known", meaning, said: { ...error, ...hint } };
@@ -38,6 +38,11 @@ export function interpret(dialect: Dialect, answer: HttpAnswer): Interpretation 
   const isSuccess = answer.status >= 200 && answer.status < 300 && typeof json === "object" && json !== null;
   if (isSuccess && (dialect.complete?.(json) ?? !isEmpty(json))) return { kind: "success", json };
   return { kind: "known", meaning: "unexpected_answer", said };
+}
+
+/** A code is the venue's word, so it may also be the name of something that every object has. */
+function entryOf({ codes }: Dialect, code: string): Dialect["codes"][string] | undefined {
+  return Object.hasOwn(codes, code) ? codes[code] : undefined;
 }
 
 /** `{}` is what a broken gateway says; no venue means anything by it. An empty list is an answer. */

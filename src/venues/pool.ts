@@ -18,10 +18,19 @@ const busyEnough = 4;
 /** A process that is so late against its own deadline no longer runs its event loop. */
 const patienceMs = 10_000;
 
-/** The processes in which venue code runs, started on first use. */
-export function createPool(settings: VenueSettings): Pool {
-  let children: Child[] = [];
-  const retired = new Set<Child>();
+/** What the pool needs of a venue process. */
+export type PoolChild = Pick<Child, "busy" | "calls" | "memory" | "lost" | "call" | "stop">;
+
+/**
+ * The processes in which venue code runs, started on first use. No more than `settings.processes` take calls; one
+ * that is being replaced may still be finishing its own.
+ */
+export function createPool(
+  settings: VenueSettings,
+  start: () => PoolChild = () => new Child(settings),
+): Pool {
+  let children: PoolChild[] = [];
+  const retired = new Set<PoolChild>();
   let closed = false;
 
   return {
@@ -45,18 +54,18 @@ export function createPool(settings: VenueSettings): Pool {
     },
   };
 
-  function choose(): Child {
+  function choose(): PoolChild {
     children = children.filter((child) => !child.lost);
     const idlest = children.toSorted((a, b) => a.busy - b.busy)[0];
     if (idlest !== undefined && (idlest.busy < busyEnough || children.length >= settings.processes)) {
       return idlest;
     }
-    const started = new Child(settings);
+    const started = start();
     children.push(started);
     return started;
   }
 
-  function retire(child: Child): void {
+  function retire(child: PoolChild): void {
     if (child.calls >= callsPerProcess || child.memory >= memoryPerProcess) {
       children = children.filter((other) => other !== child);
       retired.add(child);

@@ -1,0 +1,96 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Secret } from "../../../src/crypto/secret.ts";
+import { Child, confinement, ProcessLost } from "../../../src/venues/child.ts";
+import { venueSettings } from "../../../src/venues/settings.ts";
+import type { FieldName } from "../../../src/venues/venue.ts";
+import { Loopback } from "./loopback.ts";
+
+let venue: Loopback;
+
+beforeAll(async () => {
+  venue = await Loopback.start();
+});
+
+afterAll(() => venue[Symbol.asyncDispose]());
+
+const job = { venue: "massive", environment: "live", verb: "inspect" } as const;
+const fields = () => new Map<FieldName, Secret>([["api_key", Secret.fromText("canary-key-81e0")]]);
+const start = () => new Child(venueSettings({ hosts: { massive: venue.url } }));
+
+describe("a venue process", () => {
+  test("asks the venue and answers, with any number of calls under way", async () => {
+    venue.sayJson({ market: "open", serverTime: "2026-11-20T12:00:00-05:00" });
+    const child = start();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => child.call(job, fields())));
+    expect(answers.map(({ outcome }) => outcome)).toEqual(Array(20).fill("valid"));
+    expect(venue.received.at(-1)?.headers.authorization).toBe("Bearer canary-key-81e0");
+    expect(child).toMatchObject({ busy: 0, calls: 20, lost: false });
+    expect(child.memory).toBeGreaterThan(0);
+    await child.stop();
+  });
+
+  test("that ends during a call loses it, and takes no other", async () => {
+    venue.reply(() => {});
+    const child = start();
+    const call = child.call(job, fields());
+    const outcome = expect(call).rejects.toThrow(ProcessLost);
+    await expect.poll(() => venue.received.length).toBeGreaterThan(20);
+    await child.stop();
+    await outcome;
+    await expect(child.call(job, fields())).rejects.toThrow(ProcessLost);
+    expect(child).toMatchObject({ busy: 0, lost: true });
+  });
+
+  test("that ends before it is ready loses what was waiting for it", async () => {
+    const child = start();
+    const call = expect(child.call(job, fields())).rejects.toThrow(ProcessLost);
+    await child.stop();
+    await call;
+  });
+
+  test("can be ended twice", async () => {
+    const child = start();
+    await child.stop();
+    await child.stop();
+    expect(child.lost).toBe(true);
+  });
+});
+
+describe("the confinement of a venue process", () => {
+  const run = promisify(execFile);
+  const evaluate = async (script: string) => {
+    const { stdout } = await run(process.execPath, [...confinement.execArgv, "--eval", script], {
+      env: confinement.env,
+    });
+    return stdout.trim();
+  };
+  const attempt = (statement: string) =>
+    evaluate(`try { ${statement}; console.log("done") } catch (error) { console.log(error.code) }`);
+
+  test("hands over no environment and no output", async () => {
+    expect(await evaluate("console.log(Object.keys(process.env).join())")).toBe("");
+    expect(confinement.stdio.slice(0, 3)).toEqual(["ignore", "ignore", "ignore"]);
+  });
+
+  test("allows no look at other files, no writing and no other program", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "keyhold-confined-"));
+    const file = join(folder, "key");
+    await writeFile(file, "key material");
+    const denied = "ERR_ACCESS_DENIED";
+    expect(await attempt(`require("fs").readFileSync(${JSON.stringify(file)})`)).toBe(denied);
+    expect(await attempt(`require("fs").writeFileSync(${JSON.stringify(file)}, "")`)).toBe(denied);
+    expect(await attempt(`require("child_process").spawnSync("true")`)).toBe(denied);
+    expect(await attempt(`new (require("worker_threads").Worker)("", { eval: true })`)).toBe(denied);
+    await rm(folder, { recursive: true });
+  });
+
+  test("leaves it the program's own files", async () => {
+    const own = new URL("../../../src/venues/worker.ts", import.meta.url).pathname;
+    expect(await attempt(`require("fs").readFileSync(${JSON.stringify(own)})`)).toBe("done");
+  });
+});

@@ -14,7 +14,7 @@ export type KeyPermissions = Readonly<{
   transfer: boolean;
 }>;
 
-export type Position = Readonly<{
+type Position = Readonly<{
   /** Base currency of a perpetual contract settled in USDT, such as `BTC`. */
   base: string;
   side: "long" | "short";

@@ -7,7 +7,7 @@ import { Refused } from "./refusal.ts";
 /** A spot market with a price that never moves: what a market order is filled at. */
 export type Market = Readonly<{ id: string; base: string; quote: string; price: Units }>;
 
-export type OrderStatus = "open" | "filled" | "cancelled";
+type OrderStatus = "open" | "filled" | "cancelled";
 
 export type Order = {
   readonly id: string;

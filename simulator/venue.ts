@@ -56,7 +56,7 @@ type At = Readonly<{
   hosts?: readonly Environment[];
 }>;
 
-export type PublicRoute = At & Readonly<{ needs: "nothing"; answer: (call: PublicCall) => Answer }>;
+type PublicRoute = At & Readonly<{ needs: "nothing"; answer: (call: PublicCall) => Answer }>;
 /** `key`: any working key, whatever it may do. */
 export type PrivateRoute = At & Readonly<{ needs: "key" | "read" | "trade"; answer: (call: Call) => Answer }>;
 export type Route = PublicRoute | PrivateRoute;

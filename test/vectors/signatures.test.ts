@@ -1,10 +1,13 @@
-import { createPrivateKey, createPublicKey, sign } from "node:crypto";
+import { createPrivateKey, createPublicKey, sign, webcrypto } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { verifyAlpaca } from "../../simulator/signatures/alpaca.ts";
 import { verifyBinance } from "../../simulator/signatures/binance.ts";
+import { verifyBitget } from "../../simulator/signatures/bitget.ts";
 import { verifyBybit } from "../../simulator/signatures/bybit.ts";
 import { readJwt, verifyCoinbase } from "../../simulator/signatures/coinbase.ts";
 import { verifyGate } from "../../simulator/signatures/gate.ts";
 import { verifyKraken } from "../../simulator/signatures/kraken.ts";
+import { verifyKucoin, verifyKucoinPassphrase } from "../../simulator/signatures/kucoin.ts";
 import { verifyMexc } from "../../simulator/signatures/mexc.ts";
 import { verifyOkx } from "../../simulator/signatures/okx.ts";
 import { signedPayload } from "../../simulator/signatures/signed-payload.ts";
@@ -253,4 +256,55 @@ describe("coinbase", () => {
       expect(readJwt(token)).toBeUndefined();
     }
   });
+});
+
+/** HMAC-SHA256 in base64 by another interface than the one under test. */
+async function hmac(text: string, secret: string): Promise<string> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const encoder = new TextEncoder();
+  const key = await webcrypto.subtle.importKey("raw", encoder.encode(secret), algorithm, false, ["sign"]);
+  return Buffer.from(await webcrypto.subtle.sign("HMAC", key, encoder.encode(text))).toString("base64");
+}
+
+// Neither publishes a vector: these follow the documented formula, written out once more.
+describe.each([
+  ["kucoin", verifyKucoin],
+  ["bitget", verifyBitget],
+])("%s", (_venue, verify) => {
+  const secret = "an-api-secret";
+  const signed = {
+    timestamp: "1700000000000",
+    method: "POST",
+    target: "/api/orders?symbol=BTCUSDT",
+    body: '{"size":"1"}',
+  };
+  const written = '1700000000000POST/api/orders?symbol=BTCUSDT{"size":"1"}';
+
+  test("accepts the signature of its formula and no spoilt one", async () => {
+    onlyAccepts((given) => verify(signed, given, secret), await hmac(written, secret), "base64");
+  });
+
+  test.each([
+    ["time", { timestamp: "1700000000001" }],
+    ["method", { method: "PUT" }],
+    ["path", { target: "/api/order?symbol=BTCUSDT" }],
+    ["query", { target: "/api/orders?symbol=ETHUSDT" }],
+    ["body", { body: '{"size":"2"}' }],
+  ])("refuses it for another %s", async (_part, altered) => {
+    expect(verify({ ...signed, ...altered }, await hmac(written, secret), secret)).toBe(false);
+  });
+});
+
+test("kucoin's passphrase is accepted as its MAC and not in the clear", async () => {
+  const [passphrase, secret] = ["a passphrase", "an-api-secret"];
+  const verify = (given: string) => verifyKucoinPassphrase(given, passphrase, secret);
+  onlyAccepts(verify, await hmac(passphrase, secret), "base64");
+  expect(verify(passphrase)).toBe(false);
+});
+
+test("alpaca's secret is accepted whole, and nothing like it", () => {
+  expect(verifyAlpaca("the-secret", "the-secret")).toBe(true);
+  for (const given of ["", "the-secre", "the-secret ", "The-secret"]) {
+    expect(verifyAlpaca(given, "the-secret")).toBe(false);
+  }
 });

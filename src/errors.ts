@@ -11,6 +11,7 @@ export const errors = {
   forbidden: { status: 403, title: "You may not do this" },
   policy_forbids: { status: 403, title: "The policy forbids this" },
   not_found: { status: 404, title: "Not found" },
+  request_timeout: { status: 408, title: "The request took too long to arrive" },
   duplicate: { status: 409, title: "It exists already" },
   illegal_state: { status: 409, title: "Its present state does not allow this" },
   idempotency_in_flight: {

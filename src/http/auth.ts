@@ -1,0 +1,47 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Authenticator } from "../access/authenticate.ts";
+import type { LimitState, RateLimits } from "../access/rate-limits.ts";
+import { failureOf } from "../access/unauthenticated.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Caller } from "./permission.ts";
+import type { Route } from "./route.ts";
+
+export type DoorKeeping = Readonly<{
+  authenticator: Pick<Authenticator, "authenticate">;
+  limits: Pick<RateLimits, "take">;
+  metrics: Pick<Metrics, "authenticationFailures">;
+}>;
+
+/**
+ * Who calls, before anything of the body is read: authenticates, counts the request for its tenant, and checks the route's
+ * permission. Throws `unauthenticated`, `rate_limited`, `forbidden`, `not_ready`.
+ */
+export async function identify(
+  { authenticator, limits, metrics }: DoorKeeping,
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<Caller> {
+  if (route.admission.permission === "public") return null;
+  const origin = { address: request.ip, requestId: request.id };
+  const caller = await authenticator
+    .authenticate(request.headers.authorization, origin)
+    .catch((error: unknown) => {
+      metrics.authenticationFailures.inc({ reason: failureOf(error) ?? "not_ready" });
+      throw error;
+    });
+  if (caller.kind === "operator") {
+    route.admission.admit(caller);
+    return caller;
+  }
+  tellLimit(reply, await limits.take("requests", caller));
+  route.admission.admit(caller);
+  if (route.limit !== undefined) tellLimit(reply, await limits.take(route.limit, caller));
+  return caller;
+}
+
+/** draft-ietf-httpapi-ratelimit-headers: the policy, and what is left of it. The narrower limit of a route comes last and stands. */
+function tellLimit(reply: FastifyReply, { limit, quota, remaining, resetSeconds }: LimitState): void {
+  void reply.header("ratelimit-policy", `"${limit}";q=${quota};w=60`);
+  void reply.header("ratelimit", `"${limit}";r=${remaining};t=${resetSeconds}`);
+}

@@ -1,0 +1,133 @@
+import { timingSafeEqual } from "node:crypto";
+import { sql } from "kysely";
+import type { Db } from "../db/connect.ts";
+import { readTenant, serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import { lengthPrefixed } from "../crypto/length-prefixed.ts";
+import type { Sign } from "./sign.ts";
+
+/** What is kept of an answer, to be given again. Holds nothing that may be shown only once. */
+export type StoredAnswer = Readonly<{ status: number; body: object | null }>;
+
+export type KeyedRequest = Readonly<{
+  /** `null` is the operator. */
+  tenantId: string | null;
+  principal: string;
+  /** The route as declared, and the path as it was sent. */
+  route: string;
+  path: string;
+  key: string;
+  /** SHA-256 of the body: bodies hold secrets and are not kept. */
+  bodyDigest: Uint8Array;
+}>;
+
+type Claim = Readonly<{ since: Date }>;
+type Earlier = Readonly<{ mac: Uint8Array; state: "running" | "done"; answer: StoredAnswer }>;
+
+/** The operator's keys lie under an id that no tenant has. */
+const nobody = "00000000-0000-0000-0000-000000000000";
+
+/**
+ * The Idempotency-Key of draft-ietf-httpapi-idempotency-key-header: a write that is repeated under its key is done once and
+ * answered twice. Only answers of success are kept: a request that failed did nothing, and may be sent again. Bodies are compared
+ * by a keyed MAC. A key is known for 24 hours; a first request that gave no answer within two minutes died, and is repeated.
+ */
+export class IdempotencyKeys {
+  readonly #db: Db;
+  readonly #sign: Sign;
+
+  constructor(db: Db, sign: Sign) {
+    this.#db = db;
+    this.#sign = sign;
+  }
+
+  /**
+   * Runs the request, or answers as its first run did. Throws `idempotency_mismatch` for another request under the same key, and
+   * `idempotency_in_flight` while the first is running.
+   */
+  async once(request: KeyedRequest, run: () => Promise<StoredAnswer>): Promise<StoredAnswer> {
+    const { route, path, bodyDigest } = request;
+    const described = lengthPrefixed([route, path, Buffer.from(bodyDigest).toString("base64")]);
+    const mac = await this.#sign(request.tenantId, "idempotency-key", described);
+    const claim = await this.#within(request, (tx) => take(tx, request, mac));
+    if (claim === null) return this.#repeat(request, mac);
+    try {
+      const answer = await run();
+      await this.#within(request, (tx) => finish(tx, request, claim, answer));
+      return answer;
+    } catch (error) {
+      await this.#within(request, (tx) => release(tx, request, claim)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #repeat(request: KeyedRequest, mac: Uint8Array): Promise<StoredAnswer> {
+    const scope = serviceScope(request.tenantId ?? nobody);
+    const earlier = await readTenant(this.#db, scope, (tx) => find(tx, request));
+    if (earlier !== null && !timingSafeEqual(earlier.mac, mac)) {
+      throw new KeyholdError("idempotency_mismatch", "Use a new Idempotency-Key for another request.");
+    }
+    if (earlier?.state === "done") return earlier.answer;
+    throw new KeyholdError("idempotency_in_flight", "Wait for the first request, then send this one again.");
+  }
+
+  #within<T>({ tenantId }: KeyedRequest, work: (tx: TenantTx) => Promise<T>): Promise<T> {
+    return withTenant(this.#db, serviceScope(tenantId ?? nobody), work);
+  }
+}
+
+/** `null` when the key is taken. The time at which it was taken tells this run from one that takes it over. */
+async function take(tx: TenantTx, request: KeyedRequest, mac: Uint8Array): Promise<Claim | null> {
+  const { rows } = await sql<Claim>`
+    insert into idempotency_keys as taken (tenant_id, principal, route, key, request_mac, created_at)
+    values (${request.tenantId ?? nobody}, ${request.principal}, ${request.route}, ${request.key}, ${mac},
+      date_trunc('milliseconds', clock_timestamp()))
+    on conflict (tenant_id, principal, route, key) do update
+      set request_mac = excluded.request_mac, created_at = excluded.created_at, state = 'running', status = null, body = null
+      where taken.created_at < now() - interval '24 hours'
+        or (taken.state = 'running' and taken.created_at < now() - interval '2 minutes'
+          and taken.request_mac = excluded.request_mac)
+    returning created_at as since`.execute(tx);
+  return rows[0] ?? null;
+}
+
+async function find(tx: TenantTx, request: KeyedRequest): Promise<Earlier | null> {
+  const row = await tx
+    .selectFrom("idempotency_keys")
+    .select(["request_mac", "state", "status", "body"])
+    .where("principal", "=", request.principal)
+    .where("route", "=", request.route)
+    .where("key", "=", request.key)
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  return { mac: row.request_mac, state: row.state, answer: { status: row.status ?? 0, body: row.body } };
+}
+
+async function finish(
+  tx: TenantTx,
+  request: KeyedRequest,
+  claim: Claim,
+  answer: StoredAnswer,
+): Promise<void> {
+  const body = answer.body === null ? null : JSON.stringify(answer.body);
+  await mine(
+    tx,
+    request,
+    claim,
+    sql`update idempotency_keys set state = 'done', status = ${answer.status}, body = ${body}::jsonb`,
+  );
+}
+
+async function release(tx: TenantTx, request: KeyedRequest, claim: Claim): Promise<void> {
+  await mine(tx, request, claim, sql`delete from idempotency_keys`);
+}
+
+async function mine(
+  tx: TenantTx,
+  { principal, route, key }: KeyedRequest,
+  { since }: Claim,
+  act: ReturnType<typeof sql>,
+): Promise<void> {
+  await sql`${act} where principal = ${principal} and route = ${route} and key = ${key} and state = 'running'
+    and created_at = ${since}`.execute(tx);
+}

@@ -1,0 +1,132 @@
+import { z } from "zod";
+import { type ErrorCode, errors } from "../errors.ts";
+import { components } from "./components.ts";
+import { problemType } from "./problems.ts";
+import type { Route } from "./route.ts";
+
+export type JsonObject = Record<string, unknown>;
+
+/** One operation of the document. */
+export function describeOperation(route: Route): JsonObject {
+  const { operationId, summary, description, tag, admission, audit } = route;
+  const body = describeBody(route);
+  return {
+    operationId,
+    summary,
+    ...(description === undefined ? {} : { description }),
+    tags: [tag],
+    ...(admission.permission === "public" ? { security: [] } : {}),
+    parameters: [
+      ...describePart(route, "params", "path"),
+      ...describePart(route, "query", "query"),
+      ...describeHeaders(route),
+    ],
+    ...(body === null ? {} : { requestBody: body }),
+    responses: { ...describeAnswer(route), ...describeProblems(route) },
+    "x-keyhold-permission": admission.permission,
+    "x-keyhold-audit": audit,
+  };
+}
+
+/** The members of an object of parameters, each as a parameter of its own. */
+function describePart({ input }: Route, part: "params" | "query", where: "path" | "query"): JsonObject[] {
+  const schema: unknown = input.shape[part];
+  if (!(schema instanceof z.ZodObject)) return [];
+  const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: "input" });
+  return Object.entries(properties).map(([name, property]) => {
+    const { description, pattern, ...rest } = typeof property === "boolean" ? {} : property;
+    const shown = rest.format === undefined && pattern !== undefined ? { ...rest, pattern } : rest;
+    return {
+      name,
+      in: where,
+      required: required.includes(name),
+      ...(description === undefined ? {} : { description }),
+      schema: shown,
+    };
+  });
+}
+
+function describeHeaders({ input, idempotency }: Route): JsonObject[] {
+  const ifMatch = {
+    name: "If-Match",
+    in: "header",
+    required: true,
+    description: "The ETag that was read last",
+    schema: { type: "string", examples: ['"7"'] },
+  };
+  const key = {
+    name: "Idempotency-Key",
+    in: "header",
+    required: false,
+    description:
+      idempotency === "kept"
+        ? "Sent again under the same key, the request is not done again; the first answer is given again for 24 hours"
+        : "Required for operations that do more than read: they are sent once, however often the request is",
+    schema: { type: "string", minLength: 1, maxLength: 255 },
+  };
+  return [...("ifMatch" in input.shape ? [ifMatch] : []), ...(idempotency === "none" ? [] : [key])];
+}
+
+function describeBody({ input }: Route): JsonObject | null {
+  const declared: unknown = input.shape["body"];
+  if (!(declared instanceof z.ZodType)) return null;
+  const optional = declared instanceof z.ZodOptional;
+  return {
+    required: !optional,
+    content: { "application/json": describeContent(optional ? declared.unwrap() : declared) },
+  };
+}
+
+function describeAnswer({ answer }: Route): JsonObject {
+  const { status, description, content } = answer;
+  return {
+    [status]: {
+      description,
+      ...(content === null ? {} : { content: { [content.type]: describeContent(content.schema) } }),
+    },
+  };
+}
+
+/** Every body is a component with an example. */
+function describeContent(schema: unknown): JsonObject {
+  const named = schema instanceof z.ZodType ? components.get(schema) : undefined;
+  if (named === undefined) throw new Error("a body of the API is not among its components");
+  return { schema: { $ref: `#/components/schemas/${named.id}` }, example: named.example };
+}
+
+/** By status, with the codes that it may have. */
+function describeProblems(route: Route): JsonObject {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of problemsOf(route)) {
+    const { status } = errors[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      status,
+      {
+        description: codes.map((code) => `\`${code}\`: ${errors[code].title}.`).join(" "),
+        content: { [problemType]: { schema: { $ref: "#/components/schemas/Problem" } } },
+      },
+    ]),
+  );
+}
+
+/** What can happen to every request with the parts that this one has, and what can happen to this one alone. */
+function problemsOf(route: Route): Set<ErrorCode> {
+  const { shape } = route.input;
+  const has = (part: string): boolean => part in shape;
+  return new Set<ErrorCode>([
+    ...(Object.keys(shape).length === 0 && route.idempotency === "none" ? [] : (["malformed"] as const)),
+    ...(route.admission.permission === "public"
+      ? []
+      : (["unauthenticated", "forbidden", "rate_limited"] as const)),
+    ...(has("params") ? (["not_found"] as const) : []),
+    ...(has("body") ? (["request_timeout", "too_large", "unsupported_media_type"] as const) : []),
+    ...(has("ifMatch") ? (["precondition_required", "stale"] as const) : []),
+    ...(route.idempotency === "kept" ? (["idempotency_in_flight", "idempotency_mismatch"] as const) : []),
+    ...route.problems,
+    "internal",
+    "not_ready",
+  ]);
+}

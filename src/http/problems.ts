@@ -1,0 +1,89 @@
+import { errorCodes, type FastifyError } from "fastify";
+import type { z } from "zod";
+import { type ErrorCode, type ErrorFacts, errors, KeyholdError } from "../errors.ts";
+
+export const problemType = "application/problem+json";
+
+/** An error as RFC 9457 describes it; the facts of the error stand beside the members that the standard names. */
+export type Problem = Readonly<{
+  type: string;
+  title: string;
+  status: number;
+  code: ErrorCode;
+  detail: string;
+  instance: string;
+}> &
+  ErrorFacts;
+
+/** `instance` names the request, so that a caller can tell the operator which one it was. */
+export function describeProblem(error: KeyholdError, requestId: string): Problem {
+  const { status, title } = errors[error.code];
+  return {
+    ...error.facts,
+    type: `/problems/${error.code}`,
+    title,
+    status,
+    code: error.code,
+    detail: error.detail,
+    instance: `urn:uuid:${requestId}`,
+  };
+}
+
+/** What of the caller's the framework refused before a route ran. Its messages quote the request, so none is passed on. */
+const refusedByFramework: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: ["too_large", "The body is longer than this service accepts."],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ["unsupported_media_type", "Send the body as application/json."],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ["malformed", "The body is not as long as its Content-Length says."],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ["malformed", "The body is empty."],
+  FST_ERR_BAD_URL: ["malformed", "The path of the request is not a valid URL path."],
+  FST_ERR_ASYNC_CONSTRAINT: ["malformed", "The request cannot be routed."],
+  FST_ERR_MAX_PARAM_LENGTH: ["not_found", "There is nothing at this path."],
+};
+
+/** The error that the caller is told of, whatever was thrown. What is not meant for callers becomes `internal`. */
+export function publicError(error: unknown): KeyholdError {
+  if (error instanceof KeyholdError) return error;
+  const known = isFastifyError(error) ? refusedByFramework[error.code] : undefined;
+  if (known !== undefined) return new KeyholdError(known[0], known[1], { cause: error });
+  if (isDatabaseAway(error)) {
+    return new KeyholdError("not_ready", "The database cannot be reached now. Try again in a moment.", {
+      cause: error,
+    });
+  }
+  return new KeyholdError(
+    "internal",
+    "The request failed, and it is our fault. It is written down under this id.",
+    {
+      cause: error,
+    },
+  );
+}
+
+function isFastifyError(error: unknown): error is FastifyError {
+  return (
+    error instanceof Error && "code" in error && typeof error.code === "string" && error.code in errorCodes
+  );
+}
+
+/** No connection to be had (08), too many of them (53), or the server is going down (57P): all pass by themselves. */
+function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("code" in error && typeof error.code === "string") {
+    return /^(?:08...|53...|57P..|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE)$/.test(error.code);
+  }
+  return /^(?:timeout exceeded when trying to connect|Connection terminated)/.test(error.message);
+}
+
+const places: Readonly<Record<string, string>> = { params: "path" };
+
+/** What does not fit: where, and what was expected. Neither values nor names that the caller chose are repeated. */
+export function describeIssues(issues: readonly z.core.$ZodIssue[]): KeyholdError {
+  const problems = issues.map(({ path, code, message }) => {
+    const [place = "", ...within] = path.map(String);
+    const expectation = code === "unrecognized_keys" ? "has a field that is not known here" : message;
+    return `${[places[place] ?? place, ...within].join(".")}: ${expectation.replace("Invalid input: ", "")}`;
+  });
+  return new KeyholdError("malformed", `The request does not fit: ${problems.slice(0, 5).join("; ")}.`, {
+    facts: { errors: problems.slice(0, 50) },
+  });
+}

@@ -1,0 +1,87 @@
+import type { z } from "zod";
+import type { Limit } from "../access/rate-limits.ts";
+import type { EventName } from "../audit/events.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { Answer, Reply } from "./answer.ts";
+import type { Admission, Caller } from "./permission.ts";
+import { describeIssues } from "./problems.ts";
+
+/** The events by which the record tells of a call, or why it tells nothing. */
+export type AuditDecision = readonly [EventName, ...EventName[]] | Readonly<{ none: string }>;
+
+/**
+ * `kept`: the first answer is stored under the Idempotency-Key and given again. `passed`: the verb itself sees to it that nothing
+ * is done twice. `none`: reads, and writes whose answer may not be stored.
+ */
+export type Idempotency = "kept" | "passed" | "none";
+
+/** What is known of a route without calling it. */
+export type RouteFacts = Readonly<{
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** With parameters as `:name`. */
+  path: `/${string}`;
+  /** In camel case and unique: the operation's name in generated clients. */
+  operationId: string;
+  tag: string;
+  summary: string;
+  description?: string;
+  audit: AuditDecision;
+  /** Errors of its own, beside those that every route has. */
+  problems: readonly ErrorCode[];
+  /** A limit of its own, beside that of requests. */
+  limit?: Exclude<Limit, "requests">;
+  idempotency: Idempotency;
+}>;
+
+/** The parts of a request as they came in. */
+export type RawInput = Readonly<{
+  params: unknown;
+  query: unknown;
+  body: unknown;
+  ifMatch: string | undefined;
+}>;
+
+/** A request as a handler sees it: the caller admitted, every part checked. */
+export type Call<C, Input> = Readonly<{ caller: C; input: Input; idempotencyKey: string | null }>;
+
+/** A route that can be registered and documented. Types of its parts are closed inside. */
+export type Route = RouteFacts &
+  Readonly<{
+    admission: Admission;
+    input: z.ZodObject;
+    answer: Omit<Answer<never>, "encode">;
+    /** Checks the request and answers with what is left to do. Throws what `admit` throws, and `malformed`. */
+    prepare(raw: RawInput, caller: Caller, idempotencyKey: string | null): () => Promise<Reply>;
+  }>;
+
+type Definition<C extends Caller, Input extends z.ZodObject, T> = RouteFacts &
+  Readonly<{
+    permission: Admission<C>;
+    /** Of `params`, `query`, `body` and `ifMatch`, those that the route reads. */
+    input: Input;
+    answer: Answer<T>;
+    handle(call: Call<C, z.output<Input>>): Promise<T>;
+  }>;
+
+/**
+ * Defines a route. Who may call it, and what the record tells of it, are part of the definition: a route without them does not
+ * compile.
+ */
+export function route<C extends Caller, Input extends z.ZodObject, T>(
+  definition: Definition<C, Input, T>,
+): Route {
+  const { permission, input, answer, handle, ...facts } = definition;
+  return {
+    ...facts,
+    admission: permission,
+    input,
+    answer,
+    prepare(raw, caller, idempotencyKey) {
+      const admitted = permission.admit(caller);
+      const parsed = input.safeParse(raw);
+      if (!parsed.success) throw describeIssues(parsed.error.issues);
+      const call = { caller: admitted, input: parsed.data, idempotencyKey };
+      return async () => answer.encode(await handle(call));
+    },
+  };
+}

@@ -1,0 +1,194 @@
+import { createHash, randomUUID } from "node:crypto";
+import helmet from "@fastify/helmet";
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { principalName } from "../access/principal.ts";
+import type { Config } from "../config.ts";
+import { KeyholdError } from "../errors.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { jsonReply, type Reply } from "./answer.ts";
+import { type DoorKeeping, identify } from "./auth.ts";
+import { refuseConnection } from "./client-errors.ts";
+import { serveDocs } from "./docs.ts";
+import type { IdempotencyKeys } from "./idempotency.ts";
+import { parseJson } from "./json-body.ts";
+import type { Caller } from "./permission.ts";
+import { describeProblem, problemType, publicError } from "./problems.ts";
+import type { Route } from "./route.ts";
+import { sendReply } from "./send.ts";
+
+export type ServerParts = DoorKeeping &
+  Readonly<{
+    http: Pick<Config["http"], "bodyLimitBytes" | "trustedProxies">;
+    idempotency: Pick<IdempotencyKeys, "once">;
+    metrics: Pick<Metrics, "authenticationFailures" | "rateLimitRefusals" | "httpRequests" | "httpSeconds">;
+    log: Log;
+  }>;
+
+/** What is known of a request beside what it says. */
+type Notes = { caller: Caller; bodyDigest: Uint8Array };
+
+/**
+ * The API: what is needed to serve comes in as arguments, routes as a table. Call `listen` on what it returns. A request passes
+ * through these stages, and each can end it with a problem document:
+ *
+ *     headers (10 s) → identify: 401, 429, 403 → body: 413, 415, 400 → prepare: 400, 412, 428 → Idempotency-Key: 409, 422 → verb
+ */
+export async function createServer(parts: ServerParts, routes: readonly Route[]): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: false,
+    genReqId: () => randomUUID(),
+    bodyLimit: parts.http.bodyLimitBytes,
+    trustProxy: parts.http.trustedProxies === false ? false : [...parts.http.trustedProxies],
+    exposeHeadRoutes: false,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 60_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
+    routerOptions: { maxParamLength: 100 },
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: (error, request, reply) => void sendProblem(parts, error, request, reply),
+  });
+  const notes = new WeakMap<FastifyRequest, Notes>();
+  app.setErrorHandler((error, request, reply) => sendProblem(parts, error, request, reply));
+  app.setNotFoundHandler(() => {
+    throw new KeyholdError("not_found", "There is nothing at this path.");
+  });
+  app.addHook("onResponse", async (request, reply) =>
+    tell(parts, request, reply, notes.get(request)?.caller ?? null),
+  );
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
+  });
+  readJsonOnly(app, notes);
+  for (const route of routes) addRoute(app, parts, route, notes);
+  await serveDocs(app, routes);
+  return app;
+}
+
+/** Bodies are JSON or nothing. The bytes are zeroed once they are read, for they may hold a secret. */
+function readJsonOnly(app: FastifyInstance, notes: WeakMap<FastifyRequest, Notes>): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    "application/json",
+    { parseAs: "buffer" },
+    async (request: FastifyRequest, body: Buffer) => {
+      const known = notes.get(request);
+      if (known !== undefined) known.bodyDigest = digest(body);
+      try {
+        return body.byteLength === 0 ? undefined : parseJson(body);
+      } finally {
+        body.fill(0);
+      }
+    },
+  );
+}
+
+function addRoute(
+  app: FastifyInstance,
+  parts: ServerParts,
+  route: Route,
+  notes: WeakMap<FastifyRequest, Notes>,
+): void {
+  app.route({
+    method: route.method,
+    url: route.path,
+    onRequest: async (request, reply) => {
+      const caller = await identify(parts, route, request, reply);
+      if (caller !== null) void reply.header("cache-control", "no-store");
+      notes.set(request, { caller, bodyDigest: digest("") });
+    },
+    handler: async (request, reply) => {
+      const { caller, bodyDigest } = notes.get(request) ?? { caller: null, bodyDigest: digest("") };
+      const { params, query, body, headers } = request;
+      const key = idempotencyKeyOf(headers["idempotency-key"]);
+      const run = route.prepare({ params, query, body, ifMatch: headers["if-match"] }, caller, key);
+      request.body = undefined;
+      if (key === null || caller === null || route.idempotency !== "kept")
+        return sendReply(reply, await run());
+      return sendReply(
+        reply,
+        await runOnce(parts, route, { caller, key, bodyDigest, path: request.url }, run),
+      );
+    },
+  });
+}
+
+type Keyed = Readonly<{ caller: NonNullable<Caller>; key: string; bodyDigest: Uint8Array; path: string }>;
+
+async function runOnce(
+  { idempotency }: ServerParts,
+  { method, path: route }: Route,
+  { caller, key, bodyDigest, path }: Keyed,
+  run: () => Promise<Reply>,
+): Promise<Reply> {
+  const operates = caller.kind === "operator";
+  const principal = operates ? `operator:${caller.issuer} ${caller.subject}` : principalName(caller);
+  const request = {
+    tenantId: operates ? null : caller.tenantId,
+    principal,
+    route: `${method} ${route}`,
+    path,
+    key,
+    bodyDigest,
+  };
+  const fresh: Reply[] = [];
+  const { status, body } = await idempotency.once(request, async () => {
+    const reply = await run();
+    fresh.push(reply);
+    return { status: reply.status, body: reply.kept };
+  });
+  return fresh[0] ?? jsonReply(status, body, { "idempotency-replayed": "true" });
+}
+
+function idempotencyKeyOf(header: string | string[] | undefined): string | null {
+  if (header === undefined) return null;
+  if (typeof header === "string" && /^[\x21-\x7e]{1,255}$/.test(header)) return header;
+  throw new KeyholdError("malformed", "An Idempotency-Key is 1 to 255 visible ASCII characters.");
+}
+
+/** The one place where an error becomes an answer. What is ours is written down; what is the caller's is told to the caller. */
+function sendProblem(
+  { log, metrics }: ServerParts,
+  thrown: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const error = publicError(thrown);
+  if (error.status >= 500)
+    log.error("a request failed", { request_id: request.id, code: error.code, error: thrown });
+  if (error.code === "unauthenticated") void reply.header("www-authenticate", "Bearer");
+  if (error.code === "rate_limited") {
+    metrics.rateLimitRefusals.inc({ limit: String(error.facts["limit"]) });
+    void reply.header("retry-after", String(error.facts["reset_seconds"]));
+  }
+  const body = JSON.stringify(describeProblem(error, request.id));
+  return reply.code(error.status).header("content-type", `${problemType}; charset=utf-8`).send(body);
+}
+
+function tell(
+  { metrics, log }: ServerParts,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  caller: Caller,
+): void {
+  const { method } = request;
+  const route = request.routeOptions.url ?? "none";
+  const seconds = reply.elapsedTime / 1000;
+  metrics.httpRequests.inc({ method, route, status: reply.statusCode });
+  metrics.httpSeconds.observe({ method, route }, seconds);
+  log.info("request", {
+    request_id: request.id,
+    method,
+    route,
+    status: reply.statusCode,
+    seconds,
+    ...(caller?.kind === "member" ? { tenant_id: caller.tenantId, principal: principalName(caller) } : {}),
+  });
+}
+
+function digest(body: Uint8Array | string): Uint8Array {
+  return createHash("sha256").update(body).digest();
+}

@@ -12,9 +12,11 @@ export type VenueCase = Readonly<{
   tells: Readonly<{ withdraw: boolean; addresses: boolean; expiry: boolean }>;
   /** Of a key that may read and trade. */
   goodPermissions: Partial<Permissions>;
-  wrongSecret: Rejected["reason"];
+  /** `null` where a key has no secret beside it. */
+  wrongSecret: Rejected["reason"] | null;
   expired: Readonly<{ outcome: Outcome; reason?: Rejected["reason"] }>;
-  wrongAddress: Readonly<{ outcome: Outcome; reason?: Rejected["reason"] }>;
+  /** `null` where keys are not bound to addresses. */
+  wrongAddress: Readonly<{ outcome: Outcome; reason?: Rejected["reason"] }> | null;
   /** Outcome when the venue's clock is an hour ahead; `null` where requests carry no time. */
   clock: Outcome | null;
   /** In the venue's style, so that it passes as one of its own. */
@@ -85,6 +87,29 @@ export const venueCases: readonly VenueCase[] = [
   },
   {
     ...crypto,
+    id: "coinbase",
+    keyOptions: { signing: "es256" },
+    tells: { withdraw: true, addresses: false, expiry: false },
+    // A plain 401 for whatever is wrong.
+    wrongSecret: "bad_key",
+    wrongAddress: badKey,
+    clock: "rejected",
+    strangeWord: "can_do_something_new",
+    orderPath: "/api/v3/brokerage/orders",
+  },
+  {
+    ...crypto,
+    id: "kucoin",
+    orderPath: "/api/v1/",
+  },
+  {
+    ...crypto,
+    id: "bitget",
+    otherEnvironments: ["paper"],
+    orderPath: "/api/v2/spot/trade/",
+  },
+  {
+    ...crypto,
     id: "gate",
     otherEnvironments: ["testnet"],
     orderPath: "/api/v4/spot/orders",
@@ -111,5 +136,17 @@ export const venueCases: readonly VenueCase[] = [
     restingPrice: "150",
     fillingPrice: "200",
     balance: { USD: 100_000 },
+  },
+  {
+    ...crypto,
+    id: "massive",
+    tells: { withdraw: false, addresses: false, expiry: false },
+    goodPermissions: { read: "yes", trade: "no", withdraw: "no", transfer: "no" },
+    // A key and nothing else: no other secret, no time, no addresses, nothing to trade.
+    wrongSecret: null,
+    wrongAddress: null,
+    clock: null,
+    symbol: null,
+    orderPath: "",
   },
 ];

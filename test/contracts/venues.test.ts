@@ -98,7 +98,7 @@ describe.each(venueCases)("$id", (given: VenueCase) => {
     expect(simulator.control.countRequests({ venue: given.id })).toBe(1);
   });
 
-  test("the secret of another key is rejected", async () => {
+  test.runIf(given.wrongSecret !== null)("the secret of another key is rejected", async () => {
     const { apiSecret } = addKey();
     const verdict = await inspect({ ...addKey(), apiSecret });
     expect(verdict).toMatchObject({ outcome: "rejected", reason: given.wrongSecret });
@@ -123,8 +123,8 @@ describe.each(venueCases)("$id", (given: VenueCase) => {
     expect(await inspect(key)).toMatchObject(given.expired);
   });
 
-  test("an address that the key is not bound to is refused as the venue words it", async () => {
-    expect(await inspect(addKey({ boundIps: ["198.51.100.9"] }))).toMatchObject(given.wrongAddress);
+  test.runIf(given.wrongAddress !== null)("an address that a key is not bound to is refused", async () => {
+    expect(await inspect(addKey({ boundIps: ["198.51.100.9"] }))).toMatchObject(given.wrongAddress ?? {});
   });
 
   test.runIf(given.tells.withdraw)("a key that may withdraw is seen", async () => {

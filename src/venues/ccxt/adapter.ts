@@ -10,8 +10,8 @@ import type { ExchangeRow } from "./row.ts";
 
 /** An exchange of ccxt that has a row in the table. */
 export function rowAdapter(facts: ExchangeFacts, row: ExchangeRow, markets: Markets): Adapter {
-  const { id, dialect, clientOrderIds } = row;
-  const caller = { id, dialect, clientOrderIds, markets };
+  const { id, dialect, clientOrderIds, options = {} } = row;
+  const caller = { id, dialect, clientOrderIds, options, markets };
   const mode = (environment: Environment) => modeOf(row.environments, environment);
   return {
     description: {

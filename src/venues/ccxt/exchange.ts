@@ -52,12 +52,12 @@ const base = import.meta.resolve("ccxt");
 export async function openExchange(
   id: string,
   mode: Mode,
-  options: Readonly<{ fields: ReadonlyMap<FieldName, string>; send: Send }>,
+  setup: Readonly<{ fields: ReadonlyMap<FieldName, string>; send: Send; options?: object }>,
 ): Promise<Exchange> {
   const Exchange = await exchangeClass(id);
   const credentials = Object.fromEntries(
     Object.entries(credentialNames).flatMap(([name, field]) => {
-      const value = options.fields.get(field);
+      const value = setup.fields.get(field);
       return value === undefined ? [] : [[name, value]];
     }),
   );
@@ -65,7 +65,8 @@ export async function openExchange(
     enableRateLimit: false,
     // ndax asks for a login that only its interactive sign-in uses.
     requiredCredentials: { login: false },
-    fetchImplementation: fetchThrough(options.send),
+    fetchImplementation: fetchThrough(setup.send),
+    options: setup.options ?? {},
     ...credentials,
   });
   if (mode === "sandbox") exchange.setSandboxMode(true);

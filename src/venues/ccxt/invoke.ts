@@ -35,17 +35,19 @@ export async function findOrder(
     return refusal(call.speaker, "unexpected_answer", { hint: "It has no client order ids." });
   }
   const session = new Session(caller, mode, call);
+  const isAbsent = () => session.lastCode !== undefined && ids.absentCodes.includes(session.lastCode);
   const clientOrderId = ids.format(order.clientOrderId);
   try {
     const found = await ids.find(session.ask, { clientOrderId, symbol: order.symbol });
+    if (isAbsent()) return { outcome: "absent" };
+    const settled = session.accept({ placesOrder: false }, found);
+    if (settled.outcome !== "done") return settled;
     if (found === null) return { outcome: "absent" };
     // Gate shows its ids with a prefix.
     const isIt = textAt(found, "clientOrderId")?.endsWith(clientOrderId) === true;
-    return isIt ? { outcome: "done", result: found } : refusal(call.speaker, "unexpected_answer");
+    return isIt ? settled : refusal(call.speaker, "unexpected_answer");
   } catch (error) {
-    const code = session.lastCode;
-    if (code !== undefined && ids.absentCodes.includes(code)) return { outcome: "absent" };
-    return session.explain({ class: "read" }, error);
+    return isAbsent() ? { outcome: "absent" } : session.explain({ class: "read" }, error);
   }
 }
 

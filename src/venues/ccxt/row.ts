@@ -36,7 +36,7 @@ export type ClientOrderIds = Readonly<{
   option: string;
   /** The venue's form of Keyhold's 32 hexadecimal characters. */
   format(clientOrderId: string): string;
-  /** The unified order; `null` where the venue answered that there is none. Throws for any other answer. */
+  /** The unified order; `null` where the answer was a list without it, or a code of `absentCodes`. */
   find(ask: Ask, order: Readonly<{ clientOrderId: string; symbol: string }>): Promise<unknown>;
   /** Codes by which the venue says that it knows no such order. */
   absentCodes: readonly string[];
@@ -50,6 +50,8 @@ export type ExchangeRow = Readonly<{
   risingNonce: boolean;
   probes(mode: Mode): readonly [Probe, ...Probe[]];
   dialect: Dialect;
+  /** Options of ccxt that it would otherwise find out with a credential's own requests. */
+  options?: object;
   clientOrderIds: ClientOrderIds;
 }>;
 

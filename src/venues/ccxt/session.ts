@@ -15,6 +15,7 @@ export type Caller = Readonly<{
   id: string;
   dialect: Dialect | null;
   clientOrderIds: ClientOrderIds | null;
+  options?: object;
   markets: Markets;
 }>;
 
@@ -32,10 +33,11 @@ export class Session {
   }
 
   readonly ask: Ask = async (method, ...parameters) => {
-    const { id, markets } = this.#caller;
+    const { id, markets, options = {} } = this.#caller;
     const source = await markets.of(id, this.#mode, this.#call.sendShared);
     const exchange = await openExchange(id, this.#mode, {
       fields: this.#call.fields,
+      options,
       send: async (request) => (this.#last = await this.#call.send(request)),
     });
     exchange.setMarketsFromExchange(source);

@@ -121,6 +121,7 @@ export const refusals: readonly Refusal[] = [
     ["bad_signature", ...bitget("40009")],
     ["bad_signature", ...bitget("40012")],
     ["bad_signature", ...bitget("40036")],
+    ["wrong_environment", ...bitget("40099")],
     ["insufficient_permission", ...bitget("40014", 403)],
     ["insufficient_permission", ...bitget("40013")],
     ["ip_not_allowed", ...bitget("40018", 403)],

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isKind } from "../errors.ts";
 import { boundTo, listOf, permissionsOf, type Vocabulary } from "../permissions.ts";
 import { type Ask, asIs, type ExchangeRow, type KeyInformation, type Probe } from "../row.ts";
 
@@ -75,11 +76,14 @@ const unified: Probe = {
 
 const error = z.looseObject({ code: z.string(), msg: z.string().optional() });
 
-/** It answers an unknown client order id with an empty list. */
+/** It answers an unknown client order id with an empty list, on which ccxt throws. */
 async function find(ask: Ask, { clientOrderId, symbol }: { clientOrderId: string; symbol: string }) {
-  const order = await ask("fetchOrder", undefined, symbol, { clientOrderId });
-  const { id } = z.looseObject({ id: z.string().nullish() }).parse(order);
-  return typeof id === "string" ? order : null;
+  try {
+    return await ask("fetchOrder", undefined, symbol, { clientOrderId });
+  } catch (error) {
+    if (isKind(error, "OrderNotFound")) return null;
+    throw error;
+  }
 }
 
 export const bitget: ExchangeRow = {
@@ -101,6 +105,7 @@ export const bitget: ExchangeRow = {
       "40009": "bad_signature",
       "40012": { meaning: "bad_signature", hint: "The key or the passphrase is wrong." },
       "40036": { meaning: "bad_signature", hint: "The passphrase is wrong." },
+      "40099": "wrong_environment",
       "40014": "insufficient_permission",
       "40013": { meaning: "insufficient_permission", hint: "The account is suspended." },
       "40018": "ip_not_allowed",

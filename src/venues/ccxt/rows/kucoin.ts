@@ -69,6 +69,8 @@ export const kucoin: ExchangeRow = {
       "400001": "unexpected_answer",
     },
   },
+  // Its high-frequency API is the one that is documented for all accounts.
+  options: { hf: true },
   clientOrderIds: {
     option: "clientOid",
     format: asIs,

@@ -2,9 +2,8 @@ import { refuseMiss } from "../access/misses.ts";
 import type { Principal } from "../access/principal.ts";
 import { change, type Changed } from "../audit/change.ts";
 import type { TenantTx } from "../db/tenant.ts";
-import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { lockCredential } from "./rows.ts";
+import { lockCredential, type LockedRow } from "./rows.ts";
 import { stale } from "./stale.ts";
 
 /**
@@ -15,7 +14,7 @@ export async function changeRow<T>(
   custody: Pick<Custody, "db">,
   principal: Principal,
   target: Readonly<{ id: string; action: string; revision?: number }>,
-  work: (tx: TenantTx, row: CredentialRow) => Promise<Changed<T>>,
+  work: (tx: TenantTx, row: LockedRow) => Promise<Changed<T>>,
 ): Promise<T> {
   try {
     return await change(custody.db, principal, async (tx) => {

@@ -1,5 +1,5 @@
 import { KeyholdError, type ErrorCode } from "../errors.ts";
-import type { Outcome, Verdict } from "../venues/verdict.ts";
+import type { Outcome, Valid, Verdict } from "../venues/verdict.ts";
 import type { CredentialRow, Status } from "./credential.ts";
 
 /** What an outcome of the venue leads to: kept or refused at register, and what it does to a credential that is kept. */
@@ -30,14 +30,24 @@ export function isValid(verdict: Verdict): boolean | null {
   return consequences[verdict.outcome].later === "unchanged" ? null : false;
 }
 
+/** The error that an outcome is; a valid verdict after which a credential is still not active is a matter of its state. */
+export function codeOf(outcome: Outcome): ErrorCode {
+  const { atRegister } = consequences[outcome];
+  return atRegister === "kept" ? "illegal_state" : atRegister;
+}
+
 /** Throws what a caller is told whose credential cannot be kept. */
 export function refuseAtRegister(verdict: Exclude<Verdict, { outcome: "valid" }>): never {
-  const { atRegister } = consequences[verdict.outcome];
-  const code: ErrorCode = atRegister === "kept" ? "internal" : atRegister;
+  const code = codeOf(verdict.outcome);
   const facts = verdict.outcome === "rejected" ? { reason: verdict.reason } : {};
   const advice =
     code === "venue_unavailable" ? " Nothing was stored; try again later." : " Nothing was stored.";
   throw new KeyholdError(code, verdict.message + advice, { facts: { outcome: verdict.outcome, ...facts } });
+}
+
+/** When the venue ends the key; `null` when it does not tell or the key never ends. */
+export function expiryOf({ expiresAt }: Valid): Date | null {
+  return expiresAt === null ? null : new Date(expiresAt);
 }
 
 /** How long after a first refusal a second one decides. */
@@ -48,40 +58,66 @@ export type Settlement = Readonly<{
   health: CredentialRow["health"];
   healthMessage: string | null;
   rejectedAt: Date | null;
-  expiresAt: Date | null;
+  venueExpiresAt: Date | null;
 }>;
 
-type Standing = Pick<CredentialRow, "status" | "rejected_at" | "expires_at">;
+type Standing = Pick<CredentialRow, "status" | "rejected_at" | "owner_expires_at" | "venue_expires_at">;
+
+/** What is known beside the verdict when it is settled. */
+export type Circumstances = Readonly<{
+  now: Date;
+  /** Whether the owner asked to switch the credential on. */
+  activates: boolean;
+  /** Why the tenant's policy would not take a key that may do this; `null` when it would. */
+  objection: string | null;
+}>;
 
 /**
- * What a verdict makes of a credential that is kept; `null` when it changes nothing. A refusal ends a pending credential at
- * once and an active one only when it is repeated a minute later, because venues err.
+ * What a verdict makes of a credential that is kept; `null` when it changes nothing. What would have been refused at register ends
+ * a pending credential at once. An active one is ended only by a refusal that is repeated a minute later, because venues err.
  */
-export function settle(row: Standing, verdict: Verdict, now: Date): Settlement | null {
+export function settle(row: Standing, verdict: Verdict, circumstances: Circumstances): Settlement | null {
+  if (row.status === "revoked") return null;
   const kept = {
     status: row.status,
     healthMessage: messageOf(verdict),
     rejectedAt: null,
-    expiresAt: row.expires_at,
+    venueExpiresAt: row.venue_expires_at,
   };
   switch (consequences[verdict.outcome].later) {
     case "unchanged":
       return null;
     case "active":
-      return { ...kept, ...activate(row, verdict, now), health: "healthy" };
+      return { ...kept, health: "healthy", ...accept(row, verdict, circumstances) };
     case "degraded":
-      return { ...kept, health: "degraded" };
+      return row.status === "pending"
+        ? { ...kept, status: "invalid", health: "unhealthy" }
+        : { ...kept, health: "degraded" };
     case "ended":
-      return { ...kept, ...endOrDoubt(row, verdict, now), health: "unhealthy" };
+      return { ...kept, ...endOrDoubt(row, verdict, circumstances.now), health: "unhealthy" };
   }
 }
 
-/** A valid key whose date has passed stays expired, unless the venue tells a later date. */
-function activate(row: Standing, verdict: Verdict, now: Date): { status: Status; expiresAt: Date | null } {
-  const told = verdict.outcome === "valid" && verdict.expiresAt !== null ? new Date(verdict.expiresAt) : null;
-  const expiresAt = told ?? row.expires_at;
-  if (expiresAt === null || expiresAt > now) return { status: "active", expiresAt };
-  return { status: row.status === "active" ? "expired" : row.status, expiresAt };
+/** A valid verdict leads to `active`, unless the policy, a date or the owner's own hand stands against it. */
+function accept(
+  row: Standing,
+  verdict: Verdict,
+  { now, activates, objection }: Circumstances,
+): Partial<Settlement> {
+  const venueExpiresAt = verdict.outcome === "valid" ? expiryOf(verdict) : row.venue_expires_at;
+  const passed = [row.owner_expires_at, venueExpiresAt].some((date) => date !== null && date <= now);
+  if (row.status === "active") return { status: passed ? "expired" : "active", venueExpiresAt };
+  if (objection !== null) {
+    const status = row.status === "pending" ? "invalid" : row.status;
+    return { status, venueExpiresAt, health: "unhealthy", healthMessage: objection };
+  }
+  // Switched off while the venue was being asked: the owner's hand stays.
+  if (row.status === "inactive" && !activates) return { venueExpiresAt };
+  // The clock takes what is pending or invalid from `active` to `expired`, which is the one move that leads there.
+  if (passed && (row.status === "inactive" || row.status === "expired")) {
+    return { venueExpiresAt, healthMessage: "Its expiry date has passed. Set a later one." };
+  }
+  return { status: "active", venueExpiresAt };
 }
 
 function endOrDoubt(row: Standing, verdict: Verdict, now: Date): { status: Status; rejectedAt: Date | null } {

@@ -36,6 +36,7 @@ export async function endAll(
   const rows = await tx
     .selectFrom("credentials")
     .selectAll()
+    .select(sql<Date>`now()`.as("now"))
     .where("deleted_at", "is", null)
     .$if(accountId !== null, (query) => query.where("account_id", "=", accountId ?? ""))
     .orderBy("id")
@@ -44,7 +45,7 @@ export async function endAll(
   const intents: string[] = [];
   const events: AuditEvent[] = [];
   for (const row of rows) {
-    const ended = await end(tx, row, new Date());
+    const ended = await end(tx, row, row.now);
     intents.push(...ended.intents);
     if (row.status !== "revoked")
       events.push({ event: "credential.revoked", detail: { credential_id: row.id } });

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { system } from "../access/principal.ts";
-import { change } from "../audit/change.ts";
+import { changeUnlessDone } from "../audit/change.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
+import type { EndedVersion } from "./rows.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
 
@@ -12,16 +13,16 @@ type Needs = Pick<Custody, "db" | "stores">;
 export async function intendDestruction(
   tx: TenantTx,
   row: CredentialRow,
-  versions: readonly number[],
+  versions: readonly EndedVersion[],
 ): Promise<readonly string[]> {
   if (versions.length === 0) return [];
-  const intents = versions.map((version) => ({
+  const intents = versions.map(({ version, store }) => ({
     tenant_id: row.tenant_id,
     id: randomUUID(),
     kind: "destroy" as const,
     credential_id: row.id,
     version,
-    store: row.store,
+    store,
     venue: row.venue,
     environment: row.environment,
   }));
@@ -43,23 +44,22 @@ export async function destroyNow(
  * already counts as destroyed. Throws `store_unavailable` or `store_denied`, and then the intent stays.
  */
 export async function destroyIntended(custody: Needs, tenantId: string, intentId: string): Promise<void> {
-  const intent = await withTenant(custody.db, serviceScope(tenantId), (tx) =>
-    tx.selectFrom("intents").selectAll().where("id", "=", intentId).executeTakeFirst(),
-  );
+  const intent = await claim(custody, tenantId, intentId);
   if (intent === undefined) return;
   const store = custody.stores.get(intent.store);
   if (store === undefined)
     throw new KeyholdError("store_unavailable", `The store ${intent.store} is not configured.`);
-  // First the intent of the writer ends, so that it cannot activate what is destroyed next.
-  if (intent.kind !== "destroy") await turnIntoDestruction(custody, tenantId, intentId);
   const { credential_id, version, venue, environment } = intent;
   const gone = await store.destroy({ tenantId, credentialId: credential_id, version, venue, environment });
   if (gone.outcome === "unavailable")
     throw new KeyholdError("store_unavailable", "The secret store did not answer.");
   if (gone.outcome === "denied") throw new KeyholdError("store_denied", "The secret store refused Keyhold.");
-  await change(custody.db, system(tenantId, "destroy"), async (tx) => {
-    await tx.deleteFrom("intents").where("id", "=", intentId).execute();
-    await removeDeleted(tx, credential_id);
+  await changeUnlessDone(custody.db, system(tenantId, "destroy"), async (tx) => {
+    // Of two who destroy the last versions of a credential, the second must see what the first has done.
+    await tx.selectFrom("credentials").select("id").where("id", "=", credential_id).forUpdate().execute();
+    const { numDeletedRows } = await tx.deleteFrom("intents").where("id", "=", intentId).executeTakeFirst();
+    if (numDeletedRows === 0n) return null;
+    await removeIfDeleted(tx, credential_id);
     return {
       value: undefined,
       events: [{ event: "credential.version_destroyed", detail: { credential_id, version } }],
@@ -67,15 +67,23 @@ export async function destroyIntended(custody: Needs, tenantId: string, intentId
   });
 }
 
-/** A writer that comes too late finds its intent gone, because it looks for the one that it declared. */
-async function turnIntoDestruction(custody: Needs, tenantId: string, intentId: string): Promise<void> {
-  await withTenant(custody.db, serviceScope(tenantId), (tx) =>
-    tx.updateTable("intents").set({ kind: "destroy" }).where("id", "=", intentId).execute(),
+/**
+ * The intent, for its destroyer: from here on its writer cannot activate what is destroyed next. A writer who is activating it
+ * this moment wins, and there is no intent any more.
+ */
+async function claim(custody: Pick<Custody, "db">, tenantId: string, intentId: string) {
+  return withTenant(custody.db, serviceScope(tenantId), (tx) =>
+    tx
+      .updateTable("intents")
+      .set({ kind: "destroy" })
+      .where("id", "=", intentId)
+      .returningAll()
+      .executeTakeFirst(),
   );
 }
 
-/** A deleted credential's row goes with its last version. */
-async function removeDeleted(tx: TenantTx, credentialId: string): Promise<void> {
+/** A deleted credential's row goes with its last version; what has no version left goes at once. */
+export async function removeIfDeleted(tx: TenantTx, credentialId: string): Promise<void> {
   await tx
     .deleteFrom("credentials")
     .where("id", "=", credentialId)

@@ -1,5 +1,6 @@
+import { scrubDatabaseError } from "../db/scrub.ts";
 import type { TenantTx } from "../db/tenant.ts";
-import { KeyholdError } from "../errors.ts";
+import { type ErrorFacts, KeyholdError } from "../errors.ts";
 
 type Place = Readonly<{
   accountId: string;
@@ -20,9 +21,18 @@ export async function rejectDuplicates(tx: TenantTx, place: Place): Promise<void
     .where("status", "<>", "revoked")
     .executeTakeFirst();
   if (present === undefined) return;
-  throw new KeyholdError(
+  throw duplicate({ credential_id: present.id });
+}
+
+/** Of two who look at once and find nothing, the index lets one through: the other's error says so. Always throws. */
+export function asDuplicate(error: unknown): never {
+  throw scrubDatabaseError(error)?.constraint === "credentials_one_per_label" ? duplicate({}) : error;
+}
+
+function duplicate(facts: ErrorFacts): KeyholdError {
+  return new KeyholdError(
     "duplicate",
     "The account has such a credential already. Replace its secret, revoke it, or choose another label.",
-    { facts: { credential_id: present.id } },
+    { facts },
   );
 }

@@ -1,72 +1,79 @@
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
-import { change } from "../audit/change.ts";
+import { changeUnlessDone } from "../audit/change.ts";
 import { serviceScope, type TenantTx, readTenant } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
 import type { Custody } from "./custody.ts";
 import { endAll } from "./delete-account.ts";
 import { destroyIntended } from "./destroy.ts";
+import { each, type Tally } from "./tally.ts";
 
 const mostAtOnce = 100;
 
-/** Removes the rows of deleted accounts whose secrets are gone from their stores. Answers how many went. */
-export async function eraseAccounts(custody: Custody): Promise<number> {
-  const { rows } = await sql<{
-    tenant_id: string;
-    id: string;
-  }>`select * from clock.deleted_accounts(${mostAtOnce})`.execute(custody.db);
-  let erased = 0;
-  for (const { tenant_id, id } of rows) if (await eraseAccount(custody, tenant_id, id)) erased += 1;
-  return erased;
+type Due = Readonly<{ tenant_id: string; id: string }>;
+
+/** Removes the rows of deleted accounts whose secrets are gone from their stores. */
+export async function eraseAccounts(custody: Pick<Custody, "db">): Promise<Tally> {
+  const { rows } = await sql<Due>`select * from clock.deleted_accounts(${mostAtOnce})`.execute(custody.db);
+  return each(rows, ({ tenant_id, id }) => eraseAccount(custody, tenant_id, id));
 }
 
-async function eraseAccount(custody: Pick<Custody, "db">, tenantId: string, id: string): Promise<boolean> {
-  const left = await readTenant(custody.db, serviceScope(tenantId), (tx) =>
-    tx.selectFrom("credentials").select("id").where("account_id", "=", id).limit(1).executeTakeFirst(),
-  );
-  if (left !== undefined) return false;
-  await change(custody.db, system(tenantId, "erase"), async (tx) => {
-    await tx.deleteFrom("accounts").where("id", "=", id).execute();
+async function eraseAccount(custody: Pick<Custody, "db">, tenantId: string, id: string): Promise<void> {
+  await changeUnlessDone(custody.db, system(tenantId, "erase"), async (tx) => {
+    const gone = await tx
+      .deleteFrom("accounts")
+      .where("id", "=", id)
+      .where((eb) =>
+        eb.not(eb.exists(eb.selectFrom("credentials").select("id").where("account_id", "=", id))),
+      )
+      .executeTakeFirst();
+    if (gone.numDeletedRows === 0n) return null;
     return { value: undefined, events: [{ event: "account.erased", detail: { account_id: id } }] };
   });
-  return true;
 }
 
 /**
  * Ends deleted tenants in an order that leaves nothing readable behind: the secrets in their stores, then the data keys, then the
- * rows. The record stays. Answers how many are gone; one whose store does not answer is tried again.
+ * rows. The record stays. One whose store does not answer is tried again.
  */
-export async function eraseTenants(custody: Custody): Promise<number> {
-  const { rows } = await sql<{
-    tenant_id: string;
-  }>`select * from clock.deleted_tenants(${mostAtOnce})`.execute(custody.db);
-  let erased = 0;
-  for (const { tenant_id } of rows) if (await eraseTenant(custody, tenant_id)) erased += 1;
-  return erased;
+export async function eraseTenants(custody: Custody): Promise<Tally> {
+  const { rows } = await sql<
+    Pick<Due, "tenant_id">
+  >`select * from clock.deleted_tenants(${mostAtOnce})`.execute(custody.db);
+  return each(rows, ({ tenant_id }) => eraseTenant(custody, tenant_id));
 }
 
-async function eraseTenant(custody: Custody, tenantId: string): Promise<boolean> {
+async function eraseTenant(custody: Custody, tenantId: string): Promise<void> {
   await endCredentials(custody, tenantId);
-  for (const id of await intentsOf(custody, tenantId)) {
-    await destroyIntended(custody, tenantId, id).catch(() => undefined);
-  }
-  if ((await intentsOf(custody, tenantId)).length > 0) return false;
+  const intents = await intentsOf(custody, tenantId);
+  const { failed } = await each(intents, (id) => destroyIntended(custody, tenantId, id));
+  if (failed > 0) throw new KeyholdError("store_unavailable", "Not every secret could be destroyed yet.");
   await custody.dataKeys.destroyAll(tenantId);
-  await change(custody.db, system(tenantId, "erase"), async (tx) => {
+  await changeUnlessDone(custody.db, system(tenantId, "erase"), async (tx) => {
+    // Whoever was registering while the tenant was deleted may have come to an end meanwhile.
+    if (await isAnythingLeft(tx)) return null;
     await removeRows(tx);
     return { value: undefined, events: [{ event: "tenant.erased", detail: {} }] };
   });
-  return true;
 }
 
 async function endCredentials(custody: Pick<Custody, "db">, tenantId: string): Promise<void> {
-  const left = await readTenant(custody.db, serviceScope(tenantId), (tx) =>
-    tx.selectFrom("credentials").select("id").where("deleted_at", "is", null).limit(1).executeTakeFirst(),
-  );
-  if (left === undefined) return;
-  await change(custody.db, system(tenantId, "erase"), async (tx) => {
-    const { events } = await endAll(tx, null);
-    return { value: undefined, events: [{ event: "tenant.deleted", detail: {} }, ...events] };
+  await changeUnlessDone(custody.db, system(tenantId, "erase"), async (tx) => {
+    const [first, ...others] = (await endAll(tx, null)).events;
+    return first === undefined ? null : { value: undefined, events: [first, ...others] };
   });
+}
+
+/** Secrets that rest in a store, or may come to. */
+async function isAnythingLeft(tx: TenantTx): Promise<boolean> {
+  const credential = await tx
+    .selectFrom("credentials")
+    .select("id")
+    .where("deleted_at", "is", null)
+    .limit(1)
+    .executeTakeFirst();
+  const intent = await tx.selectFrom("intents").select("id").limit(1).executeTakeFirst();
+  return credential !== undefined || intent !== undefined;
 }
 
 async function intentsOf(custody: Pick<Custody, "db">, tenantId: string): Promise<readonly string[]> {

@@ -14,7 +14,7 @@ export async function freeze(
 ): Promise<Credential> {
   assertScope(principal, "credentials:write");
   return changeRow(custody, principal, { id, action: "freeze" }, async (tx, row) => ({
-    value: await setFrozen(tx, row, row.frozen_at ?? new Date()),
+    value: await setFrozen(tx, row, row.frozen_at ?? row.now),
     events: [{ event: "credential.frozen", detail: { credential_id: id, reason } }],
   }));
 }

@@ -1,9 +1,9 @@
 import { randomUUID, timingSafeEqual } from "node:crypto";
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import { type Principal, principalName } from "../access/principal.ts";
 import { change } from "../audit/change.ts";
 import type { Database } from "../db/schema.ts";
-import { serviceScope, withTenant } from "../db/tenant.ts";
+import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Operation } from "../venues/operations.ts";
 import type { InvokeResult, OrderLookup } from "../venues/venue.ts";
@@ -19,10 +19,13 @@ export type Invocation = Readonly<{
   params: Readonly<Record<string, unknown>>;
 }>;
 
-type Row = Selectable<Database["invocations"]>;
+/** `settled` by the database's clock: whatever was sent has arrived at the venue or never will. */
+type Row = Selectable<Database["invocations"]> & Readonly<{ settled: boolean }>;
 
 /** An order may take this long to appear at the venue; before, its absence there proves nothing. */
-const settledAfterMs = 30_000;
+const settledAfterMs = 60_000;
+/** What has waited for its turn so long is not sent any more, so that the time above holds. */
+const sendWithinMs = 30_000;
 
 /**
  * An operation that must not happen twice. The Idempotency-Key, and the client order id that follows from it, are committed
@@ -82,6 +85,7 @@ async function declare(
   const { principal, credentialId, operation, params } = invocation;
   const symbol = typeof params["symbol"] === "string" ? params["symbol"] : null;
   const clientOrderId = operation.placesOrder ? await clientOrderIdOf(custody, invocation, key) : null;
+  const settled = sql<boolean>`created_at < clock_timestamp() - ${settledAfterMs} * interval '1 millisecond'`;
   return withTenant(custody.db, serviceScope(principal.tenantId), async (tx) => {
     const inserted = await tx
       .insertInto("invocations")
@@ -100,11 +104,13 @@ async function declare(
         conflict.columns(["tenant_id", "credential_id", "principal", "key"]).doNothing(),
       )
       .returningAll()
+      .returning(settled.as("settled"))
       .executeTakeFirst();
     if (inserted !== undefined) return { row: inserted, isNew: true };
     const row = await tx
       .selectFrom("invocations")
       .selectAll()
+      .select(settled.as("settled"))
       .where("credential_id", "=", credentialId)
       .where("principal", "=", principalName(principal))
       .where("key", "=", key)
@@ -114,11 +120,12 @@ async function declare(
 }
 
 async function send(custody: Custody, invocation: Invocation, row: Row): Promise<Invoked> {
+  const order = { clientOrderId: row.client_order_id, sendBefore: performance.now() + sendWithinMs };
   let answer: InvokeResult;
   try {
-    answer = await callVenue(custody, invocation, row.client_order_id);
+    answer = await callVenue(custody, invocation, order);
   } catch (error) {
-    // The secret was not opened, so nothing was sent: the key is free for another attempt.
+    // The secret was not opened, or not in time: nothing was sent, and the key is free for another attempt.
     await forget(custody, invocation, row);
     throw error;
   }
@@ -160,8 +167,7 @@ async function lookUp(custody: Custody, invocation: Invocation, row: Row): Promi
     case "done":
       return finish(custody, invocation, row, "done", found);
     case "absent": {
-      const settled = Date.now() - row.created_at.getTime() > settledAfterMs;
-      if (!settled) return describe({ ...row, state: "unknown", message: tooEarly });
+      if (!row.settled) return describe({ ...row, state: "unknown", message: tooEarly });
       const message =
         "The venue knows no such order: it was not placed. Use a new Idempotency-Key to place it.";
       return finish(custody, invocation, row, "refused", { outcome: "refused", message });
@@ -212,15 +218,22 @@ async function finish(
     outcome: state === "unknown" ? "outcome_unknown" : answer.outcome,
     client_order_id: row.client_order_id,
   };
-  await change(custody.db, principal, async (tx) => {
-    await tx
+  const kept = await change(custody.db, principal, async (tx) => {
+    const { numUpdatedRows } = await tx
       .updateTable("invocations")
-      .set({ state, message, result: JSON.stringify(result), updated_at: new Date() })
+      .set({ state, message, result: JSON.stringify(result), updated_at: sql`now()` })
       .where("id", "=", row.id)
-      .execute();
-    return { value: undefined, events: [{ event: "credential.invoke_finished", detail }] };
+      // A repeat may have learned more meanwhile: only the proof that it was done overrules an answer.
+      .$if(state !== "done", (query) => query.where("state", "in", ["sending", "unknown"]))
+      .executeTakeFirst();
+    const earlier = numUpdatedRows === 0n ? await findInvocation(tx, row.id) : undefined;
+    return { value: earlier, events: [{ event: "credential.invoke_finished", detail }] };
   });
-  return describe({ ...row, state, message, result });
+  return describe(kept ?? { ...row, state, message, result });
+}
+
+async function findInvocation(tx: TenantTx, id: string): Promise<Told | undefined> {
+  return tx.selectFrom("invocations").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
 async function forget(custody: Custody, { principal }: Invocation, row: Row): Promise<void> {

@@ -81,7 +81,7 @@ function parseParams(
 
 async function read(custody: Custody, invocation: Invocation): Promise<Invoked> {
   const { principal, credentialId, operation } = invocation;
-  const answer = await callVenue(custody, invocation, null);
+  const answer = await callVenue(custody, invocation, { clientOrderId: null, sendBefore: Infinity });
   const detail = {
     credential_id: credentialId,
     operation: operation.name,
@@ -99,11 +99,17 @@ async function read(custody: Custody, invocation: Invocation): Promise<Invoked> 
   };
 }
 
-/** Opens the secret for one call of the venue; an operation's class must be in the credential's policy. */
+/** `sendBefore` is a time of `performance.now()`: a call whose turn comes later is not made. */
+export type Sending = Readonly<{ clientOrderId: string | null; sendBefore: number }>;
+
+/**
+ * Opens the secret for one call of the venue; an operation's class must be in the credential's policy. Whatever is thrown means
+ * that the venue was not asked.
+ */
 export async function callVenue(
   custody: Custody,
   { principal, credentialId, operation, params }: Invocation,
-  clientOrderId: string | null,
+  { clientOrderId, sendBefore }: Sending,
 ): Promise<InvokeResult> {
   const request = {
     principal,
@@ -117,15 +123,28 @@ export async function callVenue(
     const { environment } = disclosure;
     const venue = venueOf(custody, disclosure.venue, environment);
     const order = clientOrderId === null ? {} : { clientOrderId };
-    const call = () => venue.invoke({ environment, fields }, { operation: operation.name, params, ...order });
-    // Whatever goes wrong from here on, the venue may have been asked: it must not look like a refusal to open the secret.
-    return inTurn(custody, venue, fields, call).catch(() => lost);
+    const call = async (): Promise<InvokeResult> => {
+      if (performance.now() > sendBefore) throw tooLate();
+      return venue.invoke({ environment, fields }, { operation: operation.name, params, ...order });
+    };
+    return inTurn(custody, venue, fields, call).catch(whatIsLost);
   });
   if (answer.outcome === "rejected") await inspectAfter(custody, principal.tenantId, credentialId);
   return answer;
 }
 
-const lost: InvokeResult = { outcome: "unexpected_answer", message: "The call of the venue broke off." };
+function tooLate(): KeyholdError {
+  return new KeyholdError(
+    "venue_unavailable",
+    "Other calls with this credential took too long, so this one was not made. Send it again.",
+  );
+}
+
+/** Whatever else goes wrong, the venue may have been asked: it must not look like a call that was not made. */
+function whatIsLost(error: unknown): InvokeResult {
+  if (error instanceof KeyholdError) throw error;
+  return { outcome: "unexpected_answer", message: "The call of the venue broke off." };
+}
 
 /**
  * An authentication error in a live call decides nothing: the venue is asked about the key itself. That inspection's own failure

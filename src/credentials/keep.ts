@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import type { Principal } from "../access/principal.ts";
 import { change, type Changed } from "../audit/change.ts";
+import type { DataKey } from "../crypto/data-key.ts";
 import { seal, type Sealed } from "../crypto/envelope.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
@@ -11,16 +13,21 @@ import { destroyIntended } from "./destroy.ts";
 
 export type NewVersion = Readonly<{
   kind: "register" | "replace";
-  ref: SecretRef & Readonly<{ environment: Environment }>;
+  /** The first version of a new credential, or the next of one that is kept. */
+  of: Omit<SecretRef, "version"> & Readonly<{ environment: Environment }>;
   fields: SecretFields;
 }>;
 
+/** What `activate` points the credential at. */
+export type Kept = Readonly<{ version: number; dataKeyId: string }>;
+
 type Needs = Pick<Custody, "db" | "dataKeys" | "stores">;
+type Intent = Readonly<{ id: string; ref: SecretRef }>;
 
 /**
  * Seals a new version and keeps it, in an order that a crash cannot turn into a loss:
  *
- * 1. an intent says what is about to be written (committed);
+ * 1. an intent says what is about to be written, under a number that no writer had before (committed);
  * 2. the sealed bytes go to the store, write-once;
  * 3. they are read back and compared;
  * 4. `activate` points the credential at them, together with the end of the intent and the record, in one transaction.
@@ -30,49 +37,74 @@ type Needs = Pick<Custody, "db" | "dataKeys" | "stores">;
 export async function keepVersion<T>(
   custody: Needs,
   principal: Principal,
-  version: NewVersion,
-  activate: (tx: TenantTx, dataKeyId: string) => Promise<Changed<T>>,
+  { kind, of, fields }: NewVersion,
+  activate: (tx: TenantTx, kept: Kept) => Promise<Changed<T>>,
 ): Promise<T> {
-  const { ref } = version;
   const store = custody.stores.first;
-  const key = await custody.dataKeys.active(ref.tenantId);
-  const sealed = new Map<string, Sealed>();
-  for (const [field, secret] of version.fields) {
-    const { tenantId, credentialId, version } = ref;
-    sealed.set(field, seal(key, { tenantId, credentialId, version, field }, secret));
-  }
-  const intentId = await declare(custody, version, store);
+  const key = await custody.dataKeys.active(of.tenantId);
+  const intent = await declare(custody, kind, of, store);
   try {
-    await write(store, ref, sealed);
+    await write(store, intent.ref, sealAll(key, intent.ref, fields));
     return await change(custody.db, principal, async (tx) => {
-      await endIntent(tx, intentId);
-      return activate(tx, key.id);
+      await endIntent(tx, intent.id);
+      return activate(tx, { version: intent.ref.version, dataKeyId: key.id });
     });
   } catch (error) {
     // Undo at once where that is possible; what fails here stays an intent and is undone by the reconciler.
-    await destroyIntended(custody, ref.tenantId, intentId).catch(() => undefined);
+    await undo(custody, store, intent, error).catch(() => undefined);
     throw error;
   }
 }
 
-async function declare(custody: Needs, { kind, ref }: NewVersion, store: Store): Promise<string> {
+async function declare(
+  custody: Needs,
+  kind: NewVersion["kind"],
+  of: NewVersion["of"],
+  store: Store,
+): Promise<Intent> {
   const id = randomUUID();
-  await withTenant(custody.db, serviceScope(ref.tenantId), (tx) =>
-    tx
+  const { tenantId, credentialId, venue, environment } = of;
+  const version = await withTenant(custody.db, serviceScope(tenantId), async (tx) => {
+    const number = kind === "register" ? 1 : await nextVersion(tx, credentialId);
+    await tx
       .insertInto("intents")
       .values({
-        tenant_id: ref.tenantId,
+        tenant_id: tenantId,
         id,
         kind,
-        credential_id: ref.credentialId,
-        version: ref.version,
+        credential_id: credentialId,
+        version: number,
         store: store.name,
-        venue: ref.venue,
-        environment: ref.environment,
+        venue,
+        environment,
       })
-      .execute(),
+      .execute();
+    return number;
+  });
+  return { id, ref: { ...of, version } };
+}
+
+/** Two who write at once get two numbers: only one of them is activated, and the other removes its own bytes alone. */
+async function nextVersion(tx: TenantTx, credentialId: string): Promise<number> {
+  const row = await tx
+    .updateTable("credentials")
+    .set({ last_version: sql`last_version + 1` })
+    .where("id", "=", credentialId)
+    .where("deleted_at", "is", null)
+    .returning("last_version")
+    .executeTakeFirst();
+  if (row === undefined) throw new KeyholdError("not_found", "There is no such credential any more.");
+  return row.last_version;
+}
+
+function sealAll(key: DataKey, ref: SecretRef, fields: SecretFields): ReadonlyMap<string, Sealed> {
+  const { tenantId, credentialId, version } = ref;
+  return new Map(
+    [...fields].map(([field, secret]) => [
+      field,
+      seal(key, { tenantId, credentialId, version, field }, secret),
+    ]),
   );
-  return id;
 }
 
 async function write(store: Store, ref: SecretRef, sealed: ReadonlyMap<string, Sealed>): Promise<void> {
@@ -95,15 +127,21 @@ async function endIntent(tx: TenantTx, intentId: string): Promise<void> {
     .where("id", "=", intentId)
     .where("kind", "<>", "destroy")
     .executeTakeFirst();
-  if (numDeletedRows !== 1n) throw notKept("abandoned");
+  if (numDeletedRows !== 1n) throw notKept(abandoned);
 }
+
+async function undo(custody: Needs, store: Store, { id, ref }: Intent, reason: unknown): Promise<void> {
+  await destroyIntended(custody, ref.tenantId, id);
+  // A writer that slept may have written after the reconciler had been there. The number is its alone.
+  if (reason instanceof KeyholdError && reason.facts["reason"] === abandoned) await store.destroy(ref);
+}
+
+const abandoned = "abandoned";
 
 function notKept(reason: string): KeyholdError {
   return new KeyholdError(
     "store_unavailable",
     "The secret could not be stored, and nothing was kept. Try again later.",
-    {
-      facts: { reason },
-    },
+    { facts: { reason } },
   );
 }

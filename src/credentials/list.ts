@@ -33,6 +33,7 @@ export async function list(
         .selectFrom("accounts")
         .select("id")
         .where("id", "=", accountId)
+        .where("deleted_at", "is", null)
         .executeTakeFirst();
       if (account === undefined) return null;
     }

@@ -1,13 +1,11 @@
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
-import { change } from "../audit/change.ts";
+import { changeUnlessDone } from "../audit/change.ts";
 import type { Custody } from "./custody.ts";
 import { destroyIntended } from "./destroy.ts";
 import { lockCredential, updateCredential } from "./rows.ts";
+import { each, type Tally } from "./tally.ts";
 import { validate } from "./validate.ts";
-
-/** How many were dealt with, and how many must be tried again. */
-export type Tally = Readonly<{ done: number; failed: number }>;
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
 
@@ -37,16 +35,12 @@ export async function validateDue(custody: Custody): Promise<Tally> {
 export async function expireDue(custody: Custody): Promise<Tally> {
   const { rows } = await sql<Due>`select * from clock.expired_credentials(${mostAtOnce})`.execute(custody.db);
   return each(rows, async ({ tenant_id, id }) => {
-    await change(custody.db, system(tenant_id, "expire"), async (tx) => {
+    await changeUnlessDone(custody.db, system(tenant_id, "expire"), async (tx) => {
       const row = await lockCredential(tx, id);
-      if (row?.status === "active") await updateCredential(tx, id, { status: "expired" });
+      // Revoked, switched off or given a later date meanwhile.
+      if (row?.status !== "active" || row.expires_at === null || row.expires_at > row.now) return null;
+      await updateCredential(tx, id, { status: "expired" });
       return { value: undefined, events: [{ event: "credential.expired", detail: { credential_id: id } }] };
     });
   });
-}
-
-async function each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<Tally> {
-  let failed = 0;
-  for (const item of items) await work(item).catch(() => (failed += 1));
-  return { done: items.length - failed, failed };
 }

@@ -2,15 +2,15 @@ import { randomUUID } from "node:crypto";
 import { refuseMiss } from "../access/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { note } from "../audit/change.ts";
-import { readTenant } from "../db/tenant.ts";
+import { readTenant, type TenantTx } from "../db/tenant.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
 import type { Environment, SecretFields, Venue } from "../venues/venue.ts";
-import { refuseAtRegister } from "./consequences.ts";
+import { expiryOf, refuseAtRegister } from "./consequences.ts";
 import { type Credential, defaultPolicy, type Policy } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { rejectDuplicates } from "./duplicates.ts";
+import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
 import { inspect, venueOf } from "./inspect.ts";
 import { keepVersion } from "./keep.ts";
 import { insertCredential, insertVersion, type NewCredential, toCredential } from "./rows.ts";
@@ -64,7 +64,8 @@ export async function register(
     account: verdict?.account ?? {},
     policy: { ...defaultPolicy, ...input.policy },
     store: custody.stores.first.name,
-    expiresAt: earlier(input.expiresAt ?? null, verdict?.expiresAt ?? null),
+    ownerExpiresAt: input.expiresAt ?? null,
+    venueExpiresAt: verdict === null ? null : expiryOf(verdict),
   };
   return keep(custody, principal, credential, input.fields);
 }
@@ -133,18 +134,32 @@ async function keep(
   fields: SecretFields,
 ): Promise<Credential> {
   const { tenantId, id: credentialId, venue, environment, label, accountId: account_id, status } = credential;
-  const ref = { tenantId, credentialId, venue, environment, version: 1 };
-  return keepVersion(custody, principal, { kind: "register", ref, fields }, async (tx, dataKeyId) => {
-    await rejectDuplicates(tx, credential);
-    const row = await insertCredential(tx, credential);
-    await insertVersion(tx, row, dataKeyId);
-    const detail = { credential_id: credentialId, account_id, venue, environment, label, status, version: 1 };
-    return { value: toCredential(row), events: [{ event: "credential.registered", detail }] };
-  });
+  const of = { tenantId, credentialId, venue, environment };
+  return keepVersion(
+    custody,
+    principal,
+    { kind: "register", of, fields },
+    async (tx, { version, dataKeyId }) => {
+      await holdAccount(tx, account_id);
+      await rejectDuplicates(tx, credential);
+      const row = await insertCredential(tx, credential).catch(asDuplicate);
+      await insertVersion(tx, row, dataKeyId);
+      const detail = { credential_id: credentialId, account_id, venue, environment, label, status, version };
+      return { value: toCredential(row), events: [{ event: "credential.registered", detail }] };
+    },
+  );
 }
 
-function earlier(chosen: Date | null, told: string | null): Date | null {
-  const venues = told === null ? null : new Date(told);
-  if (chosen === null || venues === null) return chosen ?? venues;
-  return chosen < venues ? chosen : venues;
+/** The venue took its time: whoever deletes the account now waits, and finds the credential; who has deleted it is obeyed. */
+async function holdAccount(tx: TenantTx, id: string): Promise<void> {
+  const account = await tx
+    .selectFrom("accounts")
+    .innerJoin("tenants", "tenants.id", "accounts.tenant_id")
+    .select("accounts.id")
+    .where("accounts.id", "=", id)
+    .where("accounts.deleted_at", "is", null)
+    .where("tenants.status", "=", "active")
+    .forShare("accounts")
+    .executeTakeFirst();
+  if (account === undefined) throw new KeyholdError("not_found", "There is no such account any more.");
 }

@@ -3,14 +3,21 @@ import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
 import type { SecretFields } from "../venues/venue.ts";
-import { refuseAtRegister } from "./consequences.ts";
+import { expiryOf, refuseAtRegister } from "./consequences.ts";
 import type { Credential, CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
 import { inspect, venueOf } from "./inspect.ts";
 import { keepVersion } from "./keep.ts";
 import { openSecret } from "./open.ts";
-import { endVersions, insertVersion, lockCredential, toCredential, updateCredential } from "./rows.ts";
+import {
+  endVersions,
+  findPolicy,
+  insertVersion,
+  lockCredential,
+  toCredential,
+  updateCredential,
+} from "./rows.ts";
 import { assertFields, assertSomeFields, copyFields, type OwnedFields } from "./secret-fields.ts";
 import { readRow } from "./show.ts";
 import { stale } from "./stale.ts";
@@ -39,7 +46,8 @@ export async function replace(
   assertFields(venue.description, fields);
   const verdict = await inspect(custody, venue, { environment: row.environment, fields });
   if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
-  assertStorable(verdict.permissions, await tenantPolicy(custody, principal));
+  const policy = await readTenant(custody.db, scopeOf(principal), (tx) => findPolicy(tx, row.tenant_id));
+  assertStorable(verdict.permissions, policy);
   // Awaited here: the fields end with this scope.
   return await put(custody, principal, row, fields, verdict);
 }
@@ -73,13 +81,6 @@ async function merge(
   }
 }
 
-async function tenantPolicy(custody: Pick<Custody, "db">, principal: Principal) {
-  const { policy } = await readTenant(custody.db, scopeOf(principal), (tx) =>
-    tx.selectFrom("tenants").select("policy").where("id", "=", principal.tenantId).executeTakeFirstOrThrow(),
-  );
-  return policy;
-}
-
 async function put(
   custody: Custody,
   principal: Principal,
@@ -88,13 +89,12 @@ async function put(
   verdict: Valid,
 ): Promise<Credential> {
   const { id, tenant_id: tenantId, venue, environment } = seen;
-  const version = seen.version + 1;
-  const ref = { tenantId, credentialId: id, venue, environment, version };
+  const of = { tenantId, credentialId: id, venue, environment };
   const kept = await keepVersion(
     custody,
     principal,
-    { kind: "replace", ref, fields },
-    async (tx, dataKeyId) => {
+    { kind: "replace", of, fields },
+    async (tx, { version, dataKeyId }) => {
       const row = await lockCredential(tx, id);
       if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
       const intents = await intendDestruction(tx, row, await endVersions(tx, id));
@@ -104,11 +104,13 @@ async function put(
         status: row.status === "inactive" ? "inactive" : "active",
         permissions: verdict.permissions,
         account_facts: verdict.account,
-        expires_at: verdict.expiresAt === null ? futureOf(row.expires_at) : new Date(verdict.expiresAt),
+        // A date that has passed belonged to the old secret.
+        ...(isPast(row.owner_expires_at, row.now) ? { owner_expires_at: null } : {}),
+        venue_expires_at: expiryOf(verdict),
         health: "healthy",
         health_message: null,
         rejected_at: null,
-        last_validated_at: new Date(),
+        last_validated_at: row.now,
       });
       await insertVersion(tx, updated, dataKeyId);
       const detail = { credential_id: id, version };
@@ -122,7 +124,6 @@ async function put(
   return kept.credential;
 }
 
-/** A date that has passed belonged to the old secret. */
-function futureOf(date: Date | null): Date | null {
-  return date !== null && date > new Date() ? date : null;
+function isPast(date: Date | null, now: Date): boolean {
+  return date !== null && date <= now;
 }

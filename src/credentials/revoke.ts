@@ -4,7 +4,7 @@ import type { TenantTx } from "../db/tenant.ts";
 import { changeRow } from "./change-row.ts";
 import { assertMove, type Credential, type CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { destroyNow, intendDestruction } from "./destroy.ts";
+import { destroyNow, intendDestruction, removeIfDeleted } from "./destroy.ts";
 import { endVersions, toCredential, updateCredential } from "./rows.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
@@ -35,7 +35,7 @@ export async function remove(custody: Needs, principal: Principal, id: string): 
   const { intents } = await changeRow(custody, principal, { id, action: "delete" }, async (tx, row) => {
     const revoked = row.status === "revoked" ? [] : [revokedEvent(id)];
     const removed: AuditEvent = { event: "credential.deleted", detail: { credential_id: id } };
-    return { value: await end(tx, row, new Date()), events: [removed, ...revoked] };
+    return { value: await end(tx, row, row.now), events: [removed, ...revoked] };
   });
   await destroyNow(custody, principal.tenantId, intents);
 }
@@ -52,5 +52,8 @@ export async function end(tx: TenantTx, row: CredentialRow, deletedAt: Date | nu
     deleted_at: deletedAt,
     rejected_at: null,
   });
-  return { credential: toCredential(ended), intents: await intendDestruction(tx, row, versions) };
+  const intents = await intendDestruction(tx, row, versions);
+  // What was revoked before has nothing left that its row must wait for.
+  if (deletedAt !== null) await removeIfDeleted(tx, row.id);
+  return { credential: toCredential(ended), intents };
 }

@@ -1,11 +1,20 @@
 import { sql } from "kysely";
-import type { StoredPermissions } from "../db/schema.ts";
+import type { StoredPermissions, TenantPolicy } from "../db/schema.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import type { AccountFacts, Permissions } from "../venues/verdict.ts";
 import type { Credential, CredentialRow, Policy } from "./credential.ts";
 
-type Kept = "tenant_id" | "id" | "permissions" | "account_facts" | "created_at" | "updated_at" | "revision";
-type Changes = Readonly<
+type Kept =
+  | "expires_at"
+  | "last_version"
+  | "tenant_id"
+  | "id"
+  | "permissions"
+  | "account_facts"
+  | "created_at"
+  | "updated_at"
+  | "revision";
+export type Changes = Readonly<
   Partial<Omit<CredentialRow, Kept>> & { permissions?: Permissions; account_facts?: AccountFacts }
 >;
 
@@ -18,15 +27,29 @@ export async function findCredential(tx: TenantTx, id: string): Promise<Credenti
     .executeTakeFirst();
 }
 
+/** With the database's time: stored times follow one clock. */
+export type LockedRow = CredentialRow & Readonly<{ now: Date }>;
+
 /** The row, held until the transaction ends: for changes that depend on what it says. */
-export async function lockCredential(tx: TenantTx, id: string): Promise<CredentialRow | undefined> {
+export async function lockCredential(tx: TenantTx, id: string): Promise<LockedRow | undefined> {
   return tx
     .selectFrom("credentials")
     .selectAll()
+    .select(sql<Date>`clock_timestamp()`.as("now"))
     .where("id", "=", id)
     .where("deleted_at", "is", null)
     .forUpdate()
     .executeTakeFirst();
+}
+
+/** What the tenant decides for its credentials. */
+export async function findPolicy(tx: TenantTx, tenantId: string): Promise<TenantPolicy> {
+  const row = await tx
+    .selectFrom("tenants")
+    .select("policy")
+    .where("id", "=", tenantId)
+    .executeTakeFirstOrThrow();
+  return row.policy;
 }
 
 export type NewCredential = Readonly<{
@@ -42,7 +65,8 @@ export type NewCredential = Readonly<{
   account: AccountFacts;
   policy: Policy;
   store: CredentialRow["store"];
-  expiresAt: Date | null;
+  ownerExpiresAt: Date | null;
+  venueExpiresAt: Date | null;
 }>;
 
 export async function insertCredential(tx: TenantTx, credential: NewCredential): Promise<CredentialRow> {
@@ -64,10 +88,11 @@ export async function insertCredential(tx: TenantTx, credential: NewCredential):
       allow: [...credential.policy.allow],
       reveal: credential.policy.reveal,
       store: credential.store,
-      expires_at: credential.expiresAt,
+      owner_expires_at: credential.ownerExpiresAt,
+      venue_expires_at: credential.venueExpiresAt,
       health: validated ? "healthy" : "unknown",
       health_message: null,
-      last_validated_at: validated ? new Date() : null,
+      last_validated_at: validated ? sql<Date>`now()` : null,
     })
     .returningAll()
     .executeTakeFirstOrThrow();
@@ -108,16 +133,17 @@ export async function insertVersion(
     .execute();
 }
 
+export type EndedVersion = Readonly<{ version: number; store: CredentialRow["store"] }>;
+
 /** Marks every version that is left as destroyed; the bytes themselves go by the intents that the caller adds. */
-export async function endVersions(tx: TenantTx, credentialId: string): Promise<readonly number[]> {
-  const rows = await tx
+export async function endVersions(tx: TenantTx, credentialId: string): Promise<readonly EndedVersion[]> {
+  return tx
     .updateTable("credential_versions")
     .set({ state: "destroyed", destroyed_at: sql`now()` })
     .where("credential_id", "=", credentialId)
     .where("state", "<>", "destroyed")
-    .returning("version")
+    .returning(["version", "store"])
     .execute();
-  return rows.map(({ version }) => version);
 }
 
 export function toCredential(row: CredentialRow): Credential {

@@ -7,17 +7,23 @@ import type { Permissions } from "../venues/verdict.ts";
  * that Keyhold does not know counts as withdraw.
  */
 export function assertStorable(permissions: Permissions, policy: TenantPolicy): void {
+  const objection = objectionTo(permissions, policy);
+  if (objection !== null) throw objection;
+}
+
+/** What `assertStorable` would throw, or `null`. */
+export function objectionTo(permissions: Permissions, policy: TenantPolicy): KeyholdError | null {
   const { withdraw, unknownWords } = permissions;
   if (policy.allow_withdraw !== true && (withdraw === "yes" || unknownWords.length > 0)) {
-    throw new KeyholdError("withdraw_refused", whyRefused(unknownWords), {
+    return new KeyholdError("withdraw_refused", whyRefused(unknownWords), {
       facts: { withdraw, unknown_words: unknownWords },
     });
   }
   const unknown = (["read", "trade", "withdraw", "transfer"] as const).filter(
     (name) => permissions[name] === "unknown",
   );
-  if (policy.allow_unknown_permissions !== false || unknown.length === 0) return;
-  throw new KeyholdError(
+  if (policy.allow_unknown_permissions !== false || unknown.length === 0) return null;
+  return new KeyholdError(
     "permissions_unknown",
     `The venue does not tell whether the key may ${unknown.join(", ")}, and the tenant's policy refuses such keys.`,
     { facts: { unknown } },

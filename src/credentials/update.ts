@@ -1,12 +1,16 @@
 import { assertScope, type Principal } from "../access/principal.ts";
+import type { AuditEvent } from "../audit/events.ts";
+import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { changeRow } from "./change-row.ts";
+import { codeOf } from "./consequences.ts";
 import { assertMove, type Credential, type CredentialRow, type Policy } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { rejectDuplicates } from "./duplicates.ts";
-import { toCredential, updateCredential } from "./rows.ts";
-import { show } from "./show.ts";
-import { validate } from "./validate.ts";
+import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
+import { type Changes, toCredential, updateCredential } from "./rows.ts";
+import { readRow } from "./show.ts";
+import { stale } from "./stale.ts";
+import { consult } from "./validate.ts";
 
 export type Update = Readonly<{
   label?: string;
@@ -17,9 +21,9 @@ export type Update = Readonly<{
 }>;
 
 /**
- * Changes label, policy, expiry or the active flag, if the credential still has the revision that the caller has seen. Throws
- * `stale` otherwise, `duplicate` for a label in use, `illegal_state`, and for switching on what `validate` throws or
- * `venue_rejected` when the venue does not accept the key.
+ * Changes label, policy, expiry or the active flag, all or nothing, if the credential still has the revision that the caller has
+ * seen. Throws `stale` otherwise, `duplicate` for a label in use, `illegal_state`, and for switching on what `validate` throws
+ * and what the venue's refusal means.
  */
 export async function update(
   custody: Custody,
@@ -29,39 +33,55 @@ export async function update(
   input: Update,
 ): Promise<Credential> {
   assertScope(principal, "credentials:write");
-  const updated = await changeRow(custody, principal, { id, revision, action: "update" }, async (tx, row) => {
-    if (input.label !== undefined && input.label !== row.label) {
-      await rejectDuplicates(tx, { ...row, accountId: row.account_id, label: input.label });
-    }
-    const changes = changesOf(row, input);
-    const detail = { credential_id: id, changed: Object.keys(changes) };
-    return {
-      value: toCredential(await updateCredential(tx, id, changes)),
-      events: [{ event: "credential.updated", detail }],
-    };
+  const row = await readRow(custody, principal, id, "update");
+  if (row.revision !== revision) throw stale(row.revision);
+  if (input.active === true && row.status !== "active") return switchOn(custody, principal, row, input);
+  return changeRow(custody, principal, { id, revision, action: "update" }, async (tx, row) => {
+    const { changes, event } = await prepare(tx, row, input);
+    return { value: toCredential(await write(tx, id, changes)), events: [event] };
   });
-  if (input.active !== true || updated.status === "active") return updated;
-  return switchOn(custody, principal, id);
 }
 
-function changesOf(row: CredentialRow, { label, active, expiresAt, policy }: Update) {
+/** One transaction takes the venue's verdict and the other changes; without a valid verdict there are none. */
+async function switchOn(
+  custody: Custody,
+  principal: Principal,
+  { id, status, revision }: CredentialRow,
+  input: Update,
+): Promise<Credential> {
+  assertMove(status, "active");
+  const target = { id, need: "activate", revision } as const;
+  const { row, validation } = await consult(custody, principal, target, (tx, row) => {
+    if (row.revision !== revision) throw stale(row.revision);
+    return prepare(tx, row, input);
+  }).catch(asDuplicate);
+  if (row.status === "active") return toCredential(row);
+  const { outcome, message } = validation;
+  throw new KeyholdError(codeOf(outcome), `The credential stays ${row.status}: ${message}`, {
+    facts: { outcome },
+  });
+}
+
+async function prepare(tx: TenantTx, row: CredentialRow, input: Update) {
+  const { label, active, expiresAt, policy } = input;
   if (row.status === "revoked")
     throw new KeyholdError("illegal_state", "A revoked credential cannot be changed.");
   if (active === false && row.status !== "inactive") assertMove(row.status, "inactive");
-  return {
+  if (label !== undefined && label !== row.label) {
+    await rejectDuplicates(tx, { ...row, accountId: row.account_id, label });
+  }
+  const changes = {
     ...(label === undefined ? {} : { label }),
     ...(active === false ? { status: "inactive" as const } : {}),
-    ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
+    ...(expiresAt === undefined ? {} : { owner_expires_at: expiresAt }),
     ...(policy?.allow === undefined ? {} : { allow: [...policy.allow] }),
     ...(policy?.reveal === undefined ? {} : { reveal: policy.reveal }),
   };
+  const changed = [...Object.keys(changes), ...(active === true ? ["status"] : [])];
+  const event: AuditEvent = { event: "credential.updated", detail: { credential_id: row.id, changed } };
+  return { changes, event };
 }
 
-async function switchOn(custody: Custody, principal: Principal, id: string): Promise<Credential> {
-  const verdict = await validate(custody, principal, id, "activate");
-  if (verdict.status === "active") return show(custody, principal, id);
-  const code = verdict.is_valid === null ? "venue_unavailable" : "venue_rejected";
-  throw new KeyholdError(code, `The credential stays ${verdict.status}: ${verdict.message}`, {
-    facts: { outcome: verdict.outcome },
-  });
+function write(tx: TenantTx, id: string, changes: Changes): Promise<CredentialRow> {
+  return updateCredential(tx, id, changes).catch(asDuplicate);
 }

@@ -1,5 +1,5 @@
 import { refuseMiss } from "../access/misses.ts";
-import { type Principal, scopeOf } from "../access/principal.ts";
+import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
@@ -14,7 +14,7 @@ export type CredentialName =
 /**
  * Lends the plaintext to `work` for its length; nothing is kept after. For service code: HTTP offers `invoke` and `reveal`.
  * Wrong owner (`forbidden`), switched off (`credential_inactive`), expired (`illegal_state`) and not found (`not_found`) are
- * distinct errors.
+ * distinct errors; without the scope `credentials:use` it is `forbidden`, too.
  */
 export async function withSecret<T>(
   custody: Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">,
@@ -22,6 +22,7 @@ export async function withSecret<T>(
   name: CredentialName,
   work: (fields: SecretFields) => Promise<T>,
 ): Promise<T> {
+  assertScope(principal, "credentials:use");
   const credentialId = "id" in name ? name.id : await findByPurpose(custody, principal, name);
   const request = {
     principal,
@@ -44,6 +45,7 @@ async function findByPurpose(
       .selectFrom("accounts")
       .select("id")
       .where("id", "=", name.accountId)
+      .where("deleted_at", "is", null)
       .executeTakeFirst();
     if (account === undefined) return null;
     return tx

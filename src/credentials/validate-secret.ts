@@ -19,7 +19,7 @@ export async function validateSecret(
   const venue = venueOf(custody, input.venue, input.environment);
   assertFields(venue.description, input.fields);
   const verdict = await inspect(custody, venue, input);
-  const detail = { venue: input.venue, environment: input.environment, outcome: verdict.outcome };
+  const detail = { venue: venue.description.id, environment: input.environment, outcome: verdict.outcome };
   await note(custody.db, principal, { event: "credential.checked", detail });
   return describe(verdict);
 }

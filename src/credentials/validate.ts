@@ -1,13 +1,23 @@
 import { assertScope, type Principal } from "../access/principal.ts";
 import { change } from "../audit/change.ts";
+import type { AuditEvent } from "../audit/events.ts";
+import type { TenantTx } from "../db/tenant.ts";
 import type { Verdict } from "../venues/verdict.ts";
 import { isValid, settle } from "./consequences.ts";
 import { assertMove, type CredentialRow, type Status } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { inspect, venueOf } from "./inspect.ts";
 import { openSecret } from "./open.ts";
-import { describePermissions, lockCredential, updateCredential } from "./rows.ts";
 import { refused } from "./refusals.ts";
+import {
+  type Changes,
+  describePermissions,
+  findPolicy,
+  lockCredential,
+  type LockedRow,
+  updateCredential,
+} from "./rows.ts";
+import { objectionTo } from "./storable.ts";
 
 /** What is told of a verdict: `is_valid` is null when the venue could not tell. */
 export type Validation = Readonly<{
@@ -24,62 +34,94 @@ export type Validation = Readonly<{
 export type Validated = Validation & Readonly<{ status: Status }>;
 
 /**
- * Asks the venue about a credential that is kept, and lets the verdict take its consequences. `activate` asks about one that is
- * switched off as well. Throws what `openSecret` throws; `credential_inactive` for one that is switched off.
+ * Asks the venue about a credential that is kept, and lets the verdict take its consequences. Throws what `openSecret` throws;
+ * `credential_inactive` for one that is switched off.
  */
 export async function validate(
   custody: Custody,
   principal: Principal,
   credentialId: string,
-  need: "validate" | "activate" = "validate",
 ): Promise<Validated> {
   assertScope(principal, "credentials:validate");
+  const target = { id: credentialId, need: "validate", revision: null } as const;
+  const { validation, row } = await consult(custody, principal, target);
+  return { ...validation, status: row.status };
+}
+
+export type Consulted = Readonly<{ validation: Validation; row: CredentialRow }>;
+
+/** Changes of the caller's own, made in the same transaction if the verdict leads to `active`. */
+export type Alongside = (
+  tx: TenantTx,
+  row: LockedRow,
+) => Promise<Readonly<{ changes: Changes; event: AuditEvent }>>;
+
+/** Opens the secret for the venue's verdict, and settles it. `activate` is for what is switched off, and switches it on. */
+export async function consult(
+  custody: Custody,
+  principal: Principal,
+  { id, need, revision }: Readonly<{ id: string; need: "validate" | "activate"; revision: number | null }>,
+  alongside?: Alongside,
+): Promise<Consulted> {
   const request = {
     principal,
-    credentialId,
+    credentialId: id,
     need,
-    revision: null,
+    revision,
     event: "credential.used",
     detail: { purpose: "validate" },
   } as const;
-  return openSecret(custody, request, async ({ disclosure, fields }) => {
-    const venue = venueOf(custody, disclosure.venue, disclosure.environment);
-    const verdict = await inspect(custody, venue, { environment: disclosure.environment, fields });
-    const status = await applyVerdict(custody, principal, credentialId, disclosure.version, verdict);
-    return { ...describe(verdict), status };
+  const { verdict, version } = await openSecret(custody, request, async ({ disclosure, fields }) => {
+    const { environment, version } = disclosure;
+    const venue = venueOf(custody, disclosure.venue, environment);
+    return { verdict: await inspect(custody, venue, { environment, fields }), version };
+  });
+  return change(custody.db, principal, async (tx) => {
+    const row = await lockCredential(tx, id);
+    if (row === undefined) throw refused("absent");
+    const changes = row.version === version ? await consequencesOf(tx, row, verdict, need) : null;
+    const status = changes?.status ?? row.status;
+    const also = status === "active" ? await alongside?.(tx, row) : undefined;
+    const settled =
+      changes === null && also === undefined
+        ? row
+        : await updateCredential(tx, id, { ...changes, ...also?.changes });
+    const told = describe(verdict);
+    const detail = { credential_id: id, outcome: verdict.outcome, status };
+    const validated: AuditEvent = { event: "credential.validated", detail };
+    return {
+      value: { validation: { ...told, message: changes?.health_message ?? told.message }, row: settled },
+      events: also === undefined ? [validated] : [validated, also.event],
+    };
   });
 }
 
-/** Writes what a verdict about one version leads to; a version that is not the current one any more changes nothing. */
-async function applyVerdict(
-  custody: Pick<Custody, "db">,
-  principal: Principal,
-  credentialId: string,
-  version: number,
+/** What a verdict about the current version makes of the row; `null` when it changes nothing. */
+async function consequencesOf(
+  tx: TenantTx,
+  row: LockedRow,
   verdict: Verdict,
-): Promise<Status> {
-  return change(custody.db, principal, async (tx) => {
-    const row = await lockCredential(tx, credentialId);
-    if (row === undefined) throw refused("absent");
-    const settled = row.version === version ? settle(row, verdict, new Date()) : null;
-    const status = settled?.status ?? row.status;
-    if (settled !== null) {
-      if (status !== row.status) assertMove(row.status, status);
-      await updateCredential(tx, credentialId, {
-        status,
-        health: settled.health,
-        health_message: settled.healthMessage,
-        rejected_at: settled.rejectedAt,
-        expires_at: settled.expiresAt,
-        last_validated_at: new Date(),
-        ...(verdict.outcome === "valid"
-          ? { permissions: verdict.permissions, account_facts: verdict.account }
-          : {}),
-      });
-    }
-    const detail = { credential_id: credentialId, outcome: verdict.outcome, status };
-    return { value: status, events: [{ event: "credential.validated", detail }] };
+  need: "validate" | "activate",
+): Promise<Changes | null> {
+  const valid = verdict.outcome === "valid" ? verdict : null;
+  const objection =
+    valid === null ? null : objectionTo(valid.permissions, await findPolicy(tx, row.tenant_id));
+  const settled = settle(row, verdict, {
+    now: row.now,
+    activates: need === "activate",
+    objection: objection?.detail ?? null,
   });
+  if (settled === null) return null;
+  if (settled.status !== row.status) assertMove(row.status, settled.status);
+  return {
+    status: settled.status,
+    health: settled.health,
+    health_message: settled.healthMessage,
+    rejected_at: settled.rejectedAt,
+    venue_expires_at: settled.venueExpiresAt,
+    last_validated_at: row.now,
+    ...(valid === null ? {} : { permissions: valid.permissions, account_facts: valid.account }),
+  };
 }
 
 export function describe(verdict: Verdict): Validation {

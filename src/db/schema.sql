@@ -82,6 +82,7 @@ create table public.accounts (
 alter table public.accounts owner to keyhold_owner;
 CREATE INDEX accounts_by_age ON public.accounts USING btree (tenant_id, created_at DESC, id DESC);
 CREATE INDEX accounts_by_owner ON public.accounts USING btree (tenant_id, owner_id);
+CREATE INDEX accounts_deleted ON public.accounts USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 alter table public.accounts enable row level security;
 alter table public.accounts force row level security;
 create policy account_deletes on public.accounts for delete to keyhold_app
@@ -185,8 +186,11 @@ create table public.credentials (
   reveal boolean default false not null,
   store text not null,
   version integer default 1 not null,
+  last_version integer default 1 not null,
   frozen_at timestamp with time zone,
-  expires_at timestamp with time zone,
+  owner_expires_at timestamp with time zone,
+  venue_expires_at timestamp with time zone,
+  expires_at timestamp with time zone generated always as LEAST(owner_expires_at, venue_expires_at),
   health text default 'unknown'::text not null,
   health_message text,
   last_validated_at timestamp with time zone,
@@ -197,6 +201,7 @@ create table public.credentials (
   updated_at timestamp with time zone default now() not null,
   constraint credentials_pkey PRIMARY KEY (id),
   constraint credentials_allow_check CHECK ((allow <@ '{read,trade,transfer,withdraw}'::text[])),
+  constraint credentials_check CHECK ((last_version >= version)),
   constraint credentials_environment_check CHECK ((environment = ANY (ARRAY['live'::text, 'paper'::text, 'testnet'::text]))),
   constraint credentials_health_check CHECK ((health = ANY (ARRAY['unknown'::text, 'healthy'::text, 'degraded'::text, 'unhealthy'::text]))),
   constraint credentials_label_check CHECK (((char_length(label) >= 1) AND (char_length(label) <= 64))),
@@ -324,12 +329,13 @@ create table public.invocations (
   client_order_id text,
   symbol text,
   state text default 'sending'::text not null,
-  result jsonb,
+  result json,
   message text,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint invocations_pkey PRIMARY KEY (id),
   constraint invocations_state_check CHECK ((state = ANY (ARRAY['sending'::text, 'done'::text, 'refused'::text, 'unknown'::text]))),
+  constraint invocations_tenant_id_credential_id_fkey FOREIGN KEY (tenant_id, credential_id) REFERENCES public.credentials(tenant_id, id) ON DELETE CASCADE,
   constraint invocations_tenant_id_credential_id_principal_key_key UNIQUE (tenant_id, credential_id, principal, key),
   constraint invocations_tenant_id_id_key UNIQUE (tenant_id, id)
 );
@@ -429,6 +435,7 @@ create table public.tenants (
 );
 alter table public.tenants owner to keyhold_owner;
 CREATE INDEX tenants_by_age ON public.tenants USING btree (created_at DESC, id DESC);
+CREATE INDEX tenants_deleted ON public.tenants USING btree (updated_at) WHERE (status = 'deleted'::text);
 CREATE TRIGGER begin_chain AFTER INSERT ON public.tenants FOR EACH ROW EXECUTE FUNCTION audit.begin_chain();
 alter table public.tenants enable row level security;
 alter table public.tenants force row level security;
@@ -502,6 +509,7 @@ CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles te
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_nestloop TO 'off'
  SET enable_seqscan TO 'off'
@@ -621,6 +629,7 @@ CREATE OR REPLACE FUNCTION audit.record(tenant uuid, events text[], outcomes tex
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
 AS $function$
 declare
   head audit.heads;
@@ -708,8 +717,10 @@ CREATE OR REPLACE FUNCTION clock.doubted_credentials(most integer)
 BEGIN ATOMIC
  SELECT c.tenant_id,
      c.id
-    FROM public.credentials c
-   WHERE ((c.rejected_at < (now() - '00:01:00'::interval)) AND (c.status = 'active'::text) AND (c.frozen_at IS NULL) AND (c.deleted_at IS NULL))
+    FROM ((public.credentials c
+      JOIN public.accounts a ON (((a.tenant_id = c.tenant_id) AND (a.id = c.account_id))))
+      JOIN public.tenants t ON ((t.id = c.tenant_id)))
+   WHERE ((c.rejected_at < (now() - '00:01:00'::interval)) AND (c.status = 'active'::text) AND (c.deleted_at IS NULL) AND a.active AND (a.deleted_at IS NULL) AND (t.status = 'active'::text) AND (COALESCE(c.frozen_at, a.frozen_at, t.frozen_at) IS NULL))
    ORDER BY c.rejected_at
   LIMIT doubted_credentials.most;
 END;

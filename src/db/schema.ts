@@ -103,13 +103,17 @@ export interface CredentialsTable {
   label: Generated<string>;
   status: "pending" | "active" | "inactive" | "invalid" | "expired" | "revoked";
   permissions: ColumnType<StoredPermissions | null, string | null, string | null>;
-  account_facts: JSONColumnType<StoredAccountFacts, string>;
+  account_facts: JSONColumnType<StoredAccountFacts>;
   allow: Generated<OperationClass[]>;
   reveal: Generated<boolean>;
   store: "postgres" | "vault" | "aws" | "file" | "env";
   version: Generated<number>;
+  last_version: Generated<number>;
   frozen_at: TimeOrNull;
-  expires_at: TimeOrNull;
+  owner_expires_at: TimeOrNull;
+  venue_expires_at: TimeOrNull;
+  /** The earlier of the two above; the database computes it. */
+  expires_at: ColumnType<Date | null, never, never>;
   health: Generated<"unknown" | "healthy" | "degraded" | "unhealthy">;
   health_message: string | null;
   last_validated_at: TimeOrNull;
@@ -124,7 +128,7 @@ interface CredentialVersionsTable {
   tenant_id: string;
   credential_id: string;
   version: number;
-  store: string;
+  store: CredentialsTable["store"];
   data_key_id: string;
   state: "current" | "retired" | "destroyed";
   created_at: Time;

@@ -47,8 +47,10 @@ create table accounts (
 );
 create index accounts_by_age on accounts (tenant_id, created_at desc, id desc);
 create index accounts_by_owner on accounts (tenant_id, owner_id);
+create index accounts_deleted on accounts (deleted_at) where deleted_at is not null;
 create index members_by_age on members (tenant_id, created_at desc, id desc);
 create index tenants_by_age on tenants (created_at desc, id desc);
+create index tenants_deleted on tenants (updated_at) where status = 'deleted';
 
 alter table tenants enable row level security;
 alter table tenants force row level security;

@@ -17,8 +17,13 @@ create table credentials (
   reveal boolean not null default false,
   store text not null check (store in ('postgres', 'vault', 'aws', 'file', 'env')),
   version integer not null default 1 check (version > 0),
+  -- The highest number that a writer was given: numbers are never given twice, so that no writer can spoil another's version.
+  last_version integer not null default 1 check (last_version >= version),
   frozen_at timestamptz,
-  expires_at timestamptz,
+  -- What the owner chose and what the venue told; whichever comes first ends the credential.
+  owner_expires_at timestamptz,
+  venue_expires_at timestamptz,
+  expires_at timestamptz generated always as (least(owner_expires_at, venue_expires_at)) stored,
   health text not null default 'unknown' check (health in ('unknown', 'healthy', 'degraded', 'unhealthy')),
   health_message text,
   last_validated_at timestamptz,

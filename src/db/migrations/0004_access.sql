@@ -46,13 +46,15 @@ create table invocations (
   client_order_id text,
   symbol text,
   state text not null default 'sending' check (state in ('sending', 'done', 'refused', 'unknown')),
-  result jsonb,
+  -- Kept as it was answered, whatever characters it holds.
+  result json,
   message text,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (id),
   unique (tenant_id, id),
-  unique (tenant_id, credential_id, principal, key)
+  unique (tenant_id, credential_id, principal, key),
+  foreign key (tenant_id, credential_id) references credentials (tenant_id, id) on delete cascade
 );
 
 do $$

@@ -71,9 +71,10 @@ returns bytea language sql stable parallel safe
 return sha256(convert_to(tenant::text || E'\n' || link::text || E'\n' || encode(previous, 'hex') || E'\n' || events, 'UTF8'));
 
 -- Appends the events of a change, in the transaction of the change, as its last statement: it holds the chain until the commit.
+-- Whoever waits for a chain, here or below, gives up after two seconds: without a record nothing happens.
 -- A platform transaction names the tenant; any other speaks for its own alone.
 create function audit.record(tenant uuid, events text[], outcomes text[], details text[], credentials uuid[])
-returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
 declare
   head audit.heads;
   moment timestamptz;
@@ -112,7 +113,7 @@ create function audit.append(
   needs text[], events text[], details text[])
 returns table (place bigint, outcome text, revision bigint, version integer, venue text, environment text, store text,
   owner_id uuid, sealed bytea)
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s'
 set plan_cache_mode = force_generic_plan set enable_nestloop = off set enable_seqscan = off as $$
 #variable_conflict use_column
 declare

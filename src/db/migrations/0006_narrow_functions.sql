@@ -64,14 +64,17 @@ begin atomic
   order by c.last_validated_at nulls first, c.created_at limit most;
 end;
 
--- Refused once by the venue, at least a minute ago: to be asked about again.
+-- Refused once by the venue, at least a minute ago: to be asked about again. What may not be opened now would only fill the record.
 create function clock.doubted_credentials(most integer)
 returns table (tenant_id uuid, id uuid)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select c.tenant_id, c.id from public.credentials c
-  where c.rejected_at < now() - interval '1 minute' and c.status = 'active' and c.frozen_at is null
-    and c.deleted_at is null
+  join public.accounts a on a.tenant_id = c.tenant_id and a.id = c.account_id
+  join public.tenants t on t.id = c.tenant_id
+  where c.rejected_at < now() - interval '1 minute' and c.status = 'active' and c.deleted_at is null
+    and a.active and a.deleted_at is null and t.status = 'active'
+    and coalesce(c.frozen_at, a.frozen_at, t.frozen_at) is null
   order by c.rejected_at limit most;
 end;
 

@@ -14,6 +14,9 @@ export type Link = Readonly<{ count: number; hash: string; link: number; previou
 
 export type ChainEnd = Readonly<{ link: number; seq: number; hash: string }>;
 
+/** An end that was noted down earlier: enough to notice that a chain was cut off before it. */
+export type KnownEnd = Pick<ChainEnd, "link" | "hash">;
+
 /** What verification found: where the chain ends, or the first line that does not hold and why. */
 export type Verification =
   | Readonly<{ intact: true; tenant: string | null; links: number; events: number; end: ChainEnd | null }>
@@ -41,7 +44,7 @@ export function formatLink(link: Link): string {
  */
 export async function verifyChain(
   lines: AsyncIterable<string> | Iterable<string>,
-  expected?: ChainEnd,
+  expected?: KnownEnd,
 ): Promise<Verification> {
   const walk = new ChainWalk();
   let line = 0;
@@ -67,7 +70,7 @@ class ChainWalk {
   read(text: string): string | null {
     const value = parse(text);
     if (value === null) return "not a JSON object";
-    if (isLink(value)) return this.#close(value);
+    if (isLink(value)) return this.#close(value, text);
     if (typeof value["seq"] !== "number" || typeof value["event"] !== "string")
       return "neither an event nor a link";
     const expected = this.events + this.#pending.length + 1;
@@ -76,7 +79,7 @@ class ChainWalk {
     return null;
   }
 
-  finish(expected: ChainEnd | undefined): string | null {
+  finish(expected: KnownEnd | undefined): string | null {
     if (this.#pending.length > 0) return "the last events have no link";
     if (expected === undefined || this.#seen.get(expected.link) === expected.hash) return null;
     return this.links < expected.link
@@ -84,11 +87,13 @@ class ChainWalk {
       : `link ${expected.link} is not the one that is known`;
   }
 
-  #close(link: Link): string | null {
+  #close(link: Link, text: string): string | null {
+    if (text !== formatLink(link)) return "a link that is not written as links are";
     const previous = this.end?.hash ?? genesis(link.tenant);
     if (this.tenant !== null && link.tenant !== this.tenant) return "a link of another tenant";
     if (link.link !== this.links + 1) return `link ${link.link} stands where link ${this.links + 1} belongs`;
-    if (link.count !== this.#pending.length) return `link ${link.link} counts ${link.count} events`;
+    if (link.count === 0 || link.count !== this.#pending.length)
+      return `link ${link.link} counts ${link.count} events`;
     if (link.previous !== previous) return `link ${link.link} does not follow the one before`;
     if (link.hash !== linkHash(link.tenant, link.link, previous, this.#pending)) {
       return `the events of link ${link.link} are not those that were recorded`;

@@ -2,6 +2,7 @@ import { type RawBuilder, sql, type Transaction } from "kysely";
 import { type Operator, type Principal, scopeOf } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import type { Database } from "../db/schema.ts";
+import { KeyholdError } from "../errors.ts";
 import { type PlatformTx, type TenantTx, withPlatform, withTenant } from "../db/tenant.ts";
 import { type AuditEvent, describeEvent } from "./events.ts";
 
@@ -10,7 +11,7 @@ export type Changed<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...A
 
 /**
  * Runs a change in one transaction of the principal's reach and appends its events as the last statement, so that neither
- * commits without the other. The chain is locked only there: nothing slow may follow.
+ * commits without the other. The chain is locked only there: nothing slow may follow. Throws `record_unavailable`.
  */
 export async function change<T>(
   db: Db,
@@ -21,6 +22,18 @@ export async function change<T>(
     const { value, events } = await work(tx);
     await append(tx, principal.tenantId, principal, events);
     return value;
+  });
+}
+
+/** For work that somebody else may have done already: then it answers `null`, and nothing is recorded. */
+export async function changeUnlessDone(
+  db: Db,
+  principal: Principal,
+  work: (tx: TenantTx) => Promise<Changed<undefined> | null>,
+): Promise<void> {
+  await withTenant(db, scopeOf(principal), async (tx) => {
+    const changed = await work(tx);
+    if (changed !== null) await append(tx, principal.tenantId, principal, changed.events);
   });
 }
 
@@ -53,7 +66,15 @@ async function append(
   const outcomes = events.map(({ outcome }) => outcome ?? "ok");
   const details = events.map(({ detail }) => describeEvent(actor, detail));
   const credentials = events.map(({ detail }) => ("credential_id" in detail ? detail.credential_id : null));
-  await recordStatement(tenantId, names, outcomes, details, credentials).execute(tx);
+  try {
+    await recordStatement(tenantId, names, outcomes, details, credentials).execute(tx);
+  } catch (cause) {
+    throw new KeyholdError(
+      "record_unavailable",
+      "The audit record could not be written, so nothing was changed. Try again in a moment.",
+      { cause },
+    );
+  }
 }
 
 function recordStatement(

@@ -92,7 +92,13 @@ export function describeActor(actor: Principal | Operator): object {
   }
 }
 
-/** The `detail` of an event as one line of JSON. */
+/**
+ * The `detail` of an event as one line of JSON. What a caller wrote, such as a reason, may hold anything; what PostgreSQL refuses
+ * in JSON (NUL and halves of surrogate pairs) or what readers take for the end of a line (U+2028, U+2029) would make the
+ * record unreadable, and becomes U+FFFD.
+ */
 export function describeEvent(actor: Principal | Operator, detail: object): string {
-  return JSON.stringify({ ...describeActor(actor), ...detail });
+  return JSON.stringify({ ...describeActor(actor), ...detail }, (_key, value: unknown) =>
+    typeof value === "string" ? value.toWellFormed().replaceAll(/[\0\u2028\u2029]/g, "\uFFFD") : value,
+  );
 }

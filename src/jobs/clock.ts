@@ -2,6 +2,7 @@ import type { Pool } from "pg";
 import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
 import type { Custody } from "../credentials/custody.ts";
 import { expireDue, reconcile, validateDue } from "../credentials/reconcile.ts";
+import type { Tally } from "../credentials/tally.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 
@@ -12,7 +13,7 @@ const tasks = {
   "erase-tenants": eraseTenants,
   "expire-credentials": expireDue,
   "validate-due": validateDue,
-} as const satisfies Record<string, (custody: Custody) => Promise<unknown>>;
+} as const satisfies Record<string, (custody: Custody) => Promise<Tally>>;
 
 /** A number that only this clock locks. */
 const lock = 7_160_432_001;
@@ -33,9 +34,10 @@ type Needs = Readonly<{
 
 /** Runs the tasks every `everyMs`; of several processes one at a time. */
 export function startClock(needs: Needs, everyMs = 60_000): Clock {
-  let running: Promise<void> = Promise.resolve();
+  let running: Promise<void> | null = null;
+  // A round that takes longer than the interval is not followed by those that it missed.
   const tick = (): Promise<void> => {
-    running = running.then(() => runAlone(needs));
+    running ??= runAlone(needs).finally(() => (running = null));
     return running;
   };
   const timer = setInterval(() => void tick(), everyMs);
@@ -53,26 +55,26 @@ async function runAlone(needs: Needs): Promise<void> {
   if (client === null) return;
   try {
     const { rows } = await client.query<{ mine: boolean }>("select pg_try_advisory_lock($1) as mine", [lock]);
-    if (rows[0]?.mine !== true) return;
-    try {
+    if (rows[0]?.mine === true) {
       for (const [job, task] of Object.entries(tasks)) await run(needs, job, task);
-    } finally {
       await client.query("select pg_advisory_unlock($1)", [lock]);
     }
+    client.release();
   } catch (error) {
     needs.log.error("the clock could not run", { error });
-  } finally {
-    client.release();
+    // The connection ends, and with it the lock, should it have it still.
+    client.release(true);
   }
 }
 
 async function run(
   { custody, log, metrics }: Needs,
   job: string,
-  task: (custody: Custody) => Promise<unknown>,
+  task: (custody: Custody) => Promise<Tally>,
 ): Promise<void> {
   try {
-    await task(custody);
+    const { failed } = await task(custody);
+    if (failed > 0) log.warn("a job could not finish everything and will try again", { job, count: failed });
     metrics.jobRuns.inc({ job, outcome: "ok" });
     metrics.jobLastRun.set({ job }, Date.now() / 1000);
   } catch (error) {

@@ -25,7 +25,8 @@ export async function updateMember(
   const { role } = await showMember(db, principal, id);
   assertMayGive(principal, role);
   if (input.role !== undefined) assertMayGive(principal, input.role);
-  const updated = await change(db, principal, async (tx) => {
+  return change(db, principal, async (tx) => {
+    await lockOwners(tx);
     const row = await tx
       .updateTable("members")
       .set({ ...input, revision: sql`revision + 1`, updated_at: sql`now()` })
@@ -38,7 +39,11 @@ export async function updateMember(
       events: [{ event: "member.updated", detail: { member_id: id, changed: Object.keys(input) } }],
     };
   });
-  return updated;
+}
+
+/** Two owners who suspend each other at once: the second must see what the first has done. */
+async function lockOwners(tx: TenantTx): Promise<void> {
+  await tx.selectFrom("members").select("id").where("role", "=", "owner").orderBy("id").forUpdate().execute();
 }
 
 async function assertOwnerLeft(tx: TenantTx): Promise<void> {

@@ -24,6 +24,8 @@ export type LocalIssuer = Readonly<{
 
 /** What stands as `iss` in tokens that Keyhold signs itself, and as the issuer of members who use them. */
 export const localIssuerName = "urn:keyhold:local";
+/** The file of its key, in the folder of the service's state. */
+export const signingKeyName = "signing-key.json";
 const audience = "keyhold";
 const algorithm = "Ed25519";
 const longestLifeSeconds = 3600;
@@ -42,7 +44,7 @@ type PrivateKey = z.output<typeof privateKey>;
  * Throws `StartError` for a file that others can read, or that holds no such key.
  */
 export async function openLocalIssuer(folder: string): Promise<LocalIssuer> {
-  const path = join(folder, "signing-key.json");
+  const path = join(folder, signingKeyName);
   const key = (await readKey(path)) ?? (await createKey(path));
   const { kty, crv, x } = key;
   const kid = await calculateJwkThumbprint({ kty, crv, x });

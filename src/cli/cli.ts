@@ -1,0 +1,30 @@
+import type { Command } from "commander";
+import type { Api } from "./api.ts";
+import type { Output } from "./output.ts";
+import type { Terminal } from "./terminal.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What a command works with. The API is loaded when a command asks for it, so that `--help` waits for none of it. */
+export type Cli = Readonly<{
+  terminal: Terminal;
+  /** Where settings are read; the process's own when `undefined`. */
+  environment: Environment | undefined;
+  output: Output;
+  api(): Promise<Api>;
+}>;
+
+/** For an option that may be given several times, each time with one value or several and commas between them. */
+export function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  const values = value.split(",").map((part) => part.trim());
+  return [...earlier, ...values.filter((part) => part !== "")];
+}
+
+/** Where a page of a list begins and how long it is. */
+export type PageOptions = Readonly<{ limit?: string; cursor?: string }>;
+
+export function pageOptions(command: Command): Command {
+  return command
+    .option("--limit <number>", "how many to show, at most 200")
+    .option("--cursor <cursor>", "go on where an earlier page ended");
+}

@@ -1,0 +1,102 @@
+import type { z } from "zod";
+import { readClientConfig } from "../config.ts";
+import { CliError, hints } from "./errors.ts";
+import { problemOf } from "./problem.ts";
+
+export type Method = "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
+
+export type Sent = Readonly<{
+  /** What is `undefined` is left out. */
+  query?: Readonly<Record<string, string | undefined>>;
+  body?: object;
+  headers?: Readonly<Record<string, string>>;
+}>;
+
+/** Talks to the API. Every method throws `CliError`, whose text a person can act on. */
+export type Client = Readonly<{
+  /** The answer in JSON, checked by `shape`. */
+  json<T>(shape: z.ZodType<T>, method: Method, path: string, sent?: Sent): Promise<T>;
+  /** For an answer without a body. */
+  empty(method: Method, path: string, sent?: Sent): Promise<void>;
+  /** The answer as it came and never as text: for secrets. */
+  bytes(method: Method, path: string, sent?: Sent): Promise<Uint8Array>;
+  /** The answer piece by piece, of any length. */
+  stream(path: string): AsyncIterable<Uint8Array>;
+}>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** One call of a venue is bounded by ten seconds, and a request may need several. */
+const patienceMs = 60_000;
+
+/** Reads `KEYHOLD_URL` and `KEYHOLD_TOKEN`. Throws `StartError` or `CliError` when they are of no use. */
+export function createClient(environment?: Environment): Client {
+  const { url, token } = readClientConfig(environment);
+  if (token === null)
+    throw new CliError("usage", "KEYHOLD_TOKEN is not set", { hint: hints.unauthenticated });
+  const base = `${url.replace(/\/+$/, "")}/api/v1`;
+  const send = (method: Method, path: string, sent: Sent = {}, signal?: AbortSignal): Promise<Response> =>
+    reach(addressOf(base + path, sent), initOf(token, method, sent, signal), url);
+  const inTime = () => AbortSignal.timeout(patienceMs);
+  return {
+    async json(shape, method, path, sent) {
+      const response = await send(method, path, sent, inTime());
+      const parsed = shape.safeParse(await response.json().catch(() => undefined));
+      if (parsed.success) return parsed.data;
+      throw new CliError("unavailable", `${url} gave an answer that this version does not understand`, {
+        hint: hints.unsupported_media_type,
+      });
+    },
+    async empty(method, path, sent) {
+      const response = await send(method, path, sent, inTime());
+      await response.body?.cancel();
+    },
+    bytes: async (method, path, sent) => (await send(method, path, sent, inTime())).bytes(),
+    async *stream(path) {
+      const { body } = await send("GET", path);
+      if (body !== null) yield* body;
+    },
+  };
+}
+
+function addressOf(address: string, { query = {} }: Sent): URL {
+  const url = new URL(address);
+  for (const [name, value] of Object.entries(query))
+    if (value !== undefined) url.searchParams.set(name, value);
+  return url;
+}
+
+function initOf(token: string, method: Method, { body, headers }: Sent, signal?: AbortSignal): RequestInit {
+  return {
+    method,
+    // A redirect would carry the token to wherever it points.
+    redirect: "error",
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+async function reach(address: URL, init: RequestInit, service: string): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(address, init);
+  } catch (error) {
+    throw unreachable(error, service);
+  }
+  if (response.ok) return response;
+  throw await problemOf(response, service);
+}
+
+function unreachable(error: unknown, service: string): CliError {
+  if (error instanceof Error && error.name === "TimeoutError") {
+    return new CliError("unavailable", `${service} did not answer within ${patienceMs / 1000} seconds`);
+  }
+  return new CliError("unavailable", `${service} cannot be reached`, {
+    hint: "`keyhold serve` starts a service on this machine; KEYHOLD_URL names another one",
+  });
+}

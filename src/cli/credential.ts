@@ -1,0 +1,280 @@
+import type { Command } from "commander";
+import type { Api, CredentialUpdate, Policy, Registration } from "./api.ts";
+import { confirm } from "./ask.ts";
+import { type Cli, collect, type PageOptions, pageOptions } from "./cli.ts";
+import { CliError, hints } from "./errors.ts";
+import type { Column } from "./output.ts";
+import { askForSecret, readPipedSecret, type SecretValues } from "./secret-input.ts";
+import type { Credential, Permissions, Validation } from "./shapes.ts";
+import { findVenue } from "./venues.ts";
+
+const listColumns: readonly Column<Credential>[] = [
+  ["id", ({ id }) => id],
+  ["venue", ({ venue }) => venue],
+  ["environment", ({ environment }) => environment],
+  ["label", ({ label }) => label],
+  ["status", ({ status, frozen }) => (frozen ? `${status}, frozen` : status)],
+  ["may", ({ permissions }) => mayOf(permissions)],
+  ["health", ({ health }) => health],
+];
+const columns: readonly Column<Credential>[] = [
+  ...listColumns,
+  ["message", ({ health_message }) => health_message],
+  ["account", ({ account_id }) => account_id],
+  ["policy", ({ policy }) => [...policy.allow, ...(policy.reveal ? ["reveal"] : [])]],
+  ["validated", ({ last_validated_at }) => last_validated_at],
+  ["expires", ({ expires_at }) => expires_at],
+  ["revision", ({ revision }) => revision],
+];
+const validationColumns: readonly Column<Validation>[] = [
+  ["valid", ({ is_valid }) => (is_valid === null ? "unknown" : is_valid)],
+  ["outcome", ({ outcome }) => outcome],
+  ["message", ({ message }) => message],
+  ["may", ({ permissions }) => mayOf(permissions)],
+  [
+    "account",
+    ({ account_type, account_status }) => [account_type, account_status].filter((it) => it !== null),
+  ],
+];
+
+/** What the venue says that the key may do; a question mark where it cannot tell. */
+function mayOf(permissions: Permissions | null): readonly string[] {
+  if (permissions === null) return [];
+  return (["read", "trade", "transfer", "withdraw"] as const).flatMap((name) => {
+    if (permissions[name] === "yes") return [name];
+    return permissions[name] === "unknown" ? [`${name}?`] : [];
+  });
+}
+
+export function addCredentialCommands(program: Command, cli: Cli): void {
+  const credential = program.command("credential").description("keys of trading venues");
+  addRegister(credential, cli);
+  addReaders(credential, cli);
+  addValidate(credential, cli);
+  addReveal(credential, cli);
+  addUpdate(credential, cli);
+  addReplace(credential, cli);
+  addFreeze(credential, cli);
+  addEnds(credential, cli);
+}
+
+const stdinOption = [
+  "--secret-stdin",
+  "read the secret from standard input, as JSON or as lines of name=value, and do not ask for it",
+] as const;
+
+type RegisterOptions = Readonly<{
+  account: string;
+  environment: string;
+  label?: string;
+  allow?: readonly string[];
+  reveal?: true;
+  expires?: string;
+  deferred?: true;
+  secretStdin?: true;
+}>;
+
+function addRegister(credential: Command, cli: Cli): void {
+  credential
+    .command("register")
+    .description("keep a key after the venue has said that it works; asks for the secret")
+    .argument("<venue>", "`keyhold venues` lists them")
+    .requiredOption("--account <id>", "the account that it belongs to")
+    .option("--environment <name>", "live, paper or testnet", "live")
+    .option("--label <label>", "tells several of one account, venue and environment apart")
+    .option(
+      "--allow <classes>",
+      "what invoke may do: read, trade, transfer, withdraw; read when left out",
+      collect,
+    )
+    .option("--reveal", "the plaintext may be revealed")
+    .option("--expires <time>", "when its use ends, RFC 3339")
+    .option("--deferred", "keep it although the venue cannot be asked now")
+    .option(...stdinOption)
+    .action(async (venue: string, options: RegisterOptions) => {
+      const api = await cli.api();
+      const secret = await askSecret(cli, api, venue, options.secretStdin === true);
+      cli.output.one(await api.credentials.register({ ...registrationOf(venue, options), secret }), columns);
+    });
+}
+
+function registrationOf(venue: string, options: RegisterOptions): Omit<Registration, "secret"> {
+  const { account, environment, label, expires, deferred } = options;
+  const policy = policyOf(options);
+  return {
+    account_id: account,
+    venue,
+    environment,
+    ...(label === undefined ? {} : { label }),
+    ...(policy === undefined ? {} : { policy }),
+    ...(expires === undefined ? {} : { expires_at: expires }),
+    ...(deferred === undefined ? {} : { validation: "deferred" }),
+  };
+}
+
+function policyOf({
+  allow,
+  reveal,
+}: Readonly<{ allow?: readonly string[]; reveal?: boolean }>): Policy | undefined {
+  if (allow === undefined && reveal === undefined) return undefined;
+  return { ...(allow === undefined ? {} : { allow }), ...(reveal === undefined ? {} : { reveal }) };
+}
+
+type ListOptions = PageOptions &
+  Readonly<{ account?: string; venue?: string; environment?: string; status?: string; label?: string }>;
+
+function addReaders(credential: Command, cli: Cli): void {
+  pageOptions(credential.command("list"))
+    .description("show the credentials that you may see, newest first; never their secrets")
+    .option("--account <id>", "of this account")
+    .option("--venue <venue>", "of this venue")
+    .option("--environment <name>", "live, paper or testnet")
+    .option("--status <status>", "pending, active, inactive, invalid, expired or revoked")
+    .option("--label <label>", "of this label")
+    .action(async ({ account, ...rest }: ListOptions) => {
+      const api = await cli.api();
+      cli.output.list(await api.credentials.list({ account_id: account, ...rest }), listColumns);
+    });
+  credential
+    .command("show")
+    .description("show one credential; never its secret")
+    .argument("<credential>", "its id")
+    .action(async (id: string) => cli.output.one(await (await cli.api()).credentials.show(id), columns));
+}
+
+function addValidate(credential: Command, cli: Cli): void {
+  credential
+    .command("validate")
+    .description("ask the venue; exits with 1 when it refuses and with 3 when it could not be asked")
+    .argument("<credential>", "its id")
+    .action(async (id: string) => {
+      const validation = await (await cli.api()).credentials.validate(id);
+      cli.output.one(validation, validationColumns);
+      if (validation.is_valid === false)
+        throw new CliError("refused", "the venue does not accept the credential");
+      if (validation.is_valid === null) {
+        throw new CliError("unavailable", "the venue could not tell", { hint: hints.venue_unavailable });
+      }
+    });
+}
+
+function addReveal(credential: Command, cli: Cli): void {
+  credential
+    .command("reveal")
+    .description("print the plaintext, as JSON; the record keeps that you did and why")
+    .argument("<credential>", "its id")
+    .requiredOption("--reason <text>", "for the record")
+    .option("--yes", "do not ask")
+    .action(async (id: string, { reason, yes }: Readonly<{ reason: string; yes?: true }>) => {
+      if (yes !== true) await confirm(cli.terminal, "Reveal the secret?");
+      const bytes = await (await cli.api()).credentials.reveal(id, reason);
+      cli.terminal.output.write(bytes);
+      cli.terminal.output.write("\n", () => bytes.fill(0));
+    });
+}
+
+type UpdateOptions = Readonly<{
+  label?: string;
+  activate?: true;
+  deactivate?: true;
+  expires?: string;
+  allow?: readonly string[];
+  reveal?: boolean;
+}>;
+
+function addUpdate(credential: Command, cli: Cli): void {
+  credential
+    .command("update")
+    .description("change label, policy or expiry, or switch on and off")
+    .argument("<credential>", "its id")
+    .option("--label <label>", "the new label")
+    .option("--allow <classes>", "what invoke may do from now on: read, trade, transfer, withdraw", collect)
+    .option("--reveal", "the plaintext may be revealed")
+    .option("--no-reveal", "the plaintext may not be revealed")
+    .option("--activate", "switch on, if the venue says that the key works")
+    .option("--deactivate", "switch off")
+    .option("--expires <time>", "when its use ends, RFC 3339, or never")
+    .action(async (id: string, options: UpdateOptions) => {
+      const { credentials } = await cli.api();
+      const { revision } = await credentials.show(id);
+      cli.output.one(await credentials.update(id, revision, updateOf(options)), columns);
+    });
+}
+
+function updateOf(options: UpdateOptions): CredentialUpdate {
+  const { label, activate, deactivate, expires } = options;
+  const policy = policyOf(options);
+  return {
+    ...(label === undefined ? {} : { label }),
+    ...(policy === undefined ? {} : { policy }),
+    ...(activate === undefined ? {} : { active: true }),
+    ...(deactivate === undefined ? {} : { active: false }),
+    ...(expires === undefined ? {} : { expires_at: expires === "never" ? null : expires }),
+  };
+}
+
+function addReplace(credential: Command, cli: Cli): void {
+  credential
+    .command("replace")
+    .description(
+      "put another secret in its place at once, after the venue has said that it works; asks for it",
+    )
+    .argument("<credential>", "its id")
+    .option(...stdinOption)
+    .action(async (id: string, { secretStdin }: Readonly<{ secretStdin?: true }>) => {
+      const api = await cli.api();
+      const { venue, revision } = await api.credentials.show(id);
+      const secret = await askSecret(cli, api, venue, secretStdin === true);
+      cli.output.one(await api.credentials.replace(id, revision, secret), columns);
+    });
+}
+
+/** The service knows which fields to ask for; what comes from standard input names its own. */
+async function askSecret(
+  { terminal }: Cli,
+  api: Api,
+  venue: string,
+  fromStdin: boolean,
+): Promise<SecretValues> {
+  if (fromStdin) return readPipedSecret(terminal);
+  return askForSecret(terminal, findVenue((await api.venues()).items, venue).fields);
+}
+
+function addFreeze(credential: Command, cli: Cli): void {
+  credential
+    .command("freeze")
+    .description("stop every use at once")
+    .argument("<credential>", "its id")
+    .option("--reason <text>", "for the record")
+    .action(async (id: string, { reason }: Readonly<{ reason?: string }>) => {
+      const api = await cli.api();
+      cli.output.one(await api.credentials.freeze(id, { reason }), columns);
+    });
+  credential
+    .command("unfreeze")
+    .description("allow its use again")
+    .argument("<credential>", "its id")
+    .action(async (id: string) => cli.output.one(await (await cli.api()).credentials.unfreeze(id), columns));
+}
+
+function addEnds(credential: Command, cli: Cli): void {
+  credential
+    .command("revoke")
+    .description("destroy the secret for good and keep what is known of it")
+    .argument("<credential>", "its id")
+    .option("--yes", "do not ask")
+    .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
+      if (yes !== true) await confirm(cli.terminal, "Destroy the secret for good?");
+      cli.output.one(await (await cli.api()).credentials.revoke(id), columns);
+    });
+  credential
+    .command("delete")
+    .description("destroy the secret and take the credential out of every list")
+    .argument("<credential>", "its id")
+    .option("--yes", "do not ask")
+    .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
+      if (yes !== true) await confirm(cli.terminal, "Destroy the secret and remove the credential?");
+      await (await cli.api()).credentials.delete(id);
+      cli.output.text(`${id} is deleted`, { id, deleted: true });
+    });
+}

@@ -1,0 +1,103 @@
+import { CommanderError } from "commander";
+import { type ErrorCode, StartError } from "../errors.ts";
+import { printable } from "./output.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What the exit code of `keyhold` tells a script. */
+export const exitCodes = {
+  done: 0,
+  /** The service refused, the venue said no, or what was verified does not hold. */
+  refused: 1,
+  /** The command line, or the environment, is wrong; nothing was sent. */
+  usage: 2,
+  /** The service or the venue could not be asked; the same command may succeed later. */
+  unavailable: 3,
+  /** An order may or may not have been placed: repeat with the same Idempotency-Key to find out. */
+  unknown: 4,
+  /** As shells tell of SIGINT. */
+  interrupted: 130,
+} as const;
+type Failure = Exclude<keyof typeof exitCodes, "done">;
+
+/** What stops a command, in words for the person who typed it: lower case, no full stop, never a secret. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+  readonly failure: Failure;
+  readonly hint: string | null;
+  /** A longer text of the service, shown as it came. */
+  readonly detail: string | null;
+
+  constructor(
+    failure: Failure,
+    message: string,
+    options: Readonly<{ hint?: string | undefined; detail?: string | undefined }> = {},
+  ) {
+    super(message);
+    this.failure = failure;
+    this.hint = options.hint ?? null;
+    this.detail = options.detail ?? null;
+  }
+}
+
+/** What to type next, for every code of the service. */
+export const hints: Readonly<Record<ErrorCode, string>> = {
+  malformed: "`--help` after any command shows what it takes",
+  unknown_operation: "`keyhold venues <venue>` lists the operations of a venue",
+  idempotency_key_required:
+    "add --idempotency-key with a name of your own; repeated with it, nothing happens twice",
+  credential_inactive: "`keyhold credential update <id> --activate` asks the venue and switches it on",
+  unauthenticated: "set KEYHOLD_TOKEN to a token or an API key; `keyhold token` makes one beside the service",
+  forbidden: "`keyhold me` shows your role and scopes",
+  policy_forbids:
+    "`keyhold credential show <id>` shows its policy, `keyhold credential update <id> --allow` changes it",
+  not_found: "`list` shows what you may see",
+  request_timeout: "try again over a better line",
+  duplicate: "give it another name, or end the one that is there",
+  illegal_state: "`show` tells the present state",
+  idempotency_in_flight: "wait for the first request to end",
+  stale: "send the command again: it reads the present revision first",
+  too_large: "send less at once",
+  unsupported_media_type: "check that KEYHOLD_URL is the service's own",
+  idempotency_mismatch: "choose another --idempotency-key",
+  venue_rejected: "check the key at the venue, and that --environment is the right one",
+  venue_permission: "give the key the permission at the venue",
+  venue_ip: "`keyhold venues <venue>` shows the addresses to allow",
+  venue_refused: "nothing was done; correct what the venue objects to",
+  withdraw_refused: "make a key at the venue that cannot withdraw",
+  permissions_unknown: "`keyhold tenant show` shows the tenant's policy",
+  precondition_required: "update this command line: it is older than the service",
+  rate_limited: "wait, and send fewer requests",
+  internal: "the log of the service tells more",
+  venue_unavailable: "try again in a moment",
+  store_unavailable: "try again in a moment",
+  store_denied: "the operator must let Keyhold into the store",
+  record_unavailable: "try again in a moment",
+  key_unavailable: "the operator must restore the key-encryption key",
+  not_ready: "try again in a moment",
+};
+
+/** Tells of a failure on `notes` and answers with the exit code. The one place where errors reach people. */
+export function report(terminal: Terminal, error: unknown): number {
+  // The parser has told already, in `program.ts`.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  const { failure, message, detail, hint } = describe(error);
+  const lines = [`keyhold: ${message}`];
+  if (detail !== null) lines.push(`  ${detail}`);
+  if (hint !== null) lines.push(`hint: ${hint}`);
+  terminal.notes.write(lines.map((line) => `${printable(line)}\n`).join(""));
+  return exitCodes[failure];
+}
+
+function describe(error: unknown): Pick<CliError, "failure" | "message" | "detail" | "hint"> {
+  if (error instanceof CliError) return error;
+  const told = { detail: null, hint: null };
+  if (error instanceof StartError) return { ...told, failure: "usage", message: asClause(error.message) };
+  const message = error instanceof Error ? error.message : String(error);
+  return { ...told, failure: "refused", message: `this should not happen: ${message}` };
+}
+
+/** A sentence as it stands after a colon. Names in capitals keep them. */
+export function asClause(sentence: string): string {
+  const clause = sentence.replace(/\.$/, "");
+  return /^[A-Z][a-z]*\b/.test(clause) ? clause.charAt(0).toLowerCase() + clause.slice(1) : clause;
+}

@@ -1,0 +1,96 @@
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import type { Command } from "commander";
+import type { Cli } from "./cli.ts";
+import { CliError } from "./errors.ts";
+import type { Invoked } from "./shapes.ts";
+
+type Params = Readonly<Record<string, unknown>>;
+type Options = Readonly<{ param?: readonly string[]; jsonParams?: string; idempotencyKey?: string }>;
+
+export function addInvokeCommand(program: Command, cli: Cli): void {
+  program
+    .command("invoke")
+    .description("run an operation at the venue; the key stays in the service")
+    .argument("<credential>", "its id")
+    .argument("<operation>", "such as fetchBalance or createOrder; `keyhold venues <venue>` lists them")
+    .option(
+      "--param <name=value>",
+      "a parameter: name=text, or name:=json for numbers, lists and flags",
+      repeat,
+    )
+    .option("--json-params <file>", "all parameters as one JSON object, from a file or - for standard input")
+    .option(
+      "--idempotency-key <name>",
+      "for what moves money: repeated with the same name it is not done again",
+    )
+    .action(async (credential: string, operation: string, options: Options) => {
+      const params = await readParams(cli, options);
+      const invoked = await invokeOnce(cli, credential, { operation, params }, options.idempotencyKey);
+      cli.output.result(invoked, invoked.result);
+      if (invoked.outcome === "done") return;
+      throw new CliError("unknown", "the outcome is not known", {
+        ...(invoked.message === null ? {} : { detail: invoked.message }),
+        hint: repeatHint,
+      });
+    });
+}
+
+const repeatHint = "repeat the command with the same --idempotency-key: what was done is not done again";
+
+/** An order whose answer is lost may have been placed: that is not the same as a service that could not be asked. */
+async function invokeOnce(
+  cli: Cli,
+  credential: string,
+  body: Readonly<{ operation: string; params: Params }>,
+  idempotencyKey: string | undefined,
+): Promise<Invoked> {
+  const api = await cli.api();
+  try {
+    return await api.credentials.invoke(credential, body, idempotencyKey);
+  } catch (error) {
+    const isLost =
+      error instanceof CliError && error.failure === "unavailable" && idempotencyKey !== undefined;
+    if (!isLost) throw error;
+    const detail = error.detail === null ? {} : { detail: error.detail };
+    throw new CliError("unknown", error.message, { ...detail, hint: repeatHint });
+  }
+}
+
+async function readParams({ terminal }: Cli, { param = [], jsonParams }: Options): Promise<Params> {
+  const given = Object.fromEntries(param.map(parseParam));
+  if (jsonParams === undefined) return given;
+  const content = await (jsonParams === "-" ? text(terminal.input) : read(jsonParams));
+  const all = parseJson(content, jsonParams === "-" ? "standard input" : jsonParams);
+  if (typeof all === "object" && all !== null && !Array.isArray(all)) return { ...all, ...given };
+  throw new CliError("usage", "the parameters are not one JSON object");
+}
+
+/** Throws `CliError` for anything but name=text or name:=json. */
+export function parseParam(param: string): readonly [name: string, value: unknown] {
+  const { name, json, value } = /^(?<name>\w+)(?<json>:)?=(?<value>.*)$/s.exec(param)?.groups ?? {};
+  if (name === undefined || value === undefined) {
+    throw new CliError("usage", `the parameter ${param} is neither name=text nor name:=json`);
+  }
+  return [name, json === undefined ? value : parseJson(value, `the parameter ${name}`)];
+}
+
+function parseJson(content: string, what: string): unknown {
+  try {
+    return JSON.parse(content);
+  } catch {
+    throw new CliError("usage", `${what} is not valid JSON`);
+  }
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch {
+    throw new CliError("usage", `${path} cannot be read`);
+  }
+}
+
+function repeat(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
+}

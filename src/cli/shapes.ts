@@ -1,0 +1,127 @@
+import { z } from "zod";
+
+/**
+ * What the command line reads of the answers of the API. Everything else passes through to `--json`, so that a newer service
+ * does not break an older command line.
+ */
+const texts = z.array(z.string());
+
+export const me = z.looseObject({
+  kind: z.string(),
+  tenant_id: z.string().nullable(),
+  member_id: z.string().nullable(),
+  role: z.string().nullable(),
+  scopes: texts,
+  agent: z.boolean(),
+});
+export type Me = z.output<typeof me>;
+
+export const tenant = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  status: z.string(),
+  frozen: z.boolean(),
+  policy: z.record(z.string(), z.unknown()),
+  created_at: z.string(),
+});
+export type Tenant = z.output<typeof tenant>;
+
+export const member = z.looseObject({
+  id: z.string(),
+  issuer: z.string(),
+  subject: z.string(),
+  role: z.string(),
+  status: z.string(),
+});
+export type Member = z.output<typeof member>;
+
+export const account = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  owner_id: z.string(),
+  active: z.boolean(),
+  frozen: z.boolean(),
+});
+export type Account = z.output<typeof account>;
+
+export const apiKey = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  prefix: z.string(),
+  scopes: texts,
+  agent: z.boolean(),
+  expires_at: z.string().nullable(),
+  revoked_at: z.string().nullable(),
+});
+export type ApiKey = z.output<typeof apiKey>;
+
+/** The key is told once: not again to a request that is repeated. */
+export const createdApiKey = apiKey.extend({ key: z.string().nullable() });
+
+export const venue = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  environments: texts,
+  fields: texts,
+  operations: texts,
+  egress_addresses: texts,
+});
+export type Venue = z.output<typeof venue>;
+
+export const permissions = z.looseObject({
+  read: z.string(),
+  trade: z.string(),
+  withdraw: z.string(),
+  transfer: z.string(),
+});
+export type Permissions = z.output<typeof permissions>;
+
+export const credential = z.looseObject({
+  id: z.string(),
+  account_id: z.string(),
+  venue: z.string(),
+  environment: z.string(),
+  label: z.string(),
+  status: z.string(),
+  frozen: z.boolean(),
+  permissions: permissions.nullable(),
+  policy: z.looseObject({ allow: texts, reveal: z.boolean() }),
+  health: z.string(),
+  health_message: z.string().nullable(),
+  expires_at: z.string().nullable(),
+  last_validated_at: z.string().nullable(),
+  revision: z.number(),
+});
+export type Credential = z.output<typeof credential>;
+
+export const validation = z.looseObject({
+  is_valid: z.boolean().nullable(),
+  outcome: z.string(),
+  message: z.string(),
+  permissions: permissions.nullable(),
+  account_type: z.string().nullable(),
+  account_status: z.string().nullable(),
+});
+export type Validation = z.output<typeof validation>;
+
+export const invoked = z.looseObject({
+  outcome: z.string(),
+  result: z.unknown(),
+  message: z.string().nullable(),
+  client_order_id: z.string().nullable(),
+});
+export type Invoked = z.output<typeof invoked>;
+
+export const event = z.looseObject({
+  seq: z.number(),
+  at: z.string(),
+  event: z.string(),
+  outcome: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+});
+export type Event = z.output<typeof event>;
+
+/** One page of a list. */
+export function pageOf<T>(item: z.ZodType<T>) {
+  return z.looseObject({ items: z.array(item), next_cursor: z.string().nullable(), count: z.number() });
+}

@@ -1,0 +1,86 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { isScope, operatorScope, scopes } from "../access/permissions.ts";
+import { type Cli, collect } from "./cli.ts";
+import { CliError } from "./errors.ts";
+
+type Options = Readonly<{
+  operator?: boolean;
+  tenant?: string;
+  subject?: string;
+  scope?: readonly string[];
+  agent?: boolean;
+  ttl: number;
+}>;
+
+export function addTokenCommand(program: Command, cli: Cli): void {
+  program
+    .command("token")
+    .description("sign a token with the key of the service on this machine")
+    .option("--operator", "for the operator, who opens and suspends tenants and sees nothing inside them")
+    .option("--tenant <id>", "for a member of this tenant")
+    .option("--subject <name>", "who the token is for")
+    .option(
+      "--scope <scopes>",
+      "what it may be used for; everything that the member's role gives when left out",
+      collect,
+    )
+    .option("--agent", "for an agent, which never reveals a secret nor widens its rights")
+    .option("--ttl <time>", "how long it lives: 900, 15m or 1h, which is the longest", parseTtl, 3600)
+    .action(async (options: Options) => {
+      const subject = checked(options);
+      const token = await mint(cli, subject, options);
+      cli.output.text(token, { token, expires_in: options.ttl });
+    });
+}
+
+/** The subject of a request that makes sense. */
+function checked({ operator, tenant, subject, scope = [], agent }: Options): string {
+  const unknown = scope.find((word) => !isScope(word));
+  if (unknown !== undefined) {
+    throw new CliError("usage", `there is no scope ${unknown}`, { hint: `scopes are ${scopes.join(", ")}` });
+  }
+  if (operator === true) {
+    if (tenant === undefined && scope.length === 0 && agent === undefined) return subject ?? "operator";
+    throw new CliError("usage", "an operator has neither a tenant nor scopes, and is no agent", {
+      hint: "leave out --operator for a token of a member",
+    });
+  }
+  if (tenant !== undefined && subject !== undefined) return subject;
+  throw new CliError("usage", "whose token?", {
+    hint: "say --operator, or --tenant and --subject of a member",
+  });
+}
+
+async function mint({ environment }: Cli, subject: string, options: Options): Promise<string> {
+  const { readConfig } = await import("../config.ts");
+  const { access: signers, folder } = readConfig(environment);
+  if (!signers.localIssuer) {
+    throw new CliError("usage", "the service with these settings accepts no tokens of its own", {
+      hint: "get a token from one of its issuers, or set KEYHOLD_LOCAL_ISSUER to on",
+    });
+  }
+  const { openLocalIssuer, signingKeyName } = await import("../access/local-issuer.ts");
+  if (!existsSync(join(folder, signingKeyName))) throw noServiceHere(folder);
+  const issuer = await openLocalIssuer(folder);
+  const { operator, tenant, scope, agent, ttl: ttlSeconds } = options;
+  const request = { subject, ttlSeconds, ...(agent === undefined ? {} : { agent }) };
+  if (operator === true || tenant === undefined)
+    return issuer.mintToken({ ...request, scopes: [operatorScope] });
+  return issuer.mintToken({ ...request, tenantId: tenant, scopes: scope ?? scopes });
+}
+
+/** A key made here and now would sign tokens that no service accepts. */
+function noServiceHere(folder: string): CliError {
+  return new CliError("usage", `${folder} holds no signing key`, {
+    hint: "start the service first, and run this in the same folder or set KEYHOLD_FOLDER",
+  });
+}
+
+function parseTtl(text: string): number {
+  const { count, unit = "s" } = /^(?<count>\d{1,6})(?<unit>[smh])?$/.exec(text)?.groups ?? {};
+  const seconds = Number(count) * (unit === "h" ? 3600 : unit === "m" ? 60 : 1);
+  if (seconds >= 1 && seconds <= 3600) return seconds;
+  throw new InvalidArgumentError("A token lives from one second to one hour.");
+}

@@ -1,0 +1,283 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { errors } from "../../../src/errors.ts";
+import { hints } from "../../../src/cli/errors.ts";
+import { runCli } from "../../support/cli.ts";
+
+type Seen = Readonly<{ method: string; path: string; headers: IncomingMessage["headers"]; body: string }>;
+
+/** Answers as it is told, and keeps what it was asked. */
+let server: Server;
+let url: string;
+let seen: Seen[] = [];
+let answer: (response: ServerResponse) => void = () => undefined;
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const { method = "", url: path = "", headers } = request;
+      seen.push({ method, path, headers, body: Buffer.concat(chunks).toString() });
+      answer(response);
+    });
+  });
+  await new Promise<void>((listening) => void server.listen(0, "127.0.0.1", listening));
+  const address = server.address();
+  url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+});
+afterEach(() => {
+  seen = [];
+});
+afterAll(() => server.close());
+
+const keyhold = (argv: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
+  runCli(argv, { environment: { KEYHOLD_URL: url, KEYHOLD_TOKEN: "the-token", ...environment } });
+
+function answerJson(status: number, body: unknown, type = "application/json"): void {
+  answer = (response) => response.writeHead(status, { "content-type": type }).end(JSON.stringify(body));
+}
+
+const account = { id: "a1", name: "Main", owner_id: "m1", active: true, frozen: false, added_later: [1] };
+
+describe("what is sent", () => {
+  test("carries the token and the body, to the path below the service's own", async () => {
+    answerJson(201, account);
+    await keyhold(["account", "create", "Main", "--owner", "m1"], { KEYHOLD_URL: `${url}/` });
+    expect(seen).toMatchObject([
+      { method: "POST", path: "/api/v1/accounts", headers: { authorization: "Bearer the-token" } },
+    ]);
+    expect(JSON.parse(seen[0]?.body ?? "")).toEqual({ name: "Main", owner_id: "m1" });
+  });
+
+  test("has filters escaped and those left out that are not given", async () => {
+    answerJson(200, { items: [], next_cursor: null, count: 0 });
+    await keyhold(["credential", "list", "--label", "a&b=c", "--limit", "7"]);
+    expect(seen[0]?.path).toBe("/api/v1/credentials?label=a%26b%3Dc&limit=7");
+  });
+
+  test("cannot leave its path by an id", async () => {
+    answerJson(200, account);
+    await keyhold(["account", "show", "../tenants?x"]);
+    expect(seen[0]?.path).toBe("/api/v1/accounts/..%2Ftenants%3Fx");
+  });
+
+  test("is nothing without a token", async () => {
+    const ran = await runCli(["account", "list"], { environment: { KEYHOLD_URL: url } });
+    expect(ran).toEqual({
+      code: 2,
+      output: "",
+      notes: `keyhold: KEYHOLD_TOKEN is not set\nhint: ${hints.unauthenticated}\n`,
+    });
+    expect(seen).toEqual([]);
+  });
+
+  test("does not go in the clear to another machine", async () => {
+    const ran = await keyhold(["account", "list"], { KEYHOLD_URL: "http://keyhold.example.com" });
+    expect(ran).toMatchObject({
+      code: 2,
+      notes: expect.stringMatching(/^keyhold: KEYHOLD_URL must be the https URL/),
+    });
+  });
+
+  test("does not follow a redirect with the token", async () => {
+    answer = (response) => response.writeHead(307, { location: `${url}/elsewhere` }).end();
+    expect(await keyhold(["account", "list"])).toMatchObject({ code: 3, output: "" });
+    expect(seen.map(({ path }) => path)).toEqual(["/api/v1/accounts"]);
+    // The control: a client that follows redirects does arrive there.
+    await fetch(`${url}/api/v1/accounts`).catch(() => undefined);
+    expect(seen.map(({ path }) => path)).toContain("/elsewhere");
+  });
+});
+
+describe("what comes back", () => {
+  test("is a table for people, with a word on how to go on", async () => {
+    answerJson(200, { items: [account], next_cursor: "c.1", count: 1 });
+    expect(await keyhold(["account", "list"])).toEqual({
+      code: 0,
+      output: "ID  NAME  ACTIVE  FROZEN  OWNER\na1  Main  yes     no      m1\n",
+      notes: "more: add --cursor c.1\n",
+    });
+  });
+
+  test("is the whole answer for programs, with what this version does not know", async () => {
+    const page = { items: [account], next_cursor: null, count: 1 };
+    answerJson(200, page);
+    const { code, output } = await keyhold(["account", "list", "--json"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(output)).toEqual(page);
+  });
+
+  test("is `none` where there is nothing", async () => {
+    answerJson(200, { items: [], next_cursor: null, count: 0 });
+    expect(await keyhold(["account", "list"])).toMatchObject({ code: 0, output: "none\n" });
+  });
+
+  test("cannot steer the terminal, neither as a table nor as JSON", async () => {
+    const name = "\u001b[2Jx\u009b1m";
+    answerJson(200, { ...account, name });
+    const shown = await keyhold(["account", "show", "a1"]);
+    const printed = await keyhold(["account", "show", "a1", "--json"]);
+    for (const { output } of [shown, printed]) {
+      expect(output).not.toContain("\u001b");
+      expect(output).not.toContain("\u009b");
+    }
+    expect(JSON.parse(printed.output)).toMatchObject({ name });
+  });
+});
+
+describe("a refusal", () => {
+  const problem = (code: keyof typeof errors, detail: string) => ({
+    type: `/problems/${code}`,
+    ...errors[code],
+    code,
+    detail,
+    instance: "urn:uuid:0d3ff7c4-4b7a-4d8e-9a55-2f1f6f0f3c11",
+  });
+
+  test("is told in words: what it is, what the service says of it, and what to do", async () => {
+    answerJson(422, problem("withdraw_refused", "The key may withdraw."), "application/problem+json");
+    expect(await keyhold(["account", "list"])).toEqual({
+      code: 1,
+      output: "",
+      notes: [
+        "keyhold: credentials that can withdraw are refused (withdraw_refused)",
+        "  The key may withdraw.",
+        `hint: ${hints.withdraw_refused}`,
+        "",
+      ].join("\n"),
+    });
+  });
+
+  test.for([
+    ["forbidden", 1],
+    ["not_found", 1],
+    ["rate_limited", 3],
+    ["record_unavailable", 3],
+    ["internal", 3],
+  ] as const)("%s exits with %i", async ([code, exit]) => {
+    answerJson(errors[code].status, problem(code, "So it is."), "application/problem+json");
+    expect(await keyhold(["account", "list"])).toMatchObject({ code: exit });
+  });
+
+  test("that is the service's fault names the request", async () => {
+    answerJson(500, problem("internal", "It failed."), "application/problem+json");
+    const { notes } = await keyhold(["account", "list"]);
+    expect(notes).toContain("It failed. urn:uuid:0d3ff7c4-4b7a-4d8e-9a55-2f1f6f0f3c11");
+  });
+
+  test("of a newer service is told without a hint", async () => {
+    answerJson(
+      409,
+      { code: "new_code", title: "Something new", detail: "So it is." },
+      "application/problem+json",
+    );
+    expect(await keyhold(["account", "list"])).toMatchObject({
+      code: 1,
+      notes: "keyhold: something new (new_code)\n  So it is.\n",
+    });
+  });
+});
+
+describe("an answer that is not of Keyhold", () => {
+  test.for([
+    [502, 3],
+    [404, 1],
+  ] as const)("with status %i is told as such", async ([status, exit]) => {
+    answer = (response) => response.writeHead(status, { "content-type": "text/html" }).end("<h1>Nginx</h1>");
+    const { code, notes } = await keyhold(["account", "list"]);
+    expect(code).toBe(exit);
+    expect(notes).toBe(
+      `keyhold: ${url} answered ${status}, and not as Keyhold does\nhint: ${hints.unsupported_media_type}\n`,
+    );
+  });
+
+  test.for([["{}"], ["[]"], ["<h1>Welcome</h1>"], [""]])(
+    "with status 200 and the body %s is not believed",
+    async ([body]) => {
+      answer = (response) => response.writeHead(200, { "content-type": "application/json" }).end(body);
+      expect(await keyhold(["account", "list"])).toMatchObject({
+        code: 3,
+        output: "",
+        notes: expect.stringContaining("does not understand"),
+      });
+    },
+  );
+});
+
+describe("a service that is not there", () => {
+  test("is told with the way to start one", async () => {
+    const { code, notes } = await keyhold(["account", "list"], { KEYHOLD_URL: "http://127.0.0.1:9" });
+    expect(code).toBe(3);
+    expect(notes).toMatch(/^keyhold: http:\/\/127\.0\.0\.1:9 cannot be reached\nhint: `keyhold serve`/);
+  });
+
+  test("leaves the outcome of an order open", async () => {
+    answer = (response) => response.destroy();
+    const order = ["invoke", "c1", "createOrder", "--param", "symbol=BTC/USDT"];
+    expect(await keyhold([...order, "--idempotency-key", "k1"])).toMatchObject({
+      code: 4,
+      notes: expect.stringContaining("repeat the command with the same --idempotency-key"),
+    });
+    expect(seen.at(-1)?.headers).toMatchObject({ "idempotency-key": "k1" });
+    expect(await keyhold(order)).toMatchObject({ code: 3 });
+  });
+});
+
+describe("the parameters of an operation", () => {
+  const invoke = (...argv: string[]) => keyhold(["invoke", "c1", "createOrder", ...argv]);
+  const sentParams = (): unknown => JSON.parse(seen.at(-1)?.body ?? "").params;
+
+  test("are text, or JSON after a colon", async () => {
+    answerJson(200, {
+      outcome: "done",
+      operation: "createOrder",
+      result: { id: 7 },
+      message: null,
+      client_order_id: null,
+    });
+    const { code, output } = await invoke(
+      "--param",
+      "symbol=BTC/USDT",
+      "--param",
+      "amount=0.10",
+      "--param",
+      "limit:=5",
+      "--param",
+      "note=a=b",
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(output)).toEqual({ id: 7 });
+    expect(sentParams()).toEqual({ symbol: "BTC/USDT", amount: "0.10", limit: 5, note: "a=b" });
+  });
+
+  test("are read whole from standard input, and one by one over it", async () => {
+    const environment = { KEYHOLD_URL: url, KEYHOLD_TOKEN: "t" };
+    const argv = ["invoke", "c1", "createOrder", "--json-params", "-", "--param", "side=sell"];
+    await runCli(argv, { environment, input: '{"side":"buy","postOnly":true}' });
+    expect(sentParams()).toEqual({ side: "sell", postOnly: true });
+  });
+
+  test.for([
+    ["no sign", ["--param", "symbol"]],
+    ["broken JSON", ["--param", "limit:=5,"]],
+    ["a file that is not there", ["--json-params", "/nowhere/params.json"]],
+  ] as const)("are refused with %s before anything is sent", async ([, argv]) => {
+    expect(await invoke(...argv)).toMatchObject({ code: 2, output: "" });
+    expect(seen).toEqual([]);
+  });
+
+  test("say when the outcome is not known", async () => {
+    answerJson(200, {
+      outcome: "outcome_unknown",
+      operation: "createOrder",
+      result: null,
+      message: "The answer was lost.",
+      client_order_id: "x",
+    });
+    expect(await invoke("--idempotency-key", "k1")).toMatchObject({
+      code: 4,
+      notes: expect.stringContaining("  The answer was lost.\n"),
+    });
+  });
+});

@@ -65,9 +65,9 @@ function isLoopback(host: string): boolean {
 
 const venueId = z.string().regex(/^[a-z0-9_]{1,64}$/);
 const byEnvironment = z.strictObject({
-  live: guardedUrl.optional(),
-  paper: guardedUrl.optional(),
-  testnet: guardedUrl.optional(),
+  live: guardedUrl.exactOptional(),
+  paper: guardedUrl.exactOptional(),
+  testnet: guardedUrl.exactOptional(),
 });
 
 /** Venue id → base URL, or venue id → environment → base URL. */

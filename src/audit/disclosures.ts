@@ -88,13 +88,15 @@ const statement = {
 export class Disclosures {
   readonly #pool: Pool;
   readonly #mostInGroup: number;
+  readonly #onGroup: (size: number) => void;
   #waiting: Waiting[] = [];
   #committing = false;
 
   /** `pool` should limit statements to the two seconds after which the record counts as unavailable. */
-  constructor(pool: Pool, options: { mostInGroup?: number } = {}) {
+  constructor(pool: Pool, options: { mostInGroup?: number; onGroup?: (size: number) => void } = {}) {
     this.#pool = pool;
     this.#mostInGroup = options.mostInGroup ?? 256;
+    this.#onGroup = options.onGroup ?? (() => undefined);
   }
 
   /**
@@ -112,6 +114,7 @@ export class Disclosures {
     this.#committing = true;
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, this.#mostInGroup);
+      this.#onGroup(group.length);
       try {
         await this.#commit(group);
       } catch (error) {

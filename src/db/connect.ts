@@ -25,6 +25,8 @@ export type PoolOptions = Readonly<{
   max?: number;
   /** Milliseconds to wait for a connection before the query fails. */
   patience?: number;
+  /** Milliseconds after which a statement counts as failed, whether the server says so or says nothing. */
+  answerWithin?: number;
   /** Told of connections that broke while idle; the pool has replaced them already. */
   onBroken?: (error: Error) => void;
 }>;
@@ -59,6 +61,9 @@ export function openPool(connection: ClientConfig, options: PoolOptions): Pool {
     application_name: options.applicationName,
     max: options.max ?? 10,
     connectionTimeoutMillis: options.patience ?? 5_000,
+    ...(options.answerWithin === undefined
+      ? {}
+      : { statement_timeout: options.answerWithin, query_timeout: options.answerWithin }),
     keepAlive: true,
   });
   // Without a listener a connection that the server closes would end the process.

@@ -116,27 +116,26 @@ function fetchThrough(send: Send): (url: string, parameters: FetchParameters) =>
   };
 }
 
-/** Headers by which ccxt tells venues that it is ccxt, for its share of their fees. */
+/** Headers by which ccxt tells venues that it is ccxt, for its share of their fees, beside those that hold its name. */
 const markers = new Set([
   "user-agent",
-  "referer",
-  "kc-api-partner",
   "kc-api-partner-sign",
   "kc-api-partner-verify",
   "kc-broker-name",
+  "partner-id",
   "x-broker-id",
-  "open-api-partner",
-  "paradex-partner",
   "x-channel-api-code",
-  "x-gate-channel-id",
-  "apca-partner-id",
-  "source",
+  "x-fb-client-version",
   "x-source-key",
 ]);
 
+function isMarker(name: string, value: string | number): boolean {
+  return markers.has(name.toLowerCase()) || /ccxt/i.test(String(value));
+}
+
 function toRequest(url: string, { method, headers, body }: FetchParameters): HttpRequest {
   const kept = Object.entries(headers ?? {}).flatMap(([name, value]) =>
-    value === undefined || markers.has(name.toLowerCase()) ? [] : [[name, String(value)] as const],
+    value === undefined || isMarker(name, value) ? [] : [[name, String(value)] as const],
   );
   return {
     method,

@@ -3,7 +3,7 @@
  * not load ccxt to know it. Run it after an update of ccxt: `node src/venues/ccxt/generate.ts`.
  */
 import { writeFileSync } from "node:fs";
-import { type Exchange, exchanges } from "ccxt";
+import { AuthenticationError, type Exchange, exchanges } from "ccxt";
 import { operations } from "../operations.ts";
 import { type FieldName, fieldNames } from "../venue.ts";
 import { credentialNames } from "./exchange.ts";
@@ -24,7 +24,7 @@ async function describe(id: string): Promise<ExchangeFacts> {
     fields: fieldsOf(exchange),
     sandbox: Object.keys(exchange.urls.test ?? {}).length > 0,
     provable: await isProvable(id),
-    operations: operations.map(({ name }) => name).filter((name) => exchange.has[name] === true),
+    operations: (await hasPublicMarkets(id)) ? operationsOf(exchange) : [],
   };
 }
 
@@ -41,6 +41,21 @@ function fieldsOf(exchange: Exchange): FieldName[] {
   // dYdX declares nothing and takes its key from an option.
   const fields = new Set<FieldName>(required.length === 0 ? ["private_key"] : required);
   return fieldNames.filter((name) => fields.has(name));
+}
+
+function operationsOf(exchange: Exchange): string[] {
+  return operations.map(({ name }) => name).filter((name) => exchange.has[name] === true);
+}
+
+/** Market lists are shared between credentials, so they must come without one. */
+async function hasPublicMarkets(id: string): Promise<boolean> {
+  const exchange = create(id, { fetchImplementation: async () => new Response("{}") });
+  try {
+    await exchange.loadMarkets();
+    return true;
+  } catch (error) {
+    return !(error instanceof AuthenticationError);
+  }
 }
 
 const fixedTime = 1_700_000_000_000;

@@ -1,3 +1,4 @@
+import { FetchFailure } from "../bounded-fetch.ts";
 import { LRUCache } from "lru-cache";
 import { type Exchange, type Mode, openExchange, type Send } from "./exchange.ts";
 
@@ -30,6 +31,12 @@ export function createMarkets(): Markets {
 
 async function load(id: string, mode: Mode, send: Send): Promise<Exchange> {
   const exchange = await openExchange(id, mode, { fields: new Map(), send });
-  await exchange.loadMarkets();
-  return exchange;
+  try {
+    await exchange.loadMarkets();
+    return exchange;
+  } catch (error) {
+    if (error instanceof FetchFailure) throw error;
+    // Whatever ccxt made of it, it says nothing about the credential that the list was loaded for.
+    throw new FetchFailure("network", "the list of markets could not be loaded");
+  }
 }

@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import {
+  assertFields,
+  assertSomeFields,
+  copyFields,
+  OwnedFields,
+} from "../../../src/credentials/secret-fields.ts";
+import { Secret } from "../../../src/crypto/secret.ts";
+import { KeyholdError } from "../../../src/errors.ts";
+import { secretFields } from "../../support/world.ts";
+import { ScriptedVenue } from "../../support/scripted-venue.ts";
+
+const venue = new ScriptedVenue().description;
+
+function problemsOf(check: () => void): unknown {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    if (!(error instanceof KeyholdError)) throw error;
+    expect(error.code).toBe("malformed");
+    return error.facts["errors"] ?? error.detail;
+  }
+}
+
+const pem = "-----BEGIN PRIVATE KEY-----\r\nMC4CAQ\r\n-----END PRIVATE KEY-----\n";
+
+describe("the fields of a secret", () => {
+  test.each([
+    ["an empty value", "", "api_secret is empty"],
+    ["a line break", "abc\ndef", "api_secret holds a line break or another control character"],
+    ["a NUL", "abc\0def", "api_secret holds a line break or another control character"],
+    ["a tab", "abc\tdef", "api_secret holds a line break or another control character"],
+    ["a delete character", "abc\u007Fdef", "api_secret holds characters other than ASCII"],
+    ["letters that are not ASCII", "geheimß", "api_secret holds characters other than ASCII"],
+    ["an emoji", "😀", "api_secret holds characters other than ASCII"],
+    ["a space before it", " abc", "api_secret begins or ends with a space"],
+    ["a space after it", "abc ", "api_secret begins or ends with a space"],
+    ["more than 8192 bytes", "x".repeat(8193), "api_secret is longer than 8192 bytes"],
+  ])("%s is refused by name, and the value is not repeated", (_, value, problem) => {
+    const fields = secretFields({ api_key: "key", api_secret: value });
+    expect(problemsOf(() => assertFields(venue, fields))).toEqual([problem]);
+  });
+
+  test.each([
+    ["one of 8192 bytes", "x".repeat(8192)],
+    ["one with spaces inside", "correct horse battery"],
+    ["every printable character", String.fromCodePoint(...Array.from({ length: 93 }, (_, n) => 0x21 + n))],
+    ["a PEM key with its line breaks", pem],
+  ])("%s is taken", (_, value) => {
+    expect(
+      problemsOf(() => assertFields(venue, secretFields({ api_key: "key", api_secret: value }))),
+    ).toEqual([]);
+  });
+
+  test("a PEM key outside ASCII is refused all the same", () => {
+    const fields = secretFields({ api_key: "key", api_secret: `${pem}ß` });
+    expect(problemsOf(() => assertFields(venue, fields))).toEqual([
+      "api_secret holds characters other than ASCII",
+    ]);
+  });
+
+  test("what is missing and what is not used are told at once", () => {
+    const fields = secretFields({ api_key: "key", passphrase: "words" });
+    expect(problemsOf(() => assertFields(venue, fields))).toEqual([
+      "api_secret is missing",
+      "passphrase is not used here",
+    ]);
+  });
+
+  test("a part of the fields will do for a replacement, but not none and no other", () => {
+    const check = (fields: Record<string, string>) =>
+      problemsOf(() => assertSomeFields(venue, secretFields(fields)));
+    expect(check({ api_secret: "secret" })).toEqual([]);
+    expect(check({ api_secret: "secret", uid: "7" })).toEqual(["uid is not used here"]);
+    expect(check({ api_secret: "" })).toEqual(["api_secret is empty"]);
+    expect(check({})).toBe("Send at least one of the fields that Scripted uses.");
+    expect(check({ uid: "7" })).toBe("Send at least one of the fields that Scripted uses.");
+  });
+
+  test("owned fields end together, and copies live on", () => {
+    const fields = new OwnedFields([["api_key", Secret.fromText("key")]]);
+    const copies = copyFields(fields);
+    fields[Symbol.dispose]();
+    expect([...fields.values()].map(({ disposed }) => disposed)).toEqual([true]);
+    expect(copies.get("api_key")?.expose((bytes) => Buffer.from(bytes).toString())).toBe("key");
+    copies[Symbol.dispose]();
+    expect(copies.get("api_key")?.disposed).toBe(true);
+  });
+});

@@ -3,9 +3,23 @@ import { z } from "zod";
 /** The schemas that stand under a name in the OpenAPI document; no other registry counts. */
 export const components = z.registry<{ id: string; example: unknown }>();
 
-/** Gives a schema its name in the OpenAPI document and an example, which a test holds against the schema. */
+/** Gives a schema its name in the OpenAPI document and an example; a test holds every example against its schema. */
 export function component<S extends z.ZodType>(id: string, schema: S, example: z.input<S>): S {
-  const named = schema.meta({ examples: [example] });
-  components.add(named, { id, example });
-  return named;
+  return named(id, schema, example);
+}
+
+/** A page of a list, newest first, under its name in the document. */
+export function listOf<S extends z.ZodType>(id: string, item: S, example: z.input<S>) {
+  const page = z.object({
+    items: z.array(item),
+    next_cursor: z.string().nullable().meta({ description: "Where the next page begins; null at the end" }),
+    count: z.int().meta({ description: "How many items this page has" }),
+  });
+  return named(id, page, { items: [example], next_cursor: null, count: 1 });
+}
+
+function named<S extends z.ZodType>(id: string, schema: S, example: unknown): S {
+  const described = schema.meta({ examples: [example] });
+  components.add(described, { id, example });
+  return described;
 }

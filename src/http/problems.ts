@@ -18,8 +18,7 @@ export type Problem = Readonly<{
 /** `instance` names the request, so that a caller can tell the operator which one it was. */
 export function describeProblem(error: KeyholdError, requestId: string): Problem {
   const { status, title } = errors[error.code];
-  return {
-    ...error.facts,
+  const standard = {
     type: `/problems/${error.code}`,
     title,
     status,
@@ -27,6 +26,8 @@ export function describeProblem(error: KeyholdError, requestId: string): Problem
     detail: error.detail,
     instance: `urn:uuid:${requestId}`,
   };
+  // Twice: the members of the standard come first, and no fact takes the place of one.
+  return { ...standard, ...error.facts, ...standard };
 }
 
 /** What of the caller's the framework refused before a route ran. Its messages quote the request, so none is passed on. */

@@ -176,7 +176,7 @@ function tell(
 ): void {
   const { method } = request;
   const route = request.routeOptions.url ?? "none";
-  const seconds = reply.elapsedTime / 1000;
+  const seconds = Math.round(reply.elapsedTime * 1000) / 1_000_000;
   metrics.httpRequests.inc({ method, route, status: reply.statusCode });
   metrics.httpSeconds.observe({ method, route }, seconds);
   log.info("request", {

@@ -1,0 +1,147 @@
+import { z } from "zod";
+import { deleteAccount } from "../../credentials/delete-account.ts";
+import { createAccount } from "../../tenants/accounts/create.ts";
+import { freezeAccount, unfreezeAccount } from "../../tenants/accounts/freeze.ts";
+import { listAccounts } from "../../tenants/accounts/list.ts";
+import { showAccount } from "../../tenants/accounts/show.ts";
+import { updateAccount } from "../../tenants/accounts/update.ts";
+import { json, noContent } from "../answer.ts";
+import { pageByAge } from "../paging.ts";
+import { holdersOf } from "../permission.ts";
+import { type Route, route } from "../route.ts";
+import { account, accountList, accountUpdate, newAccount } from "../schemas/accounts.ts";
+import { idParams, pageQuery, reason } from "../schemas/common.ts";
+import type { Parts } from "./parts.ts";
+
+type Needs = Pick<Parts, "custody" | "cursors">;
+
+export function accountRoutes(parts: Needs): readonly Route[] {
+  return [create, list, show, update, remove, freeze, unfreeze].map((define) => define(parts));
+}
+
+function create({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/accounts",
+    operationId: "createAccount",
+    tag: "accounts",
+    summary: "Open an account",
+    permission: holdersOf("accounts:write"),
+    audit: ["account.created"],
+    problems: ["not_found"],
+    idempotency: "kept",
+    input: z.object({ body: newAccount }),
+    answer: json(201, "The account", account, { location: ({ id }) => `/api/v1/accounts/${id}` }),
+    handle: ({ caller, input: { body } }) => {
+      const { name, owner_id: ownerId } = body;
+      return createAccount(custody.db, caller, { name, ...(ownerId === undefined ? {} : { ownerId }) });
+    },
+  });
+}
+
+function list({ custody, cursors }: Needs): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/accounts",
+    operationId: "listAccounts",
+    tag: "accounts",
+    summary: "List the accounts that you may see",
+    permission: holdersOf("accounts:read"),
+    audit: { none: "it reads metadata that the caller may see" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({ query: pageQuery }),
+    answer: json(200, "A page of accounts", accountList),
+    handle: ({ caller, input: { query } }) =>
+      pageByAge(cursors, { tenantId: caller.tenantId, list: "accounts" }, query, (page) =>
+        listAccounts(custody.db, caller, page),
+      ),
+  });
+}
+
+function show({ custody }: Needs): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/accounts/:id",
+    operationId: "showAccount",
+    tag: "accounts",
+    summary: "Show an account",
+    permission: holdersOf("accounts:read"),
+    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({ params: idParams }),
+    answer: json(200, "The account", account),
+    handle: ({ caller, input: { params } }) => showAccount(custody.db, caller, params.id),
+  });
+}
+
+function update({ custody }: Needs): Route {
+  return route({
+    method: "PATCH",
+    path: "/api/v1/accounts/:id",
+    operationId: "updateAccount",
+    tag: "accounts",
+    summary: "Rename an account, or switch it on or off",
+    description: "The credentials of an account that is switched off cannot be used from the same moment.",
+    permission: holdersOf("accounts:write"),
+    audit: ["account.updated"],
+    problems: [],
+    idempotency: "kept",
+    input: z.object({ params: idParams, body: accountUpdate }),
+    answer: json(200, "The account as it is now", account),
+    handle: ({ caller, input: { params, body } }) => updateAccount(custody.db, caller, params.id, body),
+  });
+}
+
+function remove({ custody }: Needs): Route {
+  return route({
+    method: "DELETE",
+    path: "/api/v1/accounts/:id",
+    operationId: "deleteAccount",
+    tag: "accounts",
+    summary: "Remove an account and revoke its credentials",
+    permission: holdersOf("accounts:write"),
+    audit: ["account.deleted", "credential.revoked"],
+    problems: [],
+    idempotency: "kept",
+    input: z.object({ params: idParams }),
+    answer: noContent("It is gone, and the secrets below it are destroyed"),
+    handle: ({ caller, input: { params } }) => deleteAccount(custody, caller, params.id),
+  });
+}
+
+function freeze({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/accounts/:id/freeze",
+    operationId: "freezeAccount",
+    tag: "accounts",
+    summary: "Stop every use of an account's credentials at once",
+    permission: holdersOf("accounts:write"),
+    audit: ["account.frozen"],
+    problems: [],
+    idempotency: "kept",
+    input: z.object({ params: idParams, body: reason.optional() }),
+    answer: json(200, "The account as it is now", account),
+    handle: ({ caller, input: { params, body } }) =>
+      freezeAccount(custody.db, caller, params.id, body?.reason ?? null),
+  });
+}
+
+function unfreeze({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/accounts/:id/unfreeze",
+    operationId: "unfreezeAccount",
+    tag: "accounts",
+    summary: "Allow the use of an account's credentials again",
+    permission: holdersOf("accounts:write"),
+    audit: ["account.unfrozen"],
+    problems: [],
+    idempotency: "kept",
+    input: z.object({ params: idParams }),
+    answer: json(200, "The account as it is now", account),
+    handle: ({ caller, input: { params } }) => unfreezeAccount(custody.db, caller, params.id),
+  });
+}

@@ -1,0 +1,56 @@
+import { z } from "zod";
+import { exportChain, readEvents } from "../../audit/read.ts";
+import { json, lines } from "../answer.ts";
+import { pageByNumber } from "../paging.ts";
+import { holdersOf } from "../permission.ts";
+import { type Route, route } from "../route.ts";
+import { eventFilter, eventList, exportLine } from "../schemas/audit.ts";
+import { pageQuery } from "../schemas/common.ts";
+import type { Parts } from "./parts.ts";
+
+type Needs = Pick<Parts, "custody" | "cursors">;
+
+export function auditRoutes(parts: Needs): readonly Route[] {
+  return [events, whole].map((define) => define(parts));
+}
+
+function events({ custody, cursors }: Needs): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/audit/events",
+    operationId: "listAuditEvents",
+    tag: "audit",
+    summary: "List events of the record",
+    permission: holdersOf("audit:read"),
+    audit: { none: "reading the record does not change what it tells" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({ query: pageQuery.extend(eventFilter) }),
+    answer: json(200, "A page of events", eventList),
+    handle: ({ caller, input: { query } }) => {
+      const { limit: _limit, cursor: _cursor, credential_id: credentialId, ...rest } = query;
+      const filter = { ...rest, ...(credentialId === undefined ? {} : { credentialId }) };
+      return pageByNumber(cursors, { tenantId: caller.tenantId, list: "audit" }, query, (page) =>
+        readEvents(custody.db, caller, filter, page),
+      );
+    },
+  });
+}
+
+function whole({ custody }: Needs): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/audit/export",
+    operationId: "exportAudit",
+    tag: "audit",
+    summary: "Export the whole record, to be verified elsewhere",
+    description: "One JSON object a line, exactly as it was hashed: `keyhold audit verify` reads it.",
+    permission: holdersOf("audit:read"),
+    audit: { none: "reading the record does not change what it tells" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({}),
+    answer: lines("The chain, oldest first", "application/x-ndjson", exportLine),
+    handle: ({ caller }) => Promise.resolve(exportChain(custody.db, caller)),
+  });
+}

@@ -1,0 +1,122 @@
+import { z } from "zod";
+import { invoke as invokeOperation } from "../../credentials/invoke.ts";
+import { reveal as revealSecret } from "../../credentials/reveal.ts";
+import { validate as validateCredential } from "../../credentials/validate.ts";
+import { validateSecret } from "../../credentials/validate-secret.ts";
+import type { ErrorCode } from "../../errors.ts";
+import { json, secretBytes } from "../answer.ts";
+import { holdersOf } from "../permission.ts";
+import { type Route, route } from "../route.ts";
+import { idParams } from "../schemas/common.ts";
+import { secretToValidate, takeSecret } from "../schemas/credentials.ts";
+import { invocation, invoked, revealed, revealRequest, validated, validation } from "../schemas/uses.ts";
+import type { Parts } from "./parts.ts";
+
+type Needs = Pick<Parts, "custody">;
+
+/** Use a credential: ask the venue about it, have it do something, or hand it out. */
+export function credentialUseRoutes(parts: Needs): readonly Route[] {
+  return [check, validate, invoke, reveal].map((define) => define(parts));
+}
+
+/** What can keep a secret from being opened. */
+const opening: readonly ErrorCode[] = [
+  "credential_inactive",
+  "illegal_state",
+  "policy_forbids",
+  "record_unavailable",
+  "store_unavailable",
+  "store_denied",
+  "key_unavailable",
+];
+
+function check({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/credentials/validate",
+    operationId: "validateSecret",
+    tag: "credentials",
+    summary: "Ask the venue about a secret that is not kept",
+    description: "Nothing but the outcome is recorded.",
+    permission: holdersOf("credentials:validate"),
+    audit: ["credential.checked"],
+    problems: [],
+    idempotency: "kept",
+    input: z.object({ body: secretToValidate }),
+    answer: json(200, "The venue's verdict, whatever it is", validation),
+    async handle({ caller, input: { body } }) {
+      const { secret, ...target } = body;
+      using fields = takeSecret(secret);
+      return await validateSecret(custody, caller, { ...target, fields });
+    },
+  });
+}
+
+function validate({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/credentials/:id/validate",
+    operationId: "validateCredential",
+    tag: "credentials",
+    summary: "Ask the venue about a credential",
+    permission: holdersOf("credentials:validate"),
+    audit: ["credential.used", "credential.validated", "credential.refused"],
+    problems: opening,
+    idempotency: "kept",
+    input: z.object({ params: idParams }),
+    answer: json(200, "The venue's verdict, whatever it is", validated),
+    handle: ({ caller, input: { params } }) => validateCredential(custody, caller, params.id),
+  });
+}
+
+function invoke({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/credentials/:id/invoke",
+    operationId: "invokeOperation",
+    tag: "credentials",
+    summary: "Run an operation of the venue without the key leaving",
+    description:
+      "What does more than read needs an Idempotency-Key, and is never sent twice; a lost answer is `outcome_unknown`, and sending the request again looks the order up.",
+    permission: holdersOf("credentials:use"),
+    audit: ["credential.used", "credential.invoke_finished", "credential.refused"],
+    problems: [
+      "unknown_operation",
+      "idempotency_key_required",
+      "idempotency_in_flight",
+      "idempotency_mismatch",
+      "venue_refused",
+      "venue_rejected",
+      "venue_permission",
+      "venue_ip",
+      "venue_unavailable",
+      ...opening,
+    ],
+    limit: "invokes",
+    idempotency: "passed",
+    input: z.object({ params: idParams, body: invocation }),
+    answer: json(200, "What the venue answered", invoked),
+    handle: ({ caller, input: { params, body }, idempotencyKey }) =>
+      invokeOperation(custody, caller, params.id, { ...body, idempotencyKey }),
+  });
+}
+
+function reveal({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/credentials/:id/reveal",
+    operationId: "revealSecret",
+    tag: "credentials",
+    summary: "Hand out the plaintext",
+    description: "Needs a reason, and the credential's policy must allow it. An agent never may.",
+    permission: holdersOf("credentials:reveal"),
+    audit: ["credential.revealed", "credential.refused"],
+    problems: opening,
+    limit: "reveals",
+    // A stored answer would be the plaintext, unsealed.
+    idempotency: "none",
+    input: z.object({ params: idParams, body: revealRequest }),
+    answer: secretBytes("The secret", revealed),
+    handle: ({ caller, input: { params, body } }) => revealSecret(custody, caller, params.id, body.reason),
+  });
+}

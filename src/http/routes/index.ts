@@ -1,0 +1,30 @@
+import type { Route } from "../route.ts";
+import { accountRoutes } from "./accounts.ts";
+import { apiKeyRoutes } from "./api-keys.ts";
+import { auditRoutes } from "./audit.ts";
+import { credentialStateRoutes } from "./credential-states.ts";
+import { credentialUseRoutes } from "./credential-uses.ts";
+import { credentialRoutes } from "./credentials.ts";
+import { memberRoutes } from "./members.ts";
+import type { Parts } from "./parts.ts";
+import { serviceRoutes } from "./service.ts";
+import { tenantRoutes } from "./tenant.ts";
+import { tenantsRoutes } from "./tenants.ts";
+
+export type { Parts } from "./parts.ts";
+
+/** Every route of the API. */
+export function createRoutes(parts: Parts): readonly Route[] {
+  return [
+    ...credentialRoutes(parts),
+    ...credentialUseRoutes(parts),
+    ...credentialStateRoutes(parts),
+    ...accountRoutes(parts),
+    ...memberRoutes(parts),
+    ...apiKeyRoutes(parts),
+    ...auditRoutes(parts),
+    ...tenantRoutes(parts),
+    ...tenantsRoutes(parts),
+    ...serviceRoutes(parts),
+  ];
+}

@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { addMember } from "../../tenants/members/add.ts";
+import { listMembers } from "../../tenants/members/list.ts";
+import { showMember } from "../../tenants/members/show.ts";
+import { updateMember } from "../../tenants/members/update.ts";
+import { json } from "../answer.ts";
+import { pageByAge } from "../paging.ts";
+import { holdersOf } from "../permission.ts";
+import { type Route, route } from "../route.ts";
+import { idParams, pageQuery } from "../schemas/common.ts";
+import { member, memberList, memberUpdate, newMember } from "../schemas/members.ts";
+import type { Parts } from "./parts.ts";
+
+type Needs = Pick<Parts, "custody" | "cursors" | "forget">;
+
+export function memberRoutes(parts: Needs): readonly Route[] {
+  return [add, list, show, update].map((define) => define(parts));
+}
+
+function add({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/members",
+    operationId: "addMember",
+    tag: "members",
+    summary: "Let a subject of an issuer in",
+    permission: holdersOf("members:write"),
+    audit: ["member.added"],
+    problems: ["duplicate"],
+    idempotency: "kept",
+    input: z.object({ body: newMember }),
+    answer: json(201, "The member", member, { location: ({ id }) => `/api/v1/members/${id}` }),
+    handle: ({ caller, input: { body } }) => addMember(custody.db, caller, body),
+  });
+}
+
+function list({ custody, cursors }: Needs): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/members",
+    operationId: "listMembers",
+    tag: "members",
+    summary: "List the members that you may see",
+    permission: holdersOf("members:read"),
+    audit: { none: "it reads metadata that the caller may see" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({ query: pageQuery }),
+    answer: json(200, "A page of members", memberList),
+    handle: ({ caller, input: { query } }) =>
+      pageByAge(cursors, { tenantId: caller.tenantId, list: "members" }, query, (page) =>
+        listMembers(custody.db, caller, page),
+      ),
+  });
+}
+
+function show({ custody }: Needs): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/members/:id",
+    operationId: "showMember",
+    tag: "members",
+    summary: "Show a member",
+    permission: holdersOf("members:read"),
+    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({ params: idParams }),
+    answer: json(200, "The member", member),
+    handle: ({ caller, input: { params } }) => showMember(custody.db, caller, params.id),
+  });
+}
+
+function update({ custody, forget }: Needs): Route {
+  return route({
+    method: "PATCH",
+    path: "/api/v1/members/:id",
+    operationId: "updateMember",
+    tag: "members",
+    summary: "Change a member's role, suspend it, or let it in again",
+    description: "In force at once for secrets, and within two seconds for everything else.",
+    permission: holdersOf("members:write"),
+    audit: ["member.updated"],
+    problems: ["illegal_state"],
+    idempotency: "kept",
+    input: z.object({ params: idParams, body: memberUpdate }),
+    answer: json(200, "The member as it is now", member),
+    async handle({ caller, input: { params, body } }) {
+      const updated = await updateMember(custody.db, caller, params.id, body);
+      forget(params.id);
+      return updated;
+    },
+  });
+}

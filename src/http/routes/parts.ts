@@ -1,0 +1,14 @@
+import type { Custody } from "../../credentials/custody.ts";
+import type { Cursors } from "../cursor.ts";
+
+/** What the routes work with; each asks for the part that it needs. Wired in `app.ts`. */
+export type Parts = Readonly<{
+  custody: Custody;
+  cursors: Cursors;
+  /** The addresses by which a venue sees Keyhold. */
+  egressAddresses: (venue: string) => readonly string[];
+  /** Makes a change of a member's rights known at once in this process. */
+  forget: (memberId: string) => void;
+  /** Throws `not_ready` while the service cannot do its work. */
+  ready: () => Promise<void>;
+}>;

@@ -1,0 +1,112 @@
+import { z } from "zod";
+import { operatorScope } from "../../access/permissions.ts";
+import { json } from "../answer.ts";
+import { anyCaller, everybody } from "../permission.ts";
+import { type Route, route } from "../route.ts";
+import { health, me } from "../schemas/service.ts";
+import { venueList } from "../schemas/venues.ts";
+import type { Parts } from "./parts.ts";
+
+type Needs = Pick<Parts, "custody" | "egressAddresses" | "ready">;
+
+/** What the service tells of itself, and of who is asking. */
+export function serviceRoutes(parts: Needs): readonly Route[] {
+  return [live, ready, whoAmI, venues].map((define) => define(parts));
+}
+
+function live(): Route {
+  return route({
+    method: "GET",
+    path: "/health/live",
+    operationId: "isLive",
+    tag: "service",
+    summary: "Whether the process answers",
+    permission: everybody,
+    audit: { none: "it tells nothing of anybody" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({}),
+    answer: json(200, "It does", health),
+    handle: () => Promise.resolve({ status: "ok" }),
+  });
+}
+
+function ready(parts: Needs): Route {
+  return route({
+    method: "GET",
+    path: "/health/ready",
+    operationId: "isReady",
+    tag: "service",
+    summary: "Whether the service can do its work",
+    permission: everybody,
+    audit: { none: "it tells nothing of anybody" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({}),
+    answer: json(200, "It can", health),
+    async handle() {
+      await parts.ready();
+      return { status: "ok" };
+    },
+  });
+}
+
+function whoAmI(): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/me",
+    operationId: "whoAmI",
+    tag: "service",
+    summary: "Who your token speaks for, and what it may do",
+    permission: anyCaller,
+    audit: { none: "it tells the caller what its own token says" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({}),
+    answer: json(200, "You", me),
+    handle: ({ caller }) => {
+      const nobody = { tenant_id: null, member_id: null, role: null, agent: false, api_key_id: null };
+      if (caller.kind === "operator")
+        return Promise.resolve({ ...nobody, kind: caller.kind, scopes: [operatorScope] });
+      return Promise.resolve({
+        kind: caller.kind,
+        tenant_id: caller.tenantId,
+        member_id: caller.memberId,
+        role: caller.role,
+        scopes: [...caller.scopes],
+        agent: caller.agent,
+        api_key_id: caller.apiKeyId,
+      });
+    },
+  });
+}
+
+function venues({ custody, egressAddresses }: Needs): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/venues",
+    operationId: "listVenues",
+    tag: "venues",
+    summary: "List the venues, the fields that each needs, and what it can tell",
+    permission: anyCaller,
+    audit: { none: "it reads what is the same for everybody" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({}),
+    answer: json(200, "All venues", venueList),
+    handle: () => {
+      const items = custody.venues.list().map(({ tells, clientOrderIds, ...venue }) => ({
+        ...venue,
+        tells: {
+          permissions: tells.permissions,
+          bound_ips: tells.boundIps,
+          expiry: tells.expiry,
+          account: tells.account,
+        },
+        client_order_ids: clientOrderIds,
+        egress_addresses: egressAddresses(venue.id),
+      }));
+      return Promise.resolve({ items, next_cursor: null, count: items.length });
+    },
+  });
+}

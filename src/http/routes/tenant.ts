@@ -1,0 +1,85 @@
+import { z } from "zod";
+import { freezeTenant, unfreezeTenant } from "../../tenants/freeze.ts";
+import { showOwnTenant } from "../../tenants/show.ts";
+import { updatePolicy } from "../../tenants/update.ts";
+import { json } from "../answer.ts";
+import { holdersOf } from "../permission.ts";
+import { type Route, route } from "../route.ts";
+import { reason } from "../schemas/common.ts";
+import { policyUpdate, tenant } from "../schemas/tenants.ts";
+import type { Parts } from "./parts.ts";
+
+type Needs = Pick<Parts, "custody">;
+
+/** The caller's own tenant. */
+export function tenantRoutes(parts: Needs): readonly Route[] {
+  return [show, update, freeze, unfreeze].map((define) => define(parts));
+}
+
+function show({ custody }: Needs): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/tenant",
+    operationId: "showOwnTenant",
+    tag: "tenant",
+    summary: "Show your tenant",
+    permission: holdersOf("tenant:read"),
+    audit: { none: "it reads settings that every member may know" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({}),
+    answer: json(200, "The tenant", tenant),
+    handle: ({ caller }) => showOwnTenant(custody.db, caller),
+  });
+}
+
+function update({ custody }: Needs): Route {
+  return route({
+    method: "PATCH",
+    path: "/api/v1/tenant",
+    operationId: "updateTenantPolicy",
+    tag: "tenant",
+    summary: "Decide which credentials your tenant takes",
+    permission: holdersOf("tenant:write"),
+    audit: ["tenant.updated"],
+    problems: [],
+    idempotency: "kept",
+    input: z.object({ body: policyUpdate }),
+    answer: json(200, "The tenant as it is now", tenant),
+    handle: ({ caller, input: { body } }) => updatePolicy(custody.db, caller, body.policy),
+  });
+}
+
+function freeze({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/tenant/freeze",
+    operationId: "freezeTenant",
+    tag: "tenant",
+    summary: "Stop every use of the tenant's credentials at once",
+    permission: holdersOf("tenant:write"),
+    audit: ["tenant.frozen"],
+    problems: [],
+    idempotency: "kept",
+    input: z.object({ body: reason.optional() }),
+    answer: json(200, "The tenant as it is now", tenant),
+    handle: ({ caller, input: { body } }) => freezeTenant(custody.db, caller, body?.reason ?? null),
+  });
+}
+
+function unfreeze({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/tenant/unfreeze",
+    operationId: "unfreezeTenant",
+    tag: "tenant",
+    summary: "Allow the use of the tenant's credentials again",
+    permission: holdersOf("tenant:write"),
+    audit: ["tenant.unfrozen"],
+    problems: [],
+    idempotency: "kept",
+    input: z.object({}),
+    answer: json(200, "The tenant as it is now", tenant),
+    handle: ({ caller }) => unfreezeTenant(custody.db, caller),
+  });
+}

@@ -1,0 +1,48 @@
+import { z } from "zod";
+import { component, listOf } from "../components.ts";
+import { id, revision, text, time } from "./common.ts";
+
+const accountExample = {
+  id: "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22",
+  owner_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2",
+  name: "Main",
+  active: true,
+  frozen: false,
+  revision: 1,
+  created_at: "2026-11-20T09:00:00.000Z",
+  updated_at: "2026-11-20T09:00:00.000Z",
+};
+
+export const account = component(
+  "Account",
+  z.object({
+    id,
+    owner_id: id,
+    name: z.string(),
+    active: z
+      .boolean()
+      .meta({ description: "The credentials of an account that is not active cannot be used" }),
+    frozen: z.boolean(),
+    revision,
+    created_at: time,
+    updated_at: time,
+  }),
+  accountExample,
+);
+
+export const accountList = listOf("AccountList", account, accountExample);
+
+export const newAccount = component(
+  "NewAccount",
+  z.strictObject({
+    name: text(255),
+    owner_id: id.exactOptional().meta({ description: "Another member than yourself takes an administrator" }),
+  }),
+  { name: "Main" },
+);
+
+export const accountUpdate = component(
+  "AccountUpdate",
+  z.strictObject({ name: text(255).exactOptional(), active: z.boolean().exactOptional() }),
+  { active: false },
+);

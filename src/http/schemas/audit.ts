@@ -1,0 +1,48 @@
+import { z } from "zod";
+import { component, listOf } from "../components.ts";
+import { id, time, timeInput } from "./common.ts";
+
+const event = z.object({
+  seq: z.int().meta({ description: "Counts the tenant's events from 1 without gaps" }),
+  at: time,
+  event: z.string(),
+  outcome: z.string(),
+  detail: z
+    .record(z.string(), z.unknown())
+    .meta({ description: "Who, from where, and what; never a secret" }),
+});
+
+const eventExample = {
+  seq: 42,
+  at: "2026-11-20T09:00:00.000001Z",
+  event: "credential.revealed",
+  outcome: "ok",
+  detail: {
+    actor: "member",
+    member_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2",
+    credential_id: "9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33",
+    reason: "Moving to another platform, ticket 4711",
+  },
+};
+
+export const eventList = listOf("AuditEventList", event, eventExample);
+
+export const eventFilter = {
+  credential_id: id.exactOptional(),
+  event: z
+    .string()
+    .regex(/^[a-z_]{1,32}\.[a-z_]{1,48}$/, { message: "is not the name of an event" })
+    .exactOptional(),
+  since: timeInput.exactOptional(),
+  until: timeInput.exactOptional(),
+};
+
+/** One line of an export: an event as it was hashed, or the link that closes the events before it. */
+export const exportLine = component(
+  "AuditExportLine",
+  z.union([
+    event,
+    z.object({ count: z.int(), hash: z.string(), link: z.int(), previous: z.string(), tenant: id }),
+  ]),
+  eventExample,
+);

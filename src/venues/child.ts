@@ -98,6 +98,7 @@ export class Child {
   async stop(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = once(this.#process, "exit");
+    this.#process.ref();
     this.#process.kill("SIGKILL");
     await ended;
   }

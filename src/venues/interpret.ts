@@ -50,7 +50,7 @@ function isEmpty(json: object): boolean {
   return !Array.isArray(json) && Object.keys(json).length === 0;
 }
 
-export function parseJson(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

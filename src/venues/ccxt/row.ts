@@ -4,7 +4,7 @@ import type { AccountFacts, Permissions } from "../verdict.ts";
 import type { Mode, Modes } from "./exchange.ts";
 
 /** A request of the venue's own API, as ccxt's `sign` takes it. */
-export type ApiRequest = Readonly<{
+type ApiRequest = Readonly<{
   api: string | readonly string[];
   path: string;
   method: "GET" | "POST";

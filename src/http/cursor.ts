@@ -23,24 +23,25 @@ export class Cursors {
 
   async seal(scope: CursorScope, position: unknown): Promise<string> {
     const payload = Buffer.from(JSON.stringify(position)).toString("base64url");
-    return `${payload}.${(await this.#tag(scope, payload)).toString("base64url")}`;
+    return `${payload}.${await this.#tag(scope, payload)}`;
   }
 
   /** Throws `malformed` for a cursor that was changed, or that was made for another tenant, list or filter. */
   async open<T>(scope: CursorScope, cursor: string, position: z.ZodType<T>): Promise<T> {
     const [payload = "", tag = ""] = cursor.split(".");
-    const given = Buffer.from(tag, "base64url");
-    const expected = await this.#tag(scope, payload);
-    if (given.byteLength !== tagLength || !timingSafeEqual(given, expected)) throw notOurs();
+    const given = Buffer.from(tag);
+    const expected = Buffer.from(await this.#tag(scope, payload));
+    if (given.byteLength !== expected.byteLength || !timingSafeEqual(given, expected)) throw notOurs();
     const parsed = position.safeParse(JSON.parse(Buffer.from(payload, "base64url").toString()));
     if (!parsed.success) throw notOurs();
     return parsed.data;
   }
 
-  async #tag({ tenantId, list, filter }: CursorScope, payload: string): Promise<Buffer> {
+  async #tag({ tenantId, list, filter }: CursorScope, payload: string): Promise<string> {
     const ordered = Object.entries(filter).toSorted(([one], [other]) => (one < other ? -1 : 1));
     const bytes = lengthPrefixed([list, JSON.stringify(ordered), payload]);
-    return Buffer.from(await this.#sign(tenantId, "cursor", bytes)).subarray(0, tagLength);
+    const tag = await this.#sign(tenantId, "cursor", bytes);
+    return Buffer.from(tag).subarray(0, tagLength).toString("base64url");
   }
 }
 

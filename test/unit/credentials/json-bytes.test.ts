@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, constantFrom, oneof, property, string } from "fast-check";
 import { expect, test } from "vitest";
 import { writeJsonText } from "../../../src/credentials/json-bytes.ts";
 
@@ -18,17 +18,17 @@ function written(text: string): Buffer {
 }
 
 /** Mostly characters that JSON escapes, or that UTF-8 needs several bytes for. */
-const text = fc.string({
-  unit: fc.oneof(
-    fc.constantFrom('"', "\\", "/", "\b", "\n", "\0", "\u001F", "\u007F", "\u2028", "é", "€", "😀"),
-    fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
+const text = string({
+  unit: oneof(
+    constantFrom('"', "\\", "/", "\b", "\n", "\0", "\u001F", "\u007F", "\u2028", "é", "€", "😀"),
+    string({ unit: "binary", minLength: 1, maxLength: 1 }),
   ),
   maxLength: 200,
 });
 
 test("any text comes back from JSON.parse as it was", () => {
-  fc.assert(
-    fc.property(text, (value) => {
+  assert(
+    property(text, (value) => {
       expect(JSON.parse(written(value).toString("utf8"))).toBe(value);
     }),
     { numRuns: 2000 },

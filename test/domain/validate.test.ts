@@ -1,0 +1,385 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Member } from "../../src/access/principal.ts";
+import type { Custody } from "../../src/credentials/custody.ts";
+import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
+import { expireDue, validateDue } from "../../src/credentials/reconcile.ts";
+import { register, type Registration } from "../../src/credentials/register.ts";
+import { reveal } from "../../src/credentials/reveal.ts";
+import { revoke } from "../../src/credentials/revoke.ts";
+import { show } from "../../src/credentials/show.ts";
+import { update } from "../../src/credentials/update.ts";
+import { withSecret } from "../../src/credentials/use.ts";
+import { validateSecret } from "../../src/credentials/validate-secret.ts";
+import { validate } from "../../src/credentials/validate.ts";
+import { updateAccount } from "../../src/tenants/accounts/update.ts";
+import { suspendTenant } from "../../src/tenants/suspend.ts";
+import { updatePolicy } from "../../src/tenants/update.ts";
+import type { Verdict } from "../../src/venues/verdict.ts";
+import { countRows, eventNames, eventsOf } from "../support/record.ts";
+import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+
+let world: World;
+let tenant: Tenant;
+let owner: Member;
+let accountId: string;
+let venue: ScriptedVenue;
+let custody: Custody;
+
+const badKey = { outcome: "rejected", reason: "bad_key", message: "Scripted: bad key." } as const;
+
+beforeAll(async () => {
+  world = await createWorld();
+});
+afterAll(() => world.close());
+// The clock looks at every tenant but a suspended one.
+afterEach(() => suspendTenant(custody.db, world.operator, tenant.id));
+beforeEach(async () => {
+  tenant = await world.createTenant();
+  owner = tenant.owner;
+  accountId = await world.createAccount(owner);
+  venue = new ScriptedVenue();
+  custody = venue.in(world.custody);
+});
+
+async function registered(changes: Partial<Registration> = {}) {
+  const fields = secretFields({ api_key: "key", api_secret: "secret" });
+  const credential = await register(custody, owner, {
+    accountId,
+    venue: "scripted",
+    environment: "live",
+    fields,
+    ...changes,
+  });
+  return { ...credential, now: () => show(custody, owner, credential.id) };
+}
+
+async function deferred() {
+  await updatePolicy(custody.db, owner, { allow_deferred: true });
+  return registered({ validation: "deferred" });
+}
+
+/** As if the first refusal had come so many seconds earlier. */
+async function letPass(seconds: number): Promise<void> {
+  const { owner: db } = world.database;
+  const rows = await db.selectFrom("credentials").select(["id", "rejected_at"]).execute();
+  for (const { id, rejected_at } of rows) {
+    if (rejected_at === null) continue;
+    const earlier = new Date(rejected_at.getTime() - seconds * 1000);
+    await db.updateTable("credentials").set({ rejected_at: earlier }).where("id", "=", id).execute();
+  }
+}
+
+describe("validating a credential that is kept", () => {
+  test("a valid verdict is told and kept with what the venue says now", async () => {
+    const credential = await registered();
+    venue.verdict = () =>
+      valid({ permissions: { trade: "no" }, account: { type: "paper", status: "ACTIVE" } });
+    expect(await validate(custody, owner, credential.id)).toEqual({
+      is_valid: true,
+      outcome: "valid",
+      message: "The venue accepts the credential.",
+      status: "active",
+      permissions: {
+        read: "yes",
+        trade: "no",
+        withdraw: "no",
+        transfer: "no",
+        bound_ips: [],
+        unknown_words: [],
+      },
+      account_type: "paper",
+      account_status: "ACTIVE",
+      account: { type: "paper", status: "ACTIVE" },
+      expires_at: null,
+    });
+    const after = await credential.now();
+    expect(after).toMatchObject({ revision: 2, health: "healthy", permissions: { trade: "no" } });
+    expect(Date.parse(after.last_validated_at ?? "")).toBeGreaterThan(
+      Date.parse(credential.last_validated_at ?? ""),
+    );
+  });
+
+  test.each(refusals)("tells $outcome $reason and changes what follows from it", async (verdict) => {
+    const credential = await registered();
+    venue.verdict = () => verdict;
+    const told = await validate(custody, owner, credential.id);
+    const indefinite = told.is_valid === null;
+    expect(told).toMatchObject({ outcome: verdict.outcome, message: verdict.message, status: "active" });
+    expect(await credential.now()).toMatchObject(
+      indefinite
+        ? { revision: 1, health: "healthy", health_message: null }
+        : {
+            revision: 2,
+            health: verdict.outcome === "rejected" ? "unhealthy" : "degraded",
+            health_message: verdict.message,
+          },
+    );
+    expect(await eventNames(custody.db, owner, credential.id)).toEqual([
+      "credential.registered",
+      "credential.used",
+      "credential.validated",
+    ]);
+    expect(await withSecret(custody, owner, credential, () => Promise.resolve("still usable"))).toBe(
+      "still usable",
+    );
+  });
+
+  test("a switched-off credential, one of a switched-off account and a frozen one are not asked about", async () => {
+    const credential = await registered();
+    await update(custody, owner, credential.id, 1, { active: false });
+    await expect(validate(custody, owner, credential.id)).rejects.toMatchObject({
+      code: "credential_inactive",
+      status: 400,
+    });
+    await update(custody, owner, credential.id, 2, { active: true });
+    const asked = venue.inspections;
+
+    await updateAccount(custody.db, owner, accountId, { active: false });
+    await expect(validate(custody, owner, credential.id)).rejects.toMatchObject({
+      code: "credential_inactive",
+    });
+    await updateAccount(custody.db, owner, accountId, { active: true });
+
+    await freeze(custody, owner, credential.id, "an incident");
+    await expect(validate(custody, owner, credential.id)).rejects.toMatchObject({ code: "policy_forbids" });
+    await unfreeze(custody, owner, credential.id);
+    expect(venue.inspections).toBe(asked);
+    expect(await validate(custody, owner, credential.id)).toMatchObject({ is_valid: true });
+  });
+
+  test("a permission gained at the venue is shown, and does not end a credential that was taken before", async () => {
+    const credential = await registered();
+    venue.verdict = () => valid({ permissions: { withdraw: "yes" } });
+    expect(await validate(custody, owner, credential.id)).toMatchObject({ is_valid: true, status: "active" });
+    expect(await credential.now()).toMatchObject({ permissions: { withdraw: "yes" } });
+  });
+});
+
+describe("a refusal of an active credential", () => {
+  test("is a doubt first; the clock asks again after a minute, and a second refusal ends it", async () => {
+    const credential = await registered();
+    venue.verdict = () => badKey;
+    expect(await validate(custody, owner, credential.id)).toMatchObject({
+      is_valid: false,
+      status: "active",
+    });
+    expect(await validate(custody, owner, credential.id), "within the minute").toMatchObject({
+      status: "active",
+    });
+    expect(await validateDue(custody)).toEqual({ done: 0, failed: 0 });
+    await letPass(61);
+    expect(await validateDue(custody)).toEqual({ done: 1, failed: 0 });
+    expect(await credential.now()).toMatchObject({
+      status: "invalid",
+      health: "unhealthy",
+      health_message: badKey.message,
+    });
+    await expect(reveal(custody, owner, credential.id, "why")).rejects.toMatchObject({
+      code: "illegal_state",
+      facts: { reason: "invalid" },
+    });
+    expect(await validateDue(custody), "nothing is asked about it again").toEqual({ done: 0, failed: 0 });
+  });
+
+  test("is forgotten when the venue accepts the key again", async () => {
+    const credential = await registered();
+    venue.verdict = () => badKey;
+    await validate(custody, owner, credential.id);
+    await letPass(61);
+    venue.verdict = () => valid();
+    await validateDue(custody);
+    expect(await credential.now()).toMatchObject({ status: "active", health: "healthy" });
+    venue.verdict = () => badKey;
+    expect(await validate(custody, owner, credential.id), "the doubt begins anew").toMatchObject({
+      status: "active",
+    });
+  });
+
+  test("of what may not be opened now is not asked about, and does not fill the record", async () => {
+    const credential = await registered();
+    venue.verdict = () => badKey;
+    await validate(custody, owner, credential.id);
+    await letPass(61);
+    await updateAccount(custody.db, owner, accountId, { active: false });
+    const before = await eventNames(custody.db, owner);
+    expect(await validateDue(custody)).toEqual({ done: 0, failed: 0 });
+    expect(await eventNames(custody.db, owner)).toEqual(before);
+    await updateAccount(custody.db, owner, accountId, { active: true });
+    expect(await validateDue(custody), "the control").toEqual({ done: 1, failed: 0 });
+  });
+
+  test("an ended credential comes back by a valid verdict alone", async () => {
+    const credential = await registered();
+    venue.verdict = () => badKey;
+    await validate(custody, owner, credential.id);
+    await letPass(61);
+    await validate(custody, owner, credential.id);
+    expect(await credential.now()).toMatchObject({ status: "invalid" });
+    expect(await validate(custody, owner, credential.id)).toMatchObject({
+      is_valid: false,
+      status: "invalid",
+    });
+    venue.verdict = () => valid();
+    expect(await validate(custody, owner, credential.id)).toMatchObject({ is_valid: true, status: "active" });
+  });
+});
+
+describe("a deferred credential", () => {
+  test("is kept without asking the venue, and cannot be used before it was asked", async () => {
+    const credential = await deferred();
+    expect(venue.inspections).toBe(0);
+    expect(credential).toMatchObject({
+      status: "pending",
+      permissions: null,
+      health: "unknown",
+      last_validated_at: null,
+    });
+    const pending = { code: "illegal_state", facts: { reason: "pending" } };
+    await expect(withSecret(custody, owner, credential, () => Promise.resolve())).rejects.toMatchObject(
+      pending,
+    );
+    await expect(reveal(custody, owner, credential.id, "why")).rejects.toMatchObject(pending);
+  });
+
+  test("becomes active when it is validated by hand", async () => {
+    const credential = await deferred();
+    expect(await validate(custody, owner, credential.id)).toMatchObject({ is_valid: true, status: "active" });
+    expect(await credential.now()).toMatchObject({ health: "healthy", permissions: { read: "yes" } });
+    expect(await withSecret(custody, owner, credential, () => Promise.resolve(true))).toBe(true);
+  });
+
+  test("becomes active by the clock, as soon as the venue can be reached", async () => {
+    const credential = await deferred();
+    venue.verdict = () => ({ outcome: "venue_unavailable", message: "Scripted: away." });
+    expect(await validateDue(custody)).toEqual({ done: 1, failed: 0 });
+    expect(await credential.now()).toMatchObject({ status: "pending" });
+    venue.verdict = () => valid();
+    await validateDue(custody);
+    expect(await credential.now()).toMatchObject({ status: "active" });
+  });
+
+  test.each(refusals)(
+    "becomes invalid where register would have been refused for good: $outcome $reason",
+    async (verdict) => {
+      const credential = await deferred();
+      venue.verdict = () => verdict;
+      await validateDue(custody);
+      const indefinite: readonly Verdict["outcome"][] = [
+        "clock_skew",
+        "nonce",
+        "rate_limited",
+        "venue_unavailable",
+        "timeout",
+        "blocked",
+        "unexpected_answer",
+      ];
+      const status = indefinite.includes(verdict.outcome) ? "pending" : "invalid";
+      expect(await credential.now()).toMatchObject({ status });
+      await revoke(custody, owner, credential.id);
+    },
+  );
+
+  test("does not get past the tenant's policy", async () => {
+    const credential = await deferred();
+    venue.verdict = () => valid({ permissions: { withdraw: "yes" } });
+    expect(await validate(custody, owner, credential.id)).toMatchObject({
+      is_valid: true,
+      status: "invalid",
+      message: expect.stringContaining("may withdraw"),
+    });
+    expect(await validate(custody, owner, credential.id), "nor at a second attempt").toMatchObject({
+      status: "invalid",
+    });
+    await updatePolicy(custody.db, owner, { allow_withdraw: true });
+    expect(await validate(custody, owner, credential.id)).toMatchObject({ status: "active" });
+  });
+});
+
+describe("what happens while the venue is being asked", () => {
+  /** The venue answers only after `meanwhile` has happened. */
+  function during(verdict: Verdict, meanwhile: () => Promise<unknown>): void {
+    venue.verdict = async () => {
+      await meanwhile();
+      return verdict;
+    };
+  }
+
+  test("a switch-off by the owner stays", async () => {
+    const credential = await registered();
+    during(valid(), () => update(custody, owner, credential.id, 1, { active: false }));
+    expect(await validate(custody, owner, credential.id)).toMatchObject({
+      is_valid: true,
+      status: "inactive",
+    });
+    expect(await credential.now()).toMatchObject({ status: "inactive" });
+  });
+
+  test("a revocation stays, and the verdict is still told", async () => {
+    const credential = await registered();
+    during(valid(), () => revoke(custody, owner, credential.id));
+    expect(await validate(custody, owner, credential.id)).toMatchObject({
+      is_valid: true,
+      status: "revoked",
+    });
+    expect(await credential.now()).toMatchObject({ status: "revoked" });
+  });
+
+  test("the owner's date stays when the venue tells a later one", async () => {
+    const expiresAt = new Date(Date.now() + 60_000);
+    const credential = await registered({ expiresAt });
+    venue.verdict = () => valid({ expiresAt: "2100-01-01T00:00:00Z" });
+    await validate(custody, owner, credential.id);
+    expect(await credential.now()).toMatchObject({ expires_at: expiresAt.toISOString() });
+  });
+});
+
+describe("the end of a credential by its date", () => {
+  test("is in force at once, is marked by the clock, and marked once", async () => {
+    const credential = await registered({ expiresAt: new Date(Date.now() - 1000) });
+    expect(credential.status).toBe("active");
+    const expired = { code: "illegal_state", facts: { reason: "expired" } };
+    await expect(withSecret(custody, owner, credential, () => Promise.resolve())).rejects.toMatchObject(
+      expired,
+    );
+    expect(await expireDue(custody)).toEqual({ done: 1, failed: 0 });
+    expect(await expireDue(custody)).toEqual({ done: 0, failed: 0 });
+    expect(await credential.now()).toMatchObject({ status: "expired", revision: 2 });
+    const names = await eventNames(custody.db, owner, credential.id);
+    expect(names.filter((name) => name === "credential.expired")).toHaveLength(1);
+  });
+
+  test("a later date alone does not bring it back; a valid verdict then does", async () => {
+    const credential = await registered({ expiresAt: new Date(Date.now() - 1000) });
+    await expireDue(custody);
+    expect(await validate(custody, owner, credential.id)).toMatchObject({
+      is_valid: true,
+      status: "expired",
+    });
+    const { revision } = await credential.now();
+    await update(custody, owner, credential.id, revision, { expiresAt: new Date(Date.now() + 60_000) });
+    expect(await credential.now()).toMatchObject({ status: "expired" });
+    expect(await validate(custody, owner, credential.id)).toMatchObject({ status: "active" });
+  });
+});
+
+describe("validating a secret that is not kept", () => {
+  test.each([valid({ account: { type: "live", status: "ok" } }), ...refusals])(
+    "tells $outcome $reason and keeps nothing but the outcome",
+    async (verdict) => {
+      venue.verdict = () => verdict;
+      const before = await countRows(world.database.owner);
+      const fields = secretFields({ api_key: "canary-key", api_secret: "canary-secret" });
+      const told = await validateSecret(custody, owner, { venue: "scripted", environment: "live", fields });
+      expect(told.outcome).toBe(verdict.outcome);
+      const after = await countRows(world.database.owner);
+      expect(after).toEqual({ ...before, "audit.links": (before["audit.links"] ?? 0) + 1 });
+      const event = (await eventsOf(custody.db, owner)).at(-1);
+      expect(event).toMatchObject({
+        event: "credential.checked",
+        detail: { venue: "scripted", environment: "live", outcome: verdict.outcome },
+      });
+      expect(JSON.stringify(event)).not.toContain("canary");
+    },
+  );
+});

@@ -61,7 +61,7 @@ async function exchange(request: HttpRequest, bounds: Bounds): Promise<HttpAnswe
     });
     if (response.status >= 300 && response.status < 400) {
       await response.body?.cancel();
-      throw new FetchFailure("redirect", `the venue answered with a redirect (${response.status})`);
+      throw new FetchFailure("redirect", `The venue answered with a redirect (${response.status})`);
     }
     const body = await readBody(response, bounds.settings.maxBodyBytes);
     return { status: response.status, headers: new Map(response.headers), body };
@@ -76,7 +76,7 @@ async function readBody(response: Response, maxBytes: number): Promise<string> {
   for await (const chunk of response.body ?? []) {
     size += chunk.byteLength;
     // Leaving the loop cancels the body and closes the socket.
-    if (size > maxBytes) throw new FetchFailure("too_large", `the answer is larger than ${maxBytes} bytes`);
+    if (size > maxBytes) throw new FetchFailure("too_large", `The answer is larger than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
@@ -85,9 +85,9 @@ async function readBody(response: Response, maxBytes: number): Promise<string> {
 function asFailure(error: unknown, { deadline, settings }: Bounds): FetchFailure {
   if (error instanceof FetchFailure) return error;
   if (deadline.aborted) {
-    return new FetchFailure("timeout", `no complete answer within ${settings.timeoutMs} ms`);
+    return new FetchFailure("timeout", `No complete answer within ${settings.timeoutMs} ms`);
   }
-  return new FetchFailure("network", `the connection failed${codeOf(error)}`);
+  return new FetchFailure("network", `The connection failed${codeOf(error)}`);
 }
 
 /** The code of a network error such as ECONNREFUSED; undici hides it in the cause. */

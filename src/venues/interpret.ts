@@ -1,11 +1,14 @@
 import type { HttpAnswer } from "./bounded-fetch.ts";
 import type { Meaning, Said } from "./outcomes.ts";
 
+/** A code that needs words. */
+type Explained = Readonly<{ meaning: Meaning }> & Pick<Said, "hint" | "addresses">;
+
 /** How a venue says no. */
 export type Dialect = Readonly<{
   /** The venue's own error in an answer; `undefined` where the answer is no error. */
   error(json: unknown, status: number): Readonly<{ code: string; text?: string }> | undefined;
-  codes: Readonly<Record<string, Meaning | Readonly<{ meaning: Meaning; hint: string }>>>;
+  codes: Readonly<Record<string, Meaning | Explained>>;
   /** Whether a success has the envelope that this venue puts around every answer, where it has one. */
   complete?(json: object): boolean;
   /** What a bare HTTP status means at this venue, where it differs from the general rule. */
@@ -27,8 +30,8 @@ export function interpret(dialect: Dialect, answer: HttpAnswer): Interpretation 
   const error = dialect.error(json, answer.status);
   const known = error === undefined ? undefined : entryOf(dialect, error.code);
   if (known !== undefined) {
-    const { meaning, ...hint } = typeof known === "string" ? { meaning: known } : known;
-    return { kind: "known", meaning, said: { ...error, ...hint } };
+    const { meaning, ...words } = typeof known === "string" ? { meaning: known } : known;
+    return { kind: "known", meaning, said: { ...error, ...words } };
   }
   const byStatus = dialect.statuses?.[answer.status] ?? statusMeaning(answer.status);
   const said = error ?? { code: `HTTP ${answer.status}` };
@@ -41,7 +44,7 @@ export function interpret(dialect: Dialect, answer: HttpAnswer): Interpretation 
 }
 
 /** A code is the venue's word, so it may also be the name of something that every object has. */
-function entryOf({ codes }: Dialect, code: string): Dialect["codes"][string] | undefined {
+function entryOf({ codes }: Dialect, code: string): Meaning | Explained | undefined {
   return Object.hasOwn(codes, code) ? codes[code] : undefined;
 }
 

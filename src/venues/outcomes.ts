@@ -5,8 +5,15 @@ export type Meaning = Rejected["reason"] | Limited["outcome"] | Indefinite["outc
 
 export type Refusal = Rejected | Limited | Indefinite;
 
-/** What the venue said, for the message; `hint` is what Keyhold knows about a code that is not plain. */
-export type Said = Readonly<{ code?: string; text?: string; hint?: string }>;
+/** What the venue said, for the message. */
+export type Said = Readonly<{
+  code?: string;
+  text?: string;
+  /** What Keyhold knows about a code that is not plain. */
+  hint?: string;
+  /** True where the address may be at fault, so that the message names the addresses to allow. */
+  addresses?: boolean;
+}>;
 
 /** Who is talking: the venue's name, and the addresses it sees. */
 export type Speaker = Readonly<{ name: string; addresses: readonly string[] }>;
@@ -53,7 +60,8 @@ function isRejection(meaning: Meaning): meaning is Rejected["reason"] {
 function sentence(speaker: Speaker, meaning: Meaning, said: Said): string {
   const parts = [`${speaker.name}: ${sentences[meaning]}.`];
   if (said.hint !== undefined) parts.push(said.hint);
-  if (meaning === "ip_not_allowed" && speaker.addresses.length > 0) {
+  const mayBeAddress = meaning === "ip_not_allowed" || said.addresses === true;
+  if (mayBeAddress && speaker.addresses.length > 0) {
     parts.push(`Allow ${speaker.addresses.join(", ")} at the venue.`);
   }
   const quote = quoted(said);

@@ -58,7 +58,7 @@ function run(adapter: Adapter, job: Job, call: VenueCall): Promise<Answer> {
 function expiry(deadline: AbortSignal, settings: VenueSettings): Promise<never> {
   return new Promise((_resolve, reject) => {
     deadline.addEventListener("abort", () => {
-      reject(new FetchFailure("timeout", `no complete answer within ${settings.timeoutMs} ms`));
+      reject(new FetchFailure("timeout", `No complete answer within ${settings.timeoutMs} ms`));
     });
   });
 }

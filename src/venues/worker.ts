@@ -16,6 +16,8 @@ process.on("message", (message: ToProcess) => {
 // The serving process decides when this one ends, also when a terminal interrupts both, and it takes this one along.
 process.on("SIGINT", () => {});
 process.once("disconnect", () => process.exit());
+// A promise that a library forgot must not end the calls of others.
+process.on("unhandledRejection", () => {});
 send({ kind: "ready", publicKey: recipient.publicKey });
 
 async function answer({ id, job, sealed }: Extract<ToProcess, { kind: "call" }>): Promise<void> {

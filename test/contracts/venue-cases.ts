@@ -27,6 +27,8 @@ export type VenueCase = Readonly<{
   restingPrice: string;
   fillingPrice: string;
   balance: Readonly<Record<string, number>>;
+  /** What the venue needs to list positions; `null` where none are tried. */
+  positions: Readonly<{ symbols?: readonly string[] }> | null;
 }>;
 
 const readAndTrade = { read: "yes", trade: "yes", withdraw: "no" } as const;
@@ -47,6 +49,7 @@ const crypto = {
   restingPrice: "40000",
   fillingPrice: "50000",
   balance: { USDT: 100_000, BTC: 1 },
+  positions: {},
 } as const satisfies Partial<VenueCase>;
 
 export const venueCases: readonly VenueCase[] = [
@@ -96,6 +99,8 @@ export const venueCases: readonly VenueCase[] = [
     clock: "rejected",
     strangeWord: "can_do_something_new",
     orderPath: "/api/v3/brokerage/orders",
+    // The simulator has no derivatives here.
+    positions: null,
   },
   {
     ...crypto,
@@ -120,6 +125,7 @@ export const venueCases: readonly VenueCase[] = [
     tells: { withdraw: true, addresses: true, expiry: true },
     expired: { outcome: "rejected", reason: "expired" },
     orderPath: "/api/v3/order",
+    positions: null,
   },
   {
     ...crypto,
@@ -136,6 +142,7 @@ export const venueCases: readonly VenueCase[] = [
     restingPrice: "150",
     fillingPrice: "200",
     balance: { USD: 100_000 },
+    positions: null,
   },
   {
     ...crypto,

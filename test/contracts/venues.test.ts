@@ -208,6 +208,31 @@ describe.each(venueCases)("$id", (given: VenueCase) => {
   });
 });
 
+describe("keys that sign in other ways", () => {
+  test.each([
+    ["binance", "ed25519"],
+    ["binance", "rsa"],
+    ["coinbase", "ed25519"],
+  ] as const)("%s with %s", async (id, signing) => {
+    const key = simulator.control.addKey(id, { signing });
+    expect((await venueOf(id).inspect(targetOf(key))).outcome).toBe("valid");
+    const other = simulator.control.addKey(id, { signing });
+    const mixed = { ...key, apiSecret: other.apiSecret };
+    expect((await venueOf(id).inspect(targetOf(mixed))).outcome).toBe("rejected");
+  });
+});
+
+describe("a unified account at bitget", () => {
+  test("is asked where it keeps its keys", async () => {
+    const key = simulator.control.addKey("bitget", { account: "unified" });
+    simulator.control.setAccount("bitget", "unified", { unified: true });
+    const { permissions, account } = asValid(await venueOf("bitget").inspect(targetOf(key)));
+    expect(permissions).toMatchObject({ read: "yes", trade: "yes", withdraw: "no" });
+    expect(account.type).toBe("unified");
+    expect(simulator.control.countRequests({ venue: "bitget" })).toBe(2);
+  });
+});
+
 const traders = venueCases.filter((given) => given.symbol !== null);
 
 describe.each(traders)("orders at $id", (given: VenueCase) => {
@@ -301,6 +326,16 @@ describe.each(traders)("orders at $id", (given: VenueCase) => {
     const cancelled = await invoke(key, "cancelOrder", { id: ordersOf(key)[0]?.id, symbol });
     expect(cancelled.outcome).toBe("done");
     expect(ordersOf(key)).toMatchObject([{ status: "cancelled" }]);
+  });
+
+  test.runIf(given.positions !== null)("positions are read", async () => {
+    const key = addKey({ account: "holder" });
+    const positions = [{ base: "BTC", side: "long", quantity: "2", entryPrice: "45000" }] as const;
+    simulator.control.setAccount(given.id, "holder", { environment: given.environment, positions });
+    expect(await invoke(key, "fetchPositions", given.positions ?? {})).toMatchObject({
+      outcome: "done",
+      result: [{ side: "long" }],
+    });
   });
 
   test("an operation with a bad key is rejected, and decides nothing else", async () => {

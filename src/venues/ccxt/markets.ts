@@ -37,6 +37,6 @@ async function load(id: string, mode: Mode, send: Send): Promise<Exchange> {
   } catch (error) {
     if (error instanceof FetchFailure) throw error;
     // Whatever ccxt made of it, it says nothing about the credential that the list was loaded for.
-    throw new FetchFailure("network", "the list of markets could not be loaded");
+    throw new FetchFailure("network", "The list of markets could not be loaded");
   }
 }

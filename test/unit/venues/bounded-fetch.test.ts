@@ -1,9 +1,11 @@
-import { connect } from "node:net";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { type AddressInfo, connect } from "node:net";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createBoundedFetch, FetchFailure } from "../../../src/venues/bounded-fetch.ts";
 import { type VenuesConfig, venueSettings } from "../../../src/venues/settings.ts";
+import { makeCertificate } from "../../support/certificate.ts";
 import { Loopback } from "./loopback.ts";
 
 let venue: Loopback;
@@ -21,6 +23,11 @@ const request = (path = "/v1/thing?signature=abc") => ({
   url: `https://api.example.com${path}`,
   headers: { "x-key": "k" },
 });
+
+function originOf(scheme: string, address: string | AddressInfo | null): string {
+  if (address === null || typeof address === "string") throw new TypeError("the server does not listen");
+  return `${scheme}://127.0.0.1:${address.port}`;
+}
 
 function fetchAt(config: VenuesConfig = {}) {
   const hosts = { example: venue.url };
@@ -104,6 +111,20 @@ describe("the one way out to venues", () => {
     expect(await failureOf(fetchAt()())).toBe("network");
   });
 
+  test("gives nothing to a venue whose certificate nobody vouches for", async () => {
+    const { certificate: cert, key } = makeCertificate("127.0.0.1");
+    const asked: unknown[] = [];
+    const server = createTlsServer({ cert, key }, (incoming, response) => {
+      asked.push(incoming.url);
+      response.end("{}");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const host = originOf("https", server.address());
+    expect(await failureOf(fetchAt({ hosts: { example: host } })())).toBe("network");
+    expect(asked).toEqual([]);
+    server.close();
+  });
+
   test("keeps a path of the operator's base URL before the venue's own", async () => {
     venue.say({ body: "{}" });
     await fetchAt({ hosts: { example: { live: `${venue.url}/mirror/` } } })("/v1/x?y=1");
@@ -125,12 +146,8 @@ describe("the one way out to venues", () => {
       });
       client.on("error", () => upstream.destroy());
     });
-    const uri = await new Promise<string>((resolve) => {
-      proxy.listen(0, "127.0.0.1", () => {
-        const address = proxy.address();
-        resolve(typeof address === "object" && address !== null ? `http://127.0.0.1:${address.port}` : "");
-      });
-    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const uri = originOf("http", proxy.address());
     const answer = await fetchAt({ proxies: { example: uri } })();
     expect(answer.body).toBe('{"through":"proxy"}');
     expect(tunnels).toEqual([new URL(venue.url).host]);

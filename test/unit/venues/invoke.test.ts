@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { findOperation } from "../../../src/venues/operations.ts";
 import { createPerformer, type Perform } from "../../../src/venues/perform.ts";
 import type { Answer } from "../../../src/venues/protocol.ts";
 import { venueSettings } from "../../../src/venues/settings.ts";
@@ -180,6 +181,77 @@ describe("a read", () => {
     expect(await invoke("launchRocket")).toMatchObject({
       outcome: "unexpected_answer",
       message: expect.stringContaining("Keyhold could not complete the call"),
+    });
+  });
+});
+
+describe("every operation of the table asks the venue for what it names", () => {
+  const usual = { symbol: "BTC/USDT", limit: 5 };
+  const trade = {
+    symbol: "BTCUSDT",
+    id: 1,
+    orderId: 2,
+    price: "1",
+    qty: "1",
+    time: 1_700_000_000_000,
+    isBuyer: true,
+  };
+  const placed = { symbol: "BTCUSDT", orderId: 7, status: "NEW", side: "BUY", type: "LIMIT" };
+
+  test.each([
+    ["fetchTicker", { symbol: "BTC/USDT" }, "GET /api/v3/ticker/24hr", { symbol: "BTCUSDT", lastPrice: "5" }],
+    ["fetchOrder", { id: "7", symbol: "BTC/USDT" }, "GET /api/v3/order", placed],
+    ["fetchOrders", usual, "GET /api/v3/allOrders", [placed]],
+    ["fetchOpenOrders", usual, "GET /api/v3/openOrders", [placed]],
+    ["fetchClosedOrders", usual, "GET /api/v3/allOrders", [{ ...placed, status: "FILLED" }]],
+    ["fetchMyTrades", usual, "GET /api/v3/myTrades", [trade]],
+    [
+      "cancelOrder",
+      { id: "7", symbol: "BTC/USDT" },
+      "DELETE /api/v3/order",
+      { ...placed, status: "CANCELED" },
+    ],
+    [
+      "cancelAllOrders",
+      { symbol: "BTC/USDT" },
+      "DELETE /api/v3/openOrders",
+      [{ ...placed, status: "CANCELED" }],
+    ],
+    [
+      "transfer",
+      { code: "USDT", amount: "5", fromAccount: "spot", toAccount: "future" },
+      "POST /sapi/v1/asset/transfer",
+      { tranId: 13_526_853_623 },
+    ],
+    [
+      "withdraw",
+      { code: "BTC", amount: "0.5", address: "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", network: "BTC" },
+      "POST /sapi/v1/capital/withdraw/apply",
+      { id: "9a67628b16ba4988ae20d329333f16bc" },
+    ],
+  ] as const)("%s", async (operation, params, sent, body) => {
+    answer(200, body);
+    expect(findOperation({ operations: [operation] }, operation)?.params.safeParse(params).success).toBe(
+      true,
+    );
+    expect(await invoke(operation, params)).toMatchObject({ outcome: "done" });
+    const [only, ...more] = calls();
+    expect(more).toEqual([]);
+    expect(`${only?.method} ${only?.url.split("?")[0]}`).toBe(sent);
+  });
+
+  test("a withdrawal carries its address and its network as they were given", async () => {
+    answer(200, { id: "1" });
+    const address = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
+    await invoke("withdraw", { code: "BTC", amount: "0.5", address, tag: "77", network: "BTC" });
+    const { url = "", body = "" } = calls()[0] ?? {};
+    const text = new URLSearchParams(body === "" ? url.split("?")[1] : body);
+    expect(Object.fromEntries(text)).toMatchObject({
+      coin: "BTC",
+      amount: "0.5",
+      address,
+      addressTag: "77",
+      network: "BTC",
     });
   });
 });

@@ -92,6 +92,7 @@ export const binance: ExchangeRow = {
       "-2015": {
         meaning: "bad_key",
         hint: "Binance does not say whether the key, the address or a permission is at fault.",
+        addresses: true,
       },
       "-1002": "insufficient_permission",
       "-1005": "ip_not_allowed",

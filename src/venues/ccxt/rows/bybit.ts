@@ -94,6 +94,7 @@ export const bybit: ExchangeRow = {
       "-2015": {
         meaning: "bad_key",
         hint: "Bybit does not say whether the key, the address or a permission is at fault.",
+        addresses: true,
       },
       "10005": "insufficient_permission",
       "10008": { meaning: "insufficient_permission", hint: "The account is suspended." },

@@ -16,6 +16,7 @@ export async function serve(): Promise<void> {
       path: app.newKeyFile,
     });
   }
+  log.info("metrics", { address: app.metricsUrl });
   log.info("listening", { address: app.url, path: "/docs" });
   stopOnSignal(app, log);
 }

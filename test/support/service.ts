@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+export type Service = Readonly<{
+  url: string;
+  metricsUrl: string;
+  pid: number;
+  /** Everything it has written so far, both streams. */
+  output(): string;
+  stop(): Promise<void>;
+}>;
+
+const root = join(import.meta.dirname, "../..");
+
+/** The service as its own process, as an operator runs it. Rejects with what it printed when it does not start. */
+export async function startService(
+  environment: Readonly<Record<string, string>>,
+  program: readonly [path: string, ...argv: string[]] = ["src/main.ts"],
+): Promise<Service> {
+  const [path, ...argv] = program;
+  const lines: string[] = [];
+  const flags = ["--disable-sigusr1", "--report-exclude-env"];
+  const child = spawn(process.execPath, [...flags, join(root, path), ...argv], {
+    env: { PATH: process.env["PATH"], KEYHOLD_PORT: "0", KEYHOLD_METRICS_PORT: "0", ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const address = await Promise.race([listening(child, lines), ended(child, lines)]);
+  return {
+    url: address,
+    metricsUrl: addressIn(lines, "metrics"),
+    pid: child.pid ?? 0,
+    output: () => lines.join("\n"),
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const exit = once(child, "exit");
+      child.kill("SIGTERM");
+      await exit;
+    },
+  };
+}
+
+function addressIn(lines: readonly string[], message: string): string {
+  const line = lines.find((one) => one.includes(`"message":"${message}"`)) ?? "";
+  return /"address":"(http[^"]+)"/.exec(line)?.[1] ?? "";
+}
+
+async function listening(child: ChildProcess, lines: string[]): Promise<string> {
+  const found = Promise.withResolvers<string>();
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue;
+    createInterface({ input: stream }).on("line", (line) => {
+      lines.push(line);
+      const address = addressIn([line], "listening");
+      if (address !== "") found.resolve(address);
+    });
+  }
+  return found.promise;
+}
+
+async function ended(child: ChildProcess, lines: readonly string[]): Promise<never> {
+  await once(child, "exit");
+  throw new Error(`the service ended: ${lines.join("\n")}`);
+}

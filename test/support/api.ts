@@ -9,6 +9,7 @@ import { Memberships } from "../../src/access/membership.ts";
 import { type Role, roles } from "../../src/access/permissions.ts";
 import { type Limit, RateLimits } from "../../src/access/rate-limits.ts";
 import { createTokenVerifier, type Issuer } from "../../src/access/tokens.ts";
+import type { Custody } from "../../src/credentials/custody.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { Cursors } from "../../src/http/cursor.ts";
 import { IdempotencyKeys } from "../../src/http/idempotency.ts";
@@ -23,6 +24,8 @@ import { createWorld, type World } from "./world.ts";
 export type ApiOptions = Readonly<{
   limits?: Partial<Record<Limit, number>>;
   issuers?: readonly Issuer[];
+  /** Makes the domain other than it is. */
+  custody?: (custody: Custody) => Custody;
   /** Makes the routes other than they are. */
   routes?: (routes: readonly Route[]) => readonly Route[];
 }>;
@@ -44,6 +47,27 @@ export type Client = Readonly<{
   post(path: string, body?: object, headers?: Readonly<Record<string, string>>): Promise<Answered>;
   send(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, sent?: Sent): Promise<Answered>;
 }>;
+
+/** Makes an account and registers a credential in it; answers with the credential as it was shown. */
+export async function registerCredential(
+  client: Client,
+  changes: Readonly<Record<string, unknown>> = {},
+): Promise<Readonly<Record<string, unknown>> & { id: string; account_id: string }> {
+  const account = await client.post("/api/v1/accounts", { name: "Main" });
+  const answered = await client.post("/api/v1/credentials", {
+    account_id: account.json["id"],
+    venue: "scripted",
+    environment: "live",
+    secret: { api_key: "a key", api_secret: "a secret" },
+    ...changes,
+  });
+  if (answered.status !== 201) throw new Error(`no credential was registered: ${answered.text}`);
+  return {
+    ...answered.json,
+    id: String(answered.json["id"]),
+    account_id: String(answered.json["account_id"]),
+  };
+}
 
 /** One process of the service: an application of its own on the database and venues of the world. */
 export type Api = Readonly<{
@@ -97,7 +121,7 @@ export type ApiWorld = Awaited<ReturnType<typeof createApiWorld>>;
 async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions): Promise<Api> {
   const pool = openPool(world.database.connection("keyhold_app"), { applicationName: "api" });
   const db = openDb(pool);
-  const custody = { ...world.custody, db };
+  const custody = (options.custody ?? ((whole) => whole))({ ...world.custody, db });
   const written: string[] = [];
   const sink = new Writable({
     write(chunk: Buffer, _, done) {
@@ -107,7 +131,7 @@ async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions)
   });
   const sign = signer((tenantId, purpose, bytes) => custody.dataKeys.mac(tenantId, purpose, bytes));
   const verify = createTokenVerifier([issuer.issuer, ...(options.issuers ?? [])]);
-  const authenticator = new Authenticator(verify, new Memberships(db));
+  const authenticator = new Authenticator(verify, new Memberships(db, { keepMs: 100 }));
   const metrics = createMetrics({ countCredentials: () => Promise.resolve([]) });
   const parts = {
     custody,

@@ -1,4 +1,4 @@
-import { PassThrough, Readable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { run } from "../../src/cli/program.ts";
 
 export type Ran = Readonly<{ code: number; output: string; notes: string }>;
@@ -16,9 +16,14 @@ export async function runCli(
   return { code, output: output.text(), notes: notes.text() };
 }
 
-function collect(): Readonly<{ stream: PassThrough; text(): string }> {
-  const stream = new PassThrough();
+/** A stream that keeps what is written to it. */
+export function collect(): Readonly<{ stream: Writable; text(): string }> {
   const chunks: Buffer[] = [];
-  stream.on("data", (chunk: Buffer) => chunks.push(Buffer.from(chunk)));
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(Buffer.from(chunk));
+      done();
+    },
+  });
   return { stream, text: () => Buffer.concat(chunks).toString("utf8") };
 }

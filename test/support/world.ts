@@ -16,7 +16,7 @@ import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { createAccount } from "../../src/tenants/accounts/create.ts";
 import { createTenant } from "../../src/tenants/create.ts";
 import { addMember } from "../../src/tenants/members/add.ts";
-import { createVenues } from "../../src/venues/index.ts";
+import { createVenues, type VenuesConfig } from "../../src/venues/index.ts";
 import { type FieldName, fieldNames, type SecretFields } from "../../src/venues/venue.ts";
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
@@ -34,13 +34,14 @@ export type World = Readonly<{
   close(): Promise<void>;
 }>;
 
-export async function createWorld(): Promise<World> {
+/** `venues` takes the place of the simulated ones: for tests against a venue's own servers. */
+export async function createWorld(options: { venues?: VenuesConfig } = {}): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "keyhold-world-"));
   const keyFile = join(folder, "kek");
   await createKeyFile(keyFile);
   const database = await createDatabase();
   const simulator = await startSimulator();
-  const venues = createVenues({ hosts: simulatedHosts(simulator), timeoutMs: 3000 });
+  const venues = createVenues(options.venues ?? { hosts: simulatedHosts(simulator), timeoutMs: 3000 });
   const turnsPool = openPool(database.connection("keyhold_app"), { applicationName: "turns" });
   const { app: db } = database;
   const custody: Custody = {
@@ -71,13 +72,17 @@ export async function createWorld(): Promise<World> {
 /** Where the venues of the simulator are, as the operator's setting names them. */
 export function simulatedHosts(simulator: Simulator): Record<string, Record<string, string>> {
   const hosts: Record<string, Record<string, string>> = {};
-  for (const { venue, environment, url } of simulator.hosts) hosts[venue] = { ...hosts[venue], [environment]: url };
+  for (const { venue, environment, url } of simulator.hosts)
+    hosts[venue] = { ...hosts[venue], [environment]: url };
   return hosts;
 }
 
 async function newTenant({ db }: Custody, operator: Operator): Promise<Tenant> {
   const subject = `owner-${randomBytes(4).toString("hex")}`;
-  const { tenant, owner_id } = await createTenant(db, operator, { name: subject, owner: { issuer: "test", subject } });
+  const { tenant, owner_id } = await createTenant(db, operator, {
+    name: subject,
+    owner: { issuer: "test", subject },
+  });
   const owner = memberOf(tenant.id, owner_id, "owner");
   return {
     id: tenant.id,

@@ -30,7 +30,12 @@ describe("the life of a credential", () => {
     const first = world.simulator.control.addKey("binance");
     const fields = secretFields({ api_key: first.apiKey, api_secret: first.apiSecret });
 
-    const credential = await register(custody, owner, { accountId, venue: "binance", environment: "live", fields });
+    const credential = await register(custody, owner, {
+      accountId,
+      venue: "binance",
+      environment: "live",
+      fields,
+    });
     expect(credential).toMatchObject({ status: "active", health: "healthy", revision: 1, label: "default" });
     expect(credential.permissions).toMatchObject({ read: "yes", trade: "yes", withdraw: "no" });
 
@@ -41,10 +46,17 @@ describe("the life of a credential", () => {
     });
     expect(balance.outcome).toBe("done");
 
-    await expect(reveal(custody, owner, credential.id, "to see it")).rejects.toMatchObject({ code: "policy_forbids" });
-    const opened = await update(custody, owner, credential.id, 1, { policy: { allow: ["read", "trade"], reveal: true } });
+    await expect(reveal(custody, owner, credential.id, "to see it")).rejects.toMatchObject({
+      code: "policy_forbids",
+    });
+    const opened = await update(custody, owner, credential.id, 1, {
+      policy: { allow: ["read", "trade"], reveal: true },
+    });
     const revealed = Buffer.from(await reveal(custody, owner, credential.id, "to see it")).toString();
-    expect(JSON.parse(revealed)).toMatchObject({ version: 1, secret: { api_key: first.apiKey, api_secret: first.apiSecret } });
+    expect(JSON.parse(revealed)).toMatchObject({
+      version: 1,
+      secret: { api_key: first.apiKey, api_secret: first.apiSecret },
+    });
 
     const second = world.simulator.control.addKey("binance");
     const sent = secretFields({ api_key: second.apiKey, api_secret: second.apiSecret });
@@ -52,7 +64,9 @@ describe("the life of a credential", () => {
     expect(replaced).toMatchObject({ status: "active", secret: { version: 2 } });
 
     await revoke(custody, owner, credential.id);
-    await expect(reveal(custody, owner, credential.id, "again")).rejects.toMatchObject({ code: "illegal_state" });
+    await expect(reveal(custody, owner, credential.id, "again")).rejects.toMatchObject({
+      code: "illegal_state",
+    });
     expect(await show(custody, owner, credential.id)).toMatchObject({ status: "revoked" });
     const left = await world.database.owner.selectFrom("sealed_secrets").selectAll().execute();
     expect(left).toEqual([]);
@@ -60,7 +74,12 @@ describe("the life of a credential", () => {
     const lines: string[] = [];
     for await (const chunk of exportChain(custody.db, owner)) lines.push(...chunk.trimEnd().split("\n"));
     expect(await verifyChain(lines)).toMatchObject({ intact: true, tenant: tenant.id });
-    const { items } = await readEvents(custody.db, owner, { credentialId: credential.id }, { limit: 50, beforeSeq: null });
+    const { items } = await readEvents(
+      custody.db,
+      owner,
+      { credentialId: credential.id },
+      { limit: 50, beforeSeq: null },
+    );
     expect(items.map(({ event }) => event).toReversed()).toEqual([
       "credential.registered",
       "credential.used",

@@ -56,18 +56,16 @@ export function explainByClass(
     return malformed ? refusal(call.speaker, "malformed", said) : undefined;
   }
   const reading = interpret(httpDialect, last);
-  const byStatus =
-    reading.kind === "known" && reading.meaning !== "unexpected_answer" ? reading.meaning : undefined;
-  // ccxt's class for a bare 401 or 403 comes from the status; its class for a code of the venue is the better one.
+  const byStatus = reading.kind === "known" ? reading.meaning : undefined;
   const byClass = classMeaning(error);
-  const meaning =
-    byClass === "venue_unavailable" ? (byStatus ?? unavailableUnlessOurs(last)) : (byClass ?? byStatus);
-  return meaning === undefined ? undefined : refusal(call.speaker, meaning, said);
-}
-
-/** ccxt calls a venue unavailable for a 400 or 404 as well. */
-function unavailableUnlessOurs({ status }: HttpAnswer): "venue_unavailable" | "unexpected_answer" {
-  return status >= 400 && status < 500 ? "unexpected_answer" : "venue_unavailable";
+  if (byClass === undefined) {
+    // The venue said no in words that ccxt knows. Whether it did so for good, a server's error leaves open.
+    const isOpen = byStatus === "venue_unavailable" || byStatus === "rate_limited";
+    return isOpen ? refusal(call.speaker, byStatus, said) : undefined;
+  }
+  // ccxt calls a venue unavailable for a 400, 403 and 404 as well.
+  const meaning = byClass === "venue_unavailable" ? (byStatus ?? byClass) : byClass;
+  return refusal(call.speaker, meaning, said);
 }
 
 /**

@@ -65,7 +65,7 @@ async function find(ask: Ask, { clientOrderId, symbol }: { clientOrderId: string
   const query = { product_ids: market.id, limit: 1000 };
   const page = orders.parse(await ask("v3PrivateGetBrokerageOrdersHistoricalBatch", query));
   const found = page.orders.find((order) => order["client_order_id"] === clientOrderId);
-  if (found !== undefined) return ask("parseOrder", found);
+  if (found !== undefined) return ask("parseOrder", found, market);
   if (page.has_next === true) throw new RangeError("there are more orders than one page holds");
   return null;
 }

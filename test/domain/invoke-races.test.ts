@@ -185,8 +185,8 @@ describe("where nonces rise", () => {
       ...custody,
       turns: async (_key, work) => {
         const later = performance.now() + 31_000;
-        using _clock = vi.spyOn(performance, "now").mockReturnValue(later);
-        return await work();
+        const clock = vi.spyOn(performance, "now").mockReturnValue(later);
+        return work().finally(() => clock.mockRestore());
       },
     };
     await expect(order("key", late)).rejects.toMatchObject({

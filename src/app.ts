@@ -55,7 +55,7 @@ export async function startApp(config: Config, log: Log): Promise<App> {
   await mkdir(config.folder, { recursive: true, mode: 0o700 });
   const database = await startDatabase(config);
   undo.defer(() => database.stop());
-  const keys = await openKeyFile(database.db, { path: config.keyFile, embedded: database.embedded });
+  const keys = await openKeyFile(database.db, { path: config.keyFile, embeddedIn: database.embeddedIn });
   const metrics = createMetrics({ countCredentials: () => countCredentials(database.db) });
   const venues = createVenues(config.venues);
   undo.defer(() => venues.close());

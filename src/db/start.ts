@@ -25,13 +25,19 @@ export type StartSettings = Readonly<{
 /** A database that is migrated and whose row-level security binds the service. */
 export type StartedDatabase = Readonly<{
   db: Db;
-  embedded: boolean;
+  /** Where the data of the embedded PostgreSQL lies; `null` for a database that somebody else runs. */
+  embeddedIn: string | null;
   /** A further pool of the same role, for work that must not wait for or delay the rest. Ends with `stop`. */
   openPool(options: PoolOptions): Pool;
   stop(): Promise<void>;
 }>;
 
-type Server = Readonly<{ app: ClientConfig; owner: ClientConfig | null; stop(): Promise<void> }>;
+type Server = Readonly<{
+  app: ClientConfig;
+  owner: ClientConfig | null;
+  data: string | null;
+  stop(): Promise<void>;
+}>;
 
 /**
  * Starts or reaches the database, migrates it as its owner, and refuses to serve over a role that could pass row-level security.
@@ -49,7 +55,7 @@ export async function startDatabase(settings: StartSettings): Promise<StartedDat
   const running = undo.move();
   return {
     db,
-    embedded: settings.database.url === null,
+    embeddedIn: server.data,
     openPool(options) {
       const pool = openPool(server.app, options);
       running.defer(() => pool.end());
@@ -65,6 +71,7 @@ async function reach({ folder, database }: StartSettings): Promise<Server> {
     return {
       app: server.connection(appRole, embeddedDatabase),
       owner: server.connection(ownerRole, embeddedDatabase),
+      data: server.data,
       stop: () => server.stop(),
     };
   }
@@ -72,6 +79,7 @@ async function reach({ folder, database }: StartSettings): Promise<Server> {
   return {
     app: await connectionFromUrl({ url: database.url, tls, caFile }),
     owner: ownerUrl === null ? null : await connectionFromUrl({ url: ownerUrl, tls, caFile }),
+    data: null,
     stop: () => Promise.resolve(),
   };
 }

@@ -9,15 +9,15 @@ import { createKeyFile, type FileKeyProvider, loadKeyFile } from "./file.ts";
  */
 export async function openKeyFile(
   db: Db,
-  options: Readonly<{ path: string; embedded: boolean }>,
+  options: Readonly<{ path: string; embeddedIn: string | null }>,
 ): Promise<Readonly<{ provider: FileKeyProvider; created: boolean }>> {
-  const { path } = options;
+  const { path, embeddedIn } = options;
   const known = await db.selectFrom("installation").select("kek_id").executeTakeFirst();
   const missing = await access(path).then(
     () => false,
     () => true,
   );
-  if (missing && (known !== undefined || !options.embedded)) throw refusal(path, known?.kek_id);
+  if (missing && (known !== undefined || embeddedIn === null)) throw refusal(path, known?.kek_id, embeddedIn);
   if (missing) await createKeyFile(path);
   const provider = await loadKeyFile(path);
   if (known === undefined) await remember(db, provider);
@@ -33,14 +33,16 @@ async function remember(db: Db, provider: FileKeyProvider): Promise<void> {
     .execute();
 }
 
-function refusal(path: string, kekId: string | undefined): StartError {
-  return kekId === undefined
-    ? new StartError(
-        `There is no key file at ${path}. Make one with \`keyhold keys create\` and keep a copy of it elsewhere.`,
-      )
-    : new StartError(
-        `The key file ${path} is missing, and the database was sealed with its key ${kekId}. Restore the file from its backup.`,
-      );
+function refusal(path: string, kekId: string | undefined, embeddedIn: string | null): StartError {
+  if (kekId === undefined) {
+    return new StartError(
+      `There is no key file at ${path}. Make one with \`keyhold keys create\` and keep a copy of it elsewhere.`,
+    );
+  }
+  const anew = embeddedIn === null ? "" : `, or remove ${embeddedIn} to begin anew without what it holds`;
+  return new StartError(
+    `The key file ${path} is missing, and the database was sealed with its key ${kekId}. Restore the file from its backup${anew}.`,
+  );
 }
 
 function otherKey(path: string, kekId: string): StartError {

@@ -26,7 +26,7 @@ export const confinement = {
     `--allow-fs-read=${packages}`,
     "--disable-sigusr1",
     "--report-exclude-env",
-    "--max-old-space-size=1024",
+    "--max-old-space-size=2048",
   ],
   env: {},
   stdio: ["ignore", "ignore", "ignore", "ipc"],
@@ -96,7 +96,7 @@ export class Child {
 
   /** Ends the process; calls under way fail with `ProcessLost`. */
   async stop(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    if (this.#lost) return;
     const ended = once(this.#process, "exit");
     this.#process.ref();
     this.#process.kill("SIGKILL");

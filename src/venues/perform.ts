@@ -64,8 +64,9 @@ function expiry(deadline: AbortSignal, settings: VenueSettings): Promise<never> 
 }
 
 function explain(error: unknown, speaker: Speaker): Answer {
-  if (error instanceof FetchFailure)
+  if (error instanceof FetchFailure) {
     return refusal(speaker, failures[error.kind], { hint: `${error.message}.` });
+  }
   // A fault of ours or of a library. Its message may hold anything, so it stays here.
   return refusal(speaker, "unexpected_answer", { hint: "Keyhold could not complete the call." });
 }

@@ -10,9 +10,12 @@ export type Pool = Readonly<{
   close(): Promise<void>;
 }>;
 
-/** A process is replaced after so many calls, or when it has grown so large; it first finishes what it has begun. */
+/**
+ * A process is replaced after so many calls, or when it has grown so large; it first finishes what it has begun.
+ * The market lists that it keeps take some 100 MB for a large exchange.
+ */
 const callsPerProcess = 20_000;
-const memoryPerProcess = 768 * 1024 * 1024;
+const memoryPerProcess = 1536 * 1024 * 1024;
 /** Another process is started only when the first has so many calls under way. */
 const busyEnough = 4;
 /** A process that is so late against its own deadline no longer runs its event loop. */

@@ -25,6 +25,8 @@ export class Session {
   readonly #mode: Mode;
   readonly #call: VenueCall;
   #last: HttpAnswer | undefined;
+  /** Requests that may have changed something. */
+  #writes = 0;
 
   constructor(caller: Caller, mode: Mode, call: VenueCall) {
     this.#caller = caller;
@@ -38,7 +40,10 @@ export class Session {
     const exchange = await openExchange(id, this.#mode, {
       fields: this.#call.fields,
       options,
-      send: async (request) => (this.#last = await this.#call.send(request)),
+      send: async (request) => {
+        if (request.method !== "GET") this.#writes += 1;
+        return (this.#last = await this.#call.send(request));
+      },
     });
     exchange.setMarketsFromExchange(source);
     const unified: unknown = Reflect.get(exchange, method);
@@ -70,6 +75,9 @@ export class Session {
   /** What it means that ccxt threw. */
   explain(operation: Pick<Operation, "class">, error: unknown): InvokeResult {
     if (error instanceof FetchFailure) throw error;
+    // The last answer tells of the last request. An earlier one may have done what was asked.
+    const isPartial = operation.class !== "read" && this.#writes > 1;
+    if (isPartial) return refusal(this.#call.speaker, "unexpected_answer");
     const { id, dialect } = this.#caller;
     if (dialect !== null && this.#last !== undefined) {
       return this.#explainByCode(operation, error, dialect, this.#last);

@@ -85,7 +85,7 @@ describe("the venue processes", () => {
 
   test.each([
     ["done many calls", { calls: 20_000 }],
-    ["grown large", { memory: 1024 ** 3 }],
+    ["grown large", { memory: 2 * 1024 ** 3 }],
   ])("that have %s finish what they began and are then replaced", async (_name, worn) => {
     const { children, call } = poolOf(1);
     const [early, late] = [call(), call()];

@@ -5,7 +5,7 @@ type Counters = Pick<Metrics, "storeOperations" | "storeSeconds">;
 
 /** The same store, with every operation counted and timed. */
 export function measured(store: Store, metrics: Counters): Store {
-  const { name } = store;
+  const { name, capabilities } = store;
   const measure = async <T extends { outcome: string }>(operation: string, run: Promise<T>): Promise<T> => {
     const end = metrics.storeSeconds.startTimer({ store: name, operation });
     const result = await run;
@@ -15,6 +15,7 @@ export function measured(store: Store, metrics: Counters): Store {
   };
   return {
     name,
+    capabilities,
     put: (ref, fields) => measure("put", store.put(ref, fields)),
     get: (ref) => measure("get", store.get(ref)),
     destroy: (ref) => measure("destroy", store.destroy(ref)),

@@ -1,7 +1,9 @@
 import { sql } from "kysely";
-import { packRecord, unpackRecord } from "../crypto/record.ts";
+import { packRecord } from "../crypto/record.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
+import { assertRef } from "./ref.ts";
+import { compare, found, unavailable } from "./results.ts";
 import type { GetResult, PutResult, SealedFields, SecretRef, Store, Unavailable } from "./store.ts";
 
 /**
@@ -9,13 +11,14 @@ import type { GetResult, PutResult, SealedFields, SecretRef, Store, Unavailable 
  * returns the sealed bytes.
  */
 export function createPostgresStore(db: Db): Store {
-  const within = <T>(
-    ref: Pick<SecretRef, "tenantId">,
-    work: (tx: TenantTx) => Promise<T>,
-  ): Promise<T | Unavailable> => withTenant(db, serviceScope(ref.tenantId), work).catch(unavailable);
+  const within = async <T>(ref: SecretRef, work: (tx: TenantTx) => Promise<T>): Promise<T | Unavailable> => {
+    assertRef(ref);
+    return withTenant(db, serviceScope(ref.tenantId), work).catch(() => unavailable("unreachable"));
+  };
 
   return {
     name: "postgres",
+    capabilities: { writes: true },
     put: (ref, fields) => within(ref, (tx) => put(tx, ref, fields)),
     get: (ref) => within(ref, (tx) => get(tx, ref)),
     destroy: (ref) =>
@@ -27,7 +30,7 @@ export function createPostgresStore(db: Db): Store {
       sql`select 1`
         .execute(db)
         .then(() => ({ outcome: "healthy" }) as const)
-        .catch(unavailable),
+        .catch(() => unavailable("unreachable")),
   };
 }
 
@@ -40,15 +43,12 @@ async function put(tx: TenantTx, ref: SecretRef, fields: SealedFields): Promise<
     .onConflict((conflict) => conflict.columns(["credential_id", "version"]).doNothing())
     .executeTakeFirst();
   if (inserted.numInsertedOrUpdatedRows === 1n) return { outcome: "written" };
-  const present = await find(tx, ref);
-  return present !== undefined && Buffer.compare(present, sealed) === 0
-    ? { outcome: "written" }
-    : { outcome: "conflict" };
+  return compare(await find(tx, ref), sealed);
 }
 
 async function get(tx: TenantTx, ref: SecretRef): Promise<GetResult> {
   const sealed = await find(tx, ref);
-  return sealed === undefined ? { outcome: "absent" } : { outcome: "found", fields: unpackRecord(sealed) };
+  return sealed === undefined ? { outcome: "absent" } : found(sealed);
 }
 
 async function find(tx: TenantTx, ref: SecretRef): Promise<Uint8Array | undefined> {
@@ -66,8 +66,4 @@ function rowOf(tx: TenantTx, ref: SecretRef) {
     .deleteFrom("sealed_secrets")
     .where("credential_id", "=", ref.credentialId)
     .where("version", "=", ref.version);
-}
-
-function unavailable(): Unavailable {
-  return { outcome: "unavailable", reason: "the database did not answer" };
 }

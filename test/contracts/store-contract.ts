@@ -3,26 +3,34 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { generateDataKey } from "../../src/crypto/data-key.ts";
 import { seal, type Sealed } from "../../src/crypto/envelope.ts";
 import { Secret } from "../../src/crypto/secret.ts";
-import type { SecretRef, Store } from "../../src/stores/store.ts";
+import type { SealedFields, SecretRef, Store, StoreCapabilities, StoreName } from "../../src/stores/store.ts";
 
 /** A store under test, and how to put it out of reach. */
 export type StoreUnderTest = Readonly<{
   store: Store;
   /** A tenant that may keep secrets here. */
   tenantId: string;
-  /** From now on the store cannot be reached. */
+  /** Puts a version there as an operator does it, where Keyhold itself does not write. */
+  plant?(ref: SecretRef, fields: SealedFields): Promise<void>;
+  /** Puts a value there that Keyhold never wrote, under a version that is free. */
+  plantForeign(ref: SecretRef): Promise<void>;
+  /** From now on the store cannot be reached. What lies in the process itself always can be. */
   disconnect(): Promise<void>;
   close(): Promise<void>;
 }>;
 
-/** What every store must do. A new store is finished when it passes. */
-export function storeContract(name: string, create: () => Promise<StoreUnderTest>): void {
+/** What every store must do, given what it declares that it can do. A new store is finished when it passes. */
+export function storeContract(
+  name: StoreName,
+  capabilities: StoreCapabilities,
+  create: () => Promise<StoreUnderTest>,
+): void {
   describe(`the store ${name}`, () => {
     let subject: StoreUnderTest;
     beforeAll(async () => {
       subject = await create();
     });
-    afterAll(() => subject.close());
+    afterAll(() => subject?.close());
 
     const newRef = (version = 1): SecretRef => ({
       tenantId: subject.tenantId,
@@ -31,17 +39,75 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       environment: "live",
       version,
     });
+    const keep = async (ref: SecretRef, fields: SealedFields): Promise<void> => {
+      if (subject.plant !== undefined) return subject.plant(ref, fields);
+      expect(await subject.store.put(ref, fields)).toEqual({ outcome: "written" });
+    };
 
-    test("gives back what was put, byte for byte", async () => {
+    test("has the name and the capabilities that it is tested for", () => {
+      expect(subject.store).toMatchObject({ name, capabilities });
+      expect(subject.plant === undefined).toBe(capabilities.writes);
+    });
+
+    test("gives back what was kept, byte for byte", async () => {
       const ref = newRef();
       const fields = sealedFields(ref);
-      expect(await subject.store.put(ref, fields)).toEqual({ outcome: "written" });
+      await keep(ref, fields);
       const answer = await subject.store.get(ref);
       expect(answer.outcome).toBe("found");
       if (answer.outcome !== "found") return;
       expect([...answer.fields.keys()].toSorted()).toEqual([...fields.keys()].toSorted());
       for (const [field, bytes] of fields)
         expect(Buffer.compare(answer.fields.get(field) ?? Buffer.of(), bytes)).toBe(0);
+    });
+
+    test("says absent for what was never kept, and for another version of what was", async () => {
+      const ref = newRef(2);
+      expect(await subject.store.get(ref)).toEqual({ outcome: "absent" });
+      await keep(ref, sealedFields(ref));
+      expect((await subject.store.get(ref)).outcome).toBe("found");
+      expect(await subject.store.get({ ...ref, version: 1 })).toEqual({ outcome: "absent" });
+      expect(await subject.store.get({ ...ref, version: 3 })).toEqual({ outcome: "absent" });
+    });
+
+    test("does not show one tenant's secret under another's name", async () => {
+      const ref = newRef();
+      await keep(ref, sealedFields(ref));
+      expect((await subject.store.get({ ...ref, tenantId: randomUUID() })).outcome).toBe("absent");
+      expect((await subject.store.get(ref)).outcome).toBe("found");
+    });
+
+    test("refuses to give out a value that Keyhold did not write", async () => {
+      const ref = newRef();
+      await subject.plantForeign(ref);
+      expect(await subject.store.get(ref)).toEqual({ outcome: "denied", reason: "foreign" });
+    });
+
+    test("takes no id that is not a UUID, which could leave its place", async () => {
+      const ref = newRef();
+      for (const id of ["..", "../x", "%2e%2e", "*", "+", "", ref.credentialId.toUpperCase()]) {
+        await expect(subject.store.get({ ...ref, credentialId: id })).rejects.toThrow(TypeError);
+        await expect(subject.store.get({ ...ref, tenantId: id })).rejects.toThrow(TypeError);
+      }
+    });
+
+    test("destroys what is not there without complaint, twice", async () => {
+      const ref = newRef();
+      expect(await subject.store.destroy(ref)).toEqual({ outcome: "destroyed" });
+      expect(await subject.store.destroy(ref)).toEqual({ outcome: "destroyed" });
+    });
+
+    if (capabilities.writes) writing(() => subject, newRef);
+    else readingOnly(() => subject, newRef);
+  });
+}
+
+/** Of stores that Keyhold writes to; the last test leaves them out of reach. */
+function writing(current: () => StoreUnderTest, newRef: (version?: number) => SecretRef): void {
+  describe("when it is written to", () => {
+    let subject: StoreUnderTest;
+    beforeAll(() => {
+      subject = current();
     });
 
     test("takes the same bytes twice, as after a lost answer", async () => {
@@ -72,6 +138,24 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       ]);
     });
 
+    test("says absent for what was destroyed, and destroys it twice without complaint", async () => {
+      const ref = newRef();
+      await subject.store.put(ref, sealedFields(ref));
+      expect(await subject.store.destroy(ref)).toEqual({ outcome: "destroyed" });
+      expect(await subject.store.get(ref)).toEqual({ outcome: "absent" });
+      expect(await subject.store.destroy(ref)).toEqual({ outcome: "destroyed" });
+    });
+
+    test("takes a version whose number leaves a gap, for not every number is used", async () => {
+      const first = newRef(1);
+      const fifth = { ...first, version: 5 };
+      await subject.store.put(first, sealedFields(first));
+      expect(await subject.store.put(fifth, sealedFields(fifth))).toEqual({ outcome: "written" });
+      expect((await subject.store.get(first)).outcome).toBe("found");
+      expect(await subject.store.get({ ...first, version: 3 })).toEqual({ outcome: "absent" });
+      expect((await subject.store.get(fifth)).outcome).toBe("found");
+    });
+
     test("keeps versions apart", async () => {
       const first = newRef(1);
       const second = { ...first, version: 2 };
@@ -80,27 +164,6 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       await subject.store.destroy(first);
       expect((await subject.store.get(first)).outcome).toBe("absent");
       expect((await subject.store.get(second)).outcome).toBe("found");
-    });
-
-    test("says absent for what was never put, and for what was destroyed", async () => {
-      const ref = newRef();
-      expect(await subject.store.get(ref)).toEqual({ outcome: "absent" });
-      await subject.store.put(ref, sealedFields(ref));
-      expect(await subject.store.destroy(ref)).toEqual({ outcome: "destroyed" });
-      expect(await subject.store.get(ref)).toEqual({ outcome: "absent" });
-    });
-
-    test("destroys twice without complaint", async () => {
-      const ref = newRef();
-      expect(await subject.store.destroy(ref)).toEqual({ outcome: "destroyed" });
-      expect(await subject.store.destroy(ref)).toEqual({ outcome: "destroyed" });
-    });
-
-    test("does not show one tenant's secret under another's name", async () => {
-      const ref = newRef();
-      await subject.store.put(ref, sealedFields(ref));
-      expect((await subject.store.get({ ...ref, tenantId: randomUUID() })).outcome).toBe("absent");
-      expect((await subject.store.get(ref)).outcome).toBe("found");
     });
 
     test("says unavailable, and does not throw, when it cannot be reached", async () => {
@@ -115,8 +178,24 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
   });
 }
 
+/** Of stores that only an operator fills. They lie in the process, so nothing puts them out of reach. */
+function readingOnly(current: () => StoreUnderTest, newRef: (version?: number) => SecretRef): void {
+  test("refuses every write, and changes nothing", async () => {
+    const { store, plant } = current();
+    const [free, taken] = [newRef(), newRef()];
+    await plant?.(taken, sealedFields(taken));
+    const refusal = { outcome: "denied", reason: "read_only" };
+    expect(await store.put(free, sealedFields(free))).toEqual(refusal);
+    expect(await store.put(taken, sealedFields(taken))).toEqual(refusal);
+    expect(await store.destroy(taken)).toEqual(refusal);
+    expect(await store.get(free)).toEqual({ outcome: "absent" });
+    expect((await store.get(taken)).outcome).toBe("found");
+    expect(await store.health()).toEqual({ outcome: "healthy" });
+  });
+}
+
 /** Freshly sealed each time, so that no two calls give the same bytes. */
-function sealedFields({ tenantId, credentialId, version }: SecretRef): ReadonlyMap<string, Sealed> {
+export function sealedFields({ tenantId, credentialId, version }: SecretRef): ReadonlyMap<string, Sealed> {
   const key = generateDataKey();
   return new Map(
     ["api_key", "api_secret"].map((field) => {

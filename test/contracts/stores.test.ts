@@ -1,10 +1,15 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { openDb, openPool } from "../../src/db/connect.ts";
+import { createEnvStore, describeVariable } from "../../src/stores/env.ts";
+import { openFileStore } from "../../src/stores/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { createDatabase } from "../support/database.ts";
-import { storeContract } from "./store-contract.ts";
+import { sealedFields, storeContract } from "./store-contract.ts";
 
-storeContract("postgres", async () => {
+storeContract("postgres", { writes: true }, async () => {
   const database = await createDatabase();
   const db = openDb(openPool(database.connection("keyhold_app"), { applicationName: "store" }));
   let connected = true;
@@ -15,10 +20,48 @@ storeContract("postgres", async () => {
   return {
     store: createPostgresStore(db),
     tenantId: randomUUID(),
+    plantForeign: async ({ tenantId, credentialId, version }) => {
+      await database.ownerPool.query("insert into sealed_secrets values ($1, $2, $3, $4)", [
+        tenantId,
+        credentialId,
+        version,
+        randomBytes(64),
+      ]);
+    },
     disconnect,
     async close() {
       await disconnect();
       await database.drop();
     },
+  };
+});
+
+storeContract("file", { writes: true }, async () => {
+  const parent = await mkdtemp(join(tmpdir(), "keyhold-files-"));
+  const root = join(parent, "sealed");
+  return {
+    store: await openFileStore(root),
+    tenantId: randomUUID(),
+    plantForeign: async ({ tenantId, credentialId, version }) => {
+      await mkdir(join(root, tenantId), { recursive: true });
+      await writeFile(join(root, tenantId, `${credentialId}.${version}`), "api_key=…");
+    },
+    disconnect: () => rename(root, join(parent, "elsewhere")),
+    close: () => rm(parent, { recursive: true }),
+  };
+});
+
+storeContract("env", { writes: false }, async () => {
+  const variables: Record<string, string> = {};
+  const plant = ({ name, value }: { name: string; value: string }): void => {
+    variables[name] = value;
+  };
+  return {
+    store: createEnvStore(variables),
+    tenantId: randomUUID(),
+    plant: async (ref, fields) => plant(describeVariable(ref, fields)),
+    plantForeign: async (ref) => plant({ ...describeVariable(ref, sealedFields(ref)), value: "not ours" }),
+    disconnect: async () => undefined,
+    close: async () => undefined,
   };
 });

@@ -76,7 +76,7 @@ function withoutDestruction(): Custody {
   const { first } = custody.stores;
   const deaf = {
     ...first,
-    destroy: () => Promise.resolve({ outcome: "unavailable", reason: "away" } as const),
+    destroy: () => Promise.resolve({ outcome: "unavailable", reason: "unreachable" } as const),
   };
   return { ...custody, stores: { first: deaf, get: () => deaf } };
 }

@@ -1,0 +1,55 @@
+import { packRecord } from "../crypto/record.ts";
+import { assertRef } from "./ref.ts";
+import { denied, found } from "./results.ts";
+import type { GetResult, SealedFields, SecretRef, Store } from "./store.ts";
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Sealed secrets that an operator hands to the process in its environment: a fallback for look-ups, and read-only. Whatever
+ * would change it is `denied`: a variable that is still set would come back with the next start.
+ */
+export function createEnvStore(variables: Variables): Store {
+  const readOnly = denied("read_only");
+  return {
+    name: "env",
+    capabilities: { writes: false },
+    put: async () => readOnly,
+    get: async (ref) => get(variables, ref),
+    destroy: async (ref) =>
+      variables[variableName(ref)] === undefined ? { outcome: "destroyed" } : readOnly,
+    health: async () => ({ outcome: "healthy" }),
+  };
+}
+
+/** The variable that holds one version, as an operator sets it. */
+export function describeVariable(
+  ref: SecretRef,
+  fields: SealedFields,
+): Readonly<{ name: string; value: string }> {
+  return { name: variableName(ref), value: packRecord(fields).toBase64() };
+}
+
+function get(variables: Variables, ref: SecretRef): GetResult {
+  const value = variables[variableName(ref)];
+  if (value === undefined) return { outcome: "absent" };
+  const bytes = decode(value);
+  return bytes === null ? denied("foreign") : found(bytes);
+}
+
+function decode(value: string): Uint8Array | null {
+  try {
+    return Uint8Array.fromBase64(value, { lastChunkHandling: "strict" });
+  } catch {
+    return null;
+  }
+}
+
+/** `KEYHOLD_SEALED_`, tenant and credential in hexadecimal, and the version. */
+function variableName(ref: SecretRef): string {
+  assertRef(ref);
+  const [tenant, credential] = [ref.tenantId, ref.credentialId].map((id) =>
+    id.replaceAll("-", "").toUpperCase(),
+  );
+  return `KEYHOLD_SEALED_${tenant}_${credential}_${ref.version}`;
+}

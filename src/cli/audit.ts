@@ -3,9 +3,33 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { KnownEnd, Verification } from "../audit/chain.ts";
 import { type Cli, type PageOptions, pageOptions } from "./cli.ts";
 import { CliError } from "./errors.ts";
+import type { Column } from "./output.ts";
+import type { Event } from "./shapes.ts";
 
 type ListOptions = PageOptions &
   Readonly<{ credential?: string; event?: string; since?: string; until?: string }>;
+
+const columns: readonly Column<Event>[] = [
+  ["seq", ({ seq }) => seq],
+  ["at", ({ at }) => at],
+  ["event", ({ event }) => event],
+  ["outcome", ({ outcome }) => outcome],
+  ["by", ({ detail }) => wordOf(detail["actor"])],
+  [
+    "detail",
+    ({ detail }) =>
+      Object.entries(detail)
+        .filter(isTold)
+        .map(([name, value]) => `${name}=${wordOf(value)}`),
+  ],
+];
+
+/** Told in a column of its own, or of use to programs only. */
+const untold = ["actor", "issuer", "address", "request_id"];
+
+function isTold([name]: readonly [string, unknown]): boolean {
+  return !untold.includes(name);
+}
 
 export function addAuditCommands(program: Command, cli: Cli): void {
   const audit = program.command("audit").description("the record of everything that happened");
@@ -18,13 +42,7 @@ export function addAuditCommands(program: Command, cli: Cli): void {
     .action(async ({ credential, ...rest }: ListOptions) => {
       const api = await cli.api();
       const page = await api.audit.list({ credential_id: credential, ...rest });
-      cli.output.list(page, [
-        ["seq", ({ seq }) => seq],
-        ["at", ({ at }) => at],
-        ["event", ({ event }) => event],
-        ["outcome", ({ outcome }) => outcome],
-        ["detail", ({ detail }) => Object.entries(detail).map(([name, value]) => `${name}=${wordOf(value)}`)],
-      ]);
+      cli.output.list(page, columns);
     });
   audit
     .command("verify")
@@ -82,5 +100,5 @@ function parseEnd(text: string): KnownEnd {
 }
 
 function wordOf(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }

@@ -43,10 +43,16 @@ export async function createWorld(options: { venues?: VenuesConfig } = {}): Prom
   const simulator = await startSimulator();
   const venues = createVenues(options.venues ?? { hosts: simulatedHosts(simulator), timeoutMs: 3000 });
   const turnsPool = openPool(database.connection("keyhold_app"), { applicationName: "turns" });
+  const recordPool = openPool(database.connection("keyhold_app"), {
+    applicationName: "record",
+    max: 2,
+    patience: 2000,
+    answerWithin: 2000,
+  });
   const { app: db } = database;
   const custody: Custody = {
     db,
-    disclosures: new Disclosures(database.appPool),
+    disclosures: new Disclosures(recordPool),
     dataKeys: new DataKeys(db, await loadKeyFile(keyFile)),
     stores: createStores(createPostgresStore(db)),
     venues,
@@ -62,7 +68,7 @@ export async function createWorld(options: { venues?: VenuesConfig } = {}): Prom
     createTenant: () => newTenant(custody, operator),
     createAccount: async (owner) => (await createAccount(db, owner, { name: "Main" })).id,
     async close() {
-      await Promise.all([venues.close(), simulator.close(), turnsPool.end()]);
+      await Promise.all([venues.close(), simulator.close(), turnsPool.end(), recordPool.end()]);
       await database.drop();
       await rm(folder, { recursive: true });
     },

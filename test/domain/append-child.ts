@@ -1,0 +1,51 @@
+import { note } from "../../src/audit/change.ts";
+import { Disclosures } from "../../src/audit/disclosures.ts";
+import { system } from "../../src/access/principal.ts";
+import { openDb, openPool } from "../../src/db/connect.ts";
+
+/**
+ * A process that writes the record with connections of its own: `appends` disclosures, many at once, and a change after every
+ * tenth. Says `{ appended, failed }` at its end.
+ */
+export type Task = Readonly<{
+  connection: Parameters<typeof openPool>[0];
+  credentials: readonly Readonly<{ tenantId: string; id: string }>[];
+  appends: number;
+}>;
+
+process.once("message", (task: Task) => void answer(task));
+
+async function answer(task: Task): Promise<void> {
+  process.send?.(await run(task));
+  process.disconnect?.();
+}
+
+async function run({ connection, credentials, appends }: Task) {
+  const recordPool = openPool(connection, { applicationName: "record", max: 2, answerWithin: 10_000 });
+  const db = openDb(openPool(connection, { applicationName: "changes", max: 2 }));
+  const disclosures = new Disclosures(recordPool, { mostInGroup: 16 });
+  const one = async (n: number): Promise<void> => {
+    const credential = credentials[(n * 7 + process.pid) % credentials.length];
+    if (credential === undefined) return;
+    const { tenantId, id } = credential;
+    const principal = system(tenantId, `child ${process.pid}`);
+    if (n % 10 === 0) {
+      await note(db, principal, {
+        event: "access.refused",
+        detail: { kind: "credential", id, action: `${n}` },
+      });
+      return;
+    }
+    const event = { event: "credential.used", detail: { purpose: "scope" } } as const;
+    await disclosures.append({ principal, credentialId: id, need: "use", revision: null, ...event });
+  };
+  // Forty at a time, so that groups form and meet those of the other processes.
+  let next = 0;
+  let failed = 0;
+  const worker = async (): Promise<void> => {
+    for (let n = next++; n < appends; n = next++) await one(n).catch(() => (failed += 1));
+  };
+  await Promise.all(Array.from({ length: 40 }, worker));
+  await Promise.all([recordPool.end(), db.destroy()]);
+  return { appended: appends - failed, failed };
+}

@@ -1,0 +1,179 @@
+import { assert, constantFrom, gen, type GeneratorValue, integer, nat, property } from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type ChainEnd, formatLink, genesis, linkHash, verifyChain } from "../../src/audit/chain.ts";
+import { note } from "../../src/audit/change.ts";
+import { freezeAccount, unfreezeAccount } from "../../src/tenants/accounts/freeze.ts";
+import { exportLines } from "../support/record.ts";
+import { createWorld, type Tenant, type World } from "../support/world.ts";
+
+let world: World;
+let lines: string[];
+let foreign: string[];
+let end: ChainEnd;
+let tenant: Tenant;
+
+beforeAll(async () => {
+  world = await createWorld();
+  tenant = await world.createTenant();
+  lines = await busy(tenant);
+  foreign = await busy(await world.createTenant());
+  end = await endOf(tenant);
+});
+afterAll(() => world.close());
+
+/** Some dozens of links of one to three events, with texts that callers chose. */
+async function busy({ owner, addMember }: Tenant): Promise<string[]> {
+  const { db } = world.custody;
+  const accountId = await world.createAccount(owner);
+  for (let n = 0; n < 12; n += 1) {
+    await freezeAccount(db, owner, accountId, `reason ${n} with "quotes", \\ and a line\nbreak`);
+    await unfreezeAccount(db, owner, accountId);
+    await note(db, owner, {
+      event: "credential.checked",
+      detail: { venue: "x", environment: "live", outcome: "valid" },
+    });
+  }
+  await addMember("trader");
+  return exportLines(db, owner);
+}
+
+async function endOf({ id }: Tenant): Promise<ChainEnd> {
+  const { rows } = await world.database.ownerPool.query<{ link: number; seq: number; hash: string }>(
+    "select link, seq, encode(hash, 'hex') as hash from audit.heads where tenant_id = $1",
+    [id],
+  );
+  const [head] = rows;
+  if (head === undefined) throw new Error("the tenant has no chain");
+  return head;
+}
+
+type Random = GeneratorValue;
+
+/** Every kind of tampering, on a copy of the lines. */
+const kinds: Readonly<Record<string, (copy: string[], random: Random) => string[]>> = {
+  "an edit": (copy, random) => {
+    const at = random(nat, { max: copy.length - 1 });
+    const line = copy[at] ?? "";
+    const place = random(nat, { max: line.length - 1 });
+    const put = random(constantFrom, "0", "1", "a", "f", "}", '"', " ", "\\", "z");
+    const edited = line.slice(0, place) + (line[place] === put ? "~" : put) + line.slice(place + 1);
+    return copy.with(at, edited);
+  },
+  "a character too many": (copy, random) => {
+    const at = random(nat, { max: copy.length - 1 });
+    const line = copy[at] ?? "";
+    const place = random(nat, { max: line.length });
+    return copy.with(
+      at,
+      `${line.slice(0, place)}${random(constantFrom, " ", "\t", "0")}${line.slice(place)}`,
+    );
+  },
+  "a deletion": (copy, random) =>
+    copy.toSpliced(random(nat, { max: copy.length - 1 }), random(integer, { min: 1, max: 3 })),
+  "an insertion": (copy, random) => {
+    const from = random(constantFrom, copy, foreign);
+    const one = from[random(nat, { max: from.length - 1 })] ?? "";
+    return copy.toSpliced(random(nat, { max: copy.length }), 0, one);
+  },
+  "another order": (copy, random) => {
+    const one = random(nat, { max: copy.length - 1 });
+    const other = (one + random(integer, { min: 1, max: copy.length - 1 })) % copy.length;
+    return copy.with(one, copy[other] ?? "").with(other, copy[one] ?? "");
+  },
+  "a cut": (copy, random) => copy.slice(0, random(nat, { max: copy.length - 1 })),
+};
+
+describe("the record", () => {
+  test("as it was exported is intact, and ends where the database says", async () => {
+    expect(await verifyChain(lines, end)).toMatchObject({
+      intact: true,
+      tenant: tenant.id,
+      events: end.seq,
+      end,
+    });
+    expect(lines.length).toBeGreaterThan(60);
+  });
+
+  test.each(Object.keys(kinds))("is never intact after %s: 250 of them at random", async (kind) => {
+    const tamper = kinds[kind];
+    if (tamper === undefined) throw new Error("no such kind");
+    const mutants: string[][] = [];
+    assert(
+      property(gen(), (random) => {
+        mutants.push(tamper(lines, random));
+      }),
+      { numRuns: 250 },
+    );
+    const verdicts = await Promise.all(mutants.map((mutant) => verifyChain(mutant, end)));
+    const missed = mutants.filter(
+      (mutant, n) => verdicts[n]?.intact === true && mutant.join("\n") !== lines.join("\n"),
+    );
+    expect(missed).toEqual([]);
+    expect(verdicts.filter(({ intact }) => !intact).length, "and all were changes").toBe(mutants.length);
+  });
+
+  test("every line has a part in it: none can be left out, doubled or moved one place", async () => {
+    for (const at of lines.keys()) {
+      const line = lines[at] ?? "";
+      const mutants = [lines.toSpliced(at, 1), lines.toSpliced(at, 0, line)];
+      if (at > 0) mutants.push(lines.with(at - 1, line).with(at, lines[at - 1] ?? ""));
+      for (const mutant of mutants) expect(await verifyChain(mutant, end)).toMatchObject({ intact: false });
+    }
+  });
+
+  test("that was cut after a link, or written anew as a whole, shows only against a known end", async () => {
+    const links = lines.flatMap((line, at) => (line.startsWith('{"count"') ? [at] : []));
+    const cut = lines.slice(0, (links.at(-2) ?? 0) + 1);
+    expect(await verifyChain(cut), "without it").toMatchObject({ intact: true });
+    expect(await verifyChain(cut, end)).toMatchObject({
+      intact: false,
+      reason: expect.stringContaining("the chain ends"),
+    });
+
+    const forged = rewritten(lines.map((line) => line.replace("reason 3", "reason 4")));
+    expect(await verifyChain(forged), "without it").toMatchObject({ intact: true });
+    expect(await verifyChain(forged, end)).toMatchObject({
+      intact: false,
+      reason: expect.stringContaining("not the one"),
+    });
+    expect(
+      await verifyChain(rewritten(lines), end),
+      "the control: the same forger, with nothing forged",
+    ).toMatchObject({
+      intact: true,
+    });
+  });
+
+  test("of another tenant is told by its name, and is not this one's", async () => {
+    expect(await verifyChain(foreign)).not.toMatchObject({ tenant: tenant.id });
+    expect(await verifyChain(foreign, end)).toMatchObject({ intact: false });
+  });
+
+  test("with a link of no events, or a link with a word more, is not intact", async () => {
+    const empty = { tenant: tenant.id, link: end.link + 1, previous: end.hash, count: 0 };
+    const hash = linkHash(empty.tenant, empty.link, empty.previous, []);
+    expect(await verifyChain([...lines, formatLink({ ...empty, hash })])).toMatchObject({ intact: false });
+    const worded = [...lines.slice(0, -1), (lines.at(-1) ?? "").replace(/}$/, ',"note":"verified"}')];
+    expect(await verifyChain(worded, end)).toMatchObject({ intact: false });
+  });
+});
+
+/** What somebody can make who knows the format and not the end: a chain that holds together. */
+function rewritten(given: readonly string[]): string[] {
+  const result: string[] = [];
+  let pending: string[] = [];
+  let previous = genesis(tenant.id);
+  let link = 0;
+  for (const line of given) {
+    if (!line.startsWith('{"count"')) {
+      pending.push(line);
+      continue;
+    }
+    link += 1;
+    const hash = linkHash(tenant.id, link, previous, pending);
+    result.push(...pending, formatLink({ tenant: tenant.id, link, previous, hash, count: pending.length }));
+    previous = hash;
+    pending = [];
+  }
+  return result;
+}

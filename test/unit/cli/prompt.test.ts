@@ -1,0 +1,163 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { run } from "../../../src/cli/program.ts";
+import { collect } from "../../support/cli.ts";
+
+const root = join(import.meta.dirname, "..", "..", "..");
+const account = "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22";
+const venue = { id: "okx", name: "OKX", environments: ["live"], operations: [], egress_addresses: [] };
+const fields = ["api_key", "api_secret", "passphrase"];
+const typed = ["tYpEd-key", "tYpEd-secret", "tYpEd-passphrase"];
+
+/** A service that knows one venue and keeps what it is sent. */
+let server: Server;
+let environment: Record<string, string>;
+let received: { path: string; body: string }[] = [];
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    let body = "";
+    request.setEncoding("utf8").on("data", (part: string) => (body += part));
+    request.on("end", () => {
+      const { url: path = "" } = request;
+      response.setHeader("content-type", "application/json");
+      if (path.endsWith("/venues")) {
+        response.end(JSON.stringify({ items: [{ ...venue, fields }], next_cursor: null, count: 1 }));
+        return;
+      }
+      received.push({ path, body });
+      response.end(path.endsWith("/reveal") ? '{"secret":{"api_key":"x"}}' : '{"is":"no credential"}');
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  environment = { KEYHOLD_URL: `http://127.0.0.1:${port}`, KEYHOLD_TOKEN: "t" };
+});
+afterEach(() => {
+  received = [];
+});
+afterAll(() => server.close());
+
+const register = ["credential", "register", "okx", "--account", account];
+
+/** A person at a terminal: types each answer when its question is there. */
+async function converse(
+  argv: readonly string[],
+  answers: readonly (readonly [question: string, keys: string])[],
+) {
+  const raw: boolean[] = [];
+  let isRaw = false;
+  const input = Object.assign(new PassThrough(), {
+    isTTY: true,
+    setRawMode: (on: boolean) => void (isRaw = on),
+  });
+  const notes = collect();
+  const output = collect();
+  const screen = Object.assign(notes.stream, { isTTY: true, columns: 100, rows: 24 });
+  const ended = run(argv, { input, output: output.stream, notes: screen }, environment);
+  for (const [question, keys] of answers) {
+    await expect.poll(() => notes.text().split(question).length, { timeout: 5000 }).toBeGreaterThan(1);
+    raw.push(isRaw);
+    for (const key of keys) input.write(key);
+  }
+  const code = await ended;
+  return { code, output: output.text(), notes: notes.text(), raw: [...raw, isRaw] };
+}
+
+const sentSecret = (): unknown => JSON.parse(received.at(-1)?.body ?? "{}").secret;
+
+describe("the hidden prompt", () => {
+  test("asks for each field of the venue, and shows nothing of what is typed", async () => {
+    const { notes, output, raw } = await converse(
+      register,
+      fields.map((field, at) => [field, `${typed[at]}\r`]),
+    );
+    expect(sentSecret()).toEqual({ api_key: typed[0], api_secret: typed[1], passphrase: typed[2] });
+    for (const secret of typed) expect(notes + output).not.toContain(secret);
+    // Neither does the terminal itself echo: it was in raw mode at each question, and is not any more.
+    expect(raw).toEqual([true, true, true, false]);
+  });
+
+  test("takes a PEM key in one line", async () => {
+    await converse(register, [
+      ["api_key", "k\r"],
+      ["api_secret", "-----BEGIN KEY-----\\nAA\\n-----END KEY-----\r"],
+      ["passphrase", "p\r"],
+    ]);
+    expect(sentSecret()).toMatchObject({ api_secret: "-----BEGIN KEY-----\nAA\n-----END KEY-----" });
+  });
+
+  test("is left with Ctrl-C, and nothing is sent", async () => {
+    const { code, notes } = await converse(register, [["api_key", "\u0003"]]);
+    expect(code).toBe(130);
+    expect(notes).toContain("keyhold: given up, nothing was sent\n");
+    expect(received).toEqual([]);
+  });
+});
+
+describe("before plaintext is printed", () => {
+  const reveal = ["credential", "reveal", "c1", "--reason", "r"];
+
+  test("a person is asked, and yes means yes", async () => {
+    expect(await converse(reveal, [["Reveal the secret?", "y"]])).toMatchObject({
+      code: 0,
+      output: '{"secret":{"api_key":"x"}}\n',
+    });
+    expect(received).toEqual([{ path: "/api/v1/credentials/c1/reveal", body: '{"reason":"r"}' }]);
+  });
+
+  test.for([
+    ["no", "n"],
+    ["nothing", "\r"],
+    ["Ctrl-C", "\u0003"],
+  ] as const)("%s means no", async ([, keys]) => {
+    expect(await converse(reveal, [["Reveal the secret?", keys]])).toMatchObject({ code: 130, output: "" });
+    expect(received).toEqual([]);
+  });
+
+  test("nobody is asked who says --yes", async () => {
+    expect(await converse([...reveal, "--yes"], [])).toMatchObject({ code: 0 });
+  });
+});
+
+const hasScript = spawnSync("script", ["--version"]).status === 0;
+
+describe.skipIf(!hasScript)("on a real terminal (needs the command script)", () => {
+  test("what is typed at the prompt is not on the screen, and arrives", async () => {
+    const { screen, code } = await atTerminal([...register], typed);
+    expect(sentSecret()).toEqual({ api_key: typed[0], api_secret: typed[1], passphrase: typed[2] });
+    expect(screen).toContain("passphrase");
+    for (const secret of typed) expect(screen).not.toContain(secret);
+    expect(code).toBe(3);
+  });
+
+  test("the control: what is typed elsewhere is on the screen", async () => {
+    const { screen } = await atTerminal(null, typed);
+    expect(screen).toContain(typed[0]);
+  });
+});
+
+/** Runs `keyhold`, or `cat`, at a pseudo-terminal and types a line for each field when it is asked for. */
+async function atTerminal(argv: readonly string[] | null, lines: readonly string[]) {
+  const keyhold = [process.execPath, join(root, "src", "cli", "keyhold.ts"), ...(argv ?? [])].join(" ");
+  const command = argv === null ? "echo api_key; cat" : keyhold;
+  const child = spawn("script", ["-qec", `stty cols 100 rows 24; ${command}`, "/dev/null"], {
+    env: { PATH: process.env["PATH"], TERM: "xterm", ...environment },
+  });
+  let screen = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (screen += text));
+  for (const [at, line] of lines.entries()) {
+    const question = argv === null ? "api_key" : (fields[at] ?? "");
+    await expect.poll(() => screen, { timeout: 10_000 }).toContain(question);
+    child.stdin.write(`${line}\r`);
+  }
+  if (argv === null) child.stdin.write("\u0004");
+  const [code]: unknown[] = await once(child, "close");
+  return { screen, code };
+}

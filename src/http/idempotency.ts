@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { sql } from "kysely";
+import { LRUCache } from "lru-cache";
 import type { Db } from "../db/connect.ts";
 import { readTenant, serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
@@ -35,6 +36,7 @@ const nobody = "00000000-0000-0000-0000-000000000000";
 export class IdempotencyKeys {
   readonly #db: Db;
   readonly #sign: Sign;
+  readonly #cleaned = new LRUCache<string, true>({ max: 10_000, ttl: 60 * 60_000 });
 
   constructor(db: Db, sign: Sign) {
     this.#db = db;
@@ -49,7 +51,10 @@ export class IdempotencyKeys {
     const { route, path, bodyDigest } = request;
     const described = lengthPrefixed([route, path, Buffer.from(bodyDigest).toString("base64")]);
     const mac = await this.#sign(request.tenantId, "idempotency-key", described);
-    const claim = await this.#within(request, (tx) => take(tx, request, mac));
+    const claim = await this.#within(request, async (tx) => {
+      await this.#forgetOld(tx, request.tenantId ?? nobody);
+      return take(tx, request, mac);
+    });
     if (claim === null) return this.#repeat(request, mac);
     try {
       const answer = await run();
@@ -69,6 +74,13 @@ export class IdempotencyKeys {
     }
     if (earlier?.state === "done") return earlier.answer;
     throw new KeyholdError("idempotency_in_flight", "Wait for the first request, then send this one again.");
+  }
+
+  /** What is too old to be given again goes when its tenant next writes, at most once an hour in a process. */
+  async #forgetOld(tx: TenantTx, tenantId: string): Promise<void> {
+    if (this.#cleaned.has(tenantId)) return;
+    this.#cleaned.set(tenantId, true);
+    await sql`delete from idempotency_keys where created_at < now() - interval '24 hours'`.execute(tx);
   }
 
   #within<T>({ tenantId }: KeyedRequest, work: (tx: TenantTx) => Promise<T>): Promise<T> {

@@ -27,6 +27,7 @@ const allowed = [
   "version",
 ] as const;
 type Field = (typeof allowed)[number];
+const passing: ReadonlySet<string> = new Set(allowed);
 
 export type LogFields = Readonly<
   Partial<Record<Field, string | number | boolean | null>> & { error?: unknown }
@@ -68,8 +69,8 @@ const longestText = 512;
 /** Types are no barrier to a value that came in as `unknown`, so names and kinds are checked once more here. */
 function pass(fields: LogFields = {}): Record<string, unknown> {
   const line: Record<string, unknown> = {};
-  for (const name of allowed) {
-    const value: unknown = fields[name];
+  for (const [name, value] of Object.entries<unknown>(fields)) {
+    if (!passing.has(name)) continue;
     if (typeof value === "string") line[name] = value.slice(0, longestText);
     else if (typeof value === "number" || typeof value === "boolean" || value === null) line[name] = value;
   }

@@ -156,6 +156,20 @@ describe("what is kept of it", () => {
     expect(next.json["id"]).not.toBe(first.json["id"]);
   });
 
+  it("is removed when its tenant next writes", async () => {
+    const key = nextKey();
+    await tenant.owner.post("/api/v1/accounts", { name: "Old" }, key);
+    await age(key["idempotency-key"] ?? "", "25 hours");
+    const another = await api.another();
+    await another.as(tenant.owner.token).post("/api/v1/accounts", { name: "New" }, nextKey());
+    const { rows } = await sql`select from idempotency_keys where key = ${key["idempotency-key"]}`.execute(
+      api.world.database.owner,
+    );
+
+    expect(rows).toHaveLength(0);
+    await another.close();
+  });
+
   it("does not stand in the way when the process of the first request died", async () => {
     const key = nextKey();
     const stuck = key["idempotency-key"] ?? "";

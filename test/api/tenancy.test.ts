@@ -177,6 +177,24 @@ describe("the record", () => {
     expect(text).toMatch(/"request_id":"[0-9a-f-]{36}"/);
   });
 
+  it("believes who asked from where only of a proxy that is trusted", async () => {
+    const trusting = await api.another({
+      trustedProxies: ["127.0.0.0/8"],
+      custody: (custody) => venue.in(custody),
+    });
+    const headers = { "x-forwarded-for": "203.0.113.9" };
+    const newest = async (): Promise<string> =>
+      (await tenant.owner.get("/api/v1/audit/events?event=account.created&limit=1")).text;
+    await tenant.owner.post("/api/v1/accounts", { name: "Claimed" }, headers);
+    const claimed = await newest();
+    await trusting.as(tenant.owner.token).post("/api/v1/accounts", { name: "Trusted" }, headers);
+    const trusted = await newest();
+    await trusting.close();
+
+    expect(claimed).toContain('"address":"127.0.0.1"');
+    expect(trusted).toContain('"address":"203.0.113.9"');
+  });
+
   it("is exported as it was hashed, and its chain holds", async () => {
     const exported = await tenant.owner.get("/api/v1/audit/export");
     const verified = await verifyChain(exported.text.trimEnd().split("\n"));

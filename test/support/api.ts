@@ -24,6 +24,7 @@ import { createWorld, type World } from "./world.ts";
 export type ApiOptions = Readonly<{
   limits?: Partial<Record<Limit, number>>;
   issuers?: readonly Issuer[];
+  trustedProxies?: readonly string[];
   /** Makes the domain other than it is. */
   custody?: (custody: Custody) => Custody;
   /** Makes the routes other than they are. */
@@ -143,7 +144,7 @@ async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions)
   const routes = (options.routes ?? ((all) => all))(createRoutes(parts));
   const app = await createServer(
     {
-      http: { bodyLimitBytes: 65_536, trustedProxies: false },
+      http: { bodyLimitBytes: 65_536, trustedProxies: options.trustedProxies ?? false },
       authenticator,
       limits: new RateLimits(pool, {
         requests: 100_000,

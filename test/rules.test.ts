@@ -115,7 +115,7 @@ const bookkeepers = [
   "src/audit/change.ts",
   "src/credentials/keep.ts",
   "src/credentials/destroy.ts",
-  "src/credentials/invoke-once.ts",
+  "src/credentials/invoke/rows.ts",
   "src/keys/data-keys.ts",
   "src/stores/postgres.ts",
   "src/http/idempotency.ts",

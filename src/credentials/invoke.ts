@@ -1,30 +1,21 @@
-import { assertScope, type Principal, system } from "../access/principal.ts";
+import { assertScope, type Principal } from "../access/principal.ts";
 import type { Scope } from "../access/permissions.ts";
 import { note } from "../audit/change.ts";
 import { KeyholdError } from "../errors.ts";
 import { findOperation, type Operation } from "../venues/operations.ts";
 import type { InvokeResult, OperationClass } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
-import { inTurn, venueOf } from "./inspect.ts";
-import { type Invocation, invokeOnce } from "./invoke-once.ts";
-import { openSecret } from "./open.ts";
+import { venueOf } from "./inspect.ts";
+import { callVenue } from "./invoke/call-venue.ts";
+import type { Invocation, Invoked } from "./invoke/invocation.ts";
+import { invokeOnce } from "./invoke/once.ts";
 import { readRow } from "./show.ts";
-import { validate } from "./validate.ts";
 
 export type InvokeInput = Readonly<{
   operation: string;
   params: Readonly<Record<string, unknown>>;
   /** Demanded for every operation above class read. */
   idempotencyKey: string | null;
-}>;
-
-/** What came of an invocation; `outcome_unknown` when the venue's answer was lost and cannot be looked up. */
-export type Invoked = Readonly<{
-  outcome: "done" | "outcome_unknown";
-  operation: string;
-  result: unknown;
-  message: string | null;
-  client_order_id: string | null;
 }>;
 
 const scopeOfClass: Readonly<Record<OperationClass, Scope>> = {
@@ -97,61 +88,6 @@ async function read(custody: Custody, invocation: Invocation): Promise<Invoked> 
     message: null,
     client_order_id: null,
   };
-}
-
-/** `sendBefore` is a time of `performance.now()`: a call whose turn comes later is not made. */
-export type Sending = Readonly<{ clientOrderId: string | null; sendBefore: number }>;
-
-/**
- * Opens the secret for one call of the venue; an operation's class must be in the credential's policy. Whatever is thrown means
- * that the venue was not asked.
- */
-export async function callVenue(
-  custody: Custody,
-  { principal, credentialId, operation, params }: Invocation,
-  { clientOrderId, sendBefore }: Sending,
-): Promise<InvokeResult> {
-  const request = {
-    principal,
-    credentialId,
-    need: operation.class,
-    revision: null,
-    event: "credential.used",
-    detail: { purpose: "invoke", operation: operation.name },
-  } as const;
-  const answer = await openSecret(custody, request, async ({ disclosure, fields }) => {
-    const { environment } = disclosure;
-    const venue = venueOf(custody, disclosure.venue, environment);
-    const order = clientOrderId === null ? {} : { clientOrderId };
-    const call = async (): Promise<InvokeResult> => {
-      if (performance.now() > sendBefore) throw tooLate();
-      return venue.invoke({ environment, fields }, { operation: operation.name, params, ...order });
-    };
-    return inTurn(custody, venue, fields, call).catch(whatIsLost);
-  });
-  if (answer.outcome === "rejected") await inspectAfter(custody, principal.tenantId, credentialId);
-  return answer;
-}
-
-function tooLate(): KeyholdError {
-  return new KeyholdError(
-    "venue_unavailable",
-    "Other calls with this credential took too long, so this one was not made. Send it again.",
-  );
-}
-
-/** Whatever else goes wrong, the venue may have been asked: it must not look like a call that was not made. */
-function whatIsLost(error: unknown): InvokeResult {
-  if (error instanceof KeyholdError) throw error;
-  return { outcome: "unexpected_answer", message: "The call of the venue broke off." };
-}
-
-/**
- * An authentication error in a live call decides nothing: the venue is asked about the key itself. That inspection's own failure
- * is no concern of the caller.
- */
-async function inspectAfter(custody: Custody, tenantId: string, credentialId: string): Promise<void> {
-  await validate(custody, system(tenantId, "inspection"), credentialId).catch(() => undefined);
 }
 
 /** The error for an answer that is not a result. */

@@ -1,0 +1,120 @@
+import { randomUUID } from "node:crypto";
+import { type Selectable, sql } from "kysely";
+import { principalName } from "../../access/principal.ts";
+import { change } from "../../audit/change.ts";
+import type { Db } from "../../db/connect.ts";
+import type { Database } from "../../db/schema.ts";
+import { serviceScope, type TenantTx, withTenant } from "../../db/tenant.ts";
+import { KeyholdError } from "../../errors.ts";
+import type { InvokeResult } from "../../venues/venue.ts";
+import type { Invocation, Invoked } from "./invocation.ts";
+
+/** `settled` by the database's clock: whatever was sent has arrived at the venue or never will. */
+export type InvocationRow = Selectable<Database["invocations"]> & Readonly<{ settled: boolean }>;
+
+/** An order may take this long to appear at the venue; before, its absence there proves nothing. */
+const settledAfterMs = 60_000;
+
+/** By what a repeat is recognised, and its order found at the venue. */
+export type Mark = Readonly<{ key: string; requestMac: Uint8Array; clientOrderId: string | null }>;
+
+/** Writes down what is about to be asked of a venue, or finds what was written under the same key. */
+export async function declare(
+  db: Db,
+  { principal, credentialId, operation, params }: Invocation,
+  mark: Mark,
+): Promise<{ row: InvocationRow; isNew: boolean }> {
+  const symbol = typeof params["symbol"] === "string" ? params["symbol"] : null;
+  const settled = sql<boolean>`created_at < clock_timestamp() - ${settledAfterMs} * interval '1 millisecond'`;
+  return withTenant(db, serviceScope(principal.tenantId), async (tx) => {
+    const inserted = await tx
+      .insertInto("invocations")
+      .values({
+        tenant_id: principal.tenantId,
+        id: randomUUID(),
+        credential_id: credentialId,
+        principal: principalName(principal),
+        key: mark.key,
+        operation: operation.name,
+        request_mac: mark.requestMac,
+        client_order_id: mark.clientOrderId,
+        symbol,
+      })
+      .onConflict((conflict) =>
+        conflict.columns(["tenant_id", "credential_id", "principal", "key"]).doNothing(),
+      )
+      .returningAll()
+      .returning(settled.as("settled"))
+      .executeTakeFirst();
+    if (inserted !== undefined) return { row: inserted, isNew: true };
+    const row = await tx
+      .selectFrom("invocations")
+      .selectAll()
+      .select(settled.as("settled"))
+      .where("credential_id", "=", credentialId)
+      .where("principal", "=", principalName(principal))
+      .where("key", "=", mark.key)
+      .executeTakeFirstOrThrow();
+    return { row, isNew: false };
+  });
+}
+
+/** Keeps what came of it, with its event, and answers with what is told. */
+export async function finish(
+  db: Db,
+  { principal, credentialId, operation }: Invocation,
+  row: InvocationRow,
+  state: "done" | "refused" | "unknown",
+  answer: InvokeResult,
+): Promise<Invoked> {
+  const result = answer.outcome === "done" ? answer.result : null;
+  const message = answer.outcome === "done" ? null : answer.message;
+  const detail = {
+    credential_id: credentialId,
+    operation: operation.name,
+    outcome: state === "unknown" ? "outcome_unknown" : answer.outcome,
+    client_order_id: row.client_order_id,
+  };
+  const kept = await change(db, principal, async (tx) => {
+    const { numUpdatedRows } = await tx
+      .updateTable("invocations")
+      .set({ state, message, result: JSON.stringify(result), updated_at: sql`now()` })
+      .where("id", "=", row.id)
+      // A repeat may have learned more meanwhile: only the proof that it was done overrules an answer.
+      .$if(state !== "done", (query) => query.where("state", "in", ["sending", "unknown"]))
+      .executeTakeFirst();
+    const earlier = numUpdatedRows === 0n ? await findInvocation(tx, row.id) : undefined;
+    return { value: earlier, events: [{ event: "credential.invoke_finished", detail }] };
+  });
+  return describe(kept ?? { ...row, state, message, result });
+}
+
+async function findInvocation(tx: TenantTx, id: string): Promise<Told | undefined> {
+  return tx.selectFrom("invocations").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+/** Frees the key of what was never sent. */
+export async function forget(db: Db, { principal }: Invocation, row: InvocationRow): Promise<void> {
+  await withTenant(db, serviceScope(principal.tenantId), (tx) =>
+    tx.deleteFrom("invocations").where("id", "=", row.id).execute(),
+  );
+}
+
+type Told = Pick<InvocationRow, "state" | "operation" | "message" | "client_order_id"> &
+  Readonly<{ result: unknown }>;
+
+/** What is told of a row. Throws `venue_refused` for what the venue refused. */
+export function describe({ state, operation, result, message, client_order_id }: Told): Invoked {
+  if (state === "refused") {
+    throw new KeyholdError("venue_refused", message ?? "The venue refused the operation.", {
+      facts: { client_order_id },
+    });
+  }
+  return {
+    outcome: state === "done" ? "done" : "outcome_unknown",
+    operation,
+    result,
+    message,
+    client_order_id,
+  };
+}

@@ -1,5 +1,6 @@
 import type { Pool } from "pg";
 import type { Principal } from "../access/principal.ts";
+import { assertUuid } from "../crypto/uuid.ts";
 import { KeyholdError } from "../errors.ts";
 import { describeEvent, type EventDetails } from "./events.ts";
 
@@ -101,10 +102,12 @@ export class Disclosures {
 
   /**
    * Resolves once the record of this request is on disk. Throws `record_unavailable` when it cannot be written; the record may
-   * then exist without a disclosure, never the reverse.
+   * then exist without a disclosure, never the reverse. Throws `TypeError` for an id that is no UUID in lower case: one such would
+   * spoil its group.
    */
   append(request: DisclosureRequest): Promise<Disclosure> {
     return new Promise((resolve, reject) => {
+      assertUuid(request.credentialId, "credentialId");
       this.#waiting.push({ request, resolve, reject });
       if (!this.#committing) void this.#commitAll();
     });
@@ -114,8 +117,8 @@ export class Disclosures {
     this.#committing = true;
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, this.#mostInGroup);
-      this.#onGroup(group.length);
       try {
+        this.#onGroup(group.length);
         await this.#commit(group);
       } catch (error) {
         const unavailable = new KeyholdError(
@@ -123,7 +126,8 @@ export class Disclosures {
           "The audit record could not be written, so nothing was disclosed. Try again in a moment.",
           { cause: error },
         );
-        for (const { reject } of group) reject(unavailable);
+        // Whoever came meanwhile would wait as long once more.
+        for (const { reject } of [...group, ...this.#waiting.splice(0)]) reject(unavailable);
       }
     }
     this.#committing = false;

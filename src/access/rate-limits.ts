@@ -56,7 +56,7 @@ export class RateLimits {
     });
   }
 
-  /** Throws `rate_limited`, with the state among its facts, or `not_ready` when the count cannot be had. */
+  /** Throws `LimitExceeded`, or `not_ready` when the count cannot be had. */
   async take(limit: Limit, member: Member): Promise<LimitState> {
     const quota = member.limits[granted[limit]] ?? this.#defaults[limit];
     const key = keyOf(limit, member);
@@ -66,7 +66,7 @@ export class RateLimits {
         lease.left -= 1;
         return stateOf(limit, lease);
       }
-      if (lease.unleased === 0 && lease.endsAt > Date.now()) throw exceeded(stateOf(limit, lease));
+      if (lease.unleased === 0 && lease.endsAt > Date.now()) throw new LimitExceeded(stateOf(limit, lease));
     }
   }
 
@@ -119,10 +119,15 @@ function stateOf(limit: Limit, { quota, left, unleased, endsAt }: Lease): LimitS
   return { limit, quota, remaining: left + unleased, resetSeconds };
 }
 
-function exceeded({ limit, quota, resetSeconds }: LimitState): KeyholdError {
-  return new KeyholdError(
-    "rate_limited",
-    `The limit is ${quota} ${limit} a minute. Try again in ${resetSeconds} seconds.`,
-    { facts: { limit, quota, reset_seconds: resetSeconds } },
-  );
+/** A limit that is used up; carries its state for the headers of the answer. */
+export class LimitExceeded extends KeyholdError {
+  readonly state: LimitState;
+
+  constructor(state: LimitState) {
+    const { limit, quota, resetSeconds } = state;
+    super("rate_limited", `The limit is ${quota} ${limit} a minute. Try again in ${resetSeconds} seconds.`, {
+      facts: { limit, quota, reset_seconds: resetSeconds },
+    });
+    this.state = state;
+  }
 }

@@ -44,12 +44,10 @@ export function json<S extends z.ZodType>(
   options: JsonOptions<Shown<z.output<S>>> = {},
 ): Answer<Shown<z.output<S>>> {
   const encode = (value: Shown<z.output<S>>): Reply => {
-    const { location, keep = (whole) => whole } = options;
+    const { location, keep } = options;
     const headers = location === undefined ? {} : { location: location(value) };
-    return {
-      ...jsonReply(status, asObject(schema.parse(value)), headers),
-      kept: asObject(schema.parse(keep(value))),
-    };
+    const reply = jsonReply(status, asObject(schema.parse(value)), headers);
+    return keep === undefined ? reply : { ...reply, kept: asObject(schema.parse(keep(value))) };
   };
   return { status, description, content: { type: "application/json", schema }, encode };
 }

@@ -41,7 +41,8 @@ export async function identify(
 }
 
 /** draft-ietf-httpapi-ratelimit-headers: the policy, and what is left of it. The narrower limit of a route comes last and stands. */
-function tellLimit(reply: FastifyReply, { limit, quota, remaining, resetSeconds }: LimitState): void {
+export function tellLimit(reply: FastifyReply, state: LimitState): void {
+  const { limit, quota, remaining, resetSeconds } = state;
   void reply.header("ratelimit-policy", `"${limit}";q=${quota};w=60`);
   void reply.header("ratelimit", `"${limit}";r=${remaining};t=${resetSeconds}`);
 }

@@ -2,25 +2,25 @@ import { createHash, randomUUID } from "node:crypto";
 import helmet from "@fastify/helmet";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { principalName } from "../access/principal.ts";
+import { LimitExceeded } from "../access/rate-limits.ts";
 import type { Config } from "../config.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { jsonReply, type Reply } from "./answer.ts";
-import { type DoorKeeping, identify } from "./auth.ts";
+import { type DoorKeeping, identify, tellLimit } from "./auth.ts";
 import { refuseConnection } from "./client-errors.ts";
 import { serveDocs } from "./docs.ts";
-import type { IdempotencyKeys } from "./idempotency.ts";
 import { parseJson } from "./json-body.ts";
+import { idempotencyKeyOf, type KnowsKeys, runOnce } from "./keyed.ts";
 import type { Caller } from "./permission.ts";
 import { describeProblem, problemType, publicError } from "./problems.ts";
 import type { Route } from "./route.ts";
 import { sendReply } from "./send.ts";
 
 export type ServerParts = DoorKeeping &
+  KnowsKeys &
   Readonly<{
     http: Pick<Config["http"], "bodyLimitBytes" | "trustedProxies">;
-    idempotency: Pick<IdempotencyKeys, "once">;
     metrics: Pick<Metrics, "authenticationFailures" | "rateLimitRefusals" | "httpRequests" | "httpSeconds">;
     log: Log;
   }>;
@@ -41,6 +41,8 @@ export async function createServer(parts: ServerParts, routes: readonly Route[])
     bodyLimit: parts.http.bodyLimitBytes,
     trustProxy: parts.http.trustedProxies === false ? false : [...parts.http.trustedProxies],
     exposeHeadRoutes: false,
+    // Requests that are on their way when the service stops are answered like any other.
+    return503OnClosing: false,
     requestTimeout: 30_000,
     keepAliveTimeout: 60_000,
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
@@ -76,7 +78,8 @@ function readJsonOnly(app: FastifyInstance, notes: WeakMap<FastifyRequest, Notes
     { parseAs: "buffer" },
     async (request: FastifyRequest, body: Buffer) => {
       const known = notes.get(request);
-      if (known !== undefined) known.bodyDigest = digest(body);
+      if (known !== undefined && request.headers["idempotency-key"] !== undefined)
+        known.bodyDigest = digest(body);
       try {
         return body.byteLength === 0 ? undefined : parseJson(body);
       } finally {
@@ -98,10 +101,10 @@ function addRoute(
     onRequest: async (request, reply) => {
       const caller = await identify(parts, route, request, reply);
       if (caller !== null) void reply.header("cache-control", "no-store");
-      notes.set(request, { caller, bodyDigest: digest("") });
+      notes.set(request, { caller, bodyDigest: ofNothing });
     },
     handler: async (request, reply) => {
-      const { caller, bodyDigest } = notes.get(request) ?? { caller: null, bodyDigest: digest("") };
+      const { caller, bodyDigest } = notes.get(request) ?? { caller: null, bodyDigest: ofNothing };
       const { params, query, body, headers } = request;
       const key = idempotencyKeyOf(headers["idempotency-key"]);
       const run = route.prepare({ params, query, body, ifMatch: headers["if-match"] }, caller, key);
@@ -116,39 +119,6 @@ function addRoute(
   });
 }
 
-type Keyed = Readonly<{ caller: NonNullable<Caller>; key: string; bodyDigest: Uint8Array; path: string }>;
-
-async function runOnce(
-  { idempotency }: ServerParts,
-  { method, path: route }: Route,
-  { caller, key, bodyDigest, path }: Keyed,
-  run: () => Promise<Reply>,
-): Promise<Reply> {
-  const operates = caller.kind === "operator";
-  const principal = operates ? `operator:${caller.issuer} ${caller.subject}` : principalName(caller);
-  const request = {
-    tenantId: operates ? null : caller.tenantId,
-    principal,
-    route: `${method} ${route}`,
-    path,
-    key,
-    bodyDigest,
-  };
-  const fresh: Reply[] = [];
-  const { status, body } = await idempotency.once(request, async () => {
-    const reply = await run();
-    fresh.push(reply);
-    return { status: reply.status, body: reply.kept };
-  });
-  return fresh[0] ?? jsonReply(status, body, { "idempotency-replayed": "true" });
-}
-
-function idempotencyKeyOf(header: string | string[] | undefined): string | null {
-  if (header === undefined) return null;
-  if (typeof header === "string" && /^[\x21-\x7e]{1,255}$/.test(header)) return header;
-  throw new KeyholdError("malformed", "An Idempotency-Key is 1 to 255 visible ASCII characters.");
-}
-
 /** The one place where an error becomes an answer. What is ours is written down; what is the caller's is told to the caller. */
 function sendProblem(
   { log, metrics }: ServerParts,
@@ -160,9 +130,10 @@ function sendProblem(
   if (error.status >= 500)
     log.error("a request failed", { request_id: request.id, code: error.code, error: thrown });
   if (error.code === "unauthenticated") void reply.header("www-authenticate", "Bearer");
-  if (error.code === "rate_limited") {
-    metrics.rateLimitRefusals.inc({ limit: String(error.facts["limit"]) });
-    void reply.header("retry-after", String(error.facts["reset_seconds"]));
+  if (error instanceof LimitExceeded) {
+    metrics.rateLimitRefusals.inc({ limit: error.state.limit });
+    tellLimit(reply, error.state);
+    void reply.header("retry-after", String(error.state.resetSeconds));
   }
   const body = JSON.stringify(describeProblem(error, request.id));
   return reply.code(error.status).header("content-type", `${problemType}; charset=utf-8`).send(body);
@@ -189,6 +160,8 @@ function tell(
   });
 }
 
-function digest(body: Uint8Array | string): Uint8Array {
+function digest(body: Uint8Array): Uint8Array {
   return createHash("sha256").update(body).digest();
 }
+
+const ofNothing = digest(new Uint8Array(0));

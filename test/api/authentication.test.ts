@@ -86,6 +86,17 @@ describe("who is not let in", () => {
     },
   );
 
+  it("is nobody while the database cannot be asked: that is no refusal but a 503", async () => {
+    const { ownerPool } = api.world.database;
+    const member = await tenant.addMember("viewer");
+    await ownerPool.query("revoke execute on function access.member, access.api_key from keyhold_app");
+    const answers = [await me(member.token), await me(makeApiKey().key)];
+    await ownerPool.query("grant execute on function access.member, access.api_key to keyhold_app");
+
+    expect(answers.map(({ json }) => json["code"])).toEqual(["not_ready", "not_ready"]);
+    expect((await me(member.token)).status).toBe(200);
+  });
+
   it("is a member of a suspended tenant, until the tenant is resumed", async () => {
     const other = await api.createTenant();
     await api.operator.post(`/api/v1/tenants/${other.id}/suspend`);

@@ -258,6 +258,10 @@ describe("on a connection", () => {
     expect(answer).not.toContain(canary);
   });
 
+  it("nobody may take longer than ten seconds for the headers, or thirty for the whole request", () => {
+    expect(api.app.server).toMatchObject({ headersTimeout: 10_000, requestTimeout: 30_000 });
+  });
+
   it("a body that is no UTF-8 is refused", async () => {
     const body = Buffer.concat([Buffer.from(`{"${canary}":"`), Buffer.from([0xff]), Buffer.from('"}')]);
     const headers = head(

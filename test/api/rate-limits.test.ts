@@ -50,6 +50,7 @@ describe("the limit of a tenant", () => {
     expect(accepted(answers)).toBe(30);
     for (const { headers, json } of refused) {
       expect(json).toMatchObject({ code: "rate_limited", limit: "requests", quota: 30 });
+      expect(headers["ratelimit"]).toBe(`"requests";r=0;t=${String(headers["retry-after"])}`);
       expect(Number(headers["retry-after"])).toBeGreaterThan(0);
       expect(Number(headers["retry-after"])).toBeLessThanOrEqual(60);
     }

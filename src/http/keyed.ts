@@ -1,0 +1,43 @@
+import { principalName } from "../access/principal.ts";
+import { KeyholdError } from "../errors.ts";
+import { jsonReply, type Reply } from "./answer.ts";
+import type { IdempotencyKeys } from "./idempotency.ts";
+import type { Caller } from "./permission.ts";
+import type { Route } from "./route.ts";
+
+export type KnowsKeys = Readonly<{ idempotency: Pick<IdempotencyKeys, "once"> }>;
+
+type Keyed = Readonly<{ caller: NonNullable<Caller>; key: string; bodyDigest: Uint8Array; path: string }>;
+
+/** Runs a request under its Idempotency-Key, or answers as its first run did. */
+export async function runOnce(
+  { idempotency }: KnowsKeys,
+  { method, path: route }: Route,
+  { caller, key, bodyDigest, path }: Keyed,
+  run: () => Promise<Reply>,
+): Promise<Reply> {
+  const operates = caller.kind === "operator";
+  const principal = operates ? `operator:${caller.issuer} ${caller.subject}` : principalName(caller);
+  const request = {
+    tenantId: operates ? null : caller.tenantId,
+    principal,
+    route: `${method} ${route}`,
+    path,
+    key,
+    bodyDigest,
+  };
+  const fresh: Reply[] = [];
+  const { status, body } = await idempotency.once(request, async () => {
+    const reply = await run();
+    fresh.push(reply);
+    return { status: reply.status, body: reply.kept };
+  });
+  return fresh[0] ?? jsonReply(status, body, { "idempotency-replayed": "true" });
+}
+
+/** Throws `malformed` for a header that is no key. */
+export function idempotencyKeyOf(header: string | string[] | undefined): string | null {
+  if (header === undefined) return null;
+  if (typeof header === "string" && /^[\x21-\x7e]{1,255}$/.test(header)) return header;
+  throw new KeyholdError("malformed", "An Idempotency-Key is 1 to 255 visible ASCII characters.");
+}

@@ -34,7 +34,7 @@ function commaSeparated(): z.ZodType<string[], string> {
 }
 
 /** A value in JSON, checked by `schema`. The parser's message is dropped: it quotes what it read. */
-export function json<T>(schema: z.ZodType<T>): z.ZodType<T, string> {
+function json<T>(schema: z.ZodType<T>): z.ZodType<T, string> {
   return z
     .string()
     .transform((value, context): unknown => {

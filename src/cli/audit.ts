@@ -27,8 +27,8 @@ const columns: readonly Column<Event>[] = [
 /** Told in a column of its own, or of use to programs only. */
 const untold = ["actor", "issuer", "address", "request_id"];
 
-function isTold([name]: readonly [string, unknown]): boolean {
-  return !untold.includes(name);
+function isTold([name, value]: readonly [string, unknown]): boolean {
+  return value !== null && !untold.includes(name);
 }
 
 export function addAuditCommands(program: Command, cli: Cli): void {

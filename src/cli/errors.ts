@@ -49,7 +49,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   unauthenticated: "set KEYHOLD_TOKEN to a token or an API key; `keyhold token` makes one beside the service",
   forbidden: "`keyhold me` shows your role and scopes",
   policy_forbids:
-    "`keyhold credential show <id>` shows its policy, `keyhold credential update <id> --allow` changes it",
+    "`keyhold credential show <id>` shows its policy, `keyhold credential update <id>` changes it",
   not_found: "`list` shows what you may see",
   request_timeout: "try again over a better line",
   duplicate: "give it another name, or end the one that is there",
@@ -97,7 +97,7 @@ function describe(error: unknown): Pick<CliError, "failure" | "message" | "detai
 }
 
 /** A sentence as it stands after a colon. Names in capitals keep them. */
-export function asClause(sentence: string): string {
+function asClause(sentence: string): string {
   const clause = sentence.replace(/\.$/, "");
   return /^[A-Z][a-z]*\b/.test(clause) ? clause.charAt(0).toLowerCase() + clause.slice(1) : clause;
 }

@@ -67,7 +67,7 @@ async function readParams({ terminal }: Cli, { param = [], jsonParams }: Options
 }
 
 /** Throws `CliError` for anything but name=text or name:=json. */
-export function parseParam(param: string): readonly [name: string, value: unknown] {
+function parseParam(param: string): readonly [name: string, value: unknown] {
   const { name, json, value } = /^(?<name>\w+)(?<json>:)?=(?<value>.*)$/s.exec(param)?.groups ?? {};
   if (name === undefined || value === undefined) {
     throw new CliError("usage", `the parameter ${param} is neither name=text nor name:=json`);

@@ -14,7 +14,6 @@ export const me = z.looseObject({
   scopes: texts,
   agent: z.boolean(),
 });
-export type Me = z.output<typeof me>;
 
 export const tenant = z.looseObject({
   id: z.string(),

@@ -1,12 +1,12 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runsWith } from "../support/command.ts";
 import { makeState } from "../support/state.ts";
 
 const root = join(import.meta.dirname, "../..");
-const hasCurl = spawnSync("curl", ["--version"]).status === 0;
 let state: Awaited<ReturnType<typeof makeState>>;
 
 beforeAll(async () => {
@@ -145,7 +145,7 @@ describe("the demo", () => {
       expect(await answer.json()).toMatchObject({ operation: "account", result: { status: "ACTIVE" } });
     });
 
-    test.skipIf(!hasCurl)("prints a curl line that works when pasted (needs curl)", async () => {
+    test.runIf(runsWith("curl"))("prints a curl line that works when pasted", async () => {
       expect(await runInShell(demo.output())).toMatch(/"operation":"account".*"status":"ACTIVE"/);
     });
 

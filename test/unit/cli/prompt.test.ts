@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
@@ -6,6 +6,7 @@ import { PassThrough } from "node:stream";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../../src/cli/program.ts";
 import { collect } from "../../support/cli.ts";
+import { runsWith } from "../../support/command.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const account = "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22";
@@ -126,9 +127,7 @@ describe("before plaintext is printed", () => {
   });
 });
 
-const hasScript = spawnSync("script", ["--version"]).status === 0;
-
-describe.skipIf(!hasScript)("on a real terminal (needs the command script)", () => {
+describe.runIf(runsWith("script"))("on a real terminal", () => {
   test("what is typed at the prompt is not on the screen, and arrives", async () => {
     const { screen, code } = await atTerminal([...register], typed);
     expect(sentSecret()).toEqual({ api_key: typed[0], api_secret: typed[1], passphrase: typed[2] });

@@ -1,0 +1,12 @@
+import { spawnSync } from "node:child_process";
+
+/**
+ * Whether tests that need this command of the system run: where the command is there, and where nothing may be left out. Where they
+ * do not, a line says so.
+ */
+export function runsWith(command: string): boolean {
+  const isThere = spawnSync(command, ["--version"]).status === 0;
+  if (isThere || process.env["KEYHOLD_TEST_COMPLETE"] === "1") return true;
+  process.stdout.write(`${command} is not installed: what needs it is skipped\n`);
+  return false;
+}

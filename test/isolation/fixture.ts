@@ -1,0 +1,50 @@
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import type { Member } from "../../src/access/principal.ts";
+import { invoke } from "../../src/credentials/invoke.ts";
+import { register } from "../../src/credentials/register.ts";
+import { createApiKey } from "../../src/tenants/api-keys/create.ts";
+import { ScriptedVenue } from "../support/scripted-venue.ts";
+import { secretFields, type World } from "../support/world.ts";
+
+/** A member with everything a member can own. */
+export type Furnished = Readonly<{
+  member: Member;
+  accountId: string;
+  credentialId: string;
+  apiKeyId: string;
+}>;
+
+export type FurnishedTenant = Readonly<{ id: string; owner: Furnished; trader: Furnished }>;
+
+/** A tenant with rows in every table: its own, and those of two members, an owner and a trader. */
+export async function furnish(world: World): Promise<FurnishedTenant> {
+  const tenant = await world.createTenant();
+  const owner = await furnishMember(world, tenant.owner);
+  const trader = await furnishMember(world, await tenant.addMember("trader"));
+  const { owner: db } = world.database;
+  // What lies there for moments only.
+  await sql`insert into intents (tenant_id, id, kind, credential_id, version, store, venue, environment)
+    values (${tenant.id}, ${randomUUID()}, 'replace', ${owner.credentialId}, 2, 'postgres', 'scripted', 'live')`.execute(
+    db,
+  );
+  await sql`insert into idempotency_keys (tenant_id, principal, route, key, request_mac)
+    values (${tenant.id}, 'member', 'POST /credentials', 'key', '\\x00')`.execute(db);
+  return { id: tenant.id, owner, trader };
+}
+
+async function furnishMember(world: World, member: Member): Promise<Furnished> {
+  const custody = new ScriptedVenue().in(world.custody);
+  const accountId = await world.createAccount(member);
+  const credential = await register(custody, member, {
+    accountId,
+    venue: "scripted",
+    environment: "live",
+    fields: secretFields({ api_key: "key", api_secret: "secret" }),
+    policy: { allow: ["read", "trade"], reveal: true },
+  });
+  const params = { symbol: "X", type: "market", side: "buy", amount: "1" };
+  await invoke(custody, member, credential.id, { operation: "createOrder", params, idempotencyKey: "key" });
+  const { apiKey } = await createApiKey(custody.db, member, { name: "key", scopes: ["credentials:read"] });
+  return { member, accountId, credentialId: credential.id, apiKeyId: apiKey.id };
+}

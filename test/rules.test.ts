@@ -8,7 +8,7 @@ type File = Readonly<{ path: string; text: string }>;
 type Rule = (files: readonly File[]) => string[];
 
 const root = join(import.meta.dirname, "..");
-const files = readFiles(["src", "simulator", "test", "bench"]);
+const files = readFiles(["src", "simulator", "demo", "test", "bench"]);
 const source = files.filter(({ path }) => path.startsWith("src/"));
 
 function readFiles(folders: readonly string[]): File[] {
@@ -89,8 +89,8 @@ const scopeSettings = only(
 );
 const network = only(
   /(?<!\.)\bfetch\(|from "undici"/,
-  (path) => /^src\/(venues|cli)\//.test(path) || path === "src/access/remote-keys.ts",
-  "only venues, the command line and the keys of issuers are asked over the network",
+  (path) => /^src\/(venues|cli|stores\/vault)\//.test(path) || path === "src/access/remote-keys.ts",
+  "only venues, Vault, the command line and the keys of issuers are asked over the network",
 );
 const mocks = only(
   /\bvi\.(mock|doMock)\(/,

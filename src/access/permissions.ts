@@ -76,6 +76,12 @@ export const roles = {
 } as const satisfies Record<string, { reach: Reach; scopes: readonly Scope[] }>;
 export type Role = keyof typeof roles;
 
+/** Who may give which role. Only an owner makes owners; what an administrator gives reaches no further than its member owns. */
+export const givenBy: Readonly<Partial<Record<Role, readonly Role[]>>> = {
+  owner: ["owner", "admin", "trader", "viewer", "auditor"],
+  admin: ["admin", "trader", "viewer", "auditor"],
+};
+
 /** What an agent never holds, whatever its role: it must not see a key, nor widen its own rights. */
 const neverForAgents: readonly Scope[] = [
   "credentials:reveal",

@@ -70,8 +70,8 @@ export type AuditEvent = {
   [Name in EventName]: Readonly<{ event: Name; detail: EventDetails[Name]; outcome?: string }>;
 }[EventName];
 
-/** Who did it and from where, as it stands in each event. */
-export function describeActor(actor: Principal | Operator): object {
+/** Who did it and from where; apart from what it was done to, so that neither hides the other. */
+function describeActor(actor: Principal | Operator): object {
   const { address, requestId } = actor.origin;
   const origin = {
     ...(address === null ? {} : { address }),
@@ -80,25 +80,31 @@ export function describeActor(actor: Principal | Operator): object {
   switch (actor.kind) {
     case "member":
       return {
-        actor: actor.agent ? "agent" : "member",
+        kind: actor.agent ? "agent" : "member",
         member_id: actor.memberId,
         ...(actor.apiKeyId === null ? {} : { api_key_id: actor.apiKeyId }),
         ...origin,
       };
     case "system":
-      return { actor: "system", task: actor.task };
+      return { kind: "system", task: actor.task };
     case "operator":
-      return { actor: "operator", issuer: actor.issuer, subject: actor.subject, ...origin };
+      return { kind: "operator", issuer: actor.issuer, subject: actor.subject, ...origin };
   }
 }
 
+/** How NUL and halves of surrogate pairs look in JSON, which PostgreSQL refuses there, and what readers take for the end of a line. */
+const unreadable = /\\u(?:0000|d[89a-f])|[\u2028\u2029]/;
+
 /**
- * The `detail` of an event as one line of JSON. What a caller wrote, such as a reason, may hold anything; what PostgreSQL refuses
- * in JSON (NUL and halves of surrogate pairs) or what readers take for the end of a line (U+2028, U+2029) would make the
- * record unreadable, and becomes U+FFFD.
+ * The `detail` of an event as one line of JSON. What a caller wrote, such as a reason, may hold anything; what would make the
+ * record unreadable becomes U+FFFD.
  */
 export function describeEvent(actor: Principal | Operator, detail: object): string {
-  return JSON.stringify({ ...describeActor(actor), ...detail }, (_key, value: unknown) =>
-    typeof value === "string" ? value.toWellFormed().replaceAll(/[\0\u2028\u2029]/g, "\uFFFD") : value,
-  );
+  const whole = { actor: describeActor(actor), ...detail };
+  const line = JSON.stringify(whole);
+  return unreadable.test(line) ? JSON.stringify(whole, readable) : line;
+}
+
+function readable(_key: string, value: unknown): unknown {
+  return typeof value === "string" ? value.toWellFormed().replaceAll(/[\0\u2028\u2029]/g, "\uFFFD") : value;
 }

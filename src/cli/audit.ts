@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
+import { z } from "zod";
 import type { KnownEnd, Verification } from "../audit/chain.ts";
 import { type Cli, type PageOptions, pageOptions } from "./cli.ts";
 import { CliError } from "./errors.ts";
@@ -14,7 +15,7 @@ const columns: readonly Column<Event>[] = [
   ["at", ({ at }) => at],
   ["event", ({ event }) => event],
   ["outcome", ({ outcome }) => outcome],
-  ["by", ({ detail }) => wordOf(detail["actor"])],
+  ["by", ({ detail }) => actorOf(detail["actor"])],
   [
     "detail",
     ({ detail }) =>
@@ -24,11 +25,17 @@ const columns: readonly Column<Event>[] = [
   ],
 ];
 
-/** Told in a column of its own, or of use to programs only. */
-const untold = ["actor", "issuer", "address", "request_id"];
-
+/** The actor has a column of its own. */
 function isTold([name, value]: readonly [string, unknown]): boolean {
-  return value !== null && !untold.includes(name);
+  return value !== null && name !== "actor";
+}
+
+/** What kind of actor it was, and which one: a member by its id, a task by its name, the operator by the subject. */
+function actorOf(actor: unknown): string {
+  const parsed = z.object({ kind: z.string() }).and(z.record(z.string(), z.unknown())).safeParse(actor);
+  if (!parsed.success) return "";
+  const { kind, member_id, task, subject } = parsed.data;
+  return [kind, member_id ?? task ?? subject].map(wordOf).join(" ");
 }
 
 export function addAuditCommands(program: Command, cli: Cli): void {

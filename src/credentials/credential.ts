@@ -22,7 +22,7 @@ export const moves: Readonly<Record<Status, readonly Status[]>> = {
 export function assertMove(from: Status, to: Status): void {
   if (moves[from].includes(to)) return;
   throw new KeyholdError("illegal_state", `A credential that is ${from} cannot become ${to}.`, {
-    facts: { status: from },
+    facts: { credential_status: from },
   });
 }
 

@@ -227,9 +227,13 @@ describe("who may not", () => {
       {
         event: "credential.refused",
         outcome: "forbidden",
-        detail: { member_id: trader.memberId, credential_id: id },
+        detail: { actor: { member_id: trader.memberId }, credential_id: id },
       },
-      { event: "credential.used", outcome: "ok", detail: { member_id: owner.memberId, credential_id: id } },
+      {
+        event: "credential.used",
+        outcome: "ok",
+        detail: { actor: { member_id: owner.memberId }, credential_id: id },
+      },
     ]);
   });
 });

@@ -136,7 +136,7 @@ describe("invoking", () => {
     expect(await show(custody, owner, id), "the inspection said valid").toMatchObject({ health: "healthy" });
     expect((await eventsOf(custody.db, owner, id)).at(-2)).toMatchObject({
       event: "credential.validated",
-      detail: { actor: "system", task: "inspection", outcome: "valid" },
+      detail: { actor: { kind: "system", task: "inspection" }, outcome: "valid" },
     });
     world.simulator.control.revokeKey("alpaca", apiKey);
     await expect(read("account")).rejects.toMatchObject({ code: "venue_rejected" });

@@ -194,7 +194,7 @@ describe("what cannot be registered at all", () => {
     expect((await eventsOf(custody.db, owner)).at(-1)).toMatchObject({
       event: "access.refused",
       outcome: "forbidden",
-      detail: { kind: "account", id: accountId, action: "register", member_id: trader.memberId },
+      detail: { kind: "account", id: accountId, action: "register", actor: { member_id: trader.memberId } },
     });
     expect((await eventsOf(custody.db, stranger)).at(-1)).toMatchObject({
       event: "access.refused",

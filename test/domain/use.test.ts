@@ -66,7 +66,11 @@ describe("the scope of a secret", () => {
     expect((await eventsOf(custody.db, owner, other.id)).at(-1)).toMatchObject({
       event: "credential.used",
       outcome: "ok",
-      detail: { actor: "member", member_id: owner.memberId, credential_id: other.id, purpose: "scope" },
+      detail: {
+        actor: { kind: "member", member_id: owner.memberId },
+        credential_id: other.id,
+        purpose: "scope",
+      },
     });
   });
 
@@ -110,7 +114,7 @@ describe("the scope of a secret", () => {
       const event = (await eventsOf(custody.db, who === trader ? owner : who)).at(-1);
       expect(event).toMatchObject({
         event: "credential.refused",
-        detail: { credential_id: id, member_id: who.memberId },
+        detail: { credential_id: id, actor: { member_id: who.memberId } },
       });
       return [error, event?.outcome];
     };

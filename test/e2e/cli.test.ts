@@ -322,7 +322,7 @@ describe("the record", () => {
     expect(await shell.transcript(alice, "audit list --event tenant.created")).toBe(
       text(
         "SEQ  AT  EVENT  OUTCOME  BY  DETAIL",
-        "1  TIME  tenant.created  ok  operator  name=Northwind, subject=operator",
+        "1  TIME  tenant.created  ok  operator operator  name=Northwind",
       ),
     );
     expect(await shell.transcript(alice, "audit verify")).toBe(

@@ -16,7 +16,7 @@ afterAll(() => state[Symbol.asyncDispose]());
 
 /** The demo as `npm run demo` starts it, in a folder of the test's own. */
 function startDemo(...argv: readonly string[]) {
-  const demo = join(root, "simulator", "demo.ts");
+  const demo = join(root, "demo", "main.ts");
   const child = spawn(process.execPath, [demo, "--folder", state.folder, ...argv], {
     env: { PATH: process.env["PATH"] },
     stdio: ["ignore", "pipe", "pipe"],

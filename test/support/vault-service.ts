@@ -1,4 +1,8 @@
+import { randomUUID } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { VaultAuth, VaultSettings } from "../../src/stores/vault/settings.ts";
 import type { Arranged, TestVault } from "./vault.ts";
 
 /** What Keyhold may do in the mount `secret`, and nothing beside it. */
@@ -40,6 +44,34 @@ export async function createAppRole(
     newSecretId: async () =>
       textAt(await arranged(vault.arrange("POST", `auth/approle/role/${name}/secret-id`, {})), "secret_id"),
   };
+}
+
+/** Keyhold's settings for this node, with limits that let a test of a failure end soon. */
+export function settingsFor(
+  vault: TestVault,
+  auth: VaultAuth,
+  more: Partial<VaultSettings> = {},
+): VaultSettings {
+  return { addresses: [vault.address], ca: vault.ca, auth, deadlineMs: 800, attemptMs: 400, ...more };
+}
+
+/** A login by AppRole, with its secret in a file as an operator would put it there. */
+export async function loginWith(vault: TestVault, role: AppRole): Promise<VaultAuth> {
+  const secretIdFile = await secretFile(vault, await role.newSecretId());
+  return { method: "approle", roleId: role.roleId, secretIdFile };
+}
+
+export async function secretFile(vault: TestVault, text: string): Promise<string> {
+  const path = join(vault.folder, randomUUID());
+  await writeFile(path, `${text}\n`, { mode: 0o600 });
+  return path;
+}
+
+/** How many requests for a path, given below `/v1/`, the node has recorded. */
+export async function countRequests(vault: TestVault, path: string): Promise<number> {
+  const lines = (await readFile(join(vault.folder, "audit.log"), "utf8")).split("\n");
+  return lines.filter((line) => line.includes('"type":"request"') && line.includes(`"path":"${path}"`))
+    .length;
 }
 
 /** The answer, which must not be a refusal: a test that is arranged wrongly proves nothing. */

@@ -27,6 +27,8 @@ export type TestVault = Readonly<{
   /** The authority of its certificate, PEM. */
   ca: string;
   rootToken: string;
+  /** Goes with the node; for the files of a test. */
+  folder: string;
   /** Calls the HTTP API, as root unless a token is given: for arranging, and for looking behind the curtain. */
   arrange(
     method: "GET" | "POST" | "DELETE",
@@ -88,6 +90,7 @@ export async function startVault(program: string): Promise<TestVault> {
     address,
     ca: certificate,
     rootToken,
+    folder,
     arrange,
     unseal,
     seal: async () => void (await arrange("POST", "sys/seal")),
@@ -95,7 +98,7 @@ export async function startVault(program: string): Promise<TestVault> {
     stop: async () => {
       await agent.destroy();
       await end(node);
-      await rm(folder, { recursive: true });
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }

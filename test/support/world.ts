@@ -29,6 +29,8 @@ export type World = Readonly<{
   simulator: Simulator;
   custody: Custody;
   operator: Operator;
+  /** The key-encryption key, for processes of the test's own. */
+  keyFile: string;
   createTenant(): Promise<Tenant>;
   createAccount(owner: Member): Promise<string>;
   close(): Promise<void>;
@@ -65,6 +67,7 @@ export async function createWorld(options: { venues?: VenuesConfig } = {}): Prom
     simulator,
     custody,
     operator,
+    keyFile,
     createTenant: () => newTenant(custody, operator),
     createAccount: async (owner) => (await createAccount(db, owner, { name: "Main" })).id,
     async close() {

@@ -1,11 +1,9 @@
-import { type Role, roles, type Scope } from "../../access/permissions.ts";
+import { givenBy, type Role } from "../../access/permissions.ts";
 import type { Principal } from "../../access/principal.ts";
 import { KeyholdError } from "../../errors.ts";
 
-/** Throws `forbidden` where a role would give scopes that the caller's own role does not: nobody raises anybody above himself. */
+/** Throws `forbidden` unless the caller's role may give, or take, this one. */
 export function assertMayGive(principal: Principal, role: Role): void {
-  if (principal.kind === "system") return;
-  const own: readonly Scope[] = roles[principal.role].scopes;
-  if (roles[role].scopes.every((scope) => own.includes(scope))) return;
-  throw new KeyholdError("forbidden", `Your role ${principal.role} cannot give the role ${role}.`);
+  if (principal.kind === "system" || givenBy[principal.role]?.includes(role) === true) return;
+  throw new KeyholdError("forbidden", `Your role ${principal.role} cannot give or take the role ${role}.`);
 }

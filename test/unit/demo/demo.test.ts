@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
-import { idOf, openScene, type Scene } from "../../../simulator/demo/stage.ts";
-import { refused, type Sent, step } from "../../../simulator/demo/step.ts";
-import { steps } from "../../../simulator/demo/steps.ts";
-import { createTeller } from "../../../simulator/demo/tell.ts";
+import { idOf, openScene, type Scene } from "../../../demo/stage.ts";
+import { refused, type Sent, step } from "../../../demo/step.ts";
+import { steps } from "../../../demo/steps.ts";
+import { createTeller } from "../../../demo/tell.ts";
 import { startSimulator } from "../../../simulator/simulator.ts";
 import { collect } from "../../support/cli.ts";
 

@@ -1,10 +1,10 @@
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { StartError } from "../src/errors.ts";
-import { idOf, openStage, type Stage } from "./demo/stage.ts";
-import { steps } from "./demo/steps.ts";
-import { createTeller, type Teller } from "./demo/tell.ts";
-import { tokenOf, walk } from "./demo/walk.ts";
+import { idOf, openStage, type Stage } from "./stage.ts";
+import { steps } from "./steps.ts";
+import { createTeller, type Teller } from "./tell.ts";
+import { tokenOf, walk } from "./walk.ts";
 
 const usage = `npm run demo -- [--once] [--folder <path>]
 

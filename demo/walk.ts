@@ -1,4 +1,4 @@
-import { operatorScope, scopes } from "../../src/access/permissions.ts";
+import { operatorScope, scopes } from "../src/access/permissions.ts";
 import { idOf, type Stage } from "./stage.ts";
 import { type Actor, actors, type Sent, type Step } from "./step.ts";
 import type { Teller } from "./tell.ts";

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { localIssuerName } from "../../src/access/local-issuer.ts";
-import { verifyChain } from "../../src/audit/chain.ts";
-import { readLines } from "../../src/cli/lines.ts";
-import { type Column, table } from "../../src/cli/output.ts";
-import type { IssuedKey } from "../control.ts";
+import { localIssuerName } from "../src/access/local-issuer.ts";
+import { verifyChain } from "../src/audit/chain.ts";
+import { readLines } from "../src/cli/lines.ts";
+import { type Column, table } from "../src/cli/output.ts";
+import type { IssuedKey } from "../simulator/control.ts";
 import { idOf, type Scene } from "./stage.ts";
 import { refused, type Step, step } from "./step.ts";
 
@@ -196,7 +196,7 @@ const event = z.object({
   event: z.string(),
   outcome: z.string(),
   detail: z.looseObject({
-    actor: z.string(),
+    actor: z.object({ kind: z.string() }),
     purpose: z.string().optional(),
     operation: z.string().optional(),
     reason: z.string().nullish(),
@@ -205,7 +205,7 @@ const event = z.object({
 const eventColumns: readonly Column<z.output<typeof event>>[] = [
   ["seq", ({ seq }) => seq],
   ["event", (it) => it.event],
-  ["by", ({ detail }) => detail.actor],
+  ["by", ({ detail }) => detail.actor.kind],
   ["outcome", ({ outcome }) => outcome],
   [
     "why",

@@ -223,7 +223,7 @@ describe("on a connection", () => {
   function exchange(text: string | Buffer): Promise<string> {
     return new Promise((resolve, reject) => {
       const chunks: string[] = [];
-      const socket = connect(port, "127.0.0.1", () => socket.end(text));
+      const socket = connect(port, "127.0.0.1", () => socket.write(text));
       socket.setEncoding("utf8");
       socket.on("data", (chunk: string) => chunks.push(chunk));
       socket.on("close", () => resolve(chunks.join("")));

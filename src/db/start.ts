@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { ClientConfig, Pool } from "pg";
+import type { Config } from "../config.ts";
 import { StartError } from "../errors.ts";
 import { connectionFromUrl, type Db, openDb, openPool, type PoolOptions } from "./connect.ts";
 import { ownerRole } from "./embedded/initdb.ts";
@@ -8,19 +9,7 @@ import { guardRole } from "./guard.ts";
 import { migrate } from "./migrate.ts";
 import { appRole, ensureRoles } from "./roles.ts";
 
-export type StartSettings = Readonly<{
-  /** State of the embedded database. */
-  folder: string;
-  database: Readonly<{
-    /** `null`: the embedded PostgreSQL. */
-    url: string | null;
-    /** `null`: the database was migrated by somebody else. */
-    ownerUrl: string | null;
-    tls: "verify" | "off";
-    caFile: string | undefined;
-    connections: number;
-  }>;
-}>;
+export type StartSettings = Pick<Config, "folder" | "database">;
 
 /** A database that is migrated and whose row-level security binds the service. */
 export type StartedDatabase = Readonly<{

@@ -523,11 +523,9 @@ begin
   moment := clock_timestamp();
   stamp := audit.stamp(moment);
   return query
-  with asked as materialized (
-    select * from unnest(tenants, members, roles, own, api_keys, credentials, revisions, needs, events, details)
-      with ordinality a (tenant_id, member_id, role, own, api_key_id, credential_id, revision, need, event, detail, place)
-  ), found as materialized (
-    select c.*, (
+  with found as materialized (
+    select c.tenant_id, c.id, c.owner_id, c.status, c.frozen_at, c.deleted_at, c.expires_at, c.revision, c.version, c.venue,
+      c.environment, c.store, c.reveal, c.allow, (
         select case when a.deleted_at is not null then 'deleted' when a.frozen_at is not null then 'frozen'
           when not a.active then 'inactive' else 'active' end
         from public.accounts a where a.id = c.account_id
@@ -555,7 +553,8 @@ begin
         else 'ok'
       end as outcome,
       c.revision, c.version, c.venue, c.environment, c.store, c.owner_id
-    from asked a
+    from unnest(tenants, members, roles, own, api_keys, credentials, revisions, needs, events, details)
+      with ordinality a (tenant_id, member_id, role, own, api_key_id, credential_id, revision, need, event, detail, place)
     left join public.tenants t on t.id = a.tenant_id and t.id = any (tenants)
     left join public.members m on m.tenant_id = a.tenant_id and m.id = a.member_id
       and m.id = any (members)
@@ -563,19 +562,21 @@ begin
       and k.id = any (api_keys)
     left join found c on c.tenant_id = a.tenant_id and c.id = a.credential_id
   ), composed as (
-    select j.tenant_id, j.credential_id, h.seq + row_number() over chain as seq, h.link, h.hash,
+    select j.tenant_id, j.credential_id, j.place, h.link, h.seq, h.hash,
       audit.compose(stamp, j.detail, case when j.outcome = 'ok' then j.event else 'credential.refused' end, j.outcome,
         h.seq + row_number() over chain) as line
     from judged j join audit.heads h on h.tenant_id = j.tenant_id and h.tenant_id = any (tenants)
     window chain as (partition by j.tenant_id order by j.place)
   ), linked as (
     insert into audit.links
-    select g.tenant_id, g.link, g.first_seq, g.event_count, moment, g.hash,
-      audit.link_hash(g.tenant_id, g.link, g.hash, g.lines), g.lines, g.credential_ids
+    select g.tenant_id, g.link + 1, g.seq + 1, g.event_count, moment, g.hash,
+      audit.link_hash(g.tenant_id, g.link + 1, g.hash, g.lines), g.lines, g.credential_ids
     from (
-      select c.tenant_id, c.link + 1 as link, min(c.seq) as first_seq, count(*)::integer as event_count, c.hash,
-        string_agg(c.line, E'\n' order by c.seq) as lines, array_agg(distinct c.credential_id) as credential_ids
-      from composed c group by c.tenant_id, c.link, c.hash
+      -- Grouped and ordered as the window left them, so nothing is sorted twice.
+      select c.tenant_id, any_value(c.link) as link, any_value(c.seq) as seq, any_value(c.hash) as hash,
+        count(*)::integer as event_count, string_agg(c.line, E'\n' order by c.place) as lines,
+        array_agg(c.credential_id) as credential_ids
+      from composed c group by c.tenant_id
     ) g
     returning links.tenant_id, links.link, links.first_seq + links.event_count - 1 as seq, links.hash
   ), moved as (

@@ -1,0 +1,131 @@
+import { asSealed, EnvelopeError, isFieldName, type Sealed } from "../crypto/envelope.ts";
+import { packRecord } from "../crypto/record.ts";
+import { assertRef } from "./ref.ts";
+import { compare, denied } from "./results.ts";
+import type { GetResult, PutResult, SealedFields, SecretRef, Store } from "./store.ts";
+import { answered, throwUnavailable } from "./trouble.ts";
+import type { VaultClient } from "./vault/client.ts";
+import { type KeyValues, type Metadata, VersionedKeyValues } from "./vault/key-values.ts";
+
+const defaultKeptVersions = 1000;
+/** Numbers that one write passes over, at some milliseconds each; whoever tries again goes on from there. */
+const mostSkipped = 100;
+
+export type VaultStoreOptions = Readonly<{
+  /** Of the key-value engine. */
+  mount?: string;
+  /** How many versions a path keeps before the oldest go; raised where one that is in force would be among them. */
+  keptVersions?: number;
+}>;
+
+type Place = Readonly<{ path: string; version: number; keptVersions: number }>;
+
+/**
+ * Sealed secrets in HashiCorp Vault or OpenBao, in a key-value engine of version 2. A credential is a path, and version n of the
+ * path is version n of the credential: `cas` n − 1 writes it once, whoever else tries, and it is read and destroyed by its number.
+ * Each field is one value, the base64 of its sealed bytes. Throws `StartError` for a mount that could not be one.
+ */
+export function createVaultStore(client: VaultClient, options: VaultStoreOptions = {}): Store {
+  const { mount = "secret", keptVersions = defaultKeptVersions } = options;
+  const engine = new VersionedKeyValues(client, mount);
+  return {
+    name: "vault",
+    capabilities: { writes: true },
+    put: async (ref, fields) => {
+      const place = { path: pathOf(ref), version: ref.version, keptVersions };
+      return answered(() => put(engine, place, fields));
+    },
+    get: async (ref) => {
+      const path = pathOf(ref);
+      return answered(async () => decode(await engine.read(path, ref.version)));
+    },
+    destroy: async (ref) => {
+      const path = pathOf(ref);
+      return answered(async () => {
+        await engine.destroy(path, [ref.version]);
+        return { outcome: "destroyed" } as const;
+      });
+    },
+    health: () =>
+      answered(async () => {
+        await engine.check();
+        return { outcome: "healthy" } as const;
+      }),
+  };
+}
+
+function pathOf(ref: SecretRef): string {
+  assertRef(ref);
+  return `tenants/${ref.tenantId}/exchanges/${ref.venue}/${ref.environment}/${ref.credentialId}`;
+}
+
+async function put(
+  engine: VersionedKeyValues,
+  { path, version, keptVersions }: Place,
+  fields: SealedFields,
+): Promise<PutResult> {
+  const values = encode(fields);
+  if (version === 1) await engine.configure(path, keptVersions);
+  if (await engine.write(path, version - 1, values)) return { outcome: "written" };
+  await skipTo(engine, { path, version, keptVersions });
+  if (await engine.write(path, version - 1, values)) return { outcome: "written" };
+  // The number is taken: by this very write, whose answer was lost, or by another.
+  const present = decode(await engine.read(path, version));
+  if (present.outcome !== "found") return { outcome: "conflict" };
+  return compare(packRecord(present.fields), packRecord(fields));
+}
+
+/**
+ * Takes the numbers below this version that no write has used, with nothing in them: of a write that failed before it came here,
+ * or that is slower than this one, which then finds its number taken.
+ */
+async function skipTo(engine: VersionedKeyValues, place: Place): Promise<void> {
+  const { path, version } = place;
+  const before = await engine.readMetadata(path);
+  const end = Math.min(version - 1, before.current + mostSkipped);
+  if (before.current >= end) return;
+  await keepLive(engine, place, before);
+  const skipped: number[] = [];
+  for (let current = before.current; current < end; current += 1)
+    if (await engine.write(path, current, {})) skipped.push(current + 1);
+  if (skipped.length > 0) await engine.destroy(path, skipped);
+  if (end < version - 1) throwUnavailable("overloaded");
+}
+
+/** Makes room, so that writing this version pushes none out that is not destroyed. */
+async function keepLive(
+  engine: VersionedKeyValues,
+  place: Place,
+  { live, maxVersions }: Metadata,
+): Promise<void> {
+  const { path, version, keptVersions } = place;
+  const needed = version - Math.min(version, ...live) + keptVersions;
+  if (maxVersions < needed) await engine.configure(path, needed);
+}
+
+function encode(fields: SealedFields): KeyValues {
+  return Object.fromEntries([...fields].map(([name, sealed]) => [name, sealed.toBase64()]));
+}
+
+/** A version without a value is a number that was passed over. */
+function decode(values: KeyValues | null): GetResult {
+  const entries = Object.entries(values ?? {});
+  if (entries.length === 0) return { outcome: "absent" };
+  const fields = new Map<string, Sealed>();
+  for (const [name, value] of entries) {
+    const sealed = fromBase64(value);
+    if (sealed === null || !isFieldName(name)) return denied("foreign");
+    fields.set(name, sealed);
+  }
+  return { outcome: "found", fields };
+}
+
+function fromBase64(value: unknown): Sealed | null {
+  if (typeof value !== "string") return null;
+  try {
+    return asSealed(Uint8Array.fromBase64(value, { lastChunkHandling: "strict" }));
+  } catch (error) {
+    if (error instanceof EnvelopeError || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

@@ -22,13 +22,18 @@ export async function reconcile(custody: Custody): Promise<Tally> {
   return each(rows, ({ tenant_id, id }) => destroyIntended(custody, tenant_id, id));
 }
 
-/** Asks venues about credentials that wait for their first verdict, and about those that a venue refused once. */
+/** Venues that do not answer cost a time-out each: so many in a round, and so many at once, keep a round short. */
+const mostAsked = 100;
+const askedAtOnce = 8;
+
+/** Asks venues about credentials that a venue refused once, and about those that wait for their first verdict. */
 export async function validateDue(custody: Custody): Promise<Tally> {
-  const pending = await sql<Due>`select * from clock.pending_credentials(${mostAtOnce})`.execute(custody.db);
-  const doubted = await sql<Due>`select * from clock.doubted_credentials(${mostAtOnce})`.execute(custody.db);
-  return each([...pending.rows, ...doubted.rows], async ({ tenant_id, id }) => {
+  const doubted = await sql<Due>`select * from clock.doubted_credentials(${mostAsked})`.execute(custody.db);
+  const pending = await sql<Due>`select * from clock.pending_credentials(${mostAsked})`.execute(custody.db);
+  const ask = async ({ tenant_id, id }: Due): Promise<void> => {
     await validate(custody, system(tenant_id, "validate"), id);
-  });
+  };
+  return each([...doubted.rows, ...pending.rows], ask, askedAtOnce);
 }
 
 /** Marks what has passed its date. Uses are refused from the date itself; this makes the status say so. */

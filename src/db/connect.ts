@@ -66,8 +66,9 @@ export function openPool(connection: ClientConfig, options: PoolOptions): Pool {
       : { statement_timeout: options.answerWithin, query_timeout: options.answerWithin }),
     keepAlive: true,
   });
-  // Without a listener a connection that the server closes would end the process.
+  // Without a listener a connection that the server closes would end the process. Whoever holds it learns at its next query.
   pool.on("error", options.onBroken ?? (() => undefined));
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return pool;
 }
 

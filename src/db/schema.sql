@@ -713,7 +713,7 @@ grant execute on function clock.deleted_tenants(integer) to keyhold_app;
 CREATE OR REPLACE FUNCTION clock.doubted_credentials(most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE sql
- STABLE SECURITY DEFINER
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  SELECT c.tenant_id,
@@ -722,7 +722,7 @@ BEGIN ATOMIC
       JOIN public.accounts a ON (((a.tenant_id = c.tenant_id) AND (a.id = c.account_id))))
       JOIN public.tenants t ON ((t.id = c.tenant_id)))
    WHERE ((c.rejected_at < (now() - '00:01:00'::interval)) AND (c.status = 'active'::text) AND (c.deleted_at IS NULL) AND a.active AND (a.deleted_at IS NULL) AND (t.status = 'active'::text) AND (COALESCE(c.frozen_at, a.frozen_at, t.frozen_at) IS NULL))
-   ORDER BY c.rejected_at
+   ORDER BY (random())
   LIMIT doubted_credentials.most;
 END;
 alter function clock.doubted_credentials(integer) owner to keyhold_recorder;
@@ -747,7 +747,7 @@ grant execute on function clock.expired_credentials(integer) to keyhold_app;
 CREATE OR REPLACE FUNCTION clock.pending_credentials(most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE sql
- STABLE SECURITY DEFINER
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  SELECT c.tenant_id,
@@ -756,7 +756,7 @@ BEGIN ATOMIC
       JOIN public.accounts a ON (((a.tenant_id = c.tenant_id) AND (a.id = c.account_id))))
       JOIN public.tenants t ON ((t.id = c.tenant_id)))
    WHERE ((c.status = 'pending'::text) AND (c.deleted_at IS NULL) AND a.active AND (a.deleted_at IS NULL) AND (t.status = 'active'::text) AND (COALESCE(c.frozen_at, a.frozen_at, t.frozen_at) IS NULL))
-   ORDER BY c.last_validated_at NULLS FIRST, c.created_at
+   ORDER BY (random())
   LIMIT pending_credentials.most;
 END;
 alter function clock.pending_credentials(integer) owner to keyhold_recorder;

@@ -14,13 +14,18 @@ export function createTurns(pool: Pool): Turns {
     const client = await pool.connect();
     try {
       await client.query("select pg_advisory_lock($1::bigint)", [lock]);
-      try {
-        return await work();
-      } finally {
-        await client.query("select pg_advisory_unlock($1::bigint)", [lock]);
-      }
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+    try {
+      return await work();
     } finally {
-      client.release();
+      // A connection that cannot let go ends, and its lock with it; what the work gave is not lost.
+      await client.query("select pg_advisory_unlock($1::bigint)", [lock]).then(
+        () => client.release(),
+        () => client.release(true),
+      );
     }
   };
 }

@@ -54,20 +54,21 @@ end;
 
 create function clock.pending_credentials(most integer)
 returns table (tenant_id uuid, id uuid)
-language sql stable security definer set search_path = pg_catalog, pg_temp
+language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select c.tenant_id, c.id from public.credentials c
   join public.accounts a on a.tenant_id = c.tenant_id and a.id = c.account_id
   join public.tenants t on t.id = c.tenant_id
   where c.status = 'pending' and c.deleted_at is null and a.active and a.deleted_at is null and t.status = 'active'
     and coalesce(c.frozen_at, a.frozen_at, t.frozen_at) is null
-  order by c.last_validated_at nulls first, c.created_at limit most;
+  -- Not the oldest first: those of a venue that is away would keep all others waiting.
+  order by random() limit most;
 end;
 
 -- Refused once by the venue, at least a minute ago: to be asked about again. What may not be opened now would only fill the record.
 create function clock.doubted_credentials(most integer)
 returns table (tenant_id uuid, id uuid)
-language sql stable security definer set search_path = pg_catalog, pg_temp
+language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select c.tenant_id, c.id from public.credentials c
   join public.accounts a on a.tenant_id = c.tenant_id and a.id = c.account_id
@@ -75,7 +76,7 @@ begin atomic
   where c.rejected_at < now() - interval '1 minute' and c.status = 'active' and c.deleted_at is null
     and a.active and a.deleted_at is null and t.status = 'active'
     and coalesce(c.frozen_at, a.frozen_at, t.frozen_at) is null
-  order by c.rejected_at limit most;
+  order by random() limit most;
 end;
 
 create function clock.expired_credentials(most integer)

@@ -1,0 +1,149 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Custody } from "../../src/credentials/custody.ts";
+import { deleteAccount } from "../../src/credentials/delete-account.ts";
+import { register } from "../../src/credentials/register.ts";
+import { show } from "../../src/credentials/show.ts";
+import { openPool } from "../../src/db/connect.ts";
+import { createTurns } from "../../src/db/turns.ts";
+import { startClock } from "../../src/jobs/clock.ts";
+import { createLog, type Log } from "../../src/telemetry/log.ts";
+import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
+import { suspendTenant } from "../../src/tenants/suspend.ts";
+import { updatePolicy } from "../../src/tenants/update.ts";
+import { countRows } from "../support/record.ts";
+import { ScriptedVenue } from "../support/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+
+let world: World;
+let tenant: Tenant;
+let metrics: Metrics;
+let log: Log;
+const lines: string[] = [];
+
+beforeAll(async () => {
+  world = await createWorld();
+  metrics = createMetrics({ countCredentials: () => Promise.resolve([]) });
+  log = createLog("debug", { write: (line: string) => void lines.push(line) });
+});
+afterAll(() => world.close());
+afterEach(() => suspendTenant(world.custody.db, world.operator, tenant.id));
+
+/** A pending credential, which the clock asks the venue about. */
+async function pending(custody: Custody, label = "default") {
+  const { owner } = tenant;
+  const accountId = await world.createAccount(owner);
+  const fields = secretFields({ api_key: "key", api_secret: "secret" });
+  const place = { accountId, venue: "scripted", environment: "live", label, fields } as const;
+  const { id } = await register(custody, owner, { ...place, validation: "deferred" });
+  return { id, accountId, now: () => show(custody, owner, id) };
+}
+
+async function begin() {
+  tenant = await world.createTenant();
+  await updatePolicy(world.custody.db, tenant.owner, { allow_deferred: true });
+  const venue = new ScriptedVenue();
+  return { venue, custody: venue.in(world.custody) };
+}
+
+const pool = (name: string) => openPool(world.database.connection("keyhold_app"), { applicationName: name });
+
+describe("the clock", () => {
+  test("does all that time brings, and says when it last did", async () => {
+    const { custody } = await begin();
+    const asked = await pending(custody);
+    const gone = await pending(custody);
+    await deleteAccount(custody, tenant.owner, gone.accountId);
+    const clockPool = pool("clock");
+    const clock = startClock({ custody, pool: clockPool, log, metrics });
+    await clock.tick();
+    await clock.stop();
+    await clockPool.end();
+    expect(await asked.now()).toMatchObject({ status: "active" });
+    expect(await countRows(world.database.owner)).toMatchObject({ accounts: 1 });
+    const { values } = await metrics.jobRuns.get();
+    const jobs = values.filter(({ labels, value }) => labels["outcome"] === "ok" && value > 0);
+    expect(jobs.map(({ labels }) => labels["job"])).toEqual(
+      expect.arrayContaining(["reconcile", "erase-tenants", "validate-due"]),
+    );
+  });
+
+  test("of two processes runs in one at a time, and rounds do not pile up", async () => {
+    const { venue, custody } = await begin();
+    await pending(custody);
+    const release = Promise.withResolvers<undefined>();
+    const asked = Promise.withResolvers<undefined>();
+    venue.verdict = async () => {
+      asked.resolve(undefined);
+      await release.promise;
+      return { outcome: "timeout", message: "" };
+    };
+    const pools = [pool("clock 1"), pool("clock 2")] as const;
+    const [first, second] = pools.map((clockPool) => startClock({ custody, pool: clockPool, log, metrics }));
+    const running = first?.tick();
+    await asked.promise;
+    expect(first?.tick(), "a round under way is not followed by another").toBe(running);
+    await second?.tick();
+    expect(venue.inspections, "the other process leaves it alone").toBe(1);
+    release.resolve(undefined);
+    await running;
+    await second?.tick();
+    expect(venue.inspections, "the control: now it does it").toBe(2);
+    await Promise.all([first?.stop(), second?.stop()]);
+    await Promise.all(pools.map((one) => one.end()));
+  });
+
+  test("goes on with the others when one fails, and says so", async () => {
+    const { venue, custody } = await begin();
+    const ids = await Promise.all(["one", "two", "three"].map((label) => pending(custody, label)));
+    const [bad] = ids;
+    // Sealed bytes that do not open: this one's validation fails, and no other's.
+    await world.database.ownerPool.query(
+      "update sealed_secrets set sealed = '\\x00' where credential_id = $1",
+      [bad?.id],
+    );
+    lines.length = 0;
+    const clockPool = pool("clock");
+    const clock = startClock({ custody, pool: clockPool, log, metrics });
+    await clock.tick();
+    await clock.stop();
+    await clockPool.end();
+    expect(venue.inspections).toBe(2);
+    expect(await Promise.all(ids.map(async ({ now }) => (await now()).status))).toEqual([
+      "pending",
+      "active",
+      "active",
+    ]);
+    expect(lines.join("")).toContain('"job":"validate-due","count":1');
+  });
+
+  test("leaves no lock behind when its connection breaks, and neither does a turn", async () => {
+    const { venue, custody } = await begin();
+    await pending(custody);
+    const [first, second] = [pool("breaks"), pool("another")];
+    const breakConnections = () =>
+      world.database.ownerPool.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'breaks'",
+      );
+    venue.verdict = async () => {
+      await breakConnections();
+      return { outcome: "timeout", message: "" };
+    };
+    const clock = startClock({ custody, pool: first, log, metrics });
+    await clock.tick();
+    await clock.stop();
+    const next = startClock({ custody, pool: second, log, metrics });
+    await next.tick();
+    await next.stop();
+    expect(venue.inspections).toBe(2);
+
+    const key = new Uint8Array(8);
+    const turn = createTurns(first)(key, async () => {
+      await breakConnections();
+      return "what the work gave";
+    });
+    expect(await turn).toBe("what the work gave");
+    expect(await createTurns(second)(key, () => Promise.resolve("its turn"))).toBe("its turn");
+    expect(await createTurns(first)(key, () => Promise.resolve("again"))).toBe("again");
+    await Promise.all([first.end(), second.end()]);
+  });
+});

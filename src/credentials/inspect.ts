@@ -18,6 +18,11 @@ export function venueOf(custody: Pick<Custody, "venues">, id: string, environmen
   return venue;
 }
 
+/** The id under which a venue's credentials are kept, of a former name as well. */
+export function idOfVenue(custody: Pick<Custody, "venues">, name: string): string {
+  return custody.venues.get(name)?.description.id ?? name;
+}
+
 /** Asks the venue whether the secret works and what it may do. Never throws for what the venue answers. */
 export async function inspect(
   custody: Pick<Custody, "inspected" | "turns">,

@@ -5,6 +5,7 @@ import { readTenant } from "../db/tenant.ts";
 import type { Environment } from "../venues/venue.ts";
 import type { Credential, Status } from "./credential.ts";
 import type { Custody } from "./custody.ts";
+import { idOfVenue } from "./inspect.ts";
 import { toCredential } from "./rows.ts";
 
 export type CredentialFilter = Readonly<{
@@ -20,13 +21,14 @@ export type CredentialFilter = Readonly<{
  * `not_found`.
  */
 export async function list(
-  custody: Pick<Custody, "db">,
+  custody: Pick<Custody, "db" | "venues">,
   principal: Principal,
   filter: CredentialFilter,
   page: PageRequest,
 ): Promise<Page<Credential>> {
   assertScope(principal, "credentials:read");
-  const { accountId, venue, environment, status, label } = filter;
+  const { accountId, environment, status, label } = filter;
+  const venue = filter.venue === undefined ? undefined : idOfVenue(custody, filter.venue);
   const rows = await readTenant(custody.db, scopeOf(principal), async (tx) => {
     if (accountId !== undefined) {
       const account = await tx

@@ -4,6 +4,7 @@ import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
+import { idOfVenue } from "./inspect.ts";
 import { openSecret } from "./open.ts";
 
 /** A credential by its id, or by what it is for. */
@@ -17,7 +18,7 @@ export type CredentialName =
  * distinct errors; without the scope `credentials:use` it is `forbidden`, too.
  */
 export async function withSecret<T>(
-  custody: Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">,
+  custody: Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys" | "venues">,
   principal: Principal,
   name: CredentialName,
   work: (fields: SecretFields) => Promise<T>,
@@ -36,7 +37,7 @@ export async function withSecret<T>(
 }
 
 async function findByPurpose(
-  custody: Pick<Custody, "db">,
+  custody: Pick<Custody, "db" | "venues">,
   principal: Principal,
   name: Exclude<CredentialName, { id: string }>,
 ): Promise<string> {
@@ -52,7 +53,7 @@ async function findByPurpose(
       .selectFrom("credentials")
       .select("id")
       .where("account_id", "=", name.accountId)
-      .where("venue", "=", name.venue)
+      .where("venue", "=", idOfVenue(custody, name.venue))
       .where("environment", "=", name.environment)
       .where("label", "=", name.label ?? "default")
       .where("status", "<>", "revoked")

@@ -3,6 +3,7 @@ import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { list } from "../../src/credentials/list.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
+import { withSecret } from "../../src/credentials/use.ts";
 import { show } from "../../src/credentials/show.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
@@ -94,11 +95,15 @@ describe("a credential that is registered", () => {
     const massive = new ScriptedVenue({ id: "massive", fields: ["api_key"], environments: ["live"] });
     const former: Custody = {
       ...massive.in(world.custody),
-      venues: { ...world.custody.venues, get: (id) => (id === "polygon" ? massive : undefined) },
+      venues: { ...world.custody.venues, get: (name) => (name === "polygon" ? massive : undefined) },
     };
     const fields = secretFields({ api_key: "key" });
     const credential = await register(former, owner, registration({ venue: "polygon", fields }));
     expect(credential.venue).toBe("massive");
+    const { items } = await list(former, owner, { venue: "polygon" }, { limit: 50, after: null });
+    expect(items).toEqual([credential]);
+    const purpose = { accountId, venue: "polygon", environment: "live", label: credential.label } as const;
+    expect(await withSecret(former, owner, purpose, (found) => Promise.resolve(found.size))).toBe(1);
     expect(world.custody.venues.get("polygon")?.description.id, "as the registry has it").toBe("massive");
   });
 });

@@ -1,7 +1,8 @@
 import { DelegateBackoff, handleWhen, retry } from "cockatiel";
 import { Agent, request } from "undici";
+import { reasonOfNetworkError } from "../network.ts";
 import { isUnavailable, StoreTrouble, throwUnavailable } from "../trouble.ts";
-import { reasonOfError, reasonOfStatus } from "./reasons.ts";
+import { reasonOfStatus } from "./reasons.ts";
 import { originsOf, type VaultSettings } from "./settings.ts";
 
 export type VaultRequest = Readonly<{
@@ -120,7 +121,7 @@ export class Nodes {
       return { status, body: parse(text), movedTo: null };
     } catch (error) {
       if (error instanceof StoreTrouble) throw error;
-      throwUnavailable(reasonOfError(error));
+      throwUnavailable(reasonOfNetworkError(error));
     }
   }
 

@@ -1,0 +1,116 @@
+import { packRecord, type PackedRecord } from "../crypto/record.ts";
+import type { SecretsManager } from "./aws/client.ts";
+import { isNamed } from "./aws/errors.ts";
+import { assertRef } from "./ref.ts";
+import { compare, found } from "./results.ts";
+import type { GetResult, PutResult, SecretRef, Store } from "./store.ts";
+import { answered } from "./trouble.ts";
+
+export type AwsStoreOptions = Readonly<{
+  /** What all names begin with, so that a policy can be limited to them. */
+  prefix?: string;
+  /** The key of KMS that encrypts once more what is sealed already; the account's default without it. */
+  kmsKeyId?: string;
+}>;
+
+/**
+ * Sealed secrets in AWS Secrets Manager. Each version is a secret of its own: the service cannot destroy one version of a secret,
+ * and removes old ones by itself.
+ */
+export function createAwsStore(manager: SecretsManager, options: AwsStoreOptions = {}): Store {
+  const { prefix = "keyhold", kmsKeyId } = options;
+  const nameOf = (ref: SecretRef): string => `${prefix}/${pathOf(ref)}`;
+  return {
+    name: "aws",
+    capabilities: { writes: true },
+    put: async (ref, fields) => {
+      const name = nameOf(ref);
+      const sealed = packRecord(fields);
+      return answered(() => put(manager, name, sealed, kmsKeyId));
+    },
+    get: async (ref) => {
+      const name = nameOf(ref);
+      return answered(() => get(manager, name));
+    },
+    destroy: async (ref) => {
+      const name = nameOf(ref);
+      return answered(() => destroy(manager, name));
+    },
+    health: () =>
+      answered(async () => {
+        // Nothing is there; whoever may read below the prefix is told so.
+        await get(manager, `${prefix}/health`);
+        return { outcome: "healthy" } as const;
+      }),
+  };
+}
+
+function pathOf(ref: SecretRef): string {
+  assertRef(ref);
+  const { tenantId, venue, environment, credentialId, version } = ref;
+  return `tenants/${tenantId}/exchanges/${venue}/${environment}/${credentialId}/${version}`;
+}
+
+async function put(
+  manager: SecretsManager,
+  name: string,
+  sealed: PackedRecord,
+  kmsKeyId: string | undefined,
+): Promise<PutResult> {
+  const created = await manager.call<PutResult | "exists">(
+    async ({ sdk, client }, options) => {
+      const request = {
+        Name: name,
+        SecretBinary: sealed,
+        ...(kmsKeyId === undefined ? {} : { KmsKeyId: kmsKeyId }),
+      };
+      await client.send(new sdk.CreateSecretCommand(request), options);
+      return { outcome: "written" };
+    },
+    (error) => {
+      if (isNamed(error, "ResourceExistsException")) return "exists";
+      return isMarkedForDeletion(error) ? { outcome: "conflict" } : undefined;
+    },
+  );
+  if (created !== "exists") return created;
+  return compare((await read(manager, name)) ?? undefined, sealed);
+}
+
+async function get(manager: SecretsManager, name: string): Promise<GetResult> {
+  const bytes = await read(manager, name);
+  return bytes === null ? { outcome: "absent" } : found(bytes);
+}
+
+/** `null` for a secret that is not there. A text, which Keyhold never writes, is no packed record in any reading. */
+async function read(manager: SecretsManager, name: string): Promise<Uint8Array | null> {
+  const answer = await manager.call<{ bytes: Uint8Array | null }>(
+    async ({ sdk, client }, options) => {
+      const secret = await client.send(new sdk.GetSecretValueCommand({ SecretId: name }), options);
+      return { bytes: secret.SecretBinary ?? new Uint8Array() };
+    },
+    (error) =>
+      isNamed(error, "ResourceNotFoundException") || isMarkedForDeletion(error) ? { bytes: null } : undefined,
+  );
+  return answer.bytes;
+}
+
+async function destroy(manager: SecretsManager, name: string) {
+  return manager.call(
+    async ({ sdk, client }, options) => {
+      const request = { SecretId: name, ForceDeleteWithoutRecovery: true };
+      await client.send(new sdk.DeleteSecretCommand(request), options);
+      return { outcome: "destroyed" } as const;
+    },
+    (error) =>
+      isNamed(error, "ResourceNotFoundException") ? ({ outcome: "destroyed" } as const) : undefined,
+  );
+}
+
+/** Somebody deleted it with a time to recover it in: nobody can read it until then, and its name stays taken. */
+function isMarkedForDeletion(error: unknown): boolean {
+  return (
+    isNamed(error, "InvalidRequestException") &&
+    error instanceof Error &&
+    /(marked|scheduled) (for deletion|deleted)/.test(error.message)
+  );
+}

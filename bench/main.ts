@@ -1,0 +1,72 @@
+import { parseArgs } from "node:util";
+import { callsFor } from "./calls.ts";
+import { interruptChildren } from "./children.ts";
+import { formatSection, type Section, toJson } from "./figures.ts";
+import { install } from "./installation.ts";
+import { describeMachine, formatMachine } from "./machine.ts";
+import { measureEnvelope } from "./points/envelope.ts";
+import { measureFootprint } from "./points/footprint.ts";
+import { measureRetrieval } from "./points/retrieval.ts";
+import { measureThroughput } from "./points/throughput.ts";
+import { measureValidations } from "./points/validations.ts";
+import { seed } from "./seed.ts";
+
+/**
+ * `npm run bench`: what the service does on this machine.
+ *
+ *     --json           one JSON object in place of the table
+ *     --only <point>   retrieval, throughput, envelope, validations or footprint
+ *     --soak           retrieval alone, for five minutes
+ *     --seconds <n>    seconds a point, 30 when left out
+ */
+const points = ["envelope", "footprint", "validations", "retrieval", "throughput"] as const;
+type Point = (typeof points)[number];
+
+const soakSeconds = 300;
+const { values } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    only: { type: "string" },
+    soak: { type: "boolean", default: false },
+    seconds: { type: "string", default: "30" },
+  },
+});
+const seconds = values.soak ? soakSeconds : Number(values.seconds);
+
+const measures: Readonly<Record<Point, () => Promise<Section>>> = {
+  envelope: async () => measureEnvelope(),
+  footprint: measureFootprint,
+  async validations() {
+    await using installation = await install();
+    return await measureValidations(installation);
+  },
+  retrieval: () => loaded(measureRetrieval),
+  throughput: () => loaded(measureThroughput),
+};
+
+/** Many credentials over several tenants, as a service has them. */
+async function loaded(measure: typeof measureRetrieval): Promise<Section> {
+  await using installation = await install();
+  const tenants = await seed(installation, { tenants: 50, credentialsEach: 20 });
+  return await measure(installation, await callsFor("reveal", installation.folder, tenants), seconds);
+}
+
+function chosen(): readonly Point[] {
+  if (values.soak) return ["retrieval"];
+  const only = points.filter((point) => values.only === undefined || point === values.only);
+  if (only.length > 0 && seconds > 3) return only;
+  throw new Error(`--only takes one of ${points.join(", ")}; --seconds a number above 3`);
+}
+
+process.once("SIGINT", interruptChildren);
+process.once("SIGTERM", interruptChildren);
+
+const machine = describeMachine();
+if (!values.json) console.log(formatMachine(machine));
+const sections: Section[] = [];
+for (const point of chosen()) {
+  const section = await measures[point]();
+  sections.push(section);
+  if (!values.json) console.log(formatSection(section));
+}
+if (values.json) console.log(JSON.stringify({ machine, ...toJson(sections) }, null, 2));

@@ -1,0 +1,129 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { localIssuerName } from "../src/access/local-issuer.ts";
+import { roles } from "../src/access/permissions.ts";
+import { type Member, nowhere, type Operator } from "../src/access/principal.ts";
+import { change } from "../src/audit/change.ts";
+import { insertCredential, insertVersion, type NewCredential } from "../src/credentials/rows.ts";
+import type { DataKey } from "../src/crypto/data-key.ts";
+import { seal } from "../src/crypto/envelope.ts";
+import { packRecord } from "../src/crypto/record.ts";
+import { Secret } from "../src/crypto/secret.ts";
+import type { TenantTx } from "../src/db/tenant.ts";
+import { createAccount } from "../src/tenants/accounts/create.ts";
+import { createTenant } from "../src/tenants/create.ts";
+import type { Installation } from "./installation.ts";
+
+/** A tenant with an owner, one account and credentials that may be revealed. */
+export type SeededTenant = Readonly<{ owner: Member; subject: string; credentialIds: readonly string[] }>;
+
+const operator: Operator = { kind: "operator", issuer: localIssuerName, subject: "bench", origin: nowhere };
+
+/** An API key of a venue and its secret. */
+export type KeyPair = Readonly<{ apiKey: string; apiSecret: string }>;
+
+export type Filling = Readonly<{
+  tenants: number;
+  credentialsEach: number;
+  /** Where the next key comes from; generated ones of 64 characters when left out. */
+  nextKey?: () => KeyPair;
+}>;
+
+/** Fills an installation through the domain, but for the venue, which is not asked. */
+export async function seed(
+  installation: Pick<Installation, "db" | "dataKeys">,
+  { tenants, credentialsEach, nextKey = generateKeyPair }: Filling,
+): Promise<readonly SeededTenant[]> {
+  const seeded: SeededTenant[] = [];
+  for (let number = 0; number < tenants; number += 1) {
+    seeded.push(await seedTenant(installation, Array.from({ length: credentialsEach }, nextKey)));
+  }
+  return seeded;
+}
+
+function generateKeyPair(): KeyPair {
+  return { apiKey: randomBytes(32).toString("hex"), apiSecret: randomBytes(32).toString("hex") };
+}
+
+async function seedTenant(
+  { db, dataKeys }: Pick<Installation, "db" | "dataKeys">,
+  keyPairs: readonly KeyPair[],
+): Promise<SeededTenant> {
+  const subject = `bench-${randomUUID()}`;
+  const { tenant, owner_id } = await createTenant(db, operator, {
+    name: subject,
+    owner: { issuer: localIssuerName, subject },
+  });
+  const owner = ownerOf(tenant.id, owner_id);
+  const account = await createAccount(db, owner, { name: "Main" });
+  const key = await dataKeys.active(tenant.id);
+  const credentialIds = await change(db, owner, async (tx) => {
+    const value: string[] = [];
+    for (const pair of keyPairs) value.push(await keep(tx, key, credentialOf(owner, account.id), pair));
+    return { value, events: [{ event: "tenant.updated", detail: { changed: ["credentials"] } }] };
+  });
+  return { owner, subject, credentialIds };
+}
+
+/** The sealed bytes and the rows that point at them, as `keepVersion` leaves them. */
+async function keep(
+  tx: TenantTx,
+  key: DataKey,
+  credential: NewCredential,
+  { apiKey, apiSecret }: KeyPair,
+): Promise<string> {
+  const { tenantId, id: credentialId } = credential;
+  const row = await insertCredential(tx, credential);
+  const sealed = new Map(
+    Object.entries({ api_key: apiKey, api_secret: apiSecret }).map(([field, text]) => {
+      using secret = Secret.fromText(text);
+      return [field, seal(key, { tenantId, credentialId, version: row.version, field }, secret)];
+    }),
+  );
+  await tx
+    .insertInto("sealed_secrets")
+    .values({
+      tenant_id: tenantId,
+      credential_id: credentialId,
+      version: row.version,
+      sealed: packRecord(sealed),
+    })
+    .execute();
+  await insertVersion(tx, row, key.id);
+  return credentialId;
+}
+
+function credentialOf(owner: Member, accountId: string): NewCredential {
+  const id = randomUUID();
+  return {
+    tenantId: owner.tenantId,
+    id,
+    accountId,
+    ownerId: owner.memberId,
+    venue: "binance",
+    environment: "live",
+    label: id,
+    status: "active",
+    permissions: null,
+    account: {},
+    policy: { allow: ["read"], reveal: true },
+    store: "postgres",
+    ownerExpiresAt: null,
+    venueExpiresAt: null,
+  };
+}
+
+function ownerOf(tenantId: string, memberId: string): Member {
+  const { reach, scopes } = roles.owner;
+  return {
+    kind: "member",
+    tenantId,
+    memberId,
+    role: "owner",
+    reach,
+    scopes: new Set(scopes),
+    agent: false,
+    apiKeyId: null,
+    limits: {},
+    origin: nowhere,
+  };
+}

@@ -2,12 +2,15 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describe } from "vitest";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { createEnvStore, describeVariable } from "../../src/stores/env.ts";
 import { openFileStore } from "../../src/stores/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
+import { sealedCache } from "../../src/stores/sealed-cache.ts";
+import type { Store } from "../../src/stores/store.ts";
 import { createDatabase } from "../support/database.ts";
-import { sealedFields, storeContract } from "./store-contract.ts";
+import { sealedFields, storeContract, type StoreUnderTest } from "./store-contract.ts";
 
 storeContract("postgres", { writes: true }, async () => {
   const database = await createDatabase();
@@ -36,19 +39,10 @@ storeContract("postgres", { writes: true }, async () => {
   };
 });
 
-storeContract("file", { writes: true }, async () => {
-  const parent = await mkdtemp(join(tmpdir(), "keyhold-files-"));
-  const root = join(parent, "sealed");
-  return {
-    store: await openFileStore(root),
-    tenantId: randomUUID(),
-    plantForeign: async ({ tenantId, credentialId, version }) => {
-      await mkdir(join(root, tenantId), { recursive: true });
-      await writeFile(join(root, tenantId, `${credentialId}.${version}`), "api_key=…");
-    },
-    disconnect: () => rename(root, join(parent, "elsewhere")),
-    close: () => rm(parent, { recursive: true }),
-  };
+storeContract("file", { writes: true }, () => createFiles((store) => store));
+
+describe("behind the cache", () => {
+  storeContract("file", { writes: true }, () => createFiles((store) => sealedCache(store)));
 });
 
 storeContract("env", { writes: false }, async () => {
@@ -65,3 +59,18 @@ storeContract("env", { writes: false }, async () => {
     close: async () => undefined,
   };
 });
+
+async function createFiles(wrap: (store: Store) => Store): Promise<StoreUnderTest> {
+  const parent = await mkdtemp(join(tmpdir(), "keyhold-files-"));
+  const root = join(parent, "sealed");
+  return {
+    store: wrap(await openFileStore(root)),
+    tenantId: randomUUID(),
+    plantForeign: async ({ tenantId, credentialId, version }) => {
+      await mkdir(join(root, tenantId), { recursive: true });
+      await writeFile(join(root, tenantId, `${credentialId}.${version}`), "api_key=…");
+    },
+    disconnect: () => rename(root, join(parent, "elsewhere")),
+    close: () => rm(parent, { recursive: true }),
+  };
+}

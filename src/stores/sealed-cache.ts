@@ -1,0 +1,122 @@
+import { packRecord } from "../crypto/record.ts";
+import { found } from "./results.ts";
+import type { GetResult, SecretRef, Store } from "./store.ts";
+import { type Bounds, TenantBounded } from "./tenant-bounded.ts";
+
+/** Where an answer came from: the copy, the copy because the store was unavailable, or the store. */
+export type LookUp = "fresh" | "grace" | "store";
+
+export type SealedCacheOptions = Partial<Bounds> &
+  Readonly<{
+    /** Milliseconds after a good read during which the store is not asked. */
+    freshMs?: number;
+    /** Milliseconds after the last good read during which the copy stands in for a store that is unavailable. */
+    graceMs?: number;
+    /** Milliseconds from any point on; never set back. */
+    now?: () => number;
+    onLookUp?: (lookUp: LookUp) => void;
+  }>;
+
+type Entry = Readonly<{ sealed: Uint8Array; readAt: number }>;
+
+const minute = 60_000;
+const mebibyte = 1024 * 1024;
+/** What an entry takes beside its bytes, roughly. */
+const overheadBytes = 512;
+
+/**
+ * The same store, with copies of what it gave out, sealed as they rest there. A copy is no right: whether a secret may be opened is
+ * judged by the record at every use, so that a copy too many is harmless. It stands in for the store only while that is
+ * `unavailable`; a refusal or an absence ends it.
+ */
+export function sealedCache(store: Store, options: SealedCacheOptions = {}): Store {
+  const cache = new SealedCache(store, options);
+  return {
+    name: store.name,
+    capabilities: store.capabilities,
+    put: (ref, fields) => store.put(ref, fields),
+    get: (ref) => cache.get(ref),
+    destroy: async (ref) => {
+      cache.forget(ref);
+      const answer = await store.destroy(ref);
+      // Of reads that began meanwhile too.
+      cache.forget(ref);
+      return answer;
+    },
+    health: () => store.health(),
+  };
+}
+
+class SealedCache {
+  readonly #store: Pick<Store, "get">;
+  readonly #entries: TenantBounded<Entry>;
+  readonly #reads = new Map<string, Promise<GetResult>>();
+  readonly #freshMs: number;
+  readonly #graceMs: number;
+  readonly #now: () => number;
+  readonly #onLookUp: (lookUp: LookUp) => void;
+
+  constructor(store: Pick<Store, "get">, options: SealedCacheOptions) {
+    const { bytes = 64 * mebibyte, bytesPerTenant = 4 * mebibyte } = options;
+    this.#store = store;
+    this.#entries = new TenantBounded({ bytes, bytesPerTenant });
+    this.#freshMs = options.freshMs ?? 5 * minute;
+    this.#graceMs = options.graceMs ?? 60 * minute;
+    this.#now = options.now ?? (() => performance.now());
+    this.#onLookUp = options.onLookUp ?? (() => undefined);
+  }
+
+  async get(ref: SecretRef): Promise<GetResult> {
+    const key = keyOf(ref);
+    const fresh = this.#younger(key, this.#freshMs);
+    if (fresh !== undefined) return this.#answer("fresh", found(fresh.sealed));
+    const answer = await (this.#reads.get(key) ?? this.#read(key, ref));
+    // Looked up only now: it may have been destroyed, or become too old, while the store did not answer.
+    const kept = answer.outcome === "unavailable" ? this.#younger(key, this.#graceMs) : undefined;
+    return kept === undefined ? this.#answer("store", answer) : this.#answer("grace", found(kept.sealed));
+  }
+
+  forget(ref: SecretRef): void {
+    const key = keyOf(ref);
+    this.#entries.delete(key);
+    this.#reads.delete(key);
+  }
+
+  /** One read for all who ask at once. Its answer is kept unless it was to be forgotten meanwhile. */
+  #read(key: string, ref: SecretRef): Promise<GetResult> {
+    const readAt = this.#now();
+    const read = this.#store
+      .get(ref)
+      .then((answer) => {
+        if (this.#reads.get(key) === read) this.#keep(key, ref, answer, readAt);
+        return answer;
+      })
+      .finally(() => {
+        if (this.#reads.get(key) === read) this.#reads.delete(key);
+      });
+    this.#reads.set(key, read);
+    return read;
+  }
+
+  #keep(key: string, { tenantId }: SecretRef, answer: GetResult, readAt: number): void {
+    if (answer.outcome === "unavailable") return;
+    if (answer.outcome !== "found") return this.#entries.delete(key);
+    // Bytes of its own: what a parser made can be a view of something larger.
+    const sealed = new Uint8Array(packRecord(answer.fields));
+    this.#entries.set(tenantId, key, { sealed, readAt }, sealed.byteLength + overheadBytes);
+  }
+
+  #younger(key: string, limit: number): Entry | undefined {
+    const entry = this.#entries.get(key);
+    return entry !== undefined && this.#now() - entry.readAt < limit ? entry : undefined;
+  }
+
+  #answer(lookUp: LookUp, answer: GetResult): GetResult {
+    this.#onLookUp(lookUp);
+    return answer;
+  }
+}
+
+function keyOf({ tenantId, venue, environment, credentialId, version }: SecretRef): string {
+  return `${tenantId}/${venue}/${environment}/${credentialId}/${version}`;
+}

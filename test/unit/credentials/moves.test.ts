@@ -30,7 +30,10 @@ describe("the states of a credential", () => {
   test.each(pairs)("%s → %s is legal exactly where the table says so", (from, to) => {
     const move = () => assertMove(from, to);
     if (legal.includes(`${from} → ${to}`)) expect(move).not.toThrow();
-    else expect(move).toThrow(expect.objectContaining({ code: "illegal_state", facts: { credential_status: from } }));
+    else
+      expect(move).toThrow(
+        expect.objectContaining({ code: "illegal_state", facts: { credential_status: from } }),
+      );
   });
 
   test("nothing leads out of revoked, and everything else leads into it", () => {

@@ -109,12 +109,14 @@ export class Disclosures {
     return new Promise((resolve, reject) => {
       assertUuid(request.credentialId, "credentialId");
       this.#waiting.push({ request, resolve, reject });
-      if (!this.#committing) void this.#commitAll();
+      if (this.#committing) return;
+      this.#committing = true;
+      // Requests that were read from their sockets together go together: started at once, the first would go alone.
+      setImmediate(() => void this.#commitAll());
     });
   }
 
   async #commitAll(): Promise<void> {
-    this.#committing = true;
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, this.#mostInGroup);
       try {

@@ -239,12 +239,12 @@ describe("who may not", () => {
 });
 
 describe("a group", () => {
-  /** Requests that arrive while one is being committed, so that they make one group. */
+  /** Requests that arrive together, so that they make one group. */
   async function together(requests: readonly DisclosureRequest[]) {
     const sizes: number[] = [];
     const disclosures = new Disclosures(world.database.appPool, { onGroup: (size) => sizes.push(size) });
-    const [, ...answers] = await Promise.all([request(), ...requests].map((one) => disclosures.append(one)));
-    expect(sizes).toEqual([1, requests.length]);
+    const answers = await Promise.all(requests.map((one) => disclosures.append(one)));
+    expect(sizes).toEqual([requests.length]);
     return answers;
   }
 
@@ -303,7 +303,21 @@ describe("a group", () => {
     };
     const before = await links();
     await together(tenants.flatMap(({ owner }) => [request({ who: owner }), request({ who: owner })]));
-    expect(await links()).toBe(before + 1 + tenants.length);
+    expect(await links()).toBe(before + tenants.length);
+  });
+
+  test("gathers while the one before it is being committed", async () => {
+    const sizes: number[] = [];
+    const late: Promise<unknown>[] = [];
+    const disclosures = new Disclosures(world.database.appPool, {
+      onGroup(size) {
+        sizes.push(size);
+        if (sizes.length === 1) late.push(...[1, 2, 3].map(() => disclosures.append(request())));
+      },
+    });
+    await disclosures.append(request());
+    await Promise.all(late);
+    expect(sizes).toEqual([1, 3]);
   });
 
   test("that is empty of tenants that exist is answered and leaves no link", async () => {

@@ -277,6 +277,30 @@ describe("deleting a tenant", () => {
     expect(await rowsOf(tenant.id)).not.toHaveProperty("tenants");
   });
 
+  test("waits for what a registration was still writing when its keys went", async () => {
+    await registered();
+    await deleteTenant(custody.db, world.operator, tenant.id);
+    const destroyAll = async (tenantId: string) => {
+      await custody.dataKeys.destroyAll(tenantId);
+      await world.database.ownerPool.query(
+        `insert into intents (tenant_id, id, kind, credential_id, version, store, venue, environment)
+         values ($1, gen_random_uuid(), 'register', gen_random_uuid(), 1, 'postgres', 'scripted', 'live')`,
+        [tenantId],
+      );
+    };
+    const { dataKeys } = custody;
+    const slow = {
+      active: (id: string) => dataKeys.active(id),
+      get: (tenantId: string, id: string) => dataKeys.get(tenantId, id),
+      mac: (id: string, purpose: string, bytes: Uint8Array) => dataKeys.mac(id, purpose, bytes),
+      destroyAll,
+    };
+    await eraseTenants({ ...custody, dataKeys: slow });
+    expect(await rowsOf(tenant.id)).toMatchObject({ tenants: 1, intents: 1 });
+    await eraseTenants(custody);
+    expect(await rowsOf(tenant.id)).not.toHaveProperty("tenants");
+  });
+
   test("while a credential is being registered leaves nothing of it", async () => {
     const { first } = custody.stores;
     const put: typeof first.put = async (...given) => {

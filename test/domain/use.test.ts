@@ -4,6 +4,7 @@ import type { Custody } from "../../src/credentials/custody.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
+import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { type CredentialName, withSecret } from "../../src/credentials/use.ts";
 import type { Secret } from "../../src/crypto/secret.ts";
@@ -11,7 +12,7 @@ import { suspendTenant } from "../../src/tenants/suspend.ts";
 import { updateAccount } from "../../src/tenants/accounts/update.ts";
 import { updateMember } from "../../src/tenants/members/update.ts";
 import { eventsOf } from "../support/record.ts";
-import { refusals, ScriptedVenue } from "../support/scripted-venue.ts";
+import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 
 let world: World;
@@ -290,6 +291,21 @@ describe("updating", () => {
       "on already: nobody is asked",
     ).toMatchObject({
       status: "active",
+    });
+  });
+
+  test("switching on what somebody changes meanwhile is stale, and changes nothing", async () => {
+    const { id } = await registered();
+    await update(custody, owner, id, 1, { active: false });
+    venue.verdict = async () => {
+      await update(custody, owner, id, 2, { label: "renamed" });
+      return valid();
+    };
+    await expect(update(custody, owner, id, 2, { active: true })).rejects.toMatchObject({ code: "stale" });
+    expect(await show(custody, owner, id)).toMatchObject({
+      status: "inactive",
+      label: "renamed",
+      revision: 3,
     });
   });
 

@@ -4,18 +4,18 @@ import type { Custody } from "../../src/credentials/custody.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { expireDue, validateDue } from "../../src/credentials/reconcile.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
+import { replace } from "../../src/credentials/replace.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
-import { validateSecret } from "../../src/credentials/validate-secret.ts";
 import { validate } from "../../src/credentials/validate.ts";
 import { updateAccount } from "../../src/tenants/accounts/update.ts";
 import { suspendTenant } from "../../src/tenants/suspend.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
-import { countRows, eventNames, eventsOf } from "../support/record.ts";
+import { eventNames } from "../support/record.ts";
 import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 
@@ -325,6 +325,21 @@ describe("what happens while the venue is being asked", () => {
     expect(await credential.now()).toMatchObject({ status: "revoked" });
   });
 
+  test("a replaced secret is not judged by the verdict about the old one", async () => {
+    const credential = await registered();
+    venue.verdict = async () => {
+      venue.verdict = () => valid();
+      const sent = secretFields({ api_key: "key-2", api_secret: "secret-2" });
+      await replace(custody, owner, credential.id, 1, sent);
+      return badKey;
+    };
+    expect(await validate(custody, owner, credential.id)).toMatchObject({
+      is_valid: false,
+      status: "active",
+    });
+    expect(await credential.now()).toMatchObject({ health: "healthy", health_message: null, revision: 2 });
+  });
+
   test("the owner's date stays when the venue tells a later one", async () => {
     const expiresAt = new Date(Date.now() + 60_000);
     const credential = await registered({ expiresAt });
@@ -361,25 +376,4 @@ describe("the end of a credential by its date", () => {
     expect(await credential.now()).toMatchObject({ status: "expired" });
     expect(await validate(custody, owner, credential.id)).toMatchObject({ status: "active" });
   });
-});
-
-describe("validating a secret that is not kept", () => {
-  test.each([valid({ account: { type: "live", status: "ok" } }), ...refusals])(
-    "tells $outcome $reason and keeps nothing but the outcome",
-    async (verdict) => {
-      venue.verdict = () => verdict;
-      const before = await countRows(world.database.owner);
-      const fields = secretFields({ api_key: "canary-key", api_secret: "canary-secret" });
-      const told = await validateSecret(custody, owner, { venue: "scripted", environment: "live", fields });
-      expect(told.outcome).toBe(verdict.outcome);
-      const after = await countRows(world.database.owner);
-      expect(after).toEqual({ ...before, "audit.links": (before["audit.links"] ?? 0) + 1 });
-      const event = (await eventsOf(custody.db, owner)).at(-1);
-      expect(event).toMatchObject({
-        event: "credential.checked",
-        detail: { venue: "scripted", environment: "live", outcome: verdict.outcome },
-      });
-      expect(JSON.stringify(event)).not.toContain("canary");
-    },
-  );
 });

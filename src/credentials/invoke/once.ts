@@ -8,7 +8,7 @@ import type { Invocation, Invoked } from "./invocation.ts";
 import { lookUp } from "./look-up.ts";
 import { declare, describe, finish, forget, type InvocationRow } from "./rows.ts";
 
-/** What has waited for its turn so long is not sent any more, so that the time above holds. */
+/** What has waited for its turn so long is not sent any more: a repeat must be able to tell that it never arrived. */
 const sendWithinMs = 30_000;
 
 /**

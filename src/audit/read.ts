@@ -32,7 +32,9 @@ export async function readEvents(
   const conditions = [
     page.beforeSeq === null
       ? sql`true`
-      : sql`l.first_seq < ${page.beforeSeq} and (e.body->>'seq')::bigint < ${page.beforeSeq}`,
+      : // A link holds an event at least, so its number is never above its first event's: that is what the index knows.
+        sql`l.link < ${page.beforeSeq} and l.first_seq < ${page.beforeSeq}
+          and (e.body->>'seq')::bigint < ${page.beforeSeq}`,
     credentialId === undefined
       ? sql`true`
       : sql`l.credential_ids @> array[${credentialId}::uuid] and e.body->'detail'->>'credential_id' = ${credentialId}`,

@@ -60,7 +60,7 @@ create policy recorder on audit.links for all to keyhold_recorder
   using (true)
   with check (true);
 grant select on audit.links to keyhold_app;
-grant insert, select, update on audit.links to keyhold_recorder;
+grant insert, select on audit.links to keyhold_recorder;
 
 create table public.accounts (
   tenant_id uuid not null,

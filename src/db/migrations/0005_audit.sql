@@ -37,8 +37,10 @@ begin
     execute format($p$create policy readers on audit.%I for select to keyhold_app
       using (tenant_id = scope.tenant() and scope.reach() in ('tenant-read', 'tenant-write'))$p$, one);
     execute format('grant select on audit.%I to keyhold_app', one);
-    execute format('grant select, insert, update on audit.%I to keyhold_recorder', one);
+    execute format('grant select, insert on audit.%I to keyhold_recorder', one);
   end loop;
+  -- Where a chain ends moves; what is recorded is never written again.
+  grant update on audit.heads to keyhold_recorder;
   -- What the recorder must see to judge a use.
   foreach one in array '{tenants,members,accounts,credentials,sealed_secrets,credential_versions,api_keys,intents}'::text[] loop
     execute format('create policy recorder on %I for select to keyhold_recorder using (true)', one);

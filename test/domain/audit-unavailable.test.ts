@@ -166,6 +166,22 @@ describe("without a record there is no plaintext", () => {
     await expect(ways(custody)["use"]?.()).resolves.toBe(2);
   });
 
+  test("and nobody waits for it twice", async () => {
+    const sizes: number[] = [];
+    const disclosures = new Disclosures(world.database.appPool, { onGroup: (size) => sizes.push(size) });
+    const counted = { ...custody, disclosures };
+    await withFault(
+      ["alter table audit.links rename to lost", "alter table audit.lost rename to links"],
+      async () => {
+        const first = expect(ways(counted)["use"]?.()).rejects.toMatchObject(unavailable);
+        while (sizes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+        const second = expect(ways(counted)["use"]?.()).rejects.toMatchObject(unavailable);
+        await Promise.all([first, second]);
+      },
+    );
+    expect(sizes, "who came meanwhile is told at once").toEqual([1]);
+  });
+
   test("when the connection breaks while the record is being written", async () => {
     const release = Promise.withResolvers<undefined>();
     const held = Promise.withResolvers<undefined>();

@@ -157,6 +157,18 @@ describe("revoking", () => {
   });
 });
 
+describe("what two destroy at once", () => {
+  test("is destroyed and recorded once, and its row goes with it", async () => {
+    const { id } = await registered();
+    await remove(withoutDestruction(), owner, id);
+    await age();
+    await Promise.all(Array.from({ length: 5 }, () => reconcile(custody)));
+    const names = await eventNames(custody.db, owner, id);
+    expect(names.filter((name) => name === "credential.version_destroyed")).toHaveLength(1);
+    expect(await rowsOf(tenant.id)).not.toHaveProperty("credentials");
+  });
+});
+
 describe("deleting a credential", () => {
   test("leaves nothing but the record, and a miss", async () => {
     const { id } = await registered();

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
-import { expireDue, validateDue } from "../../src/credentials/reconcile.ts";
+import { validateDue } from "../../src/credentials/reconcile.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
@@ -280,6 +280,14 @@ describe("a deferred credential", () => {
     },
   );
 
+  test("is not asked about while it is frozen", async () => {
+    const credential = await deferred();
+    await freeze(custody, owner, credential.id, null);
+    expect(await validateDue(custody)).toEqual({ done: 0, failed: 0 });
+    await unfreeze(custody, owner, credential.id);
+    expect(await validateDue(custody), "the control").toEqual({ done: 1, failed: 0 });
+  });
+
   test("does not get past the tenant's policy", async () => {
     const credential = await deferred();
     venue.verdict = () => valid({ permissions: { withdraw: "yes" } });
@@ -346,34 +354,5 @@ describe("what happens while the venue is being asked", () => {
     venue.verdict = () => valid({ expiresAt: "2100-01-01T00:00:00Z" });
     await validate(custody, owner, credential.id);
     expect(await credential.now()).toMatchObject({ expires_at: expiresAt.toISOString() });
-  });
-});
-
-describe("the end of a credential by its date", () => {
-  test("is in force at once, is marked by the clock, and marked once", async () => {
-    const credential = await registered({ expiresAt: new Date(Date.now() - 1000) });
-    expect(credential.status).toBe("active");
-    const expired = { code: "illegal_state", facts: { reason: "expired" } };
-    await expect(withSecret(custody, owner, credential, () => Promise.resolve())).rejects.toMatchObject(
-      expired,
-    );
-    expect(await expireDue(custody)).toEqual({ done: 1, failed: 0 });
-    expect(await expireDue(custody)).toEqual({ done: 0, failed: 0 });
-    expect(await credential.now()).toMatchObject({ status: "expired", revision: 2 });
-    const names = await eventNames(custody.db, owner, credential.id);
-    expect(names.filter((name) => name === "credential.expired")).toHaveLength(1);
-  });
-
-  test("a later date alone does not bring it back; a valid verdict then does", async () => {
-    const credential = await registered({ expiresAt: new Date(Date.now() - 1000) });
-    await expireDue(custody);
-    expect(await validate(custody, owner, credential.id)).toMatchObject({
-      is_valid: true,
-      status: "expired",
-    });
-    const { revision } = await credential.now();
-    await update(custody, owner, credential.id, revision, { expiresAt: new Date(Date.now() + 60_000) });
-    expect(await credential.now()).toMatchObject({ status: "expired" });
-    expect(await validate(custody, owner, credential.id)).toMatchObject({ status: "active" });
   });
 });

@@ -46,13 +46,13 @@ export async function createAppRole(
   };
 }
 
-/** Keyhold's settings for this node, with limits that let a test of a failure end soon. */
+/** Keyhold's settings for this node: patient with a machine that is busy, and not for long where nobody answers. */
 export function settingsFor(
   vault: TestVault,
   auth: VaultAuth,
   more: Partial<VaultSettings> = {},
 ): VaultSettings {
-  return { addresses: [vault.address], ca: vault.ca, auth, deadlineMs: 800, attemptMs: 400, ...more };
+  return { addresses: [vault.address], ca: vault.ca, auth, deadlineMs: 2500, attemptMs: 2000, ...more };
 }
 
 /** A login by AppRole, with its secret in a file as an operator would put it there. */

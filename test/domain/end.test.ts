@@ -162,7 +162,20 @@ describe("what two destroy at once", () => {
     const { id } = await registered();
     await remove(withoutDestruction(), owner, id);
     await age();
-    await Promise.all(Array.from({ length: 5 }, () => reconcile(custody)));
+    const { first } = custody.stores;
+    const both = Promise.withResolvers<undefined>();
+    let arrived = 0;
+    const destroy: typeof first.destroy = async (ref) => {
+      arrived += 1;
+      if (arrived === 2) both.resolve(undefined);
+      await both.promise;
+      return first.destroy(ref);
+    };
+    const meeting: Custody = { ...custody, stores: { first, get: () => ({ ...first, destroy }) } };
+    expect(await Promise.all([reconcile(meeting), reconcile(meeting)])).toEqual([
+      { done: 1, failed: 0 },
+      { done: 1, failed: 0 },
+    ]);
     const names = await eventNames(custody.db, owner, id);
     expect(names.filter((name) => name === "credential.version_destroyed")).toHaveLength(1);
     expect(await rowsOf(tenant.id)).not.toHaveProperty("credentials");

@@ -12,6 +12,7 @@ import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate } from "../../src/credentials/validate.ts";
 import { updateAccount } from "../../src/tenants/accounts/update.ts";
+import { freezeTenant, unfreezeTenant } from "../../src/tenants/freeze.ts";
 import { suspendTenant } from "../../src/tenants/suspend.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
@@ -201,11 +202,17 @@ describe("a refusal of an active credential", () => {
     venue.verdict = () => badKey;
     await validate(custody, owner, credential.id);
     await letPass(61);
+    const unasked = async () => {
+      const before = await eventNames(custody.db, owner);
+      expect(await validateDue(custody)).toEqual({ done: 0, failed: 0 });
+      expect(await eventNames(custody.db, owner)).toEqual(before);
+    };
     await updateAccount(custody.db, owner, accountId, { active: false });
-    const before = await eventNames(custody.db, owner);
-    expect(await validateDue(custody)).toEqual({ done: 0, failed: 0 });
-    expect(await eventNames(custody.db, owner)).toEqual(before);
+    await unasked();
     await updateAccount(custody.db, owner, accountId, { active: true });
+    await freezeTenant(custody.db, owner, null);
+    await unasked();
+    await unfreezeTenant(custody.db, owner);
     expect(await validateDue(custody), "the control").toEqual({ done: 1, failed: 0 });
   });
 

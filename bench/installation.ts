@@ -35,7 +35,7 @@ export async function install(): Promise<Installation> {
   const db = openDb(openPool(app, { applicationName: "bench" }));
   undo.defer(() => db.destroy());
   const keyFile = join(folder, "key-encryption.key");
-  const { provider } = await openKeyFile(db, { path: keyFile, embeddedIn: server.data });
+  const { provider } = await openKeyFile({ path: keyFile, sealedWith: null, embeddedIn: server.data });
   const running = undo.move();
   return {
     folder,

@@ -55,7 +55,7 @@ async function seedTenant(
   });
   const owner = ownerOf(tenant.id, owner_id);
   const account = await createAccount(db, owner, { name: "Main" });
-  const key = await dataKeys.active(tenant.id);
+  const key = await dataKeys.toSeal(tenant.id, keyPairs.length * 2);
   const credentialIds = await change(db, owner, async (tx) => {
     const value: string[] = [];
     for (const pair of keyPairs) value.push(await keep(tx, key, credentialOf(owner, account.id), pair));

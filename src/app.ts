@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
 import type { Server } from "node:http";
 import { sql } from "kysely";
 import { Authenticator } from "./access/authenticate.ts";
@@ -7,12 +6,9 @@ import { type LocalIssuer, openLocalIssuer } from "./access/local-issuer.ts";
 import { Memberships } from "./access/membership.ts";
 import { RateLimits } from "./access/rate-limits.ts";
 import { createTokenVerifier, remoteIssuer } from "./access/tokens.ts";
-import { Disclosures } from "./audit/disclosures.ts";
 import type { Config } from "./config.ts";
 import type { Custody } from "./credentials/custody.ts";
 import type { Db } from "./db/connect.ts";
-import { type StartedDatabase, startDatabase } from "./db/start.ts";
-import { createTurns } from "./db/turns.ts";
 import { KeyholdError, StartError } from "./errors.ts";
 import { Cursors } from "./http/cursor.ts";
 import { IdempotencyKeys } from "./http/idempotency.ts";
@@ -21,15 +17,9 @@ import { createRoutes } from "./http/routes/index.ts";
 import { createServer } from "./http/server.ts";
 import { signer } from "./http/sign.ts";
 import { type Clock, startClock } from "./jobs/clock.ts";
-import { DataKeys } from "./keys/data-keys.ts";
-import { openKeyFile } from "./keys/open-key-file.ts";
-import type { KeyProvider } from "./keys/key-provider.ts";
-import { createStores } from "./stores/index.ts";
-import { measured } from "./stores/measured.ts";
-import { createPostgresStore } from "./stores/postgres.ts";
+import { type OpenCustody, openCustody } from "./open-custody.ts";
 import type { Log } from "./telemetry/log.ts";
-import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
-import { createVenues, egressAddresses, type Venues } from "./venues/index.ts";
+import { egressAddresses } from "./venues/index.ts";
 
 /** The running service: the verbs, for code in this process, and where its doors are. */
 export type App = Readonly<{
@@ -44,47 +34,31 @@ export type App = Readonly<{
   stop(): Promise<void>;
 }>;
 
-/** The record must be on disk within this time, or nothing is disclosed. */
-const recordWithinMs = 2000;
-/** Turns are held for the length of a venue's call. */
-const turnsAtOnce = 20;
-
-/** Connects the parts, from the ground up; whatever fails ends what was started before it. Throws `StartError`. */
+/** Puts doors and clock before the domain; whatever fails ends what was started before it. Throws `StartError`. */
 export async function startApp(config: Config, log: Log): Promise<App> {
   await using undo = new AsyncDisposableStack();
-  await mkdir(config.folder, { recursive: true, mode: 0o700 });
-  const database = await startDatabase(config);
-  undo.defer(() => database.stop());
-  const keys = await openKeyFile(database.db, { path: config.keyFile, embeddedIn: database.embeddedIn });
-  const metrics = createMetrics({ countCredentials: () => countCredentials(database.db) });
-  const venues = createVenues(config.venues);
-  undo.defer(() => venues.close());
-  const turnsPool = database.openPool({ applicationName: "keyhold turns", max: turnsAtOnce });
-  const custody = createCustody(database, keys.provider, venues, metrics, createTurns(turnsPool));
+  const open = await openCustody(config, log);
+  undo.defer(() => open.close());
+  const { custody, metrics, turnsPool, newKeyFile } = open;
   const clock = startClock({ custody, pool: turnsPool, log, metrics });
   undo.defer(() => clock.stop());
   const localIssuer = config.access.localIssuer ? await openLocalIssuer(config.folder) : null;
-  const server = await createDoor({ config, database, custody, localIssuer, metrics, log });
+  const server = await createDoor(open, { config, localIssuer, log });
   undo.defer(() => server.close());
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   const metricsServer = createMetricsServer(metrics.registry);
   undo.defer(() => closeServer(metricsServer));
   const metricsUrl = await listen(metricsServer, config.metrics);
   const running = undo.move();
-  const newKeyFile = keys.created ? config.keyFile : null;
   return { url, metricsUrl, custody, clock, localIssuer, newKeyFile, stop: () => running.disposeAsync() };
 }
 
-type DoorParts = Readonly<{
-  config: Config;
-  database: StartedDatabase;
-  custody: Custody;
-  localIssuer: LocalIssuer | null;
-  metrics: Metrics;
-  log: Log;
-}>;
+type DoorParts = Readonly<{ config: Config; localIssuer: LocalIssuer | null; log: Log }>;
 
-async function createDoor({ config, database, custody, localIssuer, metrics, log }: DoorParts) {
+async function createDoor(
+  { custody, database, metrics }: OpenCustody,
+  { config, localIssuer, log }: DoorParts,
+) {
   const authenticator = createAuthenticator(config, database.db, localIssuer);
   const limitsPool = database.openPool({ applicationName: "keyhold limits", max: 2 });
   const sign = signer((tenantId, purpose, bytes) => custody.dataKeys.mac(tenantId, purpose, bytes));
@@ -93,18 +67,22 @@ async function createDoor({ config, database, custody, localIssuer, metrics, log
     cursors: new Cursors(sign),
     egressAddresses: (venue) => egressAddresses(config.venues, venue),
     forget: (memberId) => authenticator.forget(memberId),
-    ready: () => assertReady(custody),
+    ready: () => readiness(custody),
   });
   const limits = new RateLimits(limitsPool, config.limits);
   const idempotency = new IdempotencyKeys(custody.db, sign);
   return createServer({ authenticator, limits, idempotency, metrics, log, http: config.http }, routes);
 }
 
-/** Throws `not_ready` unless database and store answer. */
-async function assertReady({ stores }: Pick<Custody, "stores">): Promise<void> {
-  const health = await stores.first.health();
-  if (health.outcome === "healthy") return;
-  throw new KeyholdError("not_ready", `The store ${stores.first.name} is ${health.outcome}.`);
+/**
+ * Throws `not_ready` unless the database answers. A store that is away makes the service no less able to serve what it has copies
+ * of, so no balancer should take the process out for it.
+ */
+async function readiness({ db, stores }: Pick<Custody, "db" | "stores">): Promise<"ok" | "degraded"> {
+  await sql`select 1`.execute(db).catch((cause: unknown) => {
+    throw new KeyholdError("not_ready", "The database does not answer.", { cause });
+  });
+  return (await stores.first.health()).outcome === "healthy" ? "ok" : "degraded";
 }
 
 async function listen(server: Server, { host, port }: Config["metrics"]): Promise<string> {
@@ -120,43 +98,8 @@ async function closeServer(server: Server): Promise<void> {
   await new Promise<void>((resolve) => server.close(() => resolve()));
 }
 
-function createCustody(
-  database: StartedDatabase,
-  keyProvider: KeyProvider,
-  venues: Venues,
-  metrics: Metrics,
-  turns: Custody["turns"],
-): Custody {
-  const { db } = database;
-  const recordPool = database.openPool({
-    applicationName: "keyhold record",
-    max: 2,
-    patience: recordWithinMs,
-    answerWithin: recordWithinMs,
-  });
-  return {
-    db,
-    disclosures: new Disclosures(recordPool, {
-      onGroup: (size) => metrics.disclosureGroupSize.observe(size),
-    }),
-    dataKeys: new DataKeys(db, keyProvider),
-    stores: createStores(measured(createPostgresStore(db), metrics)),
-    venues,
-    turns,
-    inspected(venue, verdict, seconds) {
-      metrics.validations.inc({ venue, outcome: verdict.outcome });
-      metrics.validationSeconds.observe({ venue }, seconds);
-    },
-  };
-}
-
 function createAuthenticator(config: Config, db: Db, local: LocalIssuer | null): Authenticator {
   const issuers = config.access.issuers.map((issuer) => remoteIssuer(issuer));
   const verify = createTokenVerifier(local === null ? issuers : [...issuers, local.issuer]);
   return new Authenticator(verify, new Memberships(db));
-}
-
-async function countCredentials(db: Db): Promise<readonly CredentialCount[]> {
-  const { rows } = await sql<CredentialCount>`select * from clock.credential_counts()`.execute(db);
-  return rows;
 }

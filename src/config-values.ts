@@ -33,6 +33,13 @@ function commaSeparated(): z.ZodType<string[], string> {
   return z.string().transform((value) => value.split(",").map((part) => part.trim()));
 }
 
+/** At least one value, each once, with commas between them. */
+export function listOf<T extends string>(schema: z.ZodType<T, string>): z.ZodType<readonly T[], string> {
+  return commaSeparated()
+    .pipe(z.array(schema).min(1))
+    .refine((values) => new Set(values).size === values.length);
+}
+
 /** A value in JSON, checked by `schema`. The parser's message is dropped: it quotes what it read. */
 function json<T>(schema: z.ZodType<T>): z.ZodType<T, string> {
   return z

@@ -2,6 +2,18 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import {
+  type AwsConfig,
+  awsOf,
+  type KeysConfig,
+  keysOf,
+  sealedVariable,
+  type StoresConfig,
+  storesOf,
+  storeVariables,
+  type VaultConfig,
+  vaultOf,
+} from "./config-stores.ts";
+import {
   type ConfiguredIssuer,
   egressAddresses,
   guardedUrl,
@@ -40,6 +52,7 @@ const serviceVariables = z.object({
   KEYHOLD_KEY_FILE: text
     .optional()
     .describe("the path of the file with the key-encryption keys, of mode 0600"),
+  ...storeVariables,
   KEYHOLD_HOST: text.prefault("127.0.0.1").describe("an address or a host name to listen on"),
   KEYHOLD_PORT: port.prefault("7070").describe(aPort),
   KEYHOLD_METRICS_HOST: text.prefault("127.0.0.1").describe("an address or a host name to listen on"),
@@ -103,6 +116,11 @@ export type Config = Readonly<{
     connections: number;
   }>;
   keyFile: string;
+  /** Which key-encryption keys there are; `keyFile` is one place of them. */
+  keys: KeysConfig;
+  stores: StoresConfig;
+  vault: VaultConfig | null;
+  aws: AwsConfig | null;
   http: Readonly<{
     host: string;
     port: number;
@@ -147,6 +165,10 @@ export function readConfig(environment: Environment = process.env): Config {
       connections: values.KEYHOLD_DATABASE_CONNECTIONS,
     },
     keyFile: keyFile === undefined ? join(folder, "key-encryption.key") : resolve(keyFile),
+    keys: keysOf(values),
+    stores: storesOf(values, folder, environment),
+    vault: vaultOf(values),
+    aws: awsOf(values),
     http: {
       host: values.KEYHOLD_HOST,
       port: values.KEYHOLD_PORT,
@@ -201,7 +223,7 @@ function refuseContradictions(values: Values, localIssuer: boolean): void {
         "KEYHOLD_OWNER_DATABASE_URL is set and DATABASE_URL is not: set both, or neither.",
       );
     }
-  } else if (values.KEYHOLD_KEY_FILE === undefined) {
+  } else if (values.KEYHOLD_KEY_FILE === undefined && values.KEYHOLD_KEYS.includes("file")) {
     throw new StartError(
       "KEYHOLD_KEY_FILE must be set beside DATABASE_URL: the path of the file with the key-encryption keys.",
     );
@@ -245,7 +267,9 @@ function inlineOrFile(value: string, context: z.RefinementCtx): string {
 /** KEYHOLD_TEST_ is left to tests. */
 function unknownNames(environment: Environment): readonly string[] {
   const known = new Set(describeVariables().map(({ name }) => name));
-  return Object.keys(environment).filter((name) => /^KEYHOLD_(?!TEST_)/.test(name) && !known.has(name));
+  return Object.keys(environment).filter(
+    (name) => /^KEYHOLD_(?!TEST_)/.test(name) && !known.has(name) && !sealedVariable.test(name),
+  );
 }
 
 function freeze<T extends object>(value: T): T {

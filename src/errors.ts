@@ -34,6 +34,7 @@ export const errors = {
   venue_unavailable: { status: 503, title: "The venue could not be asked" },
   store_unavailable: { status: 503, title: "The secret store cannot be reached" },
   store_denied: { status: 503, title: "The secret store refused Keyhold" },
+  secret_lost: { status: 503, title: "The secret store does not hold this secret any more" },
   record_unavailable: { status: 503, title: "The audit record cannot be written" },
   key_unavailable: { status: 503, title: "The key that seals this secret is not available" },
   not_ready: { status: 503, title: "The service is not ready" },

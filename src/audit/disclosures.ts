@@ -6,9 +6,19 @@ import { describeEvent, type EventDetails } from "./events.ts";
 
 /**
  * What a secret is opened for. An operation class must be in the credential's policy, `reveal` too; `use` is a scope of service
- * code; `validate` opens what is pending, invalid or expired, so that the venue can be asked; `activate` what is switched off, too.
+ * code; `validate` opens what is pending, invalid or expired, so that the venue can be asked; `activate` what is switched off, too;
+ * `reseal`, for the service alone, whatever is not revoked.
  */
-export type Need = "read" | "trade" | "transfer" | "withdraw" | "reveal" | "use" | "validate" | "activate";
+export type Need =
+  | "read"
+  | "trade"
+  | "transfer"
+  | "withdraw"
+  | "reveal"
+  | "use"
+  | "validate"
+  | "activate"
+  | "reseal";
 
 export type DisclosureRequest = Readonly<{
   principal: Principal;

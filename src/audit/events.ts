@@ -23,6 +23,9 @@ export interface EventDetails {
   "account.erased": { account_id: string };
   "api_key.created": { api_key_id: string; member_id: string; scopes: readonly string[] };
   "api_key.revoked": { api_key_id: string };
+  "data_key.rotated": { data_key_id: string; successor_id: string };
+  "data_key.rewrapped": { data_key_id: string; kek_id: string };
+  "data_key.destroyed": { data_key_id: string };
   "credential.registered": {
     credential_id: string;
     account_id: string;
@@ -48,6 +51,8 @@ export interface EventDetails {
   "credential.expired": { credential_id: string };
   "credential.revoked": { credential_id: string };
   "credential.deleted": { credential_id: string };
+  /** The same secret under a new version: the tenant's data key or the store has changed. */
+  "credential.resealed": { credential_id: string; version: number; store: string };
   "credential.version_destroyed": { credential_id: string; version: number };
   "credential.used": { credential_id: string; purpose: string; operation?: string };
   "credential.revealed": { credential_id: string; reason: string };

@@ -8,7 +8,10 @@ export function addKeyCommands(program: Command, { output }: Cli): void {
     .description("make a key file for a service with a database of its own")
     .argument("<path>", "where the file is to be; it is never overwritten")
     .action(async (path: string) => {
-      const { createKeyFile, loadKeyFile } = await import("../keys/file.ts");
+      const [{ createKeyFile }, { loadKeyFile }] = await Promise.all([
+        import("../keys/key-file.ts"),
+        import("../keys/file.ts"),
+      ]);
       await createKeyFile(path);
       const { kekId } = await loadKeyFile(path);
       output.text(`${path} holds the new key ${kekId}`, { path, kek_id: kekId });

@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
-import { KeyholdError } from "../errors.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import type { EndedVersion } from "./rows.ts";
+import { notConfigured, troubleOf } from "./store-trouble.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
 
@@ -47,13 +47,10 @@ export async function destroyIntended(custody: Needs, tenantId: string, intentId
   const intent = await claim(custody, tenantId, intentId);
   if (intent === undefined) return;
   const store = custody.stores.get(intent.store);
-  if (store === undefined)
-    throw new KeyholdError("store_unavailable", `The store ${intent.store} is not configured.`);
+  if (store === undefined) throw notConfigured(intent.store);
   const { credential_id, version, venue, environment } = intent;
   const gone = await store.destroy({ tenantId, credentialId: credential_id, version, venue, environment });
-  if (gone.outcome === "unavailable")
-    throw new KeyholdError("store_unavailable", "The secret store did not answer.");
-  if (gone.outcome === "denied") throw new KeyholdError("store_denied", "The secret store refused Keyhold.");
+  if (gone.outcome !== "destroyed") throw troubleOf(store.name, gone);
   await changeUnlessDone(custody.db, system(tenantId, "destroy"), async (tx) => {
     // Of two who destroy the last versions of a credential, the second must see what the first has done.
     await tx.selectFrom("credentials").select("id").where("id", "=", credential_id).forUpdate().execute();

@@ -8,6 +8,8 @@ import { endAll } from "./delete-account.ts";
 import { destroyIntended } from "./destroy.ts";
 import { each, type Tally } from "./tally.ts";
 
+type Needs = Pick<Custody, "db" | "stores"> & Readonly<{ dataKeys: Pick<Custody["dataKeys"], "destroyAll"> }>;
+
 const mostAtOnce = 100;
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
@@ -36,14 +38,14 @@ async function eraseAccount(custody: Pick<Custody, "db">, tenantId: string, id: 
  * Ends deleted tenants in an order that leaves nothing readable behind: the secrets in their stores, then the data keys, then the
  * rows. The record stays. One whose store does not answer is tried again.
  */
-export async function eraseTenants(custody: Custody): Promise<Tally> {
+export async function eraseTenants(custody: Needs): Promise<Tally> {
   const { rows } = await sql<
     Pick<Due, "tenant_id">
   >`select * from clock.deleted_tenants(${mostAtOnce})`.execute(custody.db);
   return each(rows, ({ tenant_id }) => eraseTenant(custody, tenant_id));
 }
 
-async function eraseTenant(custody: Custody, tenantId: string): Promise<void> {
+async function eraseTenant(custody: Needs, tenantId: string): Promise<void> {
   await endCredentials(custody, tenantId);
   const intents = await intentsOf(custody, tenantId);
   const { failed } = await each(intents, (id) => destroyIntended(custody, tenantId, id));

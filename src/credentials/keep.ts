@@ -10,9 +10,10 @@ import type { SecretRef, Store } from "../stores/store.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { destroyIntended } from "./destroy.ts";
+import { troubleOf } from "./store-trouble.ts";
 
 export type NewVersion = Readonly<{
-  kind: "register" | "replace";
+  kind: "register" | "replace" | "reseal";
   /** The first version of a new credential, or the next of one that is kept. */
   of: Omit<SecretRef, "version"> & Readonly<{ environment: Environment }>;
   fields: SecretFields;
@@ -27,12 +28,13 @@ type Intent = Readonly<{ id: string; ref: SecretRef }>;
 /**
  * Seals a new version and keeps it, in an order that a crash cannot turn into a loss:
  *
- * 1. an intent says what is about to be written, under a number that no writer had before (committed);
- * 2. the sealed bytes go to the store, write-once;
- * 3. they are read back and compared;
- * 4. `activate` points the credential at them, together with the end of the intent and the record, in one transaction.
+ * 1. the store is asked whether it takes anything: a number that is drawn and not used leaves a hole in some of them;
+ * 2. an intent says what is about to be written, under a number that no writer had before (committed);
+ * 3. the sealed bytes go to the store, write-once;
+ * 4. they are read back and compared;
+ * 5. `activate` points the credential at them, together with the end of the intent and the record, in one transaction.
  *
- * A process that dies before 4 leaves an intent, which the reconciler finds: it removes what was written.
+ * A process that dies before 5 leaves an intent, which the reconciler finds: it removes what was written.
  */
 export async function keepVersion<T>(
   custody: Needs,
@@ -41,7 +43,8 @@ export async function keepVersion<T>(
   activate: (tx: TenantTx, kept: Kept) => Promise<Changed<T>>,
 ): Promise<T> {
   const store = custody.stores.first;
-  const key = await custody.dataKeys.active(of.tenantId);
+  await assertTakes(store);
+  const key = await custody.dataKeys.toSeal(of.tenantId, fields.size);
   const intent = await declare(custody, kind, of, store);
   try {
     await write(store, intent.ref, sealAll(key, intent.ref, fields));
@@ -54,6 +57,11 @@ export async function keepVersion<T>(
     await undo(custody, store, intent, error).catch(() => undefined);
     throw error;
   }
+}
+
+async function assertTakes(store: Store): Promise<void> {
+  const health = await store.health();
+  if (health.outcome !== "healthy") throw troubleOf(store.name, health);
 }
 
 async function declare(
@@ -109,10 +117,10 @@ function sealAll(key: DataKey, ref: SecretRef, fields: SecretFields): ReadonlyMa
 
 async function write(store: Store, ref: SecretRef, sealed: ReadonlyMap<string, Sealed>): Promise<void> {
   const put = await store.put(ref, sealed);
-  if (put.outcome === "denied")
-    throw new KeyholdError("store_denied", "The secret store refused Keyhold. Tell the operator.");
+  if (put.outcome === "unavailable" || put.outcome === "denied") throw troubleOf(store.name, put);
   if (put.outcome !== "written") throw notKept(put.outcome);
   const back = await store.get(ref);
+  if (back.outcome === "unavailable" || back.outcome === "denied") throw troubleOf(store.name, back);
   if (back.outcome !== "found") throw notKept(back.outcome);
   for (const [name, bytes] of sealed) {
     const kept = back.fields.get(name);

@@ -7,6 +7,7 @@ import { storeNames } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
 import { refused } from "./refusals.ts";
 import { OwnedFields } from "./secret-fields.ts";
+import { lost, notConfigured, troubleOf } from "./store-trouble.ts";
 
 export type Opened = Readonly<{ disclosure: Granted; fields: OwnedFields }>;
 
@@ -37,18 +38,16 @@ async function readSealed(
   if (place.sealed !== null) return unpackRecord(place.sealed);
   const name = storeNames.find((known) => known === place.store);
   const store = name === undefined ? undefined : custody.stores.get(name);
-  if (store === undefined)
-    throw new KeyholdError("store_unavailable", `The store ${place.store} is not configured.`);
+  if (store === undefined) throw notConfigured(place.store);
   const answer = await store.get(place);
   switch (answer.outcome) {
     case "found":
       return answer.fields;
     case "absent":
-      throw new KeyholdError("store_unavailable", "The store does not hold this secret any more.");
+      throw lost(store.name);
     case "unavailable":
-      throw new KeyholdError("store_unavailable", "The secret store did not answer. Try again later.");
     case "denied":
-      throw new KeyholdError("store_denied", "The secret store refused Keyhold. Tell the operator.");
+      throw troubleOf(store.name, answer);
   }
 }
 

@@ -135,15 +135,27 @@ export async function insertVersion(
 
 export type EndedVersion = Readonly<{ version: number; store: CredentialRow["store"] }>;
 
-/** Marks every version that is left as destroyed; the bytes themselves go by the intents that the caller adds. */
+/** Marks every version that is left as destroyed; the bytes themselves go by the intents that the caller adds. Nothing needs its key. */
 export async function endVersions(tx: TenantTx, credentialId: string): Promise<readonly EndedVersion[]> {
+  return ended(tx, credentialId).execute();
+}
+
+/** The same for one version; nothing when it has ended before. */
+export async function endVersion(
+  tx: TenantTx,
+  credentialId: string,
+  version: number,
+): Promise<readonly EndedVersion[]> {
+  return ended(tx, credentialId).where("version", "=", version).execute();
+}
+
+function ended(tx: TenantTx, credentialId: string) {
   return tx
     .updateTable("credential_versions")
-    .set({ state: "destroyed", destroyed_at: sql`now()` })
+    .set({ state: "destroyed", data_key_id: null, destroyed_at: sql`now()` })
     .where("credential_id", "=", credentialId)
     .where("state", "<>", "destroyed")
-    .returning(["version", "store"])
-    .execute();
+    .returning(["version", "store"]);
 }
 
 export function toCredential(row: CredentialRow): Credential {

@@ -142,16 +142,20 @@ create table public.credential_versions (
   credential_id uuid not null,
   version integer not null,
   store text not null,
-  data_key_id uuid not null,
+  data_key_id uuid,
   state text not null,
   created_at timestamp with time zone default now() not null,
   destroyed_at timestamp with time zone,
   constraint credential_versions_pkey PRIMARY KEY (credential_id, version),
+  constraint credential_versions_check CHECK (((state = 'destroyed'::text) = (data_key_id IS NULL))),
   constraint credential_versions_state_check CHECK ((state = ANY (ARRAY['current'::text, 'retired'::text, 'destroyed'::text]))),
   constraint credential_versions_tenant_id_credential_id_fkey FOREIGN KEY (tenant_id, credential_id) REFERENCES public.credentials(tenant_id, id) ON DELETE CASCADE,
+  constraint credential_versions_tenant_id_data_key_id_fkey FOREIGN KEY (tenant_id, data_key_id) REFERENCES public.data_keys(tenant_id, id),
   constraint credential_versions_version_check CHECK ((version > 0))
 );
 alter table public.credential_versions owner to keyhold_owner;
+CREATE INDEX credential_versions_by_key ON public.credential_versions USING btree (tenant_id, data_key_id) WHERE (data_key_id IS NOT NULL);
+CREATE INDEX credential_versions_by_store ON public.credential_versions USING btree (store, credential_id) WHERE (state = 'current'::text);
 CREATE UNIQUE INDEX credential_versions_one_current ON public.credential_versions USING btree (tenant_id, credential_id) WHERE (state = 'current'::text);
 alter table public.credential_versions enable row level security;
 alter table public.credential_versions force row level security;
@@ -239,24 +243,33 @@ grant select on public.credentials to keyhold_recorder;
 create table public.data_keys (
   tenant_id uuid not null,
   id uuid not null,
+  use text not null,
   kek_id text not null,
   wrapped bytea not null,
   state text default 'active'::text not null,
   operations bigint default 0 not null,
   created_at timestamp with time zone default now() not null,
+  retired_at timestamp with time zone,
   constraint data_keys_pkey PRIMARY KEY (id),
+  constraint data_keys_check CHECK (((state = 'retired'::text) = (retired_at IS NOT NULL))),
   constraint data_keys_state_check CHECK ((state = ANY (ARRAY['active'::text, 'retired'::text]))),
   constraint data_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id),
-  constraint data_keys_tenant_id_id_key UNIQUE (tenant_id, id)
+  constraint data_keys_tenant_id_id_key UNIQUE (tenant_id, id),
+  constraint data_keys_use_check CHECK ((use = ANY (ARRAY['seal'::text, 'mac'::text])))
 );
 alter table public.data_keys owner to keyhold_owner;
-CREATE UNIQUE INDEX data_keys_one_active ON public.data_keys USING btree (tenant_id) WHERE (state = 'active'::text);
+CREATE INDEX data_keys_by_wrapping_key ON public.data_keys USING btree (kek_id);
+CREATE UNIQUE INDEX data_keys_one_active ON public.data_keys USING btree (tenant_id, use) WHERE (state = 'active'::text);
+CREATE INDEX data_keys_retired ON public.data_keys USING btree (tenant_id) WHERE (state = 'retired'::text);
 alter table public.data_keys enable row level security;
 alter table public.data_keys force row level security;
+create policy recorder on public.data_keys for select to keyhold_recorder
+  using (true);
 create policy service_only on public.data_keys for all to keyhold_app
   using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)))
   with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
 grant delete, insert, select, update on public.data_keys to keyhold_app;
+grant select (created_at), select (id), select (kek_id), select (operations), select (retired_at), select (state), select (tenant_id), select (use) on public.data_keys to keyhold_recorder;
 
 create table public.idempotency_keys (
   tenant_id uuid not null,
@@ -289,7 +302,7 @@ create table public.installation (
   constraint installation_singleton_check CHECK (singleton)
 );
 alter table public.installation owner to keyhold_owner;
-grant insert, select on public.installation to keyhold_app;
+grant insert, select, update on public.installation to keyhold_app;
 
 create table public.intents (
   tenant_id uuid not null,
@@ -302,7 +315,7 @@ create table public.intents (
   environment text not null,
   created_at timestamp with time zone default now() not null,
   constraint intents_pkey PRIMARY KEY (id),
-  constraint intents_kind_check CHECK ((kind = ANY (ARRAY['register'::text, 'replace'::text, 'destroy'::text]))),
+  constraint intents_kind_check CHECK ((kind = ANY (ARRAY['register'::text, 'replace'::text, 'reseal'::text, 'destroy'::text]))),
   constraint intents_tenant_id_id_key UNIQUE (tenant_id, id)
 );
 alter table public.intents owner to keyhold_owner;
@@ -534,6 +547,8 @@ begin
   ), judged as materialized (
     select a.place, a.tenant_id, a.credential_id, a.event, a.detail, a.need,
       case
+        when a.need = 'reseal' and a.member_id is null and t.status <> 'deleted' and c.deleted_at is null
+          and c.account <> 'deleted' and c.status <> 'revoked' then 'ok'
         when t.status is distinct from 'active' then 'tenant_inactive'
         when a.member_id is not null and m.status is distinct from 'active' then 'member_inactive'
         when a.member_id is not null and m.role <> a.role then 'principal_changed'
@@ -681,6 +696,75 @@ END;
 alter function clock.credential_counts() owner to keyhold_recorder;
 grant execute on function clock.credential_counts() to keyhold_app;
 
+CREATE OR REPLACE FUNCTION clock.credentials_in_store(store text, most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid, venue text, environment text, version integer)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT c.tenant_id,
+     c.id,
+     c.venue,
+     c.environment,
+     v.version
+    FROM (public.credential_versions v
+      JOIN public.credentials c ON ((c.id = v.credential_id)))
+   WHERE ((v.store = credentials_in_store.store) AND (v.state = 'current'::text) AND (c.deleted_at IS NULL))
+   ORDER BY c.id
+  LIMIT credentials_in_store.most;
+END;
+alter function clock.credentials_in_store(text,integer) owner to keyhold_recorder;
+grant execute on function clock.credentials_in_store(text,integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.credentials_under_retired_keys(most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT v.tenant_id,
+     v.credential_id
+    FROM ((public.data_keys k
+      JOIN public.credential_versions v ON (((v.tenant_id = k.tenant_id) AND (v.data_key_id = k.id))))
+      JOIN public.credentials c ON ((c.id = v.credential_id)))
+   WHERE ((k.state = 'retired'::text) AND (v.state = 'current'::text) AND (c.deleted_at IS NULL))
+   ORDER BY v.credential_id
+  LIMIT credentials_under_retired_keys.most;
+END;
+alter function clock.credentials_under_retired_keys(integer) owner to keyhold_recorder;
+grant execute on function clock.credentials_under_retired_keys(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.data_key_counts()
+ RETURNS TABLE(kek_id text, state text, count bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT k.kek_id,
+     k.state,
+     count(*) AS count
+    FROM public.data_keys k
+   GROUP BY k.kek_id, k.state;
+END;
+alter function clock.data_key_counts() owner to keyhold_recorder;
+grant execute on function clock.data_key_counts() to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.data_keys_wrapped_otherwise(kek text, most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT k.tenant_id,
+     k.id
+    FROM public.data_keys k
+   WHERE (k.kek_id <> data_keys_wrapped_otherwise.kek)
+   ORDER BY k.id
+  LIMIT data_keys_wrapped_otherwise.most;
+END;
+alter function clock.data_keys_wrapped_otherwise(text,integer) owner to keyhold_recorder;
+grant execute on function clock.data_keys_wrapped_otherwise(text,integer) to keyhold_app;
+
 CREATE OR REPLACE FUNCTION clock.deleted_accounts(most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE sql
@@ -762,6 +846,23 @@ END;
 alter function clock.pending_credentials(integer) owner to keyhold_recorder;
 grant execute on function clock.pending_credentials(integer) to keyhold_app;
 
+CREATE OR REPLACE FUNCTION clock.sealing_keys(made_before timestamp with time zone, sealed bigint, most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT k.tenant_id,
+     k.id
+    FROM (public.data_keys k
+      JOIN public.tenants t ON ((t.id = k.tenant_id)))
+   WHERE ((k.use = 'seal'::text) AND (k.state = 'active'::text) AND (t.status <> 'deleted'::text) AND ((k.created_at < sealing_keys.made_before) OR (k.operations >= sealing_keys.sealed)))
+   ORDER BY k.id
+  LIMIT sealing_keys.most;
+END;
+alter function clock.sealing_keys(timestamp with time zone,bigint,integer) owner to keyhold_recorder;
+grant execute on function clock.sealing_keys(timestamp with time zone,bigint,integer) to keyhold_app;
+
 CREATE OR REPLACE FUNCTION clock.stale_intents(older interval, most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE sql
@@ -777,6 +878,23 @@ BEGIN ATOMIC
 END;
 alter function clock.stale_intents(interval,integer) owner to keyhold_recorder;
 grant execute on function clock.stale_intents(interval,integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.unused_data_keys(most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT k.tenant_id,
+     k.id
+    FROM public.data_keys k
+   WHERE ((k.state = 'retired'::text) AND (k.retired_at < (now() - '00:10:00'::interval)) AND (NOT (EXISTS ( SELECT
+            FROM public.credential_versions v
+           WHERE ((v.tenant_id = k.tenant_id) AND (v.data_key_id = k.id))))))
+  LIMIT unused_data_keys.most;
+END;
+alter function clock.unused_data_keys(integer) owner to keyhold_recorder;
+grant execute on function clock.unused_data_keys(integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION scope.member()
  RETURNS uuid

@@ -129,7 +129,8 @@ interface CredentialVersionsTable {
   credential_id: string;
   version: number;
   store: CredentialsTable["store"];
-  data_key_id: string;
+  /** `null` once the version is destroyed. */
+  data_key_id: string | null;
   state: "current" | "retired" | "destroyed";
   created_at: Time;
   destroyed_at: TimeOrNull;
@@ -147,17 +148,19 @@ interface SealedSecretsTable {
 interface DataKeysTable {
   tenant_id: string;
   id: string;
+  use: "seal" | "mac";
   kek_id: string;
   wrapped: Uint8Array;
   state: Generated<"active" | "retired">;
   operations: Generated<number>;
   created_at: Time;
+  retired_at: TimeOrNull;
 }
 
 interface IntentsTable {
   tenant_id: string;
   id: string;
-  kind: "register" | "replace" | "destroy";
+  kind: "register" | "replace" | "reseal" | "destroy";
   credential_id: string;
   version: number;
   store: "postgres" | "vault" | "aws" | "file" | "env";

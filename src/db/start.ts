@@ -4,12 +4,16 @@ import type { Config } from "../config.ts";
 import { StartError } from "../errors.ts";
 import { connectionFromUrl, type Db, openDb, openPool, type PoolOptions } from "./connect.ts";
 import { ownerRole } from "./embedded/initdb.ts";
+import { joinEmbedded } from "./embedded/join.ts";
 import { embeddedDatabase, startEmbedded } from "./embedded.ts";
 import { guardRole } from "./guard.ts";
 import { migrate } from "./migrate.ts";
 import { appRole, ensureRoles } from "./roles.ts";
 
 export type StartSettings = Pick<Config, "folder" | "database">;
+
+/** For what runs beside the service: a database that is in use already is used with it. */
+export type StartOptions = Readonly<{ beside?: boolean }>;
 
 /** A database that is migrated and whose row-level security binds the service. */
 export type StartedDatabase = Readonly<{
@@ -32,9 +36,12 @@ type Server = Readonly<{
  * Starts or reaches the database, migrates it as its owner, and refuses to serve over a role that could pass row-level security.
  * Throws `StartError`.
  */
-export async function startDatabase(settings: StartSettings): Promise<StartedDatabase> {
+export async function startDatabase(
+  settings: StartSettings,
+  { beside = false }: StartOptions = {},
+): Promise<StartedDatabase> {
   await using undo = new AsyncDisposableStack();
-  const server = await reach(settings);
+  const server = (beside ? await join(settings) : null) ?? (await reach(settings));
   undo.defer(() => server.stop());
   if (server.owner !== null) await prepare(server.owner);
   const db = openDb(openPool(server.app, { applicationName: "keyhold", max: settings.database.connections }));
@@ -51,6 +58,18 @@ export async function startDatabase(settings: StartSettings): Promise<StartedDat
       return pool;
     },
     stop: () => running.disposeAsync(),
+  };
+}
+
+/** The embedded database of a service that runs on it, which has migrated it; `null` when there is none. */
+async function join({ folder, database }: StartSettings): Promise<Server | null> {
+  const server = database.url === null ? await joinEmbedded(folder) : null;
+  if (server === null) return null;
+  return {
+    app: server.connection(appRole, embeddedDatabase),
+    owner: null,
+    data: server.data,
+    stop: () => Promise.resolve(),
   };
 }
 

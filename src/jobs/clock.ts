@@ -2,9 +2,11 @@ import type { Pool } from "pg";
 import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
 import type { Custody } from "../credentials/custody.ts";
 import { expireDue, reconcile, validateDue } from "../credentials/reconcile.ts";
+import { resealDue } from "../credentials/reseal-due.ts";
 import type { Tally } from "../credentials/tally.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-keys/due.ts";
 
 /** The work that time brings, in the order in which it is done. Each is safe to repeat and to be cut off. */
 const tasks = {
@@ -13,6 +15,9 @@ const tasks = {
   "erase-tenants": eraseTenants,
   "expire-credentials": expireDue,
   "validate-due": validateDue,
+  "rotate-data-keys": rotateWornDataKeys,
+  "reseal-credentials": resealDue,
+  "destroy-data-keys": destroyUnusedDataKeys,
 } as const satisfies Record<string, (custody: Custody) => Promise<Tally>>;
 
 /** A number that only this clock locks. */

@@ -32,6 +32,7 @@ export async function openAwsKms(
   return {
     kind: "aws-kms",
     kekId: newest,
+    knows: async (kekId) => known.has(kekId),
     wrap: async (dataKey, context) => ({ kekId: newest, bytes: await wrap(kms, newest, dataKey, context) }),
     unwrap: async (wrapped, context) => {
       if (!known.has(wrapped.kekId))

@@ -1,10 +1,23 @@
+import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import { type DataKey, exportDataKey, generateDataKey, importDataKey } from "../crypto/data-key.ts";
+import { keyState } from "../crypto/key-limits.ts";
 import { deriveMac } from "../crypto/mac.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import type { DataKeySource, KeyProvider } from "./key-provider.ts";
+import type { DataKeySource, KeptDataKey, KeyProvider } from "./key-provider.ts";
+
+type Use = "seal" | "mac";
+
+export type DataKeysOptions = Readonly<{
+  /** Handles held at once. */
+  most?: number;
+  /** Milliseconds after which a handle is made anew, so that the key of a tenant that is gone does not stay. */
+  heldForMs?: number;
+}>;
+
+const hour = 3_600_000;
 
 /**
  * The data keys of all tenants: wrapped in the database, unwrapped by the key provider, held as handles in a bounded cache.
@@ -14,84 +27,151 @@ export class DataKeys implements DataKeySource {
   readonly #db: Db;
   readonly #provider: KeyProvider;
   readonly #byId: LRUCache<string, DataKey, string>;
-  readonly #active: LRUCache<string, string>;
+  readonly #macIds: LRUCache<string, string>;
 
-  constructor(db: Db, provider: KeyProvider, options: { most?: number; activeForMs?: number } = {}) {
+  constructor(db: Db, provider: KeyProvider, { most = 10_000, heldForMs = hour }: DataKeysOptions = {}) {
     this.#db = db;
     this.#provider = provider;
     this.#byId = new LRUCache({
-      max: options.most ?? 10_000,
+      max: most,
+      ttl: heldForMs,
+      noDeleteOnStaleGet: true,
+      noDeleteOnFetchRejection: true,
       fetchMethod: async (id, _stale, { context: tenantId }) => this.#load(tenantId, id),
     });
-    this.#active = new LRUCache({ max: options.most ?? 10_000, ttl: options.activeForMs ?? 60_000 });
+    this.#macIds = new LRUCache({ max: most });
+  }
+
+  get newestKekId(): string {
+    return this.#provider.kekId;
   }
 
   async get(tenantId: string, id: string): Promise<DataKey> {
     const cached = this.#byId.get(id);
     if (cached !== undefined) return cached;
-    const key = await this.#byId.fetch(id, { context: tenantId });
+    // A provider that is away must not take from a running service what it has.
+    const allowStaleOnFetchRejection = this.#byId.peek(id, { allowStale: true }) !== undefined;
+    const key = await this.#byId.fetch(id, { context: tenantId, allowStaleOnFetchRejection });
     if (key === undefined) throw gone();
     return key;
   }
 
-  async active(tenantId: string): Promise<DataKey> {
-    const known = this.#active.get(tenantId);
-    if (known !== undefined) return this.get(tenantId, known);
-    const key = (await this.#findActive(tenantId)) ?? (await this.#create(tenantId));
-    this.#active.set(tenantId, key.id);
-    return key;
+  async toSeal(tenantId: string, values: number): Promise<DataKey> {
+    const counted = await this.#count(tenantId, values);
+    if (counted !== undefined) return this.get(tenantId, counted);
+    await this.#create(tenantId, "seal");
+    const created = await this.#count(tenantId, values);
+    if (created === undefined) throw gone();
+    return this.get(tenantId, created);
   }
 
   async mac(tenantId: string, purpose: string, bytes: Uint8Array): Promise<Uint8Array> {
-    return deriveMac(await this.active(tenantId), purpose, bytes);
+    return deriveMac(await this.#macKey(tenantId), purpose, bytes);
+  }
+
+  async make(tenantId: string): Promise<KeptDataKey> {
+    return this.#wrap(tenantId, generateDataKey());
+  }
+
+  async rewrap(tenantId: string, { id, kekId, wrapped }: KeptDataKey): Promise<KeptDataKey> {
+    const context = { tenantId, dataKeyId: id };
+    return this.#wrap(
+      tenantId,
+      importDataKey(id, await this.#provider.unwrap({ kekId, bytes: wrapped }, context)),
+    );
+  }
+
+  forget(id: string): void {
+    this.#byId.delete(id);
   }
 
   async destroyAll(tenantId: string): Promise<void> {
     const rows = await withTenant(this.#db, serviceScope(tenantId), (tx) =>
       tx.deleteFrom("data_keys").returning("id").execute(),
     );
-    this.#active.delete(tenantId);
-    for (const { id } of rows) this.#byId.delete(id);
+    this.#macIds.delete(tenantId);
+    for (const { id } of rows) this.forget(id);
   }
 
-  async #load(tenantId: string, id: string): Promise<DataKey> {
+  /** Before anything is sealed, so that a crash counts too much and never too little. */
+  async #count(tenantId: string, values: number): Promise<string | undefined> {
+    const row = await withTenant(this.#db, serviceScope(tenantId), (tx) =>
+      tx
+        .updateTable("data_keys")
+        .set((eb) => ({ operations: eb("operations", "+", values) }))
+        .where("use", "=", "seal")
+        .where("state", "=", "active")
+        .returning(["id", "operations", "created_at"])
+        .executeTakeFirst(),
+    );
+    if (row === undefined) return undefined;
+    const use = { operations: row.operations, createdAt: row.created_at };
+    if (keyState(use, new Date()) === "exhausted") throw exhausted();
+    return row.id;
+  }
+
+  async #macKey(tenantId: string): Promise<DataKey> {
+    const known = this.#macIds.get(tenantId);
+    if (known !== undefined) return this.get(tenantId, known);
+    const id =
+      (await withTenant(this.#db, serviceScope(tenantId), (tx) => activeId(tx, "mac"))) ??
+      (await this.#create(tenantId, "mac"));
+    this.#macIds.set(tenantId, id);
+    return this.get(tenantId, id);
+  }
+
+  async #load(tenantId: string, id: string): Promise<DataKey | undefined> {
     const row = await withTenant(this.#db, serviceScope(tenantId), (tx) =>
       tx.selectFrom("data_keys").select(["kek_id", "wrapped"]).where("id", "=", id).executeTakeFirst(),
     );
-    if (row === undefined) throw gone();
+    // A key that is gone is not held on to, as one would be whose provider is away.
+    if (row === undefined) return undefined;
     const wrapped = { kekId: row.kek_id, bytes: row.wrapped };
     return importDataKey(id, await this.#provider.unwrap(wrapped, { tenantId, dataKeyId: id }));
   }
 
-  async #findActive(tenantId: string): Promise<DataKey | undefined> {
-    const id = await withTenant(this.#db, serviceScope(tenantId), activeId);
-    return id === undefined ? undefined : this.get(tenantId, id);
+  async #wrap(tenantId: string, key: DataKey): Promise<KeptDataKey> {
+    using bytes = exportDataKey(key);
+    const context = { tenantId, dataKeyId: key.id };
+    const wrapped = await bytes.expose((material) => this.#provider.wrap(material, context));
+    return { id: key.id, kekId: wrapped.kekId, wrapped: wrapped.bytes };
   }
 
   /** Two processes may race here: one key wins, both use it. */
-  async #create(tenantId: string): Promise<DataKey> {
-    const made = generateDataKey();
-    using bytes = exportDataKey(made);
-    const context = { tenantId, dataKeyId: made.id };
-    const wrapped = await bytes.expose((material) => this.#provider.wrap(material, context));
+  async #create(tenantId: string, use: Use): Promise<string> {
+    const { id, kekId, wrapped } = await this.make(tenantId);
     const winner = await withTenant(this.#db, serviceScope(tenantId), async (tx) => {
       await tx
         .insertInto("data_keys")
-        .values({ tenant_id: tenantId, id: made.id, kek_id: wrapped.kekId, wrapped: wrapped.bytes })
-        .onConflict((conflict) => conflict.column("tenant_id").where("state", "=", "active").doNothing())
+        .values({ tenant_id: tenantId, id, use, kek_id: kekId, wrapped })
+        .onConflict((conflict) =>
+          conflict.columns(["tenant_id", "use"]).where("state", "=", sql.lit("active")).doNothing(),
+        )
         .execute();
-      return activeId(tx);
+      return activeId(tx, use);
     });
     if (winner === undefined) throw gone();
-    return await this.get(tenantId, winner);
+    return winner;
   }
 }
 
-async function activeId(tx: TenantTx): Promise<string | undefined> {
-  const row = await tx.selectFrom("data_keys").select("id").where("state", "=", "active").executeTakeFirst();
+async function activeId(tx: TenantTx, use: Use): Promise<string | undefined> {
+  const row = await tx
+    .selectFrom("data_keys")
+    .select("id")
+    .where("use", "=", use)
+    .where("state", "=", "active")
+    .executeTakeFirst();
   return row?.id;
 }
 
 function gone(): KeyholdError {
   return new KeyholdError("key_unavailable", "The data key of this secret is not available.");
+}
+
+function exhausted(): KeyholdError {
+  return new KeyholdError(
+    "key_unavailable",
+    "The tenant's data key has sealed as much as a key may. The operator gives it a successor with `keyhold keys rotate --data-keys`.",
+  );
 }

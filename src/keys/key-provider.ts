@@ -13,20 +13,36 @@ export type WrappedKey = Readonly<{ kekId: string; bytes: Uint8Array }>;
  */
 export interface KeyProvider {
   readonly kind: "file" | "transit" | "aws-kms";
-  /** Identity of the newest key-encryption key: a fingerprint, never key material. */
+  /** Identity of the newest key-encryption key: a fingerprint or an ARN, never key material. */
   readonly kekId: string;
+  /** Whether it unwraps what this key wrapped. Throws `key_unavailable` when that cannot be told now. */
+  knows(kekId: string): Promise<boolean>;
   wrap(dataKey: Uint8Array, context: WrapContext): Promise<WrappedKey>;
   unwrap(wrapped: WrappedKey, context: WrapContext): Promise<Uint8Array>;
 }
 
+/** A data key as it is kept: wrapped. */
+export type KeptDataKey = Readonly<{ id: string; kekId: string; wrapped: Uint8Array }>;
+
 /** The data keys of all tenants, as handles that seal and open. */
 export interface DataKeySource {
+  /** What wraps new data keys. */
+  readonly newestKekId: string;
   /** The key with this id. Throws `key_unavailable` when it is gone or cannot be unwrapped. */
   get(tenantId: string, id: string): Promise<DataKey>;
-  /** The key that seals new secrets of a tenant; made at its first secret. */
-  active(tenantId: string): Promise<DataKey>;
-  /** A MAC that only this installation can make, bound to tenant and purpose. */
+  /**
+   * The key that seals new secrets of a tenant, with so many values counted against it; made at the tenant's first secret.
+   * Throws `key_unavailable` when it has sealed as much as a key may.
+   */
+  toSeal(tenantId: string, values: number): Promise<DataKey>;
+  /** A MAC that only this installation can make, bound to tenant and purpose; the same before and after keys are rotated. */
   mac(tenantId: string, purpose: string, bytes: Uint8Array): Promise<Uint8Array>;
+  /** A new key, wrapped by the newest key-encryption key, which the caller keeps. */
+  make(tenantId: string): Promise<KeptDataKey>;
+  /** The same key, wrapped by the newest key-encryption key. */
+  rewrap(tenantId: string, kept: KeptDataKey): Promise<KeptDataKey>;
+  /** Drops the handle of a key that is gone. */
+  forget(id: string): void;
   /** Ends every secret of a tenant for good: what they were sealed with is gone. */
   destroyAll(tenantId: string): Promise<void>;
 }

@@ -21,7 +21,12 @@ const fingerprintLabel = "keyhold/key-fingerprint/1";
 const word = /^[\w-]{1,128}$/;
 
 const keyAnswer = z.object({
-  data: z.object({ type: z.string(), derived: z.boolean(), latest_version: z.number() }),
+  data: z.object({
+    type: z.string(),
+    derived: z.boolean(),
+    latest_version: z.number(),
+    min_decryption_version: z.number(),
+  }),
 });
 const hmacAnswer = z.object({ data: z.object({ hmac: z.string().regex(/^\w+:v\d+:[\w+/]{43}=$/) }) });
 const encryptAnswer = z.object({ data: z.object({ ciphertext: z.string(), key_version: z.number() }) });
@@ -66,21 +71,22 @@ class Transit implements KeyProvider {
 
   async open(): Promise<void> {
     try {
-      const answer = await this.#client.call({ method: "GET", path: `${this.#mount}/keys/${this.#key}` });
-      if (answer.status === 404) throw new StartError(`Transit has no key ${this.#key}. Create it first.`);
-      const { type, derived, latest_version } = parse(keyAnswer, answer).data;
-      if (type !== "aes256-gcm96" || derived) {
-        throw new StartError(
-          `The key ${this.#key} of Transit must be of type aes256-gcm96, without derivation.`,
-        );
-      }
-      this.#newest = { version: latest_version, fingerprint: await this.#fingerprint(latest_version) };
+      await this.#readKey();
     } catch (error) {
       if (!(error instanceof StoreTrouble) && !(error instanceof KeyholdError)) throw error;
       throw new StartError(`The key ${this.#key} of Transit cannot be used. ${sentenceOf(error)}`, {
         cause: error,
       });
     }
+  }
+
+  async knows(kekId: string): Promise<boolean> {
+    const oldest = await this.#readKey().catch((error: unknown) => {
+      throw error instanceof StoreTrouble ? unreachable(error) : error;
+    });
+    for (let version = this.#newest.version; version >= oldest; version -= 1)
+      if ((await this.#fingerprint(version)) === kekId) return true;
+    return false;
   }
 
   async wrap(dataKey: Uint8Array, context: WrapContext): Promise<WrappedKey> {
@@ -107,6 +113,20 @@ class Transit implements KeyProvider {
     return fromBase64(parse(decryptAnswer, answer).data.plaintext);
   }
 
+  /** Answers the oldest version that unwraps. */
+  async #readKey(): Promise<number> {
+    const answer = await this.#client.call({ method: "GET", path: `${this.#mount}/keys/${this.#key}` });
+    if (answer.status === 404) throw new StartError(`Transit has no key ${this.#key}. Create it first.`);
+    const { type, derived, latest_version, min_decryption_version } = parse(keyAnswer, answer).data;
+    if (type !== "aes256-gcm96" || derived) {
+      throw new StartError(
+        `The key ${this.#key} of Transit must be of type aes256-gcm96, without derivation.`,
+      );
+    }
+    this.#newest = { version: latest_version, fingerprint: await this.#fingerprint(latest_version) };
+    return min_decryption_version;
+  }
+
   async #fingerprint(version: number): Promise<string> {
     const known = this.#fingerprints.get(version);
     if (known !== undefined) return known;
@@ -127,7 +147,7 @@ class Transit implements KeyProvider {
       return await this.#client.call({ method: "POST", path: `${this.#mount}/${path}`, body });
     } catch (error) {
       if (!(error instanceof StoreTrouble)) throw error;
-      throw unavailable("The key-encryption key cannot be reached. Try again later.", error);
+      throw unreachable(error);
     }
   }
 }
@@ -157,6 +177,10 @@ function sentenceOf(error: StoreTrouble | KeyholdError): string {
   if (error instanceof KeyholdError) return error.detail;
   const { answer } = error;
   return answer.outcome === "denied" ? deniedReasons[answer.reason] : unavailableReasons[answer.reason];
+}
+
+function unreachable(cause: StoreTrouble): KeyholdError {
+  return unavailable("The key-encryption key cannot be reached. Try again later.", cause);
 }
 
 function altered(): KeyholdError {

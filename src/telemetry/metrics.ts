@@ -17,6 +17,7 @@ export function createMetrics(source: MetricsSource) {
   return {
     registry,
     ...serviceMetrics(registers),
+    ...storeMetrics(registers),
     ...httpMetrics(registers),
   };
 }
@@ -67,6 +68,17 @@ function serviceMetrics(registers: Registry[]) {
       labelNames: ["job"],
       registers,
     }),
+    disclosureGroupSize: new Histogram({
+      name: "keyhold_disclosure_group_size",
+      help: "Requests to open a secret that were recorded in one commit",
+      buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+      registers,
+    }),
+  };
+}
+
+function storeMetrics(registers: Registry[]) {
+  return {
     storeOperations: new Counter({
       name: "keyhold_store_operations_total",
       help: "Operations of secret stores",
@@ -80,10 +92,22 @@ function serviceMetrics(registers: Registry[]) {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
       registers,
     }),
-    disclosureGroupSize: new Histogram({
-      name: "keyhold_disclosure_group_size",
-      help: "Requests to open a secret that were recorded in one commit",
-      buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    storeFailures: new Counter({
+      name: "keyhold_store_failures_total",
+      help: "Operations of secret stores that failed, by reason",
+      labelNames: ["store", "operation", "reason"],
+      registers,
+    }),
+    storeLookUps: new Counter({
+      name: "keyhold_store_look_ups_total",
+      help: "Sealed secrets of remote stores, by where they came from: a fresh copy, a copy in grace, or the store",
+      labelNames: ["store", "source"],
+      registers,
+    }),
+    storeBreaker: new Gauge({
+      name: "keyhold_store_breaker_state",
+      help: "1 for the state that the breaker of a remote store is in: closed, half_open or open",
+      labelNames: ["store", "state"],
       registers,
     }),
   };

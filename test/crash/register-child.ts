@@ -108,7 +108,7 @@ const works: Readonly<Record<Task["what"], () => Promise<unknown>>> = {
 
 async function replaceCarelessly(credentialId: string): Promise<void> {
   const { tenantId } = task;
-  const key = await custody.dataKeys.active(tenantId);
+  const key = await custody.dataKeys.toSeal(tenantId, 1);
   await change(db, member, async (tx) => {
     const row = await lockCredential(tx, credentialId);
     if (row === undefined) throw new Error("there is no such credential");

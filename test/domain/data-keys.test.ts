@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Secret } from "../../src/crypto/secret.ts";
 import { open, seal } from "../../src/crypto/envelope.ts";
+import { hardStopOperations } from "../../src/crypto/key-limits.ts";
 import { DataKeys } from "../../src/keys/data-keys.ts";
 import { loadKeyFile } from "../../src/keys/file.ts";
 import type { KeyProvider } from "../../src/keys/key-provider.ts";
@@ -29,7 +31,7 @@ async function rows() {
 
 describe("the data keys of a tenant", () => {
   test("are one, made at the first secret, by however many processes at once", async () => {
-    const made = await Promise.all(Array.from({ length: 20 }, () => process().active(tenantId)));
+    const made = await Promise.all(Array.from({ length: 20 }, () => process().toSeal(tenantId, 1)));
     const [row, ...others] = await rows();
     expect(others).toEqual([]);
     expect(new Set(made.map(({ id }) => id))).toEqual(new Set([row?.id]));
@@ -42,7 +44,7 @@ describe("the data keys of a tenant", () => {
   });
 
   test("lie in the database wrapped, and are of no use under another tenant's name", async () => {
-    const { id } = await process().active(tenantId);
+    const { id } = await process().toSeal(tenantId, 1);
     const other = (await world.createTenant()).id;
     await expect(process().get(other, id)).rejects.toMatchObject({ code: "key_unavailable" });
     const { ownerPool } = world.database;
@@ -55,8 +57,9 @@ describe("the data keys of a tenant", () => {
   test("are unwrapped once and then held", async () => {
     let unwrapped = 0;
     const counting: KeyProvider = {
-      ...provider,
+      kind: provider.kind,
       kekId: provider.kekId,
+      knows: (kekId) => provider.knows(kekId),
       wrap: (...given) => provider.wrap(...given),
       unwrap: (...given) => {
         unwrapped += 1;
@@ -64,8 +67,8 @@ describe("the data keys of a tenant", () => {
       },
     };
     const keys = process(counting);
-    await Promise.all(Array.from({ length: 10 }, () => keys.active(tenantId)));
-    const { id } = await keys.active(tenantId);
+    await Promise.all(Array.from({ length: 10 }, () => keys.toSeal(tenantId, 1)));
+    const { id } = await keys.toSeal(tenantId, 1);
     unwrapped = 0;
     await Promise.all(Array.from({ length: 10 }, () => keys.get(tenantId, id)));
     expect(unwrapped).toBe(0);
@@ -75,11 +78,12 @@ describe("the data keys of a tenant", () => {
   });
 
   test("that cannot be unwrapped are unavailable, and are asked for again", async () => {
-    const { id } = await process().active(tenantId);
+    const { id } = await process().toSeal(tenantId, 1);
     let away = true;
     const unreliable: KeyProvider = {
-      ...provider,
+      kind: provider.kind,
       kekId: provider.kekId,
+      knows: (kekId) => provider.knows(kekId),
       wrap: (...given) => provider.wrap(...given),
       unwrap: (...given) => (away ? Promise.reject(new Error("away")) : provider.unwrap(...given)),
     };
@@ -89,9 +93,42 @@ describe("the data keys of a tenant", () => {
     expect((await keys.get(tenantId, id)).id).toBe(id);
   });
 
+  test("that a process holds stay with it while they cannot be unwrapped again", async () => {
+    const { id } = await process().toSeal(tenantId, 1);
+    let away = false;
+    const unreliable: KeyProvider = {
+      kind: provider.kind,
+      kekId: provider.kekId,
+      knows: (kekId) => provider.knows(kekId),
+      wrap: (...given) => provider.wrap(...given),
+      unwrap: (...given) => (away ? Promise.reject(new Error("away")) : provider.unwrap(...given)),
+    };
+    const keys = new DataKeys(world.custody.db, unreliable, { heldForMs: 1 });
+    await keys.get(tenantId, id);
+    away = true;
+    await sleep(5);
+    expect((await keys.get(tenantId, id)).id).toBe(id);
+    await process().destroyAll(tenantId);
+    await expect(keys.get(tenantId, id), "one that is gone does not").rejects.toMatchObject({
+      code: "key_unavailable",
+    });
+  });
+
+  test("count what they are to seal before they do, and seal no more than a key may", async () => {
+    await process().toSeal(tenantId, 2);
+    const { id } = await process().toSeal(tenantId, 3);
+    expect(await rows()).toMatchObject([{ use: "seal", operations: 5 }]);
+    await world.database.ownerPool.query("update data_keys set operations = $1 where id = $2", [
+      hardStopOperations,
+      id,
+    ]);
+    await expect(process().toSeal(tenantId, 1)).rejects.toMatchObject({ code: "key_unavailable" });
+    expect((await process().get(tenantId, id)).id, "it still opens").toBe(id);
+  });
+
   test("are gone for good when they are destroyed", async () => {
     const keys = process();
-    const { id } = await keys.active(tenantId);
+    const { id } = await keys.toSeal(tenantId, 1);
     await keys.destroyAll(tenantId);
     expect(await rows()).toEqual([]);
     await expect(keys.get(tenantId, id)).rejects.toMatchObject({ code: "key_unavailable", status: 503 });

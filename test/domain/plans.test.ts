@@ -103,8 +103,8 @@ async function fill(): Promise<void> {
     insert into credential_versions (tenant_id, credential_id, version, store, data_key_id, state)
       select tenant_id, id, 1, 'postgres', id, 'current' from c;
     insert into sealed_secrets (tenant_id, credential_id, version, sealed) select tenant_id, id, 1, '\\x00' from c;
-    insert into data_keys (tenant_id, id, kek_id, wrapped)
-      select id, gen_random_uuid(), 'kek', '\\x00' from t where number < 500;
+    insert into data_keys (tenant_id, id, use, kek_id, wrapped)
+      select id, gen_random_uuid(), use, 'kek', '\\x00' from t, unnest('{seal,mac}'::text[]) use where number < 500;
     insert into invocations (tenant_id, id, credential_id, principal, key, operation, request_mac)
       select tenant_id, gen_random_uuid(), id, 'member', number::text, 'createOrder', '\\x00'
       from c, generate_series(1, 2) number where label = 1;

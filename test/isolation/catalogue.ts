@@ -2,7 +2,7 @@ import type { PoolClient } from "pg";
 
 /** Tables that belong to no tenant, each with the reason. */
 const shared: Readonly<Record<string, string>> = {
-  installation: "which key-encryption key the database was made with",
+  installation: "which key-encryption key the database was sealed with",
   rate_limits: "counters under ids",
   "migrations.applied": "of the program",
   "migrations.digests": "of the program",
@@ -28,7 +28,7 @@ const randomKeys = [
 const rights: Readonly<Record<string, string>> = {
   "audit.heads": "SELECT",
   "audit.links": "SELECT",
-  installation: "INSERT, SELECT",
+  installation: "INSERT, SELECT, UPDATE",
 };
 const usualRights = "DELETE, INSERT, SELECT, UPDATE";
 
@@ -108,7 +108,8 @@ async function oddRights(client: PoolClient): Promise<string[]> {
     where a.grantee = 0 or a.grantee = 'keyhold_app'::regrole
     group by 1, 2`);
   const columns = await client.query<{ name: string }>(`
-    select a.attrelid::regclass || '.' || a.attname as name from pg_attribute a where a.attacl is not null
+    select a.attrelid::regclass || '.' || a.attname as name from pg_attribute a
+    where exists (select from aclexplode(a.attacl) r where r.grantee in (0, 'keyhold_app'::regrole))
       and a.attrelid in (select oid from (${ownTables}) t)`);
   return [
     ...rows

@@ -139,7 +139,7 @@ async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions)
     cursors: new Cursors(sign),
     egressAddresses: () => [],
     forget: (memberId: string) => authenticator.forget(memberId),
-    ready: () => Promise.resolve(),
+    ready: () => Promise.resolve("ok" as const),
   };
   const routes = (options.routes ?? ((all) => all))(createRoutes(parts));
   const app = await createServer(

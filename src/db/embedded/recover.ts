@@ -30,11 +30,20 @@ export async function recover(data: string): Promise<void> {
 }
 
 /** A process that dies hands its children to another parent at once, so a server with its first parent has its Keyhold. */
+function isOwned(server: Running): boolean {
+  return Number(/cluster_name=keyhold_(\d+)/.exec(server.command)?.[1]) === server.parent;
+}
+
+/** Whether process `pid` is the server of this data folder, with a Keyhold that runs on it. */
+export async function isServed(pid: number, data: string): Promise<boolean> {
+  const server = await findServer(pid, data);
+  return server !== null && isOwned(server);
+}
+
 function refuseIfOwned(server: Running, data: string): void {
-  const owner = /cluster_name=keyhold_(\d+)/.exec(server.command)?.[1];
-  if (Number(owner) !== server.parent) return;
+  if (!isOwned(server)) return;
   throw new StartError(
-    `Another Keyhold (process ${owner}) is running on ${data}. Stop it first, or set DATABASE_URL to a PostgreSQL that both can use.`,
+    `Another Keyhold (process ${server.parent}) is running on ${data}. Stop it first, or set DATABASE_URL to a PostgreSQL that both can use.`,
   );
 }
 

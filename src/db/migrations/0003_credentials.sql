@@ -47,19 +47,45 @@ create index credentials_pending on credentials (created_at) where status = 'pen
 create index credentials_doubted on credentials (rejected_at) where rejected_at is not null and deleted_at is null;
 create index credentials_expiring on credentials (expires_at) where status = 'active' and expires_at is not null;
 
+-- Data keys, wrapped by a key-encryption key that is not in the database. One seals, and has successors; the other makes MACs,
+-- by which old requests must be recognised, and stays.
+create table data_keys (
+  tenant_id uuid not null references tenants (id),
+  id uuid not null,
+  use text not null check (use in ('seal', 'mac')),
+  kek_id text not null,
+  wrapped bytea not null,
+  state text not null default 'active' check (state in ('active', 'retired')),
+  -- How many values it has sealed at most: counted before they are.
+  operations bigint not null default 0,
+  created_at timestamptz not null default now(),
+  retired_at timestamptz,
+  primary key (id),
+  unique (tenant_id, id),
+  check ((state = 'retired') = (retired_at is not null))
+);
+create unique index data_keys_one_active on data_keys (tenant_id, use) where state = 'active';
+create index data_keys_by_wrapping_key on data_keys (kek_id);
+create index data_keys_retired on data_keys (tenant_id) where state = 'retired';
+
 create table credential_versions (
   tenant_id uuid not null,
   credential_id uuid not null,
   version integer not null check (version > 0),
   store text not null,
-  data_key_id uuid not null,
+  -- As long as a version can be opened, its key cannot go.
+  data_key_id uuid,
   state text not null check (state in ('current', 'retired', 'destroyed')),
   created_at timestamptz not null default now(),
   destroyed_at timestamptz,
   primary key (credential_id, version),
-  foreign key (tenant_id, credential_id) references credentials (tenant_id, id) on delete cascade
+  check ((state = 'destroyed') = (data_key_id is null)),
+  foreign key (tenant_id, credential_id) references credentials (tenant_id, id) on delete cascade,
+  foreign key (tenant_id, data_key_id) references data_keys (tenant_id, id)
 );
 create unique index credential_versions_one_current on credential_versions (tenant_id, credential_id) where state = 'current';
+create index credential_versions_by_key on credential_versions (tenant_id, data_key_id) where data_key_id is not null;
+create index credential_versions_by_store on credential_versions (store, credential_id) where state = 'current';
 
 -- The postgres store: sealed bytes only, one row per version, written before the credential points at it.
 create table sealed_secrets (
@@ -71,25 +97,11 @@ create table sealed_secrets (
   primary key (credential_id, version)
 );
 
--- Data keys, wrapped by a key-encryption key that is not in the database.
-create table data_keys (
-  tenant_id uuid not null references tenants (id),
-  id uuid not null,
-  kek_id text not null,
-  wrapped bytea not null,
-  state text not null default 'active' check (state in ('active', 'retired')),
-  operations bigint not null default 0,
-  created_at timestamptz not null default now(),
-  primary key (id),
-  unique (tenant_id, id)
-);
-create unique index data_keys_one_active on data_keys (tenant_id) where state = 'active';
-
 -- A write that touches a store, from before its first effect until after its last: what a crash leaves is found here.
 create table intents (
   tenant_id uuid not null,
   id uuid not null,
-  kind text not null check (kind in ('register', 'replace', 'destroy')),
+  kind text not null check (kind in ('register', 'replace', 'reseal', 'destroy')),
   credential_id uuid not null,
   version integer not null,
   store text not null,
@@ -147,4 +159,4 @@ create table installation (
   kek_id text not null,
   created_at timestamptz not null default now()
 );
-grant select, insert on installation to keyhold_app;
+grant select, insert, update on installation to keyhold_app;

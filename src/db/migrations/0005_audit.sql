@@ -46,6 +46,9 @@ begin
     execute format('create policy recorder on %I for select to keyhold_recorder using (true)', one);
     execute format('grant select on %I to keyhold_recorder', one);
   end loop;
+  -- Of data keys everything but the keys.
+  create policy recorder on data_keys for select to keyhold_recorder using (true);
+  grant select (tenant_id, id, use, kek_id, state, operations, created_at, retired_at) on data_keys to keyhold_recorder;
 end $$;
 
 -- Every tenant has a chain from its first moment.
@@ -105,7 +108,8 @@ end $$;
 -- where they rest in this database. A refused row is recorded as `credential.refused` and answered with its reason.
 --
 -- need: read | trade | transfer | withdraw | reveal (the credential's policy must allow it), use (a scope of service code),
--- validate (opens what is pending, invalid or expired, so that the venue can be asked), activate (what is switched off, too).
+-- validate (opens what is pending, invalid or expired, so that the venue can be asked), activate (what is switched off, too),
+-- reseal (whatever is not revoked, for the service alone: keys and stores change for what is frozen as for everything else).
 --
 -- The rows of a group are unnested once and hashed against what their ids find by index: a join in a loop over them costs
 -- milliseconds at a hundred rows, and the planner, who cannot know how many there are, would choose it. Planning anew for each
@@ -137,6 +141,8 @@ begin
   ), judged as materialized (
     select a.place, a.tenant_id, a.credential_id, a.event, a.detail, a.need,
       case
+        when a.need = 'reseal' and a.member_id is null and t.status <> 'deleted' and c.deleted_at is null
+          and c.account <> 'deleted' and c.status <> 'revoked' then 'ok'
         when t.status is distinct from 'active' then 'tenant_inactive'
         when a.member_id is not null and m.status is distinct from 'active' then 'member_inactive'
         when a.member_id is not null and m.role <> a.role then 'principal_changed'

@@ -101,6 +101,66 @@ begin atomic
   select t.id from public.tenants t where t.status = 'deleted' limit most;
 end;
 
+-- What must be gone through when keys or stores change.
+create function clock.data_keys_wrapped_otherwise(kek text, most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select k.tenant_id, k.id from public.data_keys k where k.kek_id <> kek order by k.id limit most;
+end;
+
+-- Keys that seal, and were made before a moment or have sealed so much.
+create function clock.sealing_keys(made_before timestamptz, sealed bigint, most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select k.tenant_id, k.id from public.data_keys k join public.tenants t on t.id = k.tenant_id
+  where k.use = 'seal' and k.state = 'active' and t.status <> 'deleted'
+    and (k.created_at < made_before or k.operations >= sealed)
+  order by k.id limit most;
+end;
+
+-- Credentials whose present version is sealed with a key that has a successor.
+create function clock.credentials_under_retired_keys(most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select v.tenant_id, v.credential_id from public.data_keys k
+  join public.credential_versions v on v.tenant_id = k.tenant_id and v.data_key_id = k.id
+  join public.credentials c on c.id = v.credential_id
+  where k.state = 'retired' and v.state = 'current' and c.deleted_at is null
+  order by v.credential_id limit most;
+end;
+
+-- Retired keys that nothing needs. Ten minutes are longer than any writer takes who was given the key before it was retired.
+create function clock.unused_data_keys(most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select k.tenant_id, k.id from public.data_keys k
+  where k.state = 'retired' and k.retired_at < now() - interval '10 minutes'
+    and not exists (select from public.credential_versions v where v.tenant_id = k.tenant_id and v.data_key_id = k.id)
+  limit most;
+end;
+
+create function clock.credentials_in_store(store text, most integer)
+returns table (tenant_id uuid, id uuid, venue text, environment text, version integer)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.tenant_id, c.id, c.venue, c.environment, v.version from public.credential_versions v
+  join public.credentials c on c.id = v.credential_id
+  where v.store = credentials_in_store.store and v.state = 'current' and c.deleted_at is null
+  order by c.id limit most;
+end;
+
+-- How many data keys each key-encryption key wraps.
+create function clock.data_key_counts()
+returns table (kek_id text, state text, count bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select k.kek_id, k.state, count(*) from public.data_keys k group by k.kek_id, k.state;
+end;
+
 -- For the gauge of credentials by tenant, venue and status.
 create function clock.credential_counts()
 returns table (tenant_id uuid, venue text, status text, count bigint)

@@ -9,6 +9,6 @@ export type Parts = Readonly<{
   egressAddresses: (venue: string) => readonly string[];
   /** Makes a change of a member's rights known at once in this process. */
   forget: (memberId: string) => void;
-  /** Throws `not_ready` while the service cannot do its work. */
-  ready: () => Promise<void>;
+  /** Whether all of the service works, or part of it. Throws `not_ready` while nothing does. */
+  ready: () => Promise<"ok" | "degraded">;
 }>;

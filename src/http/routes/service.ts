@@ -3,7 +3,7 @@ import { operatorScope } from "../../access/permissions.ts";
 import { json } from "../answer.ts";
 import { anyCaller, everybody } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { health, me } from "../schemas/service.ts";
+import { health, me, readiness } from "../schemas/service.ts";
 import { venueList } from "../schemas/venues.ts";
 import type { Parts } from "./parts.ts";
 
@@ -43,10 +43,9 @@ function ready(parts: Needs): Route {
     problems: [],
     idempotency: "none",
     input: z.object({}),
-    answer: json(200, "It can", health),
+    answer: json(200, "It can; `degraded` while the secret store is away or refuses Keyhold", readiness),
     async handle() {
-      await parts.ready();
-      return { status: "ok" };
+      return { status: await parts.ready() };
     },
   });
 }

@@ -3,6 +3,9 @@ import { component } from "../components.ts";
 import { id } from "./common.ts";
 
 export const health = component("Health", z.object({ status: z.literal("ok") }), { status: "ok" });
+export const readiness = component("Readiness", z.object({ status: z.enum(["ok", "degraded"]) }), {
+  status: "ok",
+});
 
 export const me = component(
   "Me",

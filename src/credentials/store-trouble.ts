@@ -1,0 +1,34 @@
+import { KeyholdError } from "../errors.ts";
+import type { Denied, Unavailable } from "../stores/store.ts";
+
+/**
+ * What a caller is told when a store failed. The reason is one word of a closed set, which the guide to the stores explains;
+ * what the store itself said stays with it.
+ */
+export function troubleOf(store: string, { outcome, reason }: Denied | Unavailable): KeyholdError {
+  const facts = { store, reason };
+  return outcome === "unavailable"
+    ? new KeyholdError("store_unavailable", "The secret store cannot be reached now. Try again later.", {
+        facts,
+      })
+    : new KeyholdError("store_denied", "The secret store refused Keyhold. The operator has to mend this.", {
+        facts,
+      });
+}
+
+/** A version that the database counts on, destroyed or moved behind Keyhold's back. */
+export function lost(store: string): KeyholdError {
+  return new KeyholdError(
+    "secret_lost",
+    "The secret store does not hold this secret any more. Replace the secret, or let the operator restore the store.",
+    { facts: { store } },
+  );
+}
+
+export function notConfigured(store: string): KeyholdError {
+  return new KeyholdError(
+    "store_denied",
+    `The secret rests in the store ${store}, which is not configured. The operator has to name it.`,
+    { facts: { store, reason: "not_configured" } },
+  );
+}

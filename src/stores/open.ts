@@ -1,0 +1,76 @@
+import type { AwsConfig, StoreName, StoresConfig } from "../config-stores.ts";
+import type { Db } from "../db/connect.ts";
+import { StartError } from "../errors.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { createAwsStore } from "./aws.ts";
+import { SecretsManager } from "./aws/client.ts";
+import { createEnvStore } from "./env.ts";
+import { openFileStore } from "./file.ts";
+import { createStores } from "./index.ts";
+import { measured } from "./measured.ts";
+import { createPostgresStore } from "./postgres.ts";
+import { sealedCache } from "./sealed-cache.ts";
+import type { Store, Stores } from "./store.ts";
+import { createVaultStore } from "./vault.ts";
+import type { VaultClient } from "./vault/client.ts";
+import { watchBreaker } from "./watch-breaker.ts";
+
+export type StoreNeeds = Readonly<{
+  db: Db;
+  /** `null` where no Vault is configured. */
+  vault: VaultClient | null;
+  aws: AwsConfig | null;
+  metrics: Metrics;
+  log: Log;
+}>;
+
+export type OpenStores = Readonly<{ stores: Stores; close(): Promise<void> }>;
+
+/**
+ * The stores that the configuration names, in its order, each measured, and cached where it is remote. That of this database is
+ * always among them: what rests there can be read and destroyed whichever is first. Throws `StartError`.
+ */
+export async function openStores(config: StoresConfig, needs: StoreNeeds): Promise<OpenStores> {
+  const manager = needs.aws === null ? null : secretsManager(needs.aws, needs);
+  const open = async (name: StoreName): Promise<Store> => {
+    switch (name) {
+      case "postgres":
+        return measured(createPostgresStore(needs.db), needs);
+      case "file":
+        return measured(await openFileStore(config.fileFolder), needs);
+      case "env":
+        return measured(createEnvStore(config.variables), needs);
+      case "vault":
+        return remote(createVaultStore(named(needs.vault, name), { mount: config.vaultMount }), needs);
+      case "aws":
+        return remote(createAwsStore(named(manager, name), awsOptions(config)), needs);
+    }
+  };
+  const [first, ...others] = config.order;
+  const left = others.filter((name) => name !== "postgres");
+  const rest: readonly StoreName[] = first === "postgres" ? left : [...left, "postgres"];
+  const stores = createStores(await open(first), ...(await Promise.all(rest.map(open))));
+  return { stores, close: async () => manager?.close() };
+}
+
+/** A copy stands in for a store on another machine while that is away. */
+function remote(store: Store, needs: StoreNeeds): Store {
+  return sealedCache(measured(store, needs), {
+    onLookUp: (source) => needs.metrics.storeLookUps.inc({ store: store.name, source }),
+  });
+}
+
+function secretsManager(aws: AwsConfig, needs: StoreNeeds): SecretsManager {
+  return new SecretsManager(aws, watchBreaker("aws", needs));
+}
+
+function awsOptions({ awsPrefix: prefix, awsSecretsKey }: StoresConfig) {
+  return { prefix, ...(awsSecretsKey === undefined ? {} : { kmsKeyId: awsSecretsKey }) };
+}
+
+/** The configuration has been checked; this tells whoever wires it otherwise. */
+function named<T>(client: T | null, store: StoreName): T {
+  if (client === null) throw new StartError(`The store ${store} is named, and not where it is.`);
+  return client;
+}

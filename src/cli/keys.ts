@@ -1,20 +1,95 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { Cli } from "./cli.ts";
+import { CliError } from "./errors.ts";
+import { withCustody } from "./operate.ts";
+import type { RotateOptions } from "./rotate-keys.ts";
 
-export function addKeyCommands(program: Command, { output }: Cli): void {
-  const keys = program.command("keys").description("key-encryption keys");
+export function addKeyCommands(program: Command, cli: Cli): void {
+  const keys = program.command("keys").description("key-encryption keys and data keys; for the operator");
+  addFileCommands(keys, cli);
+  keys
+    .command("status")
+    .description("show how many data keys each key-encryption key wraps")
+    .action(() => status(cli));
+  keys
+    .command("rotate")
+    .description("wrap all data keys with the newest key-encryption key, while the service runs")
+    .option("--data-keys", "also give every data key a successor, and seal all secrets with it")
+    .option(
+      "--made-before <time>",
+      "leave data keys that are younger: goes on with a rotation that was cut off",
+      parseTime,
+    )
+    .action(async (options: RotateOptions) => {
+      const { rotateKeys } = await import("./rotate-keys.ts");
+      await rotateKeys(cli, options);
+    });
+}
+
+function addFileCommands(keys: Command, { output, environment }: Cli): void {
   keys
     .command("create")
     .description("make a key file for a service with a database of its own")
     .argument("<path>", "where the file is to be; it is never overwritten")
     .action(async (path: string) => {
-      const [{ createKeyFile }, { loadKeyFile }] = await Promise.all([
-        import("../keys/key-file.ts"),
-        import("../keys/file.ts"),
-      ]);
+      const { createKeyFile, readKeyFile } = await import("../keys/key-file.ts");
       await createKeyFile(path);
-      const { kekId } = await loadKeyFile(path);
-      output.text(`${path} holds the new key ${kekId}`, { path, kek_id: kekId });
+      const { newest } = await readKeyFile(path);
+      output.text(`${path} holds the new key ${newest.id}`, { path, kek_id: newest.id });
       output.note("Back this file up, and not together with the database: without it no secret opens again.");
     });
+  keys
+    .command("add")
+    .description("put a new key in front of a key file")
+    .argument("<path>", "the key file")
+    .action(async (path: string) => {
+      const { addKey, readKeyFile } = await import("../keys/key-file.ts");
+      await addKey(path);
+      const { newest } = await readKeyFile(path);
+      output.text(`${path} holds the new key ${newest.id}, in front`, { path, kek_id: newest.id });
+      output.note("Back the file up and give it to every machine of the service, then: keyhold keys rotate");
+    });
+  keys
+    .command("remove-old")
+    .description("keep only the newest key of a key file, once nothing is wrapped by the others")
+    .argument("<path>", "the key file")
+    .action(async (path: string) => {
+      const { readKeyFile, removeOldKeys } = await import("../keys/key-file.ts");
+      const { older } = await readKeyFile(path);
+      await withCustody({ environment }, async ({ custody }) => {
+        const { countDataKeys } = await import("../tenants/data-keys/due.ts");
+        const counts = await countDataKeys(custody.db);
+        const needed = older.filter(({ id }) => counts.some(({ kek_id }) => kek_id === id));
+        if (needed.length > 0) {
+          throw new CliError("refused", "data keys are still wrapped by an older key of this file", {
+            hint: "run `keyhold keys rotate` first",
+          });
+        }
+      });
+      await removeOldKeys(path);
+      output.text(`${path} holds its newest key alone`, { path, removed: older.length });
+      output.note(
+        "Backups of the database that are older than the rotation need the removed keys: keep them with those.",
+      );
+    });
+}
+
+function status({ output, environment }: Cli): Promise<void> {
+  return withCustody({ environment }, async ({ custody }) => {
+    const { countDataKeys } = await import("../tenants/data-keys/due.ts");
+    const items = await countDataKeys(custody.db);
+    output.list({ items, next_cursor: null, count: items.length }, [
+      ["key-encryption key", ({ kek_id }) => kek_id],
+      ["newest", ({ kek_id }) => kek_id === custody.dataKeys.newestKekId],
+      ["data keys", ({ state }) => state],
+      ["count", ({ count }) => count],
+    ]);
+  });
+}
+
+function parseTime(text: string): Date {
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime()))
+    throw new InvalidArgumentError("Give a time such as 2026-11-21T10:00:00Z.");
+  return time;
 }

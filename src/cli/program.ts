@@ -14,6 +14,7 @@ import { createOutput } from "./output.ts";
 import { refuseSecretOptions } from "./secret-input.ts";
 import { addServeCommand } from "./serve.ts";
 import { addTenantCommands } from "./tenant.ts";
+import { addStoreCommands } from "./store.ts";
 import type { Terminal } from "./terminal.ts";
 import { addTokenCommand } from "./token.ts";
 import { addVenuesCommand } from "./venues.ts";
@@ -91,6 +92,7 @@ const groups: readonly ((program: Command, cli: Cli) => void)[] = [
   addInvokeCommand,
   addAuditCommands,
   addKeyCommands,
+  addStoreCommands,
 ];
 
 function version(): string {

@@ -1,0 +1,71 @@
+import type { Custody } from "../credentials/custody.ts";
+import { reseal } from "../credentials/reseal.ts";
+import { underRetiredKeys } from "../credentials/reseal-due.ts";
+import { rememberKek } from "../keys/installation.ts";
+import { sealingKeys, wrappedOtherwise } from "../tenants/data-keys/due.ts";
+import { rewrapDataKey } from "../tenants/data-keys/rewrap.ts";
+import { rotateDataKey } from "../tenants/data-keys/rotate.ts";
+import type { Cli } from "./cli.ts";
+import { withCustody } from "./operate.ts";
+import { workThrough } from "./work-through.ts";
+
+const most = 1_000_000;
+
+/** `madeBefore`: data keys that are younger have their successor already. */
+export type RotateOptions = Readonly<{ dataKeys?: true; madeBefore?: Date }>;
+
+/**
+ * Wraps all data keys with the newest key-encryption key; with `dataKeys` also gives each that seals a successor, and seals all
+ * secrets with it. Beside a service that runs, and to be repeated when it was cut off. Throws `CliError`.
+ */
+export async function rotateKeys(
+  cli: Cli,
+  { dataKeys, madeBefore = new Date() }: RotateOptions,
+): Promise<void> {
+  await withCustody(cli, async ({ custody }) => {
+    const rewrapped = await rewrapAll(cli, custody);
+    if (dataKeys !== true) {
+      cli.output.text(`All data keys are wrapped by ${custody.dataKeys.newestKekId}.`, { rewrapped });
+      return;
+    }
+    const since = madeBefore.toISOString();
+    cli.output.note(`If this is cut off: keyhold keys rotate --data-keys --made-before ${since}`);
+    const rotated = await rotateAll(cli, custody, madeBefore);
+    const resealed = await resealAll(cli, custody);
+    cli.output.text(`${rotated} data keys have a successor; ${resealed} credentials were sealed anew.`, {
+      rewrapped,
+      rotated,
+      resealed,
+    });
+  });
+}
+
+async function rewrapAll(cli: Cli, custody: Custody): Promise<number> {
+  const { newestKekId } = custody.dataKeys;
+  const rewrapped = await workThrough(cli, {
+    label: "Wrapping data keys",
+    left: () => wrappedOtherwise(custody.db, newestKekId, most),
+    idOf: ({ id }) => id,
+    deal: (key) => rewrapDataKey(custody, key),
+  });
+  await rememberKek(custody.db, newestKekId);
+  return rewrapped;
+}
+
+async function rotateAll(cli: Cli, custody: Custody, madeBefore: Date): Promise<number> {
+  return workThrough(cli, {
+    label: "Making successors",
+    left: () => sealingKeys(custody.db, madeBefore, most),
+    idOf: ({ id }) => id,
+    deal: (key) => rotateDataKey(custody, key),
+  });
+}
+
+async function resealAll(cli: Cli, custody: Custody): Promise<number> {
+  return workThrough(cli, {
+    label: "Sealing credentials anew",
+    left: () => underRetiredKeys(custody.db, most),
+    idOf: ({ id }) => id,
+    deal: ({ tenant_id, id }) => reseal(custody, tenant_id, id),
+  });
+}

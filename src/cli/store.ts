@@ -1,0 +1,123 @@
+import { type Command, InvalidArgumentError } from "commander";
+import type { Placed } from "../credentials/reseal-due.ts";
+import { type StoreName, type Stores, storeNames } from "../stores/store.ts";
+import { type Cli, collect } from "./cli.ts";
+import { CliError } from "./errors.ts";
+import { withCustody } from "./operate.ts";
+import { workThrough } from "./work-through.ts";
+
+const most = 1_000_000;
+
+type Migration = Readonly<{ from: readonly StoreName[]; to: StoreName }>;
+
+export function addStoreCommands(program: Command, cli: Cli): void {
+  const store = program.command("store").description("where sealed secrets rest; for the operator");
+  store
+    .command("migrate")
+    .description("move all credentials of one store to another, one at a time, while the service runs")
+    .requiredOption(
+      "--from <store>",
+      "where they are; further stores, with commas between them, are looked through for what that one lost",
+      parseStores,
+    )
+    .requiredOption("--to <store>", "where they are to be", parseStore)
+    .action((migration: Migration) => migrate(cli, migration));
+  store
+    .command("check")
+    .description("look whether every store holds what the database counts on; nothing is opened")
+    .action(() => check(cli));
+}
+
+async function migrate(cli: Cli, { from, to }: Migration): Promise<void> {
+  const [source] = from;
+  if (source === undefined || source === to)
+    throw new CliError("usage", "--from and --to must name different stores");
+  const moved = await withCustody(cli, async ({ custody }) => {
+    const [{ inStore }, { reseal }] = await Promise.all([
+      import("../credentials/reseal-due.ts"),
+      import("../credentials/reseal.ts"),
+    ]);
+    const moving = { ...custody, stores: await storesFor(custody.stores, { from, to }) };
+    return workThrough(cli, {
+      label: `Moving credentials from ${source} to ${to}`,
+      left: () => inStore(custody.db, source, most),
+      idOf: ({ id }) => id,
+      deal: ({ tenant_id, id }) => reseal(moving, tenant_id, id),
+    });
+  });
+  cli.output.text(`${moved} credentials moved from ${source} to ${to}.`, { moved, from: source, to });
+  cli.output.note(`New secrets go to the first of KEYHOLD_STORES. Keep ${source} in it while rows name it.`);
+}
+
+/** What is sealed anew goes to the one, and is looked for in the others in order. */
+async function storesFor(stores: Stores, { from, to }: Migration): Promise<Stores> {
+  const { chain } = await import("../stores/chain.ts");
+  const [source, ...others] = from.map((name) => configured(stores, name));
+  if (source === undefined) throw new CliError("usage", "--from must name a store");
+  const chained = chain(source, ...others);
+  return {
+    first: configured(stores, to),
+    get: (name) => (name === source.name ? chained : stores.get(name)),
+  };
+}
+
+function configured(stores: Stores, name: StoreName) {
+  const store = stores.get(name);
+  if (store !== undefined) return store;
+  throw new CliError("usage", `the store ${name} is not configured`, { hint: "add it to KEYHOLD_STORES" });
+}
+
+type Missing = Readonly<{
+  store: StoreName;
+  tenant: string;
+  credential: string;
+  version: number;
+  found: string;
+}>;
+
+async function check(cli: Cli): Promise<void> {
+  const missing = await withCustody(cli, async ({ custody }) => {
+    const { inStore } = await import("../credentials/reseal-due.ts");
+    const found: Missing[] = [];
+    for (const name of storeNames) {
+      const placed = await inStore(custody.db, name, most);
+      for (const one of placed) {
+        const outcome = await lookUp(custody.stores, name, one);
+        if (outcome === "found") continue;
+        const { tenant_id: tenant, id: credential, version } = one;
+        found.push({ store: name, tenant, credential, version, found: outcome });
+      }
+      if (placed.length > 0) cli.output.note(`${name}: ${placed.length} credentials looked up`);
+    }
+    return found;
+  });
+  if (missing.length === 0) return cli.output.text("Every store holds what it should.", { missing });
+  cli.output.list({ items: missing, next_cursor: null, count: missing.length }, [
+    ["store", ({ store }) => store],
+    ["tenant", ({ tenant }) => tenant],
+    ["credential", ({ credential }) => credential],
+    ["version", ({ version }) => version],
+    ["found", ({ found }) => found],
+  ]);
+  throw new CliError("refused", `${missing.length} credentials are not where they should be`, {
+    hint: "restore the store from its snapshot, or have these secrets replaced by their owners",
+  });
+}
+
+async function lookUp(stores: Stores, name: StoreName, placed: Placed): Promise<string> {
+  const store = stores.get(name);
+  if (store === undefined) return "the store is not configured";
+  const { tenant_id: tenantId, id: credentialId, venue, environment, version } = placed;
+  const answer = await store.get({ tenantId, credentialId, venue, environment, version });
+  return "reason" in answer ? `${answer.outcome}: ${answer.reason}` : answer.outcome;
+}
+
+function parseStore(text: string): StoreName {
+  const name = storeNames.find((known) => known === text);
+  if (name === undefined) throw new InvalidArgumentError(`Give one of ${storeNames.join(", ")}.`);
+  return name;
+}
+
+function parseStores(text: string, earlier?: readonly StoreName[]): readonly StoreName[] {
+  return [...(earlier ?? []), ...collect(text).map(parseStore)];
+}

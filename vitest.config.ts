@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: ["test/support/cluster.ts"],
+    globalSetup: ["test/support/tools.ts", "test/support/cluster.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -27,7 +27,7 @@ describe.skipIf(program === null)("with moto in the place of AWS", () => {
       await createKey(operator),
     ];
     const opened = await Promise.all([
-      openAwsKms({ ...aws, keys: [first], deadlineMs: 2000 }),
+      openAwsKms({ ...aws, keys: [first] }),
       openAwsKms({ ...aws, keys: [second, first] }),
       openAwsKms({ ...aws, keys: [other] }),
     ]);
@@ -36,7 +36,10 @@ describe.skipIf(program === null)("with moto in the place of AWS", () => {
       provider,
       stranger,
       rotate: async () => rotated,
-      disconnect: () => aws.stop(),
+      async disconnect() {
+        await aws.stop();
+        return provider;
+      },
       close: async () => {
         for (const each of opened) each.close();
         operator.destroy();

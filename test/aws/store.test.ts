@@ -16,15 +16,19 @@ const program = findMoto();
 describe.skipIf(program === null)("with moto in the place of AWS", () => {
   storeContract("aws", { writes: true }, async () => {
     const aws = await startMoto(program ?? "");
-    const manager = new SecretsManager({ ...aws, deadlineMs: 1000 });
+    const manager = new SecretsManager(aws);
     const operator = new SecretsManagerClient(aws);
+    const store = createAwsStore(manager);
     return {
-      store: createAwsStore(manager),
+      store,
       tenantId: randomUUID(),
       plantForeign: async (ref) => {
         await operator.send(new CreateSecretCommand({ Name: nameOf(ref), SecretString: "plain text" }));
       },
-      disconnect: () => aws.stop(),
+      async disconnect() {
+        await aws.stop();
+        return store;
+      },
       close: async () => {
         await manager.close();
         operator.destroy();

@@ -10,8 +10,11 @@ export type KeyProviderUnderTest = Readonly<{
   rotate(): Promise<KeyProvider>;
   /** Another installation's, with a key of its own. */
   stranger: KeyProvider;
-  /** From now on the keys cannot be reached; `null` where they lie in the process. */
-  disconnect: (() => Promise<void>) | null;
+  /**
+   * From now on the keys cannot be reached; answers the provider as somebody has it who does not wait long. `null` where they lie in
+   * the process.
+   */
+  disconnect: (() => Promise<KeyProvider>) | null;
   close(): Promise<void>;
 }>;
 
@@ -133,9 +136,9 @@ export function keyProviderContract(
       const context = newContext();
       const wrapped = await provider.wrap(randomBytes(32), context);
       if (subject.disconnect === null) return expect(kind).toBe("file");
-      await subject.disconnect();
-      expect(await codeOf(provider.wrap(randomBytes(32), context))).toBe("key_unavailable");
-      expect(await codeOf(provider.unwrap(wrapped, context))).toBe("key_unavailable");
+      const lost = await subject.disconnect();
+      expect(await codeOf(lost.wrap(randomBytes(32), context))).toBe("key_unavailable");
+      expect(await codeOf(lost.unwrap(wrapped, context))).toBe("key_unavailable");
     });
   });
 }

@@ -14,8 +14,11 @@ export type StoreUnderTest = Readonly<{
   plant?(ref: SecretRef, fields: SealedFields): Promise<void>;
   /** Puts a value there that Keyhold never wrote, under a version that is free. */
   plantForeign(ref: SecretRef): Promise<void>;
-  /** From now on the store cannot be reached. What lies in the process itself always can be. */
-  disconnect(): Promise<void>;
+  /**
+   * From now on the store cannot be reached; answers it as somebody has it who does not wait long. What lies in the process itself
+   * always can be reached.
+   */
+  disconnect(): Promise<Store>;
   close(): Promise<void>;
 }>;
 
@@ -169,11 +172,11 @@ function writing(current: () => StoreUnderTest, newRef: (version?: number) => Se
     test("says unavailable, and does not throw, when it cannot be reached", async () => {
       expect((await subject.store.health()).outcome).toBe("healthy");
       const ref = newRef();
-      await subject.disconnect();
-      expect((await subject.store.put(ref, sealedFields(ref))).outcome).toBe("unavailable");
-      expect((await subject.store.get(ref)).outcome).toBe("unavailable");
-      expect((await subject.store.destroy(ref)).outcome).toBe("unavailable");
-      expect((await subject.store.health()).outcome).toBe("unavailable");
+      const lost = await subject.disconnect();
+      expect((await lost.put(ref, sealedFields(ref))).outcome).toBe("unavailable");
+      expect((await lost.get(ref)).outcome).toBe("unavailable");
+      expect((await lost.destroy(ref)).outcome).toBe("unavailable");
+      expect((await lost.health()).outcome).toBe("unavailable");
     });
   });
 }

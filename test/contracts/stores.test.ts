@@ -15,13 +15,15 @@ import { sealedFields, storeContract, type StoreUnderTest } from "./store-contra
 storeContract("postgres", { writes: true }, async () => {
   const database = await createDatabase();
   const db = openDb(openPool(database.connection("keyhold_app"), { applicationName: "store" }));
+  const store = createPostgresStore(db);
   let connected = true;
-  const disconnect = async (): Promise<void> => {
+  const disconnect = async (): Promise<Store> => {
     if (connected) await db.destroy();
     connected = false;
+    return store;
   };
   return {
-    store: createPostgresStore(db),
+    store,
     tenantId: randomUUID(),
     plantForeign: async ({ tenantId, credentialId, version }) => {
       await database.ownerPool.query("insert into sealed_secrets values ($1, $2, $3, $4)", [
@@ -50,12 +52,13 @@ storeContract("env", { writes: false }, async () => {
   const plant = ({ name, value }: { name: string; value: string }): void => {
     variables[name] = value;
   };
+  const store = createEnvStore(variables);
   return {
-    store: createEnvStore(variables),
+    store,
     tenantId: randomUUID(),
     plant: async (ref, fields) => plant(describeVariable(ref, fields)),
     plantForeign: async (ref) => plant({ ...describeVariable(ref, sealedFields(ref)), value: "not ours" }),
-    disconnect: async () => undefined,
+    disconnect: async () => store,
     close: async () => undefined,
   };
 });
@@ -63,14 +66,18 @@ storeContract("env", { writes: false }, async () => {
 async function createFiles(wrap: (store: Store) => Store): Promise<StoreUnderTest> {
   const parent = await mkdtemp(join(tmpdir(), "keyhold-files-"));
   const root = join(parent, "sealed");
+  const store = wrap(await openFileStore(root));
   return {
-    store: wrap(await openFileStore(root)),
+    store,
     tenantId: randomUUID(),
     plantForeign: async ({ tenantId, credentialId, version }) => {
       await mkdir(join(root, tenantId), { recursive: true });
       await writeFile(join(root, tenantId, `${credentialId}.${version}`), "api_key=…");
     },
-    disconnect: () => rename(root, join(parent, "elsewhere")),
+    async disconnect() {
+      await rename(root, join(parent, "elsewhere"));
+      return store;
+    },
     close: () => rm(parent, { recursive: true }),
   };
 }

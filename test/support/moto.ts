@@ -1,16 +1,13 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import { request } from "undici";
-import { installedMoto } from "../../tools/moto/install.ts";
-import { freePort } from "./free-port.ts";
-import { orSkip, type Tool } from "./tool.ts";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { inject } from "vitest";
+import { patient } from "./patience.ts";
 
-/** `KEYHOLD_TEST_MOTO`, or what `tools/moto` installed. */
-export function findMoto(): Tool {
-  const found = process.env["KEYHOLD_TEST_MOTO"] ?? (existsSync(installedMoto()) ? installedMoto() : null);
-  return orSkip(found, "moto, which stands in for AWS,", "Install it once with: node tools/moto/install.ts");
+/** The Python that has moto; `null` where the tests that need it are skipped. */
+export function findMoto(): string | null {
+  return inject("tools").moto;
 }
 
 /** Secrets Manager and KMS on loopback, empty. */
@@ -18,26 +15,25 @@ export type TestAws = Readonly<{
   endpoint: string;
   region: string;
   credentials: Readonly<{ accessKeyId: string; secretAccessKey: string }>;
+  /** For Keyhold's clients. When nobody listens any more the SDK soon gives up by itself. */
+  deadlineMs: number;
   stop(): Promise<void>;
 }>;
 
-export async function startMoto(program: string): Promise<TestAws> {
-  const port = await freePort();
-  const endpoint = `http://127.0.0.1:${port}`;
-  const server = spawn(program, ["--host", "127.0.0.1", "--port", String(port)], { stdio: "ignore" });
+export async function startMoto(python: string): Promise<TestAws> {
+  const server = spawn(python, ["-m", "moto.server", "--port", "0"], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   const kill = (): void => void server.kill("SIGKILL");
   process.once("exit", kill);
   const ended = once(server, "exit");
-  const deadline = performance.now() + 30_000;
-  while (!(await answers(endpoint))) {
-    if (performance.now() > deadline) throw new Error("moto's server did not answer in time");
-    await sleep(100);
-  }
+  const endpoint = await whereItListens(server);
   return {
     endpoint,
     region: "eu-central-1",
     // It accepts any.
     credentials: { accessKeyId: "of-a-test", secretAccessKey: "of-a-test" },
+    deadlineMs: patient.deadlineMs,
     async stop() {
       kill();
       await ended;
@@ -46,12 +42,15 @@ export async function startMoto(program: string): Promise<TestAws> {
   };
 }
 
-async function answers(endpoint: string): Promise<boolean> {
-  return request(`${endpoint}/moto-api/`).then(
-    async ({ statusCode, body }) => {
-      await body.dump();
-      return statusCode === 200;
-    },
-    () => false,
-  );
+/** The system chooses the port, and the server says which when it listens. What it says later is read, so that it can go on. */
+async function whereItListens(server: ChildProcessByStdio<null, null, Readable>): Promise<string> {
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: server.stderr })) {
+    lines.push(line);
+    const url = /Running on (http:\/\/127\.0\.0\.1:\d+)/.exec(line)?.[1];
+    if (url === undefined) continue;
+    server.stderr.resume();
+    return url;
+  }
+  throw new Error(`moto's server did not start: ${lines.join("\n")}`);
 }

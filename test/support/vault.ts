@@ -1,21 +1,17 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
-import { builtVault } from "../../tools/vault/build.ts";
+import { inject } from "vitest";
 import { makeCertificate } from "./certificate.ts";
 import { freePort } from "./free-port.ts";
-import { orSkip, type Tool } from "./tool.ts";
 
-/** Vault or OpenBao: `KEYHOLD_TEST_VAULT` (a name on the PATH, or a path), or what `tools/vault` built. */
-export function findVault(): Tool {
-  const named = process.env["KEYHOLD_TEST_VAULT"];
-  const found = named ?? (existsSync(builtVault()) ? builtVault() : null);
-  return orSkip(found, "HashiCorp Vault", "Build it once with: node tools/vault/build.ts");
+/** HashiCorp Vault or OpenBao; `null` where the tests that need it are skipped. */
+export function findVault(): string | null {
+  return inject("tools").vault;
 }
 
 export type ArrangeOptions = Readonly<{ token?: string; namespace?: string }>;
@@ -43,9 +39,6 @@ export type TestVault = Readonly<{
   stop(): Promise<void>;
 }>;
 
-/** Milliseconds for a node to answer, or to become active. */
-const patience = 30_000;
-
 export async function startVault(program: string): Promise<TestVault> {
   const folder = await mkdtemp(join(tmpdir(), "keyhold-vault-"));
   const address = `https://127.0.0.1:${await freePort()}`;
@@ -53,7 +46,7 @@ export async function startVault(program: string): Promise<TestVault> {
   await writeFile(join(folder, "tls.pem"), certificate);
   await writeFile(join(folder, "tls.key"), key, { mode: 0o600 });
   await writeFile(join(folder, "config.json"), await configuration(program, folder, address));
-  const node = launch(program, folder);
+  const node = await launch(program, folder);
   const agent = new Agent({ connect: { ca: certificate } });
   const call = async (method: string, path: string, body?: object, headers = {}): Promise<Arranged> => {
     const answer = await request(`${address}/v1/${path}`, {
@@ -65,12 +58,12 @@ export async function startVault(program: string): Promise<TestVault> {
     const text = await answer.body.text();
     return { status: answer.statusCode, body: text === "" ? {} : asRecord(JSON.parse(text)) };
   };
-  await until("answer", () =>
+  const health = (): Promise<number | null> =>
     call("GET", "sys/health").then(
-      () => true,
-      () => false,
-    ),
-  );
+      ({ status }) => status,
+      () => null,
+    );
+  await until(node, folder, async () => (await health()) !== null);
   const { keys, root_token } = (await call("POST", "sys/init", { secret_shares: 1, secret_threshold: 1 }))
     .body;
   const rootToken = String(root_token);
@@ -82,7 +75,7 @@ export async function startVault(program: string): Promise<TestVault> {
     });
   const unseal = async (): Promise<void> => {
     await call("POST", "sys/unseal", { key: unsealKey });
-    await until("be active", async () => (await call("GET", "sys/health")).status === 200);
+    await until(node, folder, async () => (await health()) === 200);
   };
   await unseal();
   await enableAudit(program, folder, arrange);
@@ -140,8 +133,12 @@ async function enableAudit(program: string, folder: string, arrange: TestVault["
   });
 }
 
-function launch(program: string, folder: string): ChildProcess {
-  const node = spawn(program, ["server", "-config", join(folder, "config.json")], { stdio: "ignore" });
+async function launch(program: string, folder: string): Promise<ChildProcess> {
+  const log = await open(logOf(folder), "w");
+  const node = spawn(program, ["server", "-config", join(folder, "config.json")], {
+    stdio: ["ignore", log.fd, log.fd],
+  });
+  await log.close();
   // A test process that ends early must not leave a server behind.
   const kill = (): void => void node.kill("SIGKILL");
   process.once("exit", kill);
@@ -149,8 +146,12 @@ function launch(program: string, folder: string): ChildProcess {
   return node;
 }
 
+function logOf(folder: string): string {
+  return join(folder, "server.log");
+}
+
 async function end(node: ChildProcess): Promise<void> {
-  if (node.exitCode !== null || node.signalCode !== null) return;
+  if (hasEnded(node)) return;
   const ended = once(node, "exit");
   node.kill("SIGCONT");
   node.kill("SIGTERM");
@@ -159,10 +160,14 @@ async function end(node: ChildProcess): Promise<void> {
   clearTimeout(late);
 }
 
-async function until(what: string, check: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + patience;
+function hasEnded(node: ChildProcess): boolean {
+  return node.exitCode !== null || node.signalCode !== null;
+}
+
+/** For as long as it takes, which the test's own time-out bounds; a node that has ended never will. */
+async function until(node: ChildProcess, folder: string, check: () => Promise<boolean>): Promise<void> {
   while (!(await check())) {
-    if (performance.now() > deadline) throw new Error(`the Vault of this test did not ${what} in time`);
+    if (hasEnded(node)) throw new Error(`Vault ended: ${await readFile(logOf(folder), "utf8")}`);
     await sleep(50);
   }
 }

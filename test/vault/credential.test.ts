@@ -11,6 +11,7 @@ import { createStores } from "../../src/stores/index.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/stores/vault/client.ts";
 import type { VaultSettings } from "../../src/stores/vault/settings.ts";
+import { hasty, patient } from "../support/patience.ts";
 import {
   arranged,
   createAppRole,
@@ -38,7 +39,7 @@ describe.skipIf(program === null)("a credential whose secret rests in Vault", ()
     [vault, world] = await Promise.all([startVault(program ?? ""), createWorld()]);
     await mountSecrets(vault);
     const role = await createAppRole(vault, "keyhold", servicePolicy);
-    good = settingsFor(vault, await loginWith(vault, role), { deadlineMs: 2000 });
+    good = settingsFor(vault, await loginWith(vault, role), patient);
     custody = withVault(good);
     tenant = await world.createTenant();
     owner = tenant.owner;
@@ -108,12 +109,12 @@ describe.skipIf(program === null)("a credential whose secret rests in Vault", ()
     const wrongs: readonly (readonly [string, VaultSettings])[] = [
       ["store_denied", { ...good, auth: wrongToken }],
       ["store_denied", { ...good, auth: await loginWith(vault, reader) }],
-      ["store_unavailable", { ...good, ca: undefined, deadlineMs: 300 }],
-      ["store_unavailable", { ...good, addresses: ["https://127.0.0.1:1"], deadlineMs: 300 }],
+      ["store_unavailable", { ...good, ca: undefined, ...hasty }],
+      ["store_unavailable", { ...good, addresses: ["https://127.0.0.1:1"], ...hasty }],
     ];
     for (const [code, settings] of wrongs) expect(await codeOf(revealed(id, withVault(settings)))).toBe(code);
     await vault.seal();
-    expect(await codeOf(revealed(id, withVault({ ...good, deadlineMs: 300 })))).toBe("store_unavailable");
+    expect(await codeOf(revealed(id, withVault({ ...good, ...hasty })))).toBe("store_unavailable");
     await vault.unseal();
     expect(await show(custody, owner, id)).toEqual(before);
     expect(await revealed(id)).toEqual(secret);
@@ -123,7 +124,7 @@ describe.skipIf(program === null)("a credential whose secret rests in Vault", ()
     const { id } = await registered();
     const before = await show(custody, owner, id);
     await arranged(vault.arrange("POST", `secret/destroy/${pathOf(id)}`, { versions: [1] }));
-    expect(await codeOf(revealed(id))).toBe("store_unavailable");
+    expect(await codeOf(revealed(id))).toBe("secret_lost");
     expect(await show(custody, owner, id)).toEqual(before);
     const { apiKey, apiSecret } = world.simulator.control.addKey("binance");
     const next = { api_key: apiKey, api_secret: apiSecret };

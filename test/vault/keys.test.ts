@@ -1,9 +1,12 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StartError } from "../../src/errors.ts";
+import type { KeyProvider } from "../../src/keys/key-provider.ts";
 import { openTransitKeys, type TransitSettings } from "../../src/keys/transit.ts";
 import { VaultClient } from "../../src/stores/vault/client.ts";
 import { keyProviderContract } from "../contracts/key-provider-contract.ts";
+import { hasty, patient } from "../support/patience.ts";
 import { arranged, createAppRole, loginWith, secretFile, settingsFor } from "../support/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../support/vault.ts";
 
@@ -25,6 +28,14 @@ async function createKey(vault: TestVault, name: string, options: object = {}): 
   await arranged(vault.arrange("POST", `transit/keys/${name}`, { type: "aes256-gcm96", ...options }));
 }
 
+async function opened(client: VaultClient): Promise<KeyProvider> {
+  for (;;) {
+    const provider = await openTransitKeys(client).catch(() => null);
+    if (provider !== null) return provider;
+    await sleep(50);
+  }
+}
+
 describe.skipIf(program === null)("with a real node", () => {
   keyProviderContract("transit", async () => {
     const vault = await startVault(program ?? "");
@@ -32,7 +43,9 @@ describe.skipIf(program === null)("with a real node", () => {
     await createKey(vault, "keyhold");
     await createKey(vault, "stranger");
     const role = await createAppRole(vault, "keys", policy);
-    const client = new VaultClient(settingsFor(vault, await loginWith(vault, role)));
+    const auth = await loginWith(vault, role);
+    const client = new VaultClient(settingsFor(vault, auth, patient));
+    const inHaste = new VaultClient(settingsFor(vault, auth, hasty));
     return {
       provider: await openTransitKeys(client),
       stranger: await openTransitKeys(client, { key: "stranger" }),
@@ -40,9 +53,14 @@ describe.skipIf(program === null)("with a real node", () => {
         await arranged(vault.arrange("POST", "transit/keys/keyhold/rotate", {}));
         return openTransitKeys(client);
       },
-      disconnect: () => vault.stop(),
+      async disconnect() {
+        const lost = await opened(inHaste);
+        await vault.stop();
+        return lost;
+      },
       close: async () => {
         await client.close();
+        await inHaste.close();
         await vault.stop();
       },
     };
@@ -55,7 +73,7 @@ describe.skipIf(program === null)("with a real node", () => {
       vault = await startVault(program ?? "");
       await mountTransit(vault);
       const role = await createAppRole(vault, "keys", policy);
-      client = new VaultClient(settingsFor(vault, await loginWith(vault, role)));
+      client = new VaultClient(settingsFor(vault, await loginWith(vault, role), patient));
     });
     afterAll(async () => {
       await client?.close();
@@ -88,7 +106,7 @@ describe.skipIf(program === null)("with a real node", () => {
 
     test("that refuses Keyhold stops the start, and says what to mend", async () => {
       const auth = { method: "token", tokenFile: await secretFile(vault, "hvs.unknown") } as const;
-      const stranger = new VaultClient(settingsFor(vault, auth));
+      const stranger = new VaultClient(settingsFor(vault, auth, patient));
       expect(await refusalOf({}, stranger)).toContain("does not accept Keyhold's token");
       await stranger.close();
     });

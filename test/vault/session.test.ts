@@ -2,11 +2,12 @@ import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SignJWT } from "jose";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { SecretRef } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient, type VaultClientOptions } from "../../src/stores/vault/client.ts";
 import type { VaultAuth } from "../../src/stores/vault/settings.ts";
+import { patient } from "../support/patience.ts";
 import {
   arranged,
   countRequests,
@@ -21,6 +22,7 @@ import {
 import { findVault, startVault, type TestVault } from "../support/vault.ts";
 
 const program = findVault();
+const minuteMs = 60_000;
 
 describe.skipIf(program === null)("Keyhold's own token", () => {
   let vault: TestVault;
@@ -31,12 +33,13 @@ describe.skipIf(program === null)("Keyhold's own token", () => {
     await mountSecrets(vault);
   });
   afterEach(async () => {
+    vi.useRealTimers();
     for (const client of clients.splice(0)) await client.close();
   });
   afterAll(() => vault?.stop());
 
   function open(auth: VaultAuth, options: VaultClientOptions = {}): { ask(): Promise<string> } {
-    const client = new VaultClient(settingsFor(vault, auth), options);
+    const client = new VaultClient(settingsFor(vault, auth, patient), options);
     clients.push(client);
     const store = createVaultStore(client);
     return { ask: async () => (await store.get(newRef())).outcome };
@@ -47,6 +50,10 @@ describe.skipIf(program === null)("Keyhold's own token", () => {
     const before = await countRequests(vault, path);
     await work();
     return (await countRequests(vault, path)) - before;
+  }
+
+  async function untilRequested(path: string, times: number): Promise<void> {
+    while ((await countRequests(vault, path)) < times) await sleep(20);
   }
 
   const logins = "auth/approle/login";
@@ -61,30 +68,38 @@ describe.skipIf(program === null)("Keyhold's own token", () => {
     expect(count).toBe(1);
   });
 
-  test("is renewed before its lease ends, also while nobody calls", async () => {
-    const limits = { token_ttl: "3s", token_max_ttl: "1h" };
-    const keyhold = open(
-      await loginWith(vault, await createAppRole(vault, "renewed", servicePolicy, limits)),
-    );
+  test("is renewed when two thirds of its lease have passed, also while nobody calls", async () => {
+    const clock = stopTheClock();
+    const role = await createAppRole(vault, "renewed", servicePolicy, {
+      token_ttl: "1h",
+      token_max_ttl: "1d",
+    });
+    const keyhold = open(await loginWith(vault, role));
     const count = await countDuring(logins, async () => {
-      await keyhold.ask();
-      expect(await countDuring(renewals, () => sleep(5000))).toBeGreaterThan(0);
+      expect(await keyhold.ask()).toBe("absent");
+      const before = await countRequests(vault, renewals);
+      clock.pass(39);
+      expect(await keyhold.ask()).toBe("absent");
+      expect(await countRequests(vault, renewals)).toBe(before);
+      clock.pass(2);
+      await untilRequested(renewals, before + 1);
       expect(await keyhold.ask()).toBe("absent");
     });
     expect(count).toBe(1);
   });
 
-  test("that cannot be renewed any more is replaced, and no call fails", async () => {
-    const limits = { token_ttl: "2s", token_max_ttl: "3s" };
-    const keyhold = open(await loginWith(vault, await createAppRole(vault, "last", servicePolicy, limits)));
-    const count = await countDuring(logins, async () => {
-      for (let call = 0; call < 50; call += 1) {
-        expect(await keyhold.ask()).toBe("absent");
-        await sleep(100);
-      }
-    });
-    expect(count).toBeGreaterThanOrEqual(2);
-    expect(count).toBeLessThan(25);
+  test("that gets no whole lease any more is replaced, and no call fails", async () => {
+    const clock = stopTheClock();
+    const limits = (lease: string) => ({ token_ttl: lease, token_max_ttl: lease });
+    const role = await createAppRole(vault, "last", servicePolicy, limits("1h"));
+    const keyhold = open(await loginWith(vault, role));
+    expect(await keyhold.ask()).toBe("absent");
+    const before = await countRequests(vault, logins);
+    await createAppRole(vault, "last", servicePolicy, limits("10m"));
+    clock.pass(41);
+    await untilRequested(logins, before + 1);
+    expect(await keyhold.ask()).toBe("absent");
+    expect(await countRequests(vault, logins)).toBe(before + 1);
   });
 
   test("that somebody revoked is replaced at the next call, once for all of them", async () => {
@@ -100,15 +115,19 @@ describe.skipIf(program === null)("Keyhold's own token", () => {
   });
 
   test("after a refused login nobody tries for a while, and then a mended secret works without a restart", async () => {
+    const clock = stopTheClock();
     const role = await createAppRole(vault, "mended", servicePolicy);
     const secretIdFile = await secretFile(vault, randomUUID());
-    const keyhold = open({ method: "approle", roleId: role.roleId, secretIdFile }, { pauseMs: 300 });
+    const pauseMs = 5 * minuteMs;
+    const keyhold = open({ method: "approle", roleId: role.roleId, secretIdFile }, { pauseMs });
     const count = await countDuring(logins, async () => {
       for (let call = 0; call < 20; call += 1) expect(await keyhold.ask()).toBe("denied");
+      await writeFile(secretIdFile, await role.newSecretId());
+      clock.pass(4);
+      expect(await keyhold.ask()).toBe("denied");
     });
     expect(count).toBe(1);
-    await writeFile(secretIdFile, await role.newSecretId());
-    await sleep(400);
+    clock.pass(1);
     expect(await keyhold.ask()).toBe("absent");
   });
 
@@ -154,6 +173,12 @@ describe.skipIf(program === null)("Keyhold's own token", () => {
     expect(await keyhold.ask()).toBe("absent");
   });
 });
+
+/** Keyhold's timers wait for `pass`; the node's own clock goes on, and it tells of leases what it tells at any time. */
+function stopTheClock(): { pass(minutes: number): void } {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  return { pass: (minutes) => void vi.advanceTimersByTime(minutes * minuteMs) };
+}
 
 function newRef(): SecretRef {
   return {

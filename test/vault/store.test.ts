@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe } from "vitest";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/stores/vault/client.ts";
-import type { SecretRef } from "../../src/stores/store.ts";
+import type { SecretRef, Store } from "../../src/stores/store.ts";
 import { storeContract } from "../contracts/store-contract.ts";
+import { hasty, patient } from "../support/patience.ts";
 import {
   arranged,
   createAppRole,
@@ -21,7 +23,9 @@ describe.skipIf(program === null)("with a real node", () => {
     const vault = await startVault(program ?? "");
     await mountSecrets(vault);
     const role = await createAppRole(vault, "keyhold", servicePolicy);
-    const client = new VaultClient(settingsFor(vault, await loginWith(vault, role)));
+    const auth = await loginWith(vault, role);
+    const client = new VaultClient(settingsFor(vault, auth, patient));
+    const inHaste = new VaultClient(settingsFor(vault, auth, hasty));
     return {
       store: createVaultStore(client),
       tenantId: randomUUID(),
@@ -30,14 +34,24 @@ describe.skipIf(program === null)("with a real node", () => {
           vault.arrange("POST", `secret/data/${pathOf(ref)}`, { data: { api_key: "plain text" } }),
         );
       },
-      disconnect: () => vault.stop(),
+      async disconnect() {
+        const lost = createVaultStore(inHaste);
+        await loggedIn(lost);
+        await vault.stop();
+        return lost;
+      },
       close: async () => {
         await client.close();
+        await inHaste.close();
         await vault.stop();
       },
     };
   });
 });
+
+async function loggedIn(store: Store): Promise<void> {
+  while ((await store.health()).outcome !== "healthy") await sleep(50);
+}
 
 function pathOf({ tenantId, venue, environment, credentialId }: SecretRef): string {
   return `tenants/${tenantId}/exchanges/${venue}/${environment}/${credentialId}`;

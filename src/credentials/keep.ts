@@ -10,13 +10,15 @@ import type { SecretRef, Store } from "../stores/store.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { destroyIntended } from "./destroy.ts";
-import { troubleOf } from "./store-trouble.ts";
+import { troubleOf } from "./secret-store.ts";
 
 export type NewVersion = Readonly<{
   kind: "register" | "replace" | "reseal";
   /** The first version of a new credential, or the next of one that is kept. */
   of: Omit<SecretRef, "version"> & Readonly<{ environment: Environment }>;
   fields: SecretFields;
+  /** The first when left out. */
+  store?: Store;
 }>;
 
 /** What `activate` points the credential at. */
@@ -39,10 +41,9 @@ type Intent = Readonly<{ id: string; ref: SecretRef }>;
 export async function keepVersion<T>(
   custody: Needs,
   principal: Principal,
-  { kind, of, fields }: NewVersion,
+  { kind, of, fields, store = custody.stores.first }: NewVersion,
   activate: (tx: TenantTx, kept: Kept) => Promise<Changed<T>>,
 ): Promise<T> {
-  const store = custody.stores.first;
   await assertTakes(store);
   const key = await custody.dataKeys.toSeal(of.tenantId, fields.size);
   const intent = await declare(custody, kind, of, store);

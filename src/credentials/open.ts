@@ -3,11 +3,10 @@ import { open, type Sealed, sealedWith } from "../crypto/envelope.ts";
 import { unpackRecord } from "../crypto/record.ts";
 import { KeyholdError } from "../errors.ts";
 import { fieldNames, type FieldName } from "../venues/venue.ts";
-import { storeNames } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
 import { refused } from "./refusals.ts";
 import { OwnedFields } from "./secret-fields.ts";
-import { lost, notConfigured, troubleOf } from "./store-trouble.ts";
+import { lost, storeOf, troubleOf } from "./secret-store.ts";
 
 export type Opened = Readonly<{ disclosure: Granted; fields: OwnedFields }>;
 
@@ -36,9 +35,7 @@ async function readSealed(
   place: Place,
 ): Promise<ReadonlyMap<string, Sealed>> {
   if (place.sealed !== null) return unpackRecord(place.sealed);
-  const name = storeNames.find((known) => known === place.store);
-  const store = name === undefined ? undefined : custody.stores.get(name);
-  if (store === undefined) throw notConfigured(place.store);
+  const store = storeOf(custody.stores, place.store);
   const answer = await store.get(place);
   switch (answer.outcome) {
     case "found":

@@ -1,5 +1,17 @@
 import { KeyholdError } from "../errors.ts";
-import type { Denied, Unavailable } from "../stores/store.ts";
+import { type Denied, type Store, storeNames, type Stores, type Unavailable } from "../stores/store.ts";
+
+/** The store that a row names. Throws `store_denied` when it is not configured. */
+export function storeOf(stores: Stores, name: string): Store {
+  const known = storeNames.find((one) => one === name);
+  const store = known === undefined ? undefined : stores.get(known);
+  if (store !== undefined) return store;
+  throw new KeyholdError(
+    "store_denied",
+    `The secret rests in the store ${name}, which is not configured. The operator has to name it.`,
+    { facts: { store: name, reason: "not_configured" } },
+  );
+}
 
 /**
  * What a caller is told when a store failed. The reason is one word of a closed set, which the guide to the stores explains;
@@ -22,13 +34,5 @@ export function lost(store: string): KeyholdError {
     "secret_lost",
     "The secret store does not hold this secret any more. Replace the secret, or let the operator restore the store.",
     { facts: { store } },
-  );
-}
-
-export function notConfigured(store: string): KeyholdError {
-  return new KeyholdError(
-    "store_denied",
-    `The secret rests in the store ${store}, which is not configured. The operator has to name it.`,
-    { facts: { store, reason: "not_configured" } },
   );
 }

@@ -21,8 +21,8 @@ function prepareOne(tool: Tool, mayLack: boolean): void {
   try {
     tool.make();
   } catch (error) {
-    if (!mayLack) throw error;
     say(`${tool.name} could not be made. ${messageOf(error)}`);
+    if (!mayLack) process.exitCode = 1;
   }
 }
 

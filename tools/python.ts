@@ -12,7 +12,7 @@ export function hasPython(): boolean {
 
 /** Makes a virtual environment that holds what the requirements file names; answers its interpreter. */
 export function installPackages(folder: string, requirements: string): string {
-  if (!hasPython()) throw new Error(`There is no ${pythonNeeded} on the PATH.`);
+  if (!hasPython()) throw new Error(`There is no ${pythonNeeded}.`);
   run("python3", ["-m", "venv", folder]);
   const python = join(folder, "bin", "python");
   run(python, ["-m", "pip", "install", "--quiet", "--requirement", requirements]);

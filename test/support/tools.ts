@@ -12,12 +12,13 @@ declare module "vitest" {
 /** What runs each tool; `null` where its tests are skipped. */
 export type ToolPrograms = Readonly<{ vault: string | null; moto: string | null }>;
 
-/** Runs once before all test files, so that a tool that is not here is told of once. Nothing is made here. */
+/** Runs once before all test files, so that a tool that is missing is told of once. Nothing is made here. */
 export function setup(project: TestProject): void {
   project.provide("tools", { vault: findOrSkip(vault), moto: findOrSkip(moto) });
 }
 
-function findOrSkip(tool: Tool): string | null {
+/** What runs the tool; `null`, with a line that says so, where its tests are skipped. Throws where none may be missing. */
+export function findOrSkip(tool: Tool): string | null {
   const mode = toolsMode();
   const program = mode === "skip" ? null : tool.find();
   if (program !== null) return program;

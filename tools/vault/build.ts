@@ -3,8 +3,9 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../command.ts";
 import { findInCache, makeInCache } from "../cache.ts";
+import { pythonNeeded } from "../python.ts";
 import type { Tool } from "../tool.ts";
-import { findGo, hasGo } from "./go.ts";
+import { findGo, goNeeded, hasGo } from "./go.ts";
 
 /** The version that go.mod requires. */
 const version = "1.21.2";
@@ -20,7 +21,7 @@ export const vault: Tool = {
     return named === "" ? findInCache(join(folder, "vault")) : named;
   },
   works: (program) => program === process.env["KEYHOLD_TEST_VAULT"] || versionOf(program) === version,
-  needs: "Go 1.25.3 or newer",
+  needs: `${goNeeded}, or ${pythonNeeded}`,
   canBeMade: hasGo,
   announcement: `Building HashiCorp Vault ${version} for tests, once: about six minutes on two cores.`,
   make: () =>

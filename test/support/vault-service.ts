@@ -5,12 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { VaultAuth, VaultSettings } from "../../src/stores/vault/settings.ts";
 import type { Arranged, TestVault } from "./vault.ts";
 
-/** What Keyhold may do in the mount `secret`, and nothing beside it. */
-export const servicePolicy = `
-path "secret/data/tenants/*" { capabilities = ["create", "update", "read"] }
-path "secret/metadata/tenants/*" { capabilities = ["create", "update", "read"] }
-path "secret/destroy/tenants/*" { capabilities = ["update"] }
-`;
+/** What Keyhold may do in the mount `secret`, and nothing beside it: the policy that is shipped. */
+export const servicePolicy: string = await readFile(
+  join(import.meta.dirname, "..", "..", "deploy", "openbao", "policies", "keyhold-service.hcl"),
+  "utf8",
+);
 
 /** A way in that is limited as production would limit it. */
 export type AppRole = Readonly<{ roleId: string; newSecretId(): Promise<string> }>;

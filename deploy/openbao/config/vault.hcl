@@ -1,0 +1,26 @@
+# What HashiCorp Vault (1.21 or newer) needs in place of openbao.hcl. Its audit devices are enabled through the API, which set-up.sh
+# does; its certificates are read again at SIGHUP; and its standbys answer no reads unless it is the Enterprise edition.
+
+listener "tcp" {
+  address         = "0.0.0.0:8200"
+  cluster_address = "0.0.0.0:8201"
+  tls_cert_file   = "/openbao/tls/tls.crt"
+  tls_key_file    = "/openbao/tls/tls.key"
+  tls_min_version = "tls13"
+}
+
+# For Prometheus alone, as in openbao.hcl. Vault cannot keep the rest of the API off this port: there it asks for a token as ever.
+listener "tcp" {
+  address         = "0.0.0.0:8202"
+  tls_cert_file   = "/openbao/tls/tls.crt"
+  tls_key_file    = "/openbao/tls/tls.key"
+  tls_min_version = "tls13"
+
+  telemetry {
+    unauthenticated_metrics_access = true
+  }
+}
+
+# Raft maps its data file into memory, and locking all of it there would take as much memory as there is data. Turn swap off instead
+# (OpenBao knows no locking at all, so the same goes for its hosts).
+disable_mlock = true

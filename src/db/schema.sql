@@ -556,6 +556,7 @@ begin
           and (k.id is null or k.revoked_at is not null or k.expires_at <= moment) then 'api_key_inactive'
         when c.id is null or c.deleted_at is not null or c.account = 'deleted' then 'absent'
         when a.own and c.owner_id is distinct from a.member_id then 'forbidden'
+        when a.need = 'reseal' and a.member_id is not null then 'forbidden'
         when c.status = 'revoked' then 'revoked'
         when c.account = 'frozen' or coalesce(t.frozen_at, c.frozen_at) is not null then 'frozen'
         when c.account = 'inactive' or (c.status = 'inactive' and a.need <> 'activate') then 'inactive'
@@ -707,9 +708,10 @@ BEGIN ATOMIC
      c.venue,
      c.environment,
      v.version
-    FROM (public.credential_versions v
+    FROM ((public.credential_versions v
       JOIN public.credentials c ON ((c.id = v.credential_id)))
-   WHERE ((v.store = credentials_in_store.store) AND (v.state = 'current'::text) AND (c.deleted_at IS NULL))
+      JOIN public.tenants t ON ((t.id = v.tenant_id)))
+   WHERE ((v.store = credentials_in_store.store) AND (v.state = 'current'::text) AND (c.deleted_at IS NULL) AND (t.status <> 'deleted'::text))
    ORDER BY c.id
   LIMIT credentials_in_store.most;
 END;
@@ -724,10 +726,11 @@ CREATE OR REPLACE FUNCTION clock.credentials_under_retired_keys(most integer)
 BEGIN ATOMIC
  SELECT v.tenant_id,
      v.credential_id
-    FROM ((public.data_keys k
+    FROM (((public.data_keys k
       JOIN public.credential_versions v ON (((v.tenant_id = k.tenant_id) AND (v.data_key_id = k.id))))
       JOIN public.credentials c ON ((c.id = v.credential_id)))
-   WHERE ((k.state = 'retired'::text) AND (v.state = 'current'::text) AND (c.deleted_at IS NULL))
+      JOIN public.tenants t ON ((t.id = v.tenant_id)))
+   WHERE ((k.state = 'retired'::text) AND (v.state = 'current'::text) AND (c.deleted_at IS NULL) AND (t.status <> 'deleted'::text))
    ORDER BY v.credential_id
   LIMIT credentials_under_retired_keys.most;
 END;

@@ -150,6 +150,7 @@ begin
           and (k.id is null or k.revoked_at is not null or k.expires_at <= moment) then 'api_key_inactive'
         when c.id is null or c.deleted_at is not null or c.account = 'deleted' then 'absent'
         when a.own and c.owner_id is distinct from a.member_id then 'forbidden'
+        when a.need = 'reseal' and a.member_id is not null then 'forbidden'
         when c.status = 'revoked' then 'revoked'
         when c.account = 'frozen' or coalesce(t.frozen_at, c.frozen_at) is not null then 'frozen'
         when c.account = 'inactive' or (c.status = 'inactive' and a.need <> 'activate') then 'inactive'

@@ -128,7 +128,8 @@ begin atomic
   select v.tenant_id, v.credential_id from public.data_keys k
   join public.credential_versions v on v.tenant_id = k.tenant_id and v.data_key_id = k.id
   join public.credentials c on c.id = v.credential_id
-  where k.state = 'retired' and v.state = 'current' and c.deleted_at is null
+  join public.tenants t on t.id = v.tenant_id
+  where k.state = 'retired' and v.state = 'current' and c.deleted_at is null and t.status <> 'deleted'
   order by v.credential_id limit most;
 end;
 
@@ -149,7 +150,8 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select c.tenant_id, c.id, c.venue, c.environment, v.version from public.credential_versions v
   join public.credentials c on c.id = v.credential_id
-  where v.store = credentials_in_store.store and v.state = 'current' and c.deleted_at is null
+  join public.tenants t on t.id = v.tenant_id
+  where v.store = credentials_in_store.store and v.state = 'current' and c.deleted_at is null and t.status <> 'deleted'
   order by c.id limit most;
 end;
 

@@ -109,6 +109,7 @@ function credentialOf(owner: Member, accountId: string): NewCredential {
     store: "postgres",
     ownerExpiresAt: null,
     venueExpiresAt: null,
+    checkInMinutes: 360,
   };
 }
 

@@ -61,6 +61,12 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
       metrics.validations.inc({ venue, outcome: verdict.outcome });
       metrics.validationSeconds.observe({ venue }, seconds);
     },
+    refusalHeld(venue) {
+      metrics.refusalsHeld.inc({ venue });
+      log.error("a venue refuses far too many credentials, so none of them is ended: look at the venue", {
+        venue,
+      });
+    },
   };
   const running = undo.move();
   const newKeyFile = keys.created ? keyFile : null;

@@ -44,6 +44,20 @@ export interface EventDetails {
     reason: string;
   };
   "credential.validated": { credential_id: string; outcome: string; status: string };
+  /** Two refusals of the venue, a minute apart, have ended it. */
+  "credential.invalidated": { credential_id: string; reason: string };
+  /** Still usable, but the venue or the tenant's policy objects to something. */
+  "credential.degraded": { credential_id: string; reason: string };
+  "credential.recovered": { credential_id: string };
+  /** The venue tells other permissions or addresses than before. */
+  "credential.permissions_changed": { credential_id: string; changed: readonly string[] };
+  /** The venue tells other facts of the account, or another expiry, than before. */
+  "credential.account_changed": { credential_id: string; changed: readonly string[] };
+  "credential.expiring": { credential_id: string; days: number; expires_at: string };
+  "credential.rotation_started": Rotation;
+  "credential.rotation_finished": Rotation;
+  "credential.rotation_rolled_back": Rotation;
+  "credential.rotation_failed": Rotation & { reason: string };
   "credential.updated": { credential_id: string; changed: readonly string[] };
   "credential.secret_replaced": { credential_id: string; version: number };
   "credential.frozen": { credential_id: string; reason: string | null };
@@ -64,9 +78,19 @@ export interface EventDetails {
   };
   /** A use or reveal that the record refused; `outcome` says why. */
   "credential.refused": { credential_id: string };
+  "webhook.created": { endpoint_id: string };
+  "webhook.updated": { endpoint_id: string; changed: readonly string[] };
+  "webhook.deleted": { endpoint_id: string };
+  /** By the service itself; `reason` is why. */
+  "webhook.disabled": { endpoint_id: string; reason: string };
+  "webhook.secret_rotated": { endpoint_id: string; number: number };
+  "webhook.tested": { endpoint_id: string; delivery_id: string };
+  "webhook.replayed": { endpoint_id: string; delivery_id: string };
   /** Something asked for that the caller may not see or touch. */
   "access.refused": { kind: string; id: string; action: string };
 }
+
+type Rotation = { credential_id: string; rotation_id: string; from_version: number; to_version: number };
 
 export type EventName = keyof EventDetails;
 

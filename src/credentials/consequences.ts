@@ -106,7 +106,10 @@ function accept(
 ): Partial<Settlement> {
   const venueExpiresAt = verdict.outcome === "valid" ? expiryOf(verdict) : row.venue_expires_at;
   const passed = [row.owner_expires_at, venueExpiresAt].some((date) => date !== null && date <= now);
-  if (row.status === "active") return { status: passed ? "expired" : "active", venueExpiresAt };
+  if (row.status === "active") {
+    const disliked = objection === null ? {} : { health: "degraded" as const, healthMessage: objection };
+    return { status: passed ? "expired" : "active", venueExpiresAt, ...disliked };
+  }
   if (objection !== null) {
     const status = row.status === "pending" ? "invalid" : row.status;
     return { status, venueExpiresAt, health: "unhealthy", healthMessage: objection };

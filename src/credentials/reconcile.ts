@@ -5,7 +5,6 @@ import type { Custody } from "./custody.ts";
 import { destroyIntended } from "./destroy.ts";
 import { lockCredential, updateCredential } from "./rows.ts";
 import { each, type Tally } from "./tally.ts";
-import { validate } from "./validate.ts";
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
 
@@ -20,20 +19,6 @@ export async function reconcile(custody: Custody): Promise<Tally> {
       custody.db,
     );
   return each(rows, ({ tenant_id, id }) => destroyIntended(custody, tenant_id, id));
-}
-
-/** Venues that do not answer cost a time-out each: so many in a round, and so many at once, keep a round short. */
-const mostAsked = 100;
-const askedAtOnce = 8;
-
-/** Asks venues about credentials that a venue refused once, and about those that wait for their first verdict. */
-export async function validateDue(custody: Custody): Promise<Tally> {
-  const doubted = await sql<Due>`select * from clock.doubted_credentials(${mostAsked})`.execute(custody.db);
-  const pending = await sql<Due>`select * from clock.pending_credentials(${mostAsked})`.execute(custody.db);
-  const ask = async ({ tenant_id, id }: Due): Promise<void> => {
-    await validate(custody, system(tenant_id, "validate"), id);
-  };
-  return each([...doubted.rows, ...pending.rows], ask, askedAtOnce);
 }
 
 /** Marks what has passed its date. Uses are refused from the date itself; this makes the status say so. */

@@ -12,6 +12,7 @@ import { type Credential, defaultPolicy, type Policy } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
 import { inspect, venueOf } from "./inspect.ts";
+import { defaultCheckMinutes, spreadOut } from "./next-check.ts";
 import { keepVersion } from "./keep.ts";
 import { insertCredential, insertVersion, type NewCredential, toCredential } from "./rows.ts";
 import { assertFields } from "./secret-fields.ts";
@@ -65,6 +66,8 @@ export async function register(
     policy: { ...defaultPolicy, ...input.policy },
     store: custody.stores.first.name,
     ownerExpiresAt: input.expiresAt ?? null,
+    checkInMinutes:
+      verdict === null ? 0 : spreadOut(account.policy.check_minutes ?? defaultCheckMinutes, Math.random()),
     venueExpiresAt: verdict === null ? null : expiryOf(verdict),
   };
   return keep(custody, principal, credential, input.fields);

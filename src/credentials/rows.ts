@@ -66,6 +66,8 @@ export type NewCredential = Readonly<{
   policy: Policy;
   store: CredentialRow["store"];
   ownerExpiresAt: Date | null;
+  /** Until the venue is asked about it for the first time after this. */
+  checkInMinutes: number;
   venueExpiresAt: Date | null;
 }>;
 
@@ -89,6 +91,7 @@ export async function insertCredential(tx: TenantTx, credential: NewCredential):
       reveal: credential.policy.reveal,
       store: credential.store,
       owner_expires_at: credential.ownerExpiresAt,
+      next_check_at: sql<Date>`now() + ${credential.checkInMinutes} * interval '1 minute'`,
       venue_expires_at: credential.venueExpiresAt,
       health: validated ? "healthy" : "unknown",
       health_message: null,
@@ -113,6 +116,17 @@ export async function updateCredential(tx: TenantTx, id: string, changes: Change
     .where("id", "=", id)
     .returningAll()
     .executeTakeFirstOrThrow();
+}
+
+/** Notes of the watch over a credential, which change nothing that its owner sees: the revision stays. */
+export async function rescheduleCredential(
+  tx: TenantTx,
+  id: string,
+  notes: Partial<
+    Pick<CredentialRow, "last_validated_at" | "next_check_at" | "check_attempts" | "warned_days">
+  >,
+): Promise<void> {
+  await tx.updateTable("credentials").set(notes).where("id", "=", id).execute();
 }
 
 export async function insertVersion(

@@ -10,7 +10,7 @@ import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
 import { type Changes, toCredential, updateCredential } from "./rows.ts";
 import { readRow } from "./show.ts";
 import { stale } from "./stale.ts";
-import { consult } from "./validate.ts";
+import { consult } from "./consult.ts";
 
 export type Update = Readonly<{
   label?: string;
@@ -50,7 +50,7 @@ async function switchOn(
   input: Update,
 ): Promise<Credential> {
   assertMove(status, "active");
-  const target = { id, need: "activate", revision } as const;
+  const target = { id, need: "activate", revision, purpose: "validate" } as const;
   const { row, validation } = await consult(custody, principal, target, (tx, row) => {
     if (row.revision !== revision) throw stale(row.revision);
     return prepare(tx, row, input);

@@ -4,7 +4,7 @@ import type { Environment, SecretFields } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { inspect, venueOf } from "./inspect.ts";
 import { assertFields } from "./secret-fields.ts";
-import { describe, type Validation } from "./validate.ts";
+import { describe, type Validation } from "./consult.ts";
 
 /**
  * The verdict about a secret that is not kept: nothing but the outcome is recorded. Throws `malformed` for an unknown venue or

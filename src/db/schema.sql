@@ -199,6 +199,9 @@ create table public.credentials (
   health_message text,
   last_validated_at timestamp with time zone,
   rejected_at timestamp with time zone,
+  next_check_at timestamp with time zone default now() not null,
+  check_attempts smallint default 0 not null,
+  warned_days smallint,
   deleted_at timestamp with time zone,
   revision bigint default 1 not null,
   created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
@@ -220,10 +223,9 @@ alter table public.credentials owner to keyhold_owner;
 CREATE INDEX credentials_by_account ON public.credentials USING btree (tenant_id, account_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX credentials_by_age ON public.credentials USING btree (tenant_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX credentials_by_owner ON public.credentials USING btree (tenant_id, owner_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
-CREATE INDEX credentials_doubted ON public.credentials USING btree (rejected_at) WHERE ((rejected_at IS NOT NULL) AND (deleted_at IS NULL));
+CREATE INDEX credentials_due ON public.credentials USING btree (next_check_at) WHERE ((status = ANY (ARRAY['active'::text, 'pending'::text])) AND (deleted_at IS NULL));
 CREATE INDEX credentials_expiring ON public.credentials USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
 CREATE UNIQUE INDEX credentials_one_per_label ON public.credentials USING btree (tenant_id, account_id, venue, environment, label) WHERE (status <> 'revoked'::text);
-CREATE INDEX credentials_pending ON public.credentials USING btree (created_at) WHERE ((status = 'pending'::text) AND (deleted_at IS NULL));
 alter table public.credentials enable row level security;
 alter table public.credentials force row level security;
 create policy credential_deletes on public.credentials for delete to keyhold_app
@@ -270,6 +272,44 @@ create policy service_only on public.data_keys for all to keyhold_app
   with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
 grant delete, insert, select, update on public.data_keys to keyhold_app;
 grant select (created_at), select (id), select (kek_id), select (operations), select (retired_at), select (state), select (tenant_id), select (use) on public.data_keys to keyhold_recorder;
+
+create table public.health_checks (
+  tenant_id uuid not null,
+  id uuid not null,
+  credential_id uuid not null,
+  venue text not null,
+  environment text not null,
+  purpose text not null,
+  outcome text not null,
+  status text not null,
+  health text not null,
+  checked_at timestamp with time zone default date_trunc('milliseconds'::text, clock_timestamp()) not null,
+  constraint health_checks_pkey PRIMARY KEY (id),
+  constraint health_checks_purpose_check CHECK ((purpose = ANY (ARRAY['register'::text, 'validate'::text, 'health'::text, 'rotate'::text]))),
+  constraint health_checks_tenant_id_credential_id_fkey FOREIGN KEY (tenant_id, credential_id) REFERENCES public.credentials(tenant_id, id) ON DELETE CASCADE,
+  constraint health_checks_tenant_id_id_key UNIQUE (tenant_id, id)
+);
+alter table public.health_checks owner to keyhold_owner;
+CREATE INDEX health_checks_by_age ON public.health_checks USING btree (checked_at);
+CREATE INDEX health_checks_by_credential ON public.health_checks USING btree (tenant_id, credential_id, checked_at DESC, id DESC);
+CREATE INDEX health_checks_by_venue ON public.health_checks USING btree (venue, environment, checked_at);
+alter table public.health_checks enable row level security;
+alter table public.health_checks force row level security;
+create policy check_reads on public.health_checks for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = health_checks.tenant_id) AND (c.id = health_checks.credential_id))))));
+create policy check_writes on public.health_checks for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = health_checks.tenant_id) AND (c.id = health_checks.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))))
+  with check (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = health_checks.tenant_id) AND (c.id = health_checks.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))));
+create policy recorder on public.health_checks for select to keyhold_recorder
+  using (true);
+grant delete, insert, select, update on public.health_checks to keyhold_app;
+grant select on public.health_checks to keyhold_recorder;
 
 create table public.idempotency_keys (
   tenant_id uuid not null,
@@ -797,23 +837,26 @@ END;
 alter function clock.deleted_tenants(integer) owner to keyhold_recorder;
 grant execute on function clock.deleted_tenants(integer) to keyhold_app;
 
-CREATE OR REPLACE FUNCTION clock.doubted_credentials(most integer)
- RETURNS TABLE(tenant_id uuid, id uuid)
+CREATE OR REPLACE FUNCTION clock.due_checks(most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid, venue text)
  LANGUAGE sql
- SECURITY DEFINER
+ STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  SELECT c.tenant_id,
-     c.id
-    FROM ((public.credentials c
-      JOIN public.accounts a ON (((a.tenant_id = c.tenant_id) AND (a.id = c.account_id))))
-      JOIN public.tenants t ON ((t.id = c.tenant_id)))
-   WHERE ((c.rejected_at < (now() - '00:01:00'::interval)) AND (c.status = 'active'::text) AND (c.deleted_at IS NULL) AND a.active AND (a.deleted_at IS NULL) AND (t.status = 'active'::text) AND (COALESCE(c.frozen_at, a.frozen_at, t.frozen_at) IS NULL))
-   ORDER BY (random())
-  LIMIT doubted_credentials.most;
+     c.id,
+     c.venue
+    FROM public.credentials c
+   WHERE ((c.next_check_at <= now()) AND (c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND ( SELECT (a.active AND (a.deleted_at IS NULL) AND (a.frozen_at IS NULL))
+            FROM public.accounts a
+           WHERE (a.id = c.account_id)) AND ( SELECT ((t.status = 'active'::text) AND (t.frozen_at IS NULL))
+            FROM public.tenants t
+           WHERE (t.id = c.tenant_id)))
+   ORDER BY c.next_check_at
+  LIMIT due_checks.most;
 END;
-alter function clock.doubted_credentials(integer) owner to keyhold_recorder;
-grant execute on function clock.doubted_credentials(integer) to keyhold_app;
+alter function clock.due_checks(integer) owner to keyhold_recorder;
+grant execute on function clock.due_checks(integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.expired_credentials(most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
@@ -831,23 +874,37 @@ END;
 alter function clock.expired_credentials(integer) owner to keyhold_recorder;
 grant execute on function clock.expired_credentials(integer) to keyhold_app;
 
-CREATE OR REPLACE FUNCTION clock.pending_credentials(most integer)
+CREATE OR REPLACE FUNCTION clock.expiring_credentials(days integer, most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE sql
- SECURITY DEFINER
+ STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  SELECT c.tenant_id,
      c.id
-    FROM ((public.credentials c
-      JOIN public.accounts a ON (((a.tenant_id = c.tenant_id) AND (a.id = c.account_id))))
-      JOIN public.tenants t ON ((t.id = c.tenant_id)))
-   WHERE ((c.status = 'pending'::text) AND (c.deleted_at IS NULL) AND a.active AND (a.deleted_at IS NULL) AND (t.status = 'active'::text) AND (COALESCE(c.frozen_at, a.frozen_at, t.frozen_at) IS NULL))
-   ORDER BY (random())
-  LIMIT pending_credentials.most;
+    FROM public.credentials c
+   WHERE ((c.status = 'active'::text) AND (c.deleted_at IS NULL) AND (c.expires_at > now()) AND (c.expires_at <= (now() + make_interval(days => expiring_credentials.days))) AND ((c.warned_days IS NULL) OR (c.warned_days > expiring_credentials.days)))
+   ORDER BY c.expires_at
+  LIMIT expiring_credentials.most;
 END;
-alter function clock.pending_credentials(integer) owner to keyhold_recorder;
-grant execute on function clock.pending_credentials(integer) to keyhold_app;
+alter function clock.expiring_credentials(integer,integer) owner to keyhold_recorder;
+grant execute on function clock.expiring_credentials(integer,integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.refusals(venue text, environment text)
+ RETURNS TABLE(checked bigint, refused bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT count(*) AS count,
+     count(*) FILTER (WHERE (l.outcome = 'rejected'::text)) AS count
+    FROM ( SELECT DISTINCT ON (h.credential_id) h.outcome
+            FROM public.health_checks h
+           WHERE ((h.venue = refusals.venue) AND (h.environment = refusals.environment) AND (h.checked_at > (now() - '01:00:00'::interval)))
+           ORDER BY h.credential_id, h.checked_at DESC) l;
+END;
+alter function clock.refusals(text,text) owner to keyhold_recorder;
+grant execute on function clock.refusals(text,text) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.sealing_keys(made_before timestamp with time zone, sealed bigint, most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)

@@ -10,11 +10,15 @@ export interface Database {
   credential_versions: CredentialVersionsTable;
   sealed_secrets: SealedSecretsTable;
   data_keys: DataKeysTable;
+  health_checks: HealthChecksTable;
   intents: IntentsTable;
   installation: InstallationTable;
   api_keys: ApiKeysTable;
   idempotency_keys: IdempotencyKeysTable;
   invocations: InvocationsTable;
+  webhook_endpoints: WebhookEndpointsTable;
+  webhook_deliveries: WebhookDeliveriesTable;
+  webhook_attempts: WebhookAttemptsTable;
   "audit.links": AuditLinksTable;
 }
 
@@ -45,6 +49,7 @@ export type TenantPolicy = Readonly<{
   allow_withdraw?: boolean;
   allow_unknown_permissions?: boolean;
   allow_deferred?: boolean;
+  check_minutes?: number;
 }>;
 
 /** What the operator grants a tenant, each a number per minute. */
@@ -118,6 +123,9 @@ export interface CredentialsTable {
   health_message: string | null;
   last_validated_at: TimeOrNull;
   rejected_at: TimeOrNull;
+  next_check_at: Time;
+  check_attempts: Generated<number>;
+  warned_days: ColumnType<number | null, number | null | undefined, number | null>;
   deleted_at: TimeOrNull;
   revision: Generated<number>;
   created_at: Time;
@@ -134,6 +142,19 @@ interface CredentialVersionsTable {
   state: "current" | "retired" | "destroyed";
   created_at: Time;
   destroyed_at: TimeOrNull;
+}
+
+interface HealthChecksTable {
+  tenant_id: string;
+  id: string;
+  credential_id: string;
+  venue: string;
+  environment: "live" | "paper" | "testnet";
+  purpose: "register" | "validate" | "health" | "rotate";
+  outcome: string;
+  status: string;
+  health: string;
+  checked_at: Time;
 }
 
 interface SealedSecretsTable {
@@ -216,6 +237,55 @@ interface InvocationsTable {
   message: string | null;
   created_at: Time;
   updated_at: Time;
+}
+
+interface WebhookEndpointsTable {
+  tenant_id: string;
+  id: string;
+  url: string;
+  description: Generated<string>;
+  events: Generated<string[]>;
+  status: Generated<"active" | "disabled">;
+  disabled_reason: ColumnType<DisabledReason | null, undefined, DisabledReason | null>;
+  secret_number: Generated<number>;
+  previous_until: TimeOrNull;
+  failures: Generated<number>;
+  failing_since: TimeOrNull;
+  paused_until: TimeOrNull;
+  deleted_at: TimeOrNull;
+  revision: Generated<number>;
+  created_at: Time;
+  updated_at: Time;
+}
+
+/** Switched off by a member, because the receiver said that it is gone, or because it has failed for days. */
+export type DisabledReason = "member" | "gone" | "failing";
+
+interface WebhookDeliveriesTable {
+  tenant_id: string;
+  id: Generated<string>;
+  endpoint_id: string;
+  message_id: string;
+  event: string;
+  payload: string;
+  state: Generated<"pending" | "delivered" | "dead">;
+  attempts: Generated<number>;
+  tries: Generated<number>;
+  due_at: TimeOrNull;
+  leased_until: TimeOrNull;
+  settled_at: TimeOrNull;
+  forget_at: Time;
+  created_at: Time;
+}
+
+interface WebhookAttemptsTable {
+  tenant_id: string;
+  delivery_id: string;
+  number: number;
+  at: Time;
+  outcome: string;
+  status: number | null;
+  milliseconds: number;
 }
 
 interface AuditLinksTable {

@@ -1,7 +1,8 @@
 import type { Pool } from "pg";
 import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
 import type { Custody } from "../credentials/custody.ts";
-import { expireDue, reconcile, validateDue } from "../credentials/reconcile.ts";
+import { checkDue } from "../credentials/check-health.ts";
+import { expireDue, reconcile } from "../credentials/reconcile.ts";
 import { resealDue } from "../credentials/reseal-due.ts";
 import type { Tally } from "../credentials/tally.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -14,7 +15,7 @@ const tasks = {
   "erase-accounts": eraseAccounts,
   "erase-tenants": eraseTenants,
   "expire-credentials": expireDue,
-  "validate-due": validateDue,
+  "check-health": checkDue,
   "rotate-data-keys": rotateWornDataKeys,
   "reseal-credentials": resealDue,
   "destroy-data-keys": destroyUnusedDataKeys,

@@ -56,6 +56,12 @@ function serviceMetrics(registers: Registry[]) {
       labelNames: ["venue", "outcome"],
       registers,
     }),
+    refusalsHeld: new Counter({
+      name: "keyhold_refusals_held_total",
+      help: "Refusals that would have ended a credential, held back because the venue refused far too many",
+      labelNames: ["venue"],
+      registers,
+    }),
     jobRuns: new Counter({
       name: "keyhold_job_runs_total",
       help: "Runs of jobs",

@@ -1,6 +1,7 @@
 import { type Selectable, sql, type Updateable } from "kysely";
 import type { Database, StoredLimits, TenantPolicy } from "../db/schema.ts";
 import type { PlatformTx, TenantTx } from "../db/tenant.ts";
+import { defaultCheckMinutes } from "../credentials/next-check.ts";
 import { KeyholdError } from "../errors.ts";
 
 type Row = Selectable<Database["tenants"]>;
@@ -23,6 +24,7 @@ const defaultPolicy: Required<TenantPolicy> = {
   allow_withdraw: false,
   allow_unknown_permissions: true,
   allow_deferred: false,
+  check_minutes: defaultCheckMinutes,
 };
 
 export function toTenant(row: Row): Tenant {

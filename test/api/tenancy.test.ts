@@ -61,6 +61,7 @@ describe("a tenant", () => {
 
     expect(changed.json["policy"]).toEqual({
       allow_withdraw: false,
+      check_minutes: 360,
       allow_unknown_permissions: true,
       allow_deferred: true,
     });

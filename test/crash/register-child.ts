@@ -73,6 +73,7 @@ const unwired: Custody = {
   venues: { get: () => undefined, list: () => [] },
   turns: async (_key, work) => work(),
   inspected: () => undefined,
+  refusalHeld: () => undefined,
 };
 const custody = new ScriptedVenue().in(unwired);
 const { reach, scopes } = roles.owner;

@@ -10,6 +10,7 @@ import { createLog, type Log } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { suspendTenant } from "../../src/tenants/suspend.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
+import { makeDue } from "../support/due.ts";
 import { countRows } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
@@ -63,7 +64,7 @@ describe("the clock", () => {
     const { values } = await metrics.jobRuns.get();
     const jobs = values.filter(({ labels, value }) => labels["outcome"] === "ok" && value > 0);
     expect(jobs.map(({ labels }) => labels["job"])).toEqual(
-      expect.arrayContaining(["reconcile", "erase-tenants", "validate-due"]),
+      expect.arrayContaining(["reconcile", "erase-tenants", "check-health"]),
     );
   });
 
@@ -86,6 +87,7 @@ describe("the clock", () => {
     expect(venue.inspections, "the other process leaves it alone").toBe(1);
     release.resolve(undefined);
     await running;
+    await makeDue(world);
     await second?.tick();
     expect(venue.inspections, "the control: now it does it").toBe(2);
     await Promise.all([first?.stop(), second?.stop()]);
@@ -113,7 +115,7 @@ describe("the clock", () => {
       "active",
       "active",
     ]);
-    expect(lines.join("")).toContain('"job":"validate-due","count":1');
+    expect(lines.join("")).toContain('"job":"check-health","count":1');
   });
 
   test("leaves no lock behind when its connection breaks, and neither does a turn", async () => {
@@ -131,6 +133,7 @@ describe("the clock", () => {
     const clock = startClock({ custody, pool: first, log, metrics });
     await clock.tick();
     await clock.stop();
+    await makeDue(world);
     const next = startClock({ custody, pool: second, log, metrics });
     await next.tick();
     await next.stop();

@@ -11,7 +11,8 @@ import { eraseAccounts, eraseTenants } from "../../src/credentials/erase.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { list } from "../../src/credentials/list.ts";
-import { expireDue, reconcile, validateDue } from "../../src/credentials/reconcile.ts";
+import { checkDue } from "../../src/credentials/check-health.ts";
+import { expireDue, reconcile } from "../../src/credentials/reconcile.ts";
 import { register } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { remove } from "../../src/credentials/revoke.ts";
@@ -100,6 +101,10 @@ async function fill(): Promise<void> {
     insert into credentials (tenant_id, id, account_id, owner_id, venue, environment, label, status, store, created_at)
       select tenant_id, id, account_id, owner_id, 'scripted', 'live', label::text, 'active', 'postgres',
         now() - label * interval '1 minute' from c;
+    update credentials set next_check_at = now() + random() * interval '6 hours';
+    insert into health_checks (tenant_id, id, credential_id, venue, environment, purpose, outcome, status, health, checked_at)
+      select tenant_id, gen_random_uuid(), id, 'scripted', 'live', 'health', 'valid', 'active', 'healthy',
+        now() - random() * interval '6 hours' from c;
     insert into credential_versions (tenant_id, credential_id, version, store, data_key_id, state)
       select tenant_id, id, 1, 'postgres', id, 'current' from c;
     insert into sealed_secrets (tenant_id, credential_id, version, sealed) select tenant_id, id, 1, '\\x00' from c;
@@ -212,7 +217,7 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
     await once();
   },
   "what a crash left": () => reconcile(custody),
-  "what waits for its verdict": () => validateDue(custody),
+  "what is to be checked": () => checkDue(custody),
   "what has passed its date": () => expireDue(custody),
   "deleted accounts": () => eraseAccounts(custody),
   "deleted tenants": () => eraseTenants(custody),
@@ -238,7 +243,7 @@ describe("with 100,000 credentials of 500 tenants", () => {
 // In order, after the others: each index that is gone stays gone.
 describe("the same check finds the missing", () => {
   test.each([
-    ["drop index credentials_doubted", "what waits for its verdict"],
+    ["drop index credentials_due", "what is to be checked"],
     ["drop index credentials_expiring", "what has passed its date"],
     ["drop index accounts_deleted", "deleted accounts"],
     ["drop index tenants_deleted", "deleted tenants"],

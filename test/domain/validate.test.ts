@@ -1,8 +1,9 @@
+import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
-import { validateDue } from "../../src/credentials/reconcile.ts";
+import { checkDue } from "../../src/credentials/check-health.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
@@ -16,6 +17,7 @@ import { freezeTenant, unfreezeTenant } from "../../src/tenants/freeze.ts";
 import { suspendTenant } from "../../src/tenants/suspend.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
+import { makeDue } from "../support/due.ts";
 import { eventNames } from "../support/record.ts";
 import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
@@ -36,6 +38,8 @@ afterAll(() => world.close());
 // The clock looks at every tenant but a suspended one.
 afterEach(() => suspendTenant(custody.db, world.operator, tenant.id));
 beforeEach(async () => {
+  // What other tests had refused would count against the venue.
+  await sql`delete from health_checks`.execute(world.database.owner);
   tenant = await world.createTenant();
   owner = tenant.owner;
   accountId = await world.createAccount(owner);
@@ -63,12 +67,8 @@ async function deferred() {
 /** As if the first refusal had come so many seconds earlier. */
 async function letPass(seconds: number): Promise<void> {
   const { owner: db } = world.database;
-  const rows = await db.selectFrom("credentials").select(["id", "rejected_at"]).execute();
-  for (const { id, rejected_at } of rows) {
-    if (rejected_at === null) continue;
-    const earlier = new Date(rejected_at.getTime() - seconds * 1000);
-    await db.updateTable("credentials").set({ rejected_at: earlier }).where("id", "=", id).execute();
-  }
+  await sql`update credentials set rejected_at = rejected_at - ${seconds} * interval '1 second',
+    next_check_at = next_check_at - ${seconds} * interval '1 second'`.execute(db);
 }
 
 describe("validating a credential that is kept", () => {
@@ -120,6 +120,7 @@ describe("validating a credential that is kept", () => {
       "credential.registered",
       "credential.used",
       "credential.validated",
+      ...(indefinite || verdict.outcome === "rejected" ? [] : ["credential.degraded"]),
     ]);
     expect(await withSecret(custody, owner, credential, () => Promise.resolve("still usable"))).toBe(
       "still usable",
@@ -168,9 +169,9 @@ describe("a refusal of an active credential", () => {
     expect(await validate(custody, owner, credential.id), "within the minute").toMatchObject({
       status: "active",
     });
-    expect(await validateDue(custody)).toEqual({ done: 0, failed: 0 });
+    expect(await checkDue(custody)).toEqual({ done: 0, failed: 0 });
     await letPass(61);
-    expect(await validateDue(custody)).toEqual({ done: 1, failed: 0 });
+    expect(await checkDue(custody)).toEqual({ done: 1, failed: 0 });
     expect(await credential.now()).toMatchObject({
       status: "invalid",
       health: "unhealthy",
@@ -180,7 +181,7 @@ describe("a refusal of an active credential", () => {
       code: "illegal_state",
       facts: { reason: "invalid" },
     });
-    expect(await validateDue(custody), "nothing is asked about it again").toEqual({ done: 0, failed: 0 });
+    expect(await checkDue(custody), "nothing is asked about it again").toEqual({ done: 0, failed: 0 });
   });
 
   test("is forgotten when the venue accepts the key again", async () => {
@@ -189,7 +190,7 @@ describe("a refusal of an active credential", () => {
     await validate(custody, owner, credential.id);
     await letPass(61);
     venue.verdict = () => valid();
-    await validateDue(custody);
+    await checkDue(custody);
     expect(await credential.now()).toMatchObject({ status: "active", health: "healthy" });
     venue.verdict = () => badKey;
     expect(await validate(custody, owner, credential.id), "the doubt begins anew").toMatchObject({
@@ -204,7 +205,7 @@ describe("a refusal of an active credential", () => {
     await letPass(61);
     const unasked = async () => {
       const before = await eventNames(custody.db, owner);
-      expect(await validateDue(custody)).toEqual({ done: 0, failed: 0 });
+      expect(await checkDue(custody)).toEqual({ done: 0, failed: 0 });
       expect(await eventNames(custody.db, owner)).toEqual(before);
     };
     await updateAccount(custody.db, owner, accountId, { active: false });
@@ -213,7 +214,7 @@ describe("a refusal of an active credential", () => {
     await freezeTenant(custody.db, owner, null);
     await unasked();
     await unfreezeTenant(custody.db, owner);
-    expect(await validateDue(custody), "the control").toEqual({ done: 1, failed: 0 });
+    expect(await checkDue(custody), "the control").toEqual({ done: 1, failed: 0 });
   });
 
   test("an ended credential comes back by a valid verdict alone", async () => {
@@ -259,10 +260,12 @@ describe("a deferred credential", () => {
   test("becomes active by the clock, as soon as the venue can be reached", async () => {
     const credential = await deferred();
     venue.verdict = () => ({ outcome: "venue_unavailable", message: "Scripted: away." });
-    expect(await validateDue(custody)).toEqual({ done: 1, failed: 0 });
+    expect(await checkDue(custody)).toEqual({ done: 1, failed: 0 });
     expect(await credential.now()).toMatchObject({ status: "pending" });
     venue.verdict = () => valid();
-    await validateDue(custody);
+    expect(await checkDue(custody), "not at once").toEqual({ done: 0, failed: 0 });
+    await makeDue(world);
+    await checkDue(custody);
     expect(await credential.now()).toMatchObject({ status: "active" });
   });
 
@@ -271,7 +274,7 @@ describe("a deferred credential", () => {
     async (verdict) => {
       const credential = await deferred();
       venue.verdict = () => verdict;
-      await validateDue(custody);
+      await checkDue(custody);
       const indefinite: readonly Verdict["outcome"][] = [
         "clock_skew",
         "nonce",
@@ -290,9 +293,9 @@ describe("a deferred credential", () => {
   test("is not asked about while it is frozen", async () => {
     const credential = await deferred();
     await freeze(custody, owner, credential.id, null);
-    expect(await validateDue(custody)).toEqual({ done: 0, failed: 0 });
+    expect(await checkDue(custody)).toEqual({ done: 0, failed: 0 });
     await unfreeze(custody, owner, credential.id);
-    expect(await validateDue(custody), "the control").toEqual({ done: 1, failed: 0 });
+    expect(await checkDue(custody), "the control").toEqual({ done: 1, failed: 0 });
   });
 
   test("does not get past the tenant's policy", async () => {

@@ -17,6 +17,7 @@ const randomKeys = [
   "credential_versions (credential_id, version)",
   "credentials (id)",
   "data_keys (id)",
+  "health_checks (id)",
   "intents (id)",
   "invocations (id)",
   "members (id)",

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import type { Member } from "../../src/access/principal.ts";
+import { checkHealth } from "../../src/credentials/check-health.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
 import { createApiKey } from "../../src/tenants/api-keys/create.ts";
@@ -45,6 +46,7 @@ async function furnishMember(world: World, member: Member): Promise<Furnished> {
   });
   const params = { symbol: "X", type: "market", side: "buy", amount: "1" };
   await invoke(custody, member, credential.id, { operation: "createOrder", params, idempotencyKey: "key" });
+  await checkHealth(custody, { tenant_id: member.tenantId, id: credential.id });
   const { apiKey } = await createApiKey(custody.db, member, { name: "key", scopes: ["credentials:read"] });
   return { member, accountId, credentialId: credential.id, apiKeyId: apiKey.id };
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fault } from "../../simulator/faults.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
-import { validateDue } from "../../src/credentials/reconcile.ts";
+import { checkDue } from "../../src/credentials/check-health.ts";
 import { register } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
@@ -62,7 +62,7 @@ async function live(): Promise<void> {
     validation: "deferred",
     fields: secretFields(addKey(false)),
   });
-  await validateDue(custody);
+  await checkDue(custody);
   await fail(register(custody, owner, { ...place, label: "no", fields: secretFields(addKey(false)) }));
   await fail(register(custody, owner, { ...place, fields: secretFields(addKey()) }));
   await validateSecret(custody, owner, { ...place, fields: secretFields(addKey()) });

@@ -14,6 +14,7 @@ export const sights: Readonly<Record<string, readonly [Sight, Sight, Sight, Sigh
   accounts: ["member", "tenant", "tenant", "none"],
   credentials: ["member", "tenant", "tenant", "none"],
   credential_versions: ["member", "tenant", "tenant", "none"],
+  health_checks: ["member", "tenant", "tenant", "none"],
   api_keys: ["member", "tenant", "tenant", "none"],
   invocations: ["member", "none", "tenant", "none"],
   intents: ["tenant", "none", "tenant", "none"],
@@ -36,6 +37,7 @@ function ownersOf({
     accounts: (who) => `owner_id = '${of[who].member.memberId}'`,
     credentials: (who) => `owner_id = '${of[who].member.memberId}'`,
     credential_versions: (who) => `credential_id = '${of[who].credentialId}'`,
+    health_checks: (who) => `credential_id = '${of[who].credentialId}'`,
     api_keys: (who) => `member_id = '${of[who].member.memberId}'`,
     invocations: (who) => `credential_id = '${of[who].credentialId}'`,
   };

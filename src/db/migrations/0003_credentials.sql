@@ -29,6 +29,11 @@ create table credentials (
   last_validated_at timestamptz,
   -- The venue's first refusal of a credential that was active; a second one, a minute later at the earliest, decides.
   rejected_at timestamptz,
+  -- When the venue is to be asked again, and how often in a row it could not tell.
+  next_check_at timestamptz not null default now(),
+  check_attempts smallint not null default 0,
+  -- Of the last warning before it expires: how many days ahead.
+  warned_days smallint,
   -- Marked at once; the row goes when the secret is destroyed in its store.
   deleted_at timestamptz,
   revision bigint not null default 1,
@@ -43,8 +48,7 @@ create unique index credentials_one_per_label on credentials (tenant_id, account
 create index credentials_by_age on credentials (tenant_id, created_at desc, id desc) where deleted_at is null;
 create index credentials_by_account on credentials (tenant_id, account_id, created_at desc, id desc) where deleted_at is null;
 create index credentials_by_owner on credentials (tenant_id, owner_id, created_at desc, id desc) where deleted_at is null;
-create index credentials_pending on credentials (created_at) where status = 'pending' and deleted_at is null;
-create index credentials_doubted on credentials (rejected_at) where rejected_at is not null and deleted_at is null;
+create index credentials_due on credentials (next_check_at) where status in ('active', 'pending') and deleted_at is null;
 create index credentials_expiring on credentials (expires_at) where status = 'active' and expires_at is not null;
 
 -- Data keys, wrapped by a key-encryption key that is not in the database. One seals, and has successors; the other makes MACs,
@@ -87,6 +91,26 @@ create unique index credential_versions_one_current on credential_versions (tena
 create index credential_versions_by_key on credential_versions (tenant_id, data_key_id) where data_key_id is not null;
 create index credential_versions_by_store on credential_versions (store, credential_id) where state = 'current';
 
+-- What the venue answered each time it was asked. Words of Keyhold's, never the venue's own text.
+create table health_checks (
+  tenant_id uuid not null,
+  id uuid not null,
+  credential_id uuid not null,
+  venue text not null,
+  environment text not null,
+  purpose text not null check (purpose in ('register', 'validate', 'health', 'rotate')),
+  outcome text not null,
+  status text not null,
+  health text not null,
+  checked_at timestamptz not null default date_trunc('milliseconds', clock_timestamp()),
+  primary key (id),
+  unique (tenant_id, id),
+  foreign key (tenant_id, credential_id) references credentials (tenant_id, id) on delete cascade
+);
+create index health_checks_by_credential on health_checks (tenant_id, credential_id, checked_at desc, id desc);
+create index health_checks_by_venue on health_checks (venue, environment, checked_at);
+create index health_checks_by_age on health_checks (checked_at);
+
 -- The postgres store: sealed bytes only, one row per version, written before the credential points at it.
 create table sealed_secrets (
   tenant_id uuid not null,
@@ -117,7 +141,7 @@ create index intents_by_credential on intents (tenant_id, credential_id);
 do $$
 declare one text;
 begin
-  foreach one in array '{credentials,credential_versions,sealed_secrets,data_keys,intents}'::text[] loop
+  foreach one in array '{credentials,credential_versions,health_checks,sealed_secrets,data_keys,intents}'::text[] loop
     execute format('alter table %I enable row level security', one);
     execute format('alter table %I force row level security', one);
     execute format('grant select, insert, update, delete on %I to keyhold_app', one);
@@ -151,6 +175,17 @@ create policy version_writes on credential_versions for all to keyhold_app
       and scope.writes(c.tenant_id, c.owner_id)))
   with check (tenant_id = scope.tenant()
     and exists (select from credentials c where c.tenant_id = credential_versions.tenant_id and c.id = credential_id
+      and scope.writes(c.tenant_id, c.owner_id)));
+
+create policy check_reads on health_checks for select to keyhold_app
+  using (tenant_id = scope.tenant()
+    and exists (select from credentials c where c.tenant_id = health_checks.tenant_id and c.id = credential_id));
+create policy check_writes on health_checks for all to keyhold_app
+  using (tenant_id = scope.tenant()
+    and exists (select from credentials c where c.tenant_id = health_checks.tenant_id and c.id = credential_id
+      and scope.writes(c.tenant_id, c.owner_id)))
+  with check (tenant_id = scope.tenant()
+    and exists (select from credentials c where c.tenant_id = health_checks.tenant_id and c.id = credential_id
       and scope.writes(c.tenant_id, c.owner_id)));
 
 -- Which key-encryption key this database was made with: a different or missing key stops the start.

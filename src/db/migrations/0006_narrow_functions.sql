@@ -52,31 +52,40 @@ begin atomic
   select i.tenant_id, i.id from public.intents i where i.created_at < now() - older order by i.created_at limit most;
 end;
 
-create function clock.pending_credentials(most integer)
-returns table (tenant_id uuid, id uuid)
-language sql security definer set search_path = pg_catalog, pg_temp
+-- What the venue is to be asked about by now. What may not be opened would only fill the record. Account and tenant are looked up
+-- row by row: few are due at a time.
+create function clock.due_checks(most integer)
+returns table (tenant_id uuid, id uuid, venue text)
+language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select c.tenant_id, c.id from public.credentials c
-  join public.accounts a on a.tenant_id = c.tenant_id and a.id = c.account_id
-  join public.tenants t on t.id = c.tenant_id
-  where c.status = 'pending' and c.deleted_at is null and a.active and a.deleted_at is null and t.status = 'active'
-    and coalesce(c.frozen_at, a.frozen_at, t.frozen_at) is null
-  -- Not the oldest first: those of a venue that is away would keep all others waiting.
-  order by random() limit most;
+  select c.tenant_id, c.id, c.venue from public.credentials c
+  where c.next_check_at <= now() and c.status in ('active', 'pending') and c.deleted_at is null and c.frozen_at is null
+    and (select a.active and a.deleted_at is null and a.frozen_at is null from public.accounts a where a.id = c.account_id)
+    and (select t.status = 'active' and t.frozen_at is null from public.tenants t where t.id = c.tenant_id)
+  order by c.next_check_at limit most;
 end;
 
--- Refused once by the venue, at least a minute ago: to be asked about again. What may not be opened now would only fill the record.
-create function clock.doubted_credentials(most integer)
+-- How many credentials of a venue were checked within the last hour, and how many of them the venue refused last.
+create function clock.refusals(venue text, environment text)
+returns table (checked bigint, refused bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select count(*), count(*) filter (where l.outcome = 'rejected') from (
+    select distinct on (h.credential_id) h.outcome from public.health_checks h
+    where h.venue = refusals.venue and h.environment = refusals.environment and h.checked_at > now() - interval '1 hour'
+    order by h.credential_id, h.checked_at desc
+  ) l;
+end;
+
+-- Credentials that end within so many days and whose owner was not warned of it yet.
+create function clock.expiring_credentials(days integer, most integer)
 returns table (tenant_id uuid, id uuid)
-language sql security definer set search_path = pg_catalog, pg_temp
+language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select c.tenant_id, c.id from public.credentials c
-  join public.accounts a on a.tenant_id = c.tenant_id and a.id = c.account_id
-  join public.tenants t on t.id = c.tenant_id
-  where c.rejected_at < now() - interval '1 minute' and c.status = 'active' and c.deleted_at is null
-    and a.active and a.deleted_at is null and t.status = 'active'
-    and coalesce(c.frozen_at, a.frozen_at, t.frozen_at) is null
-  order by random() limit most;
+  where c.status = 'active' and c.deleted_at is null and c.expires_at > now()
+    and c.expires_at <= now() + make_interval(days => days) and (c.warned_days is null or c.warned_days > days)
+  order by c.expires_at limit most;
 end;
 
 create function clock.expired_credentials(most integer)

@@ -19,6 +19,11 @@ const policy = z.strictObject({
   allow_deferred: z
     .boolean()
     .meta({ description: "Whether credentials may be kept before the venue was asked about them" }),
+  check_minutes: z
+    .int()
+    .min(15)
+    .max(1440)
+    .meta({ description: "How often the venue is asked about each active credential, in minutes" }),
 });
 
 const tenantExample = {
@@ -26,7 +31,12 @@ const tenantExample = {
   name: "Northwind Trading",
   status: "active" as const,
   frozen: false,
-  policy: { allow_withdraw: false, allow_unknown_permissions: true, allow_deferred: false },
+  policy: {
+    allow_withdraw: false,
+    allow_unknown_permissions: true,
+    allow_deferred: false,
+    check_minutes: 360,
+  },
   limits: { requests_per_minute: 600 },
   revision: 1,
   created_at: "2026-11-20T09:00:00.000Z",
@@ -77,6 +87,7 @@ const policyInput = z.strictObject({
   allow_withdraw: policy.shape.allow_withdraw.exactOptional(),
   allow_unknown_permissions: policy.shape.allow_unknown_permissions.exactOptional(),
   allow_deferred: policy.shape.allow_deferred.exactOptional(),
+  check_minutes: policy.shape.check_minutes.exactOptional(),
 });
 
 export const policyUpdate = component("TenantPolicyUpdate", z.strictObject({ policy: policyInput }), {

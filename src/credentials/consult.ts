@@ -1,0 +1,101 @@
+import type { Principal } from "../access/principal.ts";
+import { change } from "../audit/change.ts";
+import type { AuditEvent } from "../audit/events.ts";
+import type { TenantTx } from "../db/tenant.ts";
+import type { Verdict } from "../venues/verdict.ts";
+import { isValid } from "./consequences.ts";
+import type { CredentialRow } from "./credential.ts";
+import type { Custody } from "./custody.ts";
+import { inspect, venueOf } from "./inspect.ts";
+import { openSecret } from "./open.ts";
+import { refused } from "./refusals.ts";
+import { type Changes, describePermissions, lockCredential, type LockedRow } from "./rows.ts";
+import { settleRow } from "./settle-row.ts";
+
+/** What is told of a verdict: `is_valid` is null when the venue could not tell. */
+export type Validation = Readonly<{
+  is_valid: boolean | null;
+  outcome: Verdict["outcome"];
+  message: string;
+  permissions: CredentialRow["permissions"];
+  account_type: string | null;
+  account_status: string | null;
+  account: CredentialRow["account_facts"];
+  expires_at: string | null;
+}>;
+
+export type Consulted = Readonly<{ validation: Validation; row: CredentialRow }>;
+
+/** Changes of the caller's own, made in the same transaction if the verdict leads to `active`. */
+export type Alongside = (
+  tx: TenantTx,
+  row: LockedRow,
+) => Promise<Readonly<{ changes: Changes; event: AuditEvent }>>;
+
+/** `activate` is for what is switched off, and switches it on. */
+export type Target = Readonly<{
+  id: string;
+  need: "validate" | "activate";
+  revision: number | null;
+  purpose: "validate" | "health";
+}>;
+
+/** Opens the secret for the venue's verdict, and lets it take its consequences. */
+export async function consult(
+  custody: Custody,
+  principal: Principal,
+  target: Target,
+  alongside?: Alongside,
+): Promise<Consulted> {
+  const { verdict, version } = await ask(custody, principal, target);
+  const { consulted, held } = await change(custody.db, principal, async (tx) => {
+    const before = await lockCredential(tx, target.id);
+    if (before === undefined) throw refused("absent");
+    // A verdict about a version that was replaced meanwhile says nothing of the one that is there.
+    const asked = { verdict: before.version === version ? verdict : null, outcome: verdict.outcome };
+    const { row, held, events } = await settleRow(tx, before, { ...target, ...asked }, alongside);
+    const told = describe(verdict);
+    const message = asked.verdict === null || held ? told.message : (row.health_message ?? told.message);
+    const detail = { credential_id: row.id, outcome: verdict.outcome, status: row.status };
+    return {
+      value: { consulted: { validation: { ...told, message }, row }, held },
+      events: [{ event: "credential.validated", detail }, ...events],
+    };
+  });
+  if (held) custody.refusalHeld(consulted.row.venue);
+  return consulted;
+}
+
+async function ask(
+  custody: Custody,
+  principal: Principal,
+  { id, need, revision, purpose }: Target,
+): Promise<Readonly<{ verdict: Verdict; version: number }>> {
+  const request = {
+    principal,
+    credentialId: id,
+    need,
+    revision,
+    event: "credential.used",
+    detail: { purpose },
+  } as const;
+  return openSecret(custody, request, async ({ disclosure, fields }) => {
+    const { environment, version } = disclosure;
+    const venue = venueOf(custody, disclosure.venue, environment);
+    return { verdict: await inspect(custody, venue, { environment, fields }), version };
+  });
+}
+
+export function describe(verdict: Verdict): Validation {
+  const valid = verdict.outcome === "valid" ? verdict : null;
+  return {
+    is_valid: isValid(verdict),
+    outcome: verdict.outcome,
+    message: verdict.outcome === "valid" ? "The venue accepts the credential." : verdict.message,
+    permissions: valid === null ? null : describePermissions(valid.permissions),
+    account_type: valid?.account.type ?? null,
+    account_status: valid?.account.status ?? null,
+    account: valid?.account ?? {},
+    expires_at: valid?.expiresAt ?? null,
+  };
+}

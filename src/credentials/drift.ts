@@ -1,0 +1,52 @@
+import type { AuditEvent } from "../audit/events.ts";
+import type { CredentialRow } from "./credential.ts";
+import { differing } from "./differing.ts";
+
+type Before = Pick<CredentialRow, "status" | "health" | "permissions" | "account_facts" | "venue_expires_at">;
+type After = Before & Pick<CredentialRow, "id">;
+
+/** What a check found to be other than before, as events: whoever waits for one of them need not compare. */
+export function eventsOf(before: Before, after: After, reason: string): readonly AuditEvent[] {
+  return [
+    ...statusEvents(before, after, reason),
+    ...healthEvents(before, after, reason),
+    ...permissionEvents(before, after),
+    ...accountEvents(before, after),
+  ];
+}
+
+function statusEvents(before: Before, { id: credential_id, status }: After, reason: string): AuditEvent[] {
+  if (before.status === status) return [];
+  if (status === "invalid") return [{ event: "credential.invalidated", detail: { credential_id, reason } }];
+  if (status === "expired") return [{ event: "credential.expired", detail: { credential_id } }];
+  const recovers = status === "active" && (before.status === "invalid" || before.status === "expired");
+  return recovers ? [{ event: "credential.recovered", detail: { credential_id } }] : [];
+}
+
+function healthEvents(
+  before: Before,
+  { id: credential_id, status, health }: After,
+  reason: string,
+): AuditEvent[] {
+  if (status !== "active" || before.status !== "active" || before.health === health) return [];
+  if (health === "degraded") return [{ event: "credential.degraded", detail: { credential_id, reason } }];
+  const recovers = before.health === "degraded" && health === "healthy";
+  return recovers ? [{ event: "credential.recovered", detail: { credential_id } }] : [];
+}
+
+/** Nothing has changed where the venue was not asked before, or does not tell. */
+function permissionEvents(before: Before, after: After): AuditEvent[] {
+  if (before.permissions === null || after.permissions === null) return [];
+  const changed = differing(before.permissions, after.permissions);
+  if (changed.length === 0) return [];
+  return [{ event: "credential.permissions_changed", detail: { credential_id: after.id, changed } }];
+}
+
+function accountEvents(before: Before, after: After): AuditEvent[] {
+  const wasAsked = Object.keys(before.account_facts).length > 0;
+  const changed = wasAsked ? differing(before.account_facts, after.account_facts) : [];
+  if (before.venue_expires_at?.getTime() !== after.venue_expires_at?.getTime()) changed.push("expires_at");
+  // What a credential had when it was pending is nothing to compare with.
+  if (changed.length === 0 || before.status === "pending") return [];
+  return [{ event: "credential.account_changed", detail: { credential_id: after.id, changed } }];
+}

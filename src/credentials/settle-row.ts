@@ -1,0 +1,143 @@
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import type { AuditEvent } from "../audit/events.ts";
+import type { TenantPolicy } from "../db/schema.ts";
+import type { TenantTx } from "../db/tenant.ts";
+import type { Outcome, Verdict } from "../venues/verdict.ts";
+import { consequences, settle } from "./consequences.ts";
+import type { Alongside, Target } from "./consult.ts";
+import { assertMove, type CredentialRow } from "./credential.ts";
+import { differing } from "./differing.ts";
+import { eventsOf } from "./drift.ts";
+import { defaultCheckMinutes, nextCheck } from "./next-check.ts";
+import {
+  type Changes,
+  describePermissions,
+  findPolicy,
+  type LockedRow,
+  rescheduleCredential,
+  updateCredential,
+} from "./rows.ts";
+import { objectionTo } from "./storable.ts";
+
+export type Asked = Pick<Target, "need" | "purpose"> &
+  Readonly<{
+    /** `null` when it is about another version than the present one. */
+    verdict: Verdict | null;
+    outcome: Outcome;
+  }>;
+
+export type Settled = Readonly<{
+  row: CredentialRow;
+  /** Whether a refusal was held back, because the venue refuses far too many. */
+  held: boolean;
+  events: readonly AuditEvent[];
+}>;
+
+/** What the venue's answer makes of the row: status and health, what it tells of the key, the next check, and the history. */
+export async function settleRow(
+  tx: TenantTx,
+  before: LockedRow,
+  asked: Asked,
+  alongside?: Alongside,
+): Promise<Settled> {
+  const { verdict, need, purpose } = asked;
+  const policy = await findPolicy(tx, before.tenant_id);
+  const held = verdict !== null && (await isHeld(tx, before, verdict));
+  const changes = verdict === null || held ? null : consequencesOf(before, verdict, need, policy);
+  const also = (changes?.status ?? before.status) === "active" ? await alongside?.(tx, before) : undefined;
+  const row = await write(tx, before, { ...changes, ...also?.changes });
+  if (verdict !== null) {
+    const { now, check_attempts: attempts } = before;
+    const { check_minutes: everyMinutes = defaultCheckMinutes } = policy;
+    const known = { now, everyMinutes, verdict, attempts, rejectedAt: row.rejected_at, held };
+    await rescheduleCredential(tx, row.id, nextCheck({ ...known, random: Math.random() }));
+  }
+  await remember(tx, row, purpose, asked.outcome);
+  const drift = verdict === null ? [] : eventsOf(before, row, reasonOf(verdict));
+  return { row, held, events: also === undefined ? drift : [...drift, also.event] };
+}
+
+/** What a verdict about the current version makes of the row; `null` when it changes nothing. */
+function consequencesOf(
+  row: LockedRow,
+  verdict: Verdict,
+  need: Target["need"],
+  policy: TenantPolicy,
+): Changes | null {
+  const valid = verdict.outcome === "valid" ? verdict : null;
+  const objection = valid === null ? null : objectionTo(valid.permissions, policy);
+  const circumstances = {
+    now: row.now,
+    activates: need === "activate",
+    objection: objection?.detail ?? null,
+  };
+  const settled = settle(row, verdict, circumstances);
+  if (settled === null) return null;
+  if (settled.status !== row.status) assertMove(row.status, settled.status);
+  return {
+    status: settled.status,
+    health: settled.health,
+    health_message: settled.healthMessage,
+    rejected_at: settled.rejectedAt,
+    venue_expires_at: settled.venueExpiresAt,
+    last_validated_at: row.now,
+    ...(valid === null ? {} : { permissions: valid.permissions, account_facts: valid.account }),
+  };
+}
+
+/** That the venue was asked once more and said the same leaves the revision as it is. */
+async function write(tx: TenantTx, row: LockedRow, changes: Changes): Promise<CredentialRow> {
+  const { last_validated_at, permissions, ...plain } = changes;
+  const telling = {
+    ...plain,
+    ...(permissions === undefined ? {} : { permissions: describePermissions(permissions) }),
+  };
+  const known = Object.fromEntries(Object.entries(row).filter(([name]) => name in telling));
+  if (differing(known, telling).length > 0) return updateCredential(tx, row.id, changes);
+  if (last_validated_at === undefined) return row;
+  await rescheduleCredential(tx, row.id, { last_validated_at });
+  return { ...row, last_validated_at };
+}
+
+/** Venues err: when more than a fifth of what was checked within the hour is refused, it is not the keys that are bad. */
+const mostRefused = 0.2;
+/** Of fewer than this nothing can be said. */
+const leastRefused = 5;
+
+/** A refusal that would end the credential, while the venue refuses far too many. */
+async function isHeld(tx: TenantTx, row: LockedRow, verdict: Verdict): Promise<boolean> {
+  if (row.status !== "active" || row.rejected_at === null) return false;
+  if (consequences[verdict.outcome].later !== "ended") return false;
+  const { rows } = await sql<{ checked: number; refused: number }>`
+    select * from clock.refusals(${row.venue}, ${row.environment})`.execute(tx);
+  const { checked, refused } = rows[0] ?? { checked: 0, refused: 0 };
+  return refused >= leastRefused && refused > checked * mostRefused;
+}
+
+async function remember(
+  tx: TenantTx,
+  row: CredentialRow,
+  purpose: Target["purpose"],
+  outcome: Outcome,
+): Promise<void> {
+  const { tenant_id, id: credential_id, venue, environment, status, health } = row;
+  await tx
+    .insertInto("health_checks")
+    .values({
+      tenant_id,
+      id: randomUUID(),
+      credential_id,
+      venue,
+      environment,
+      purpose,
+      outcome,
+      status,
+      health,
+    })
+    .execute();
+}
+
+function reasonOf(verdict: Verdict): string {
+  return verdict.outcome === "rejected" ? verdict.reason : verdict.outcome;
+}

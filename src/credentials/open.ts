@@ -1,10 +1,12 @@
 import type { DisclosureRequest, Granted } from "../audit/disclosures.ts";
 import { open, type Sealed, sealedWith } from "../crypto/envelope.ts";
 import { unpackRecord } from "../crypto/record.ts";
+import { readTenant, serviceScope } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { fieldNames, type FieldName } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { refused } from "./refusals.ts";
+import { findCredential } from "./rows.ts";
 import { OwnedFields } from "./secret-fields.ts";
 import { lost, storeOf, troubleOf } from "./secret-store.ts";
 
@@ -16,24 +18,45 @@ export type Opened = Readonly<{ disclosure: Granted; fields: OwnedFields }>;
  * `record_unavailable`, `store_unavailable`, `store_denied` and `key_unavailable`.
  */
 export async function openSecret<T>(
-  custody: Pick<Custody, "disclosures" | "stores" | "dataKeys">,
+  custody: Needs,
   request: DisclosureRequest,
   use: (opened: Opened) => Promise<T>,
 ): Promise<T> {
-  const disclosure = await custody.disclosures.append(request);
-  if (disclosure.outcome !== "ok") throw refused(disclosure.outcome);
-  const place = { tenantId: request.principal.tenantId, credentialId: request.credentialId, ...disclosure };
-  const sealed = await readSealed(custody, place);
+  const { place, sealed } = await findSealed(custody, request);
   using fields = await openFields(custody, place, sealed);
-  return await use({ disclosure, fields });
+  return await use({ disclosure: place, fields });
 }
 
+type Needs = Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">;
 type Place = Granted & Readonly<{ tenantId: string; credentialId: string }>;
+type Found = Readonly<{ place: Place; sealed: ReadonlyMap<string, Sealed> }>;
 
+/**
+ * What was in force when it was recorded may have been replaced or moved before its store was read, and be destroyed by now. Then
+ * the version that is in force is asked for, with a record of its own; there is another only where somebody else has written one.
+ */
+async function findSealed(custody: Needs, request: DisclosureRequest): Promise<Found> {
+  for (;;) {
+    const disclosure = await custody.disclosures.append(request);
+    if (disclosure.outcome !== "ok") throw refused(disclosure.outcome);
+    const { credentialId, principal } = request;
+    const place = { tenantId: principal.tenantId, credentialId, ...disclosure };
+    const sealed = await readSealed(custody, place);
+    if (sealed !== null) return { place, sealed };
+    if (await isInForce(custody, place)) throw lost(place.store);
+  }
+}
+
+async function isInForce({ db }: Needs, { tenantId, credentialId, version }: Place): Promise<boolean> {
+  const row = await readTenant(db, serviceScope(tenantId), (tx) => findCredential(tx, credentialId));
+  return row?.version === version;
+}
+
+/** `null` where the store has no such version. */
 async function readSealed(
   custody: Pick<Custody, "stores">,
   place: Place,
-): Promise<ReadonlyMap<string, Sealed>> {
+): Promise<ReadonlyMap<string, Sealed> | null> {
   if (place.sealed !== null) return unpackRecord(place.sealed);
   const store = storeOf(custody.stores, place.store);
   const answer = await store.get(place);
@@ -41,7 +64,7 @@ async function readSealed(
     case "found":
       return answer.fields;
     case "absent":
-      throw lost(store.name);
+      return null;
     case "unavailable":
     case "denied":
       throw troubleOf(store.name, answer);

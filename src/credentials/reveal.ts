@@ -9,7 +9,7 @@ import { writeJsonText } from "./json-bytes.ts";
  * Throws what `openSecret` throws; `forbidden` without the scope.
  */
 export async function reveal(
-  custody: Pick<Custody, "disclosures" | "stores" | "dataKeys">,
+  custody: Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">,
   principal: Principal,
   credentialId: string,
   reason: string,

@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from "node:crypto";
-import helmet from "@fastify/helmet";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { principalName } from "../access/principal.ts";
 import { LimitExceeded } from "../access/rate-limits.ts";
@@ -15,6 +14,7 @@ import { idempotencyKeyOf, type KnowsKeys, runOnce } from "./keyed.ts";
 import type { Caller } from "./permission.ts";
 import { describeProblem, problemType, publicError } from "./problems.ts";
 import type { Route } from "./route.ts";
+import { securityHeaders } from "./security-headers.ts";
 import { sendReply } from "./send.ts";
 
 export type ServerParts = DoorKeeping &
@@ -26,7 +26,7 @@ export type ServerParts = DoorKeeping &
   }>;
 
 /** What is known of a request beside what it says. */
-type Notes = { caller: Caller; bodyDigest: Uint8Array };
+type Notes = { readonly route: Route; readonly caller: Caller; bodyDigest: Uint8Array };
 
 /**
  * The API: what is needed to serve comes in as arguments, routes as a table. Call `listen` on what it returns. A request passes
@@ -55,14 +55,13 @@ export async function createServer(parts: ServerParts, routes: readonly Route[])
   app.setNotFoundHandler(() => {
     throw new KeyholdError("not_found", "There is nothing at this path.");
   });
-  app.addHook("onResponse", async (request, reply) =>
-    tell(parts, request, reply, notes.get(request)?.caller ?? null),
-  );
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-    },
+  app.addHook("onRequest", (_, reply, done) => {
+    void reply.headers(securityHeaders);
+    done();
+  });
+  app.addHook("onResponse", (request, reply, done) => {
+    tell(parts, request, reply, notes.get(request));
+    done();
   });
   readJsonOnly(app, notes);
   for (const route of routes) addRoute(app, parts, route, notes);
@@ -76,17 +75,21 @@ function readJsonOnly(app: FastifyInstance, notes: WeakMap<FastifyRequest, Notes
   app.addContentTypeParser(
     "application/json",
     { parseAs: "buffer" },
-    async (request: FastifyRequest, body: Buffer) => {
+    (request: FastifyRequest, body: Buffer, done) => {
       const known = notes.get(request);
       if (known !== undefined && request.headers["idempotency-key"] !== undefined)
         known.bodyDigest = digest(body);
-      try {
-        return body.byteLength === 0 ? undefined : parseJson(body);
-      } finally {
-        body.fill(0);
-      }
+      done(null, readBody(body));
     },
   );
+}
+
+function readBody(body: Buffer): unknown {
+  try {
+    return body.byteLength === 0 ? undefined : parseJson(body);
+  } finally {
+    body.fill(0);
+  }
 }
 
 function addRoute(
@@ -101,7 +104,7 @@ function addRoute(
     onRequest: async (request, reply) => {
       const caller = await identify(parts, route, request, reply);
       if (caller !== null) void reply.header("cache-control", "no-store");
-      notes.set(request, { caller, bodyDigest: ofNothing });
+      notes.set(request, { route, caller, bodyDigest: ofNothing });
     },
     handler: async (request, reply) => {
       const { caller, bodyDigest } = notes.get(request) ?? { caller: null, bodyDigest: ofNothing };
@@ -143,10 +146,11 @@ function tell(
   { metrics, log }: ServerParts,
   request: FastifyRequest,
   reply: FastifyReply,
-  caller: Caller,
+  known: Notes | undefined,
 ): void {
   const { method } = request;
-  const route = request.routeOptions.url ?? "none";
+  const route = known?.route.path ?? request.routeOptions.url ?? "none";
+  const caller = known?.caller ?? null;
   const seconds = Math.round(reply.elapsedTime * 1000) / 1_000_000;
   metrics.httpRequests.inc({ method, route, status: reply.statusCode });
   metrics.httpSeconds.observe({ method, route }, seconds);

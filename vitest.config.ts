@@ -6,8 +6,9 @@ export default defineConfig({
     globalSetup: ["test/support/tools.ts", "test/support/cluster.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // They end what hangs, on however busy a machine.
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     coverage: {
       provider: "v8",
       include: ["src/**/*.ts"],

@@ -3,6 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { VaultAuth, VaultSettings } from "../../src/stores/vault/settings.ts";
+import { patient } from "./patience.ts";
 import type { Arranged, TestVault } from "./vault.ts";
 
 /** What Keyhold may do in the mount `secret`, and nothing beside it: the policy that is shipped. */
@@ -45,13 +46,13 @@ export async function createAppRole(
   };
 }
 
-/** Keyhold's settings for this node: patient with a machine that is busy, and not for long where nobody answers. */
+/** Keyhold's settings for this node: patient with a machine that is busy. */
 export function settingsFor(
   vault: TestVault,
   auth: VaultAuth,
   more: Partial<VaultSettings> = {},
 ): VaultSettings {
-  return { addresses: [vault.address], ca: vault.ca, auth, deadlineMs: 2500, attemptMs: 2000, ...more };
+  return { addresses: [vault.address], ca: vault.ca, auth, ...patient, ...more };
 }
 
 /** A login by AppRole, with its secret in a file as an operator would put it there. */

@@ -11,6 +11,7 @@ import { createStores } from "../../src/stores/index.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/stores/vault/client.ts";
 import type { VaultSettings } from "../../src/stores/vault/settings.ts";
+import { createVenues, type Venues } from "../../src/venues/index.ts";
 import { hasty, patient } from "../support/patience.ts";
 import {
   arranged,
@@ -22,7 +23,7 @@ import {
   settingsFor,
 } from "../support/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../support/vault.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { createWorld, secretFields, simulatedHosts, type Tenant, type World } from "../support/world.ts";
 
 const program = findVault();
 
@@ -33,19 +34,22 @@ describe.skipIf(program === null)("a credential whose secret rests in Vault", ()
   let tenant: Tenant;
   let owner: Member;
   let custody: Custody;
+  let venues: Venues;
   const clients: VaultClient[] = [];
 
   beforeAll(async () => {
     [vault, world] = await Promise.all([startVault(program ?? ""), createWorld()]);
+    venues = createVenues({ hosts: simulatedHosts(world.simulator), timeoutMs: patient.deadlineMs });
     await mountSecrets(vault);
     const role = await createAppRole(vault, "keyhold", servicePolicy);
-    good = settingsFor(vault, await loginWith(vault, role), patient);
+    good = settingsFor(vault, await loginWith(vault, role));
     custody = withVault(good);
     tenant = await world.createTenant();
     owner = tenant.owner;
   });
   afterAll(async () => {
     for (const client of clients) await client.close();
+    await venues?.close();
     await world?.close();
     await vault?.stop();
   });
@@ -53,7 +57,8 @@ describe.skipIf(program === null)("a credential whose secret rests in Vault", ()
   function withVault(settings: VaultSettings): Custody {
     const client = new VaultClient(settings);
     clients.push(client);
-    return { ...world.custody, stores: createStores(createVaultStore(client), world.custody.stores.first) };
+    const stores = createStores(createVaultStore(client), world.custody.stores.first);
+    return { ...world.custody, venues, stores };
   }
 
   async function registered(): Promise<Readonly<{ id: string; secret: Record<string, string> }>> {

@@ -6,7 +6,7 @@ import type { KeyProvider } from "../../src/keys/key-provider.ts";
 import { openTransitKeys, type TransitSettings } from "../../src/keys/transit.ts";
 import { VaultClient } from "../../src/stores/vault/client.ts";
 import { keyProviderContract } from "../contracts/key-provider-contract.ts";
-import { hasty, patient } from "../support/patience.ts";
+import { hasty } from "../support/patience.ts";
 import { arranged, createAppRole, loginWith, secretFile, settingsFor } from "../support/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../support/vault.ts";
 
@@ -44,7 +44,7 @@ describe.skipIf(program === null)("with a real node", () => {
     await createKey(vault, "stranger");
     const role = await createAppRole(vault, "keys", policy);
     const auth = await loginWith(vault, role);
-    const client = new VaultClient(settingsFor(vault, auth, patient));
+    const client = new VaultClient(settingsFor(vault, auth));
     const inHaste = new VaultClient(settingsFor(vault, auth, hasty));
     return {
       provider: await openTransitKeys(client),
@@ -73,7 +73,7 @@ describe.skipIf(program === null)("with a real node", () => {
       vault = await startVault(program ?? "");
       await mountTransit(vault);
       const role = await createAppRole(vault, "keys", policy);
-      client = new VaultClient(settingsFor(vault, await loginWith(vault, role), patient));
+      client = new VaultClient(settingsFor(vault, await loginWith(vault, role)));
     });
     afterAll(async () => {
       await client?.close();
@@ -106,7 +106,7 @@ describe.skipIf(program === null)("with a real node", () => {
 
     test("that refuses Keyhold stops the start, and says what to mend", async () => {
       const auth = { method: "token", tokenFile: await secretFile(vault, "hvs.unknown") } as const;
-      const stranger = new VaultClient(settingsFor(vault, auth, patient));
+      const stranger = new VaultClient(settingsFor(vault, auth));
       expect(await refusalOf({}, stranger)).toContain("does not accept Keyhold's token");
       await stranger.close();
     });

@@ -7,7 +7,7 @@ import { VaultClient } from "../../src/stores/vault/client.ts";
 import type { VaultSettings } from "../../src/stores/vault/settings.ts";
 import { sealedFields } from "../contracts/store-contract.ts";
 import { makeCertificate } from "../support/certificate.ts";
-import { patient, reasonGiven } from "../support/patience.ts";
+import { reasonGiven } from "../support/patience.ts";
 import {
   arranged,
   createAppRole,
@@ -33,7 +33,7 @@ describe.skipIf(program === null)("what can be wrong with a Vault has an answer 
       servicePolicy.replaceAll("secret/", `${mount}/`),
     );
     const role = await createAppRole(vault, "keyhold", everywhere.join("\n"));
-    good = settingsFor(vault, await loginWith(vault, role), patient);
+    good = settingsFor(vault, await loginWith(vault, role));
   });
   afterEach(async () => {
     for (const client of clients.splice(0)) await client.close();

@@ -7,7 +7,6 @@ import type { SecretRef } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient, type VaultClientOptions } from "../../src/stores/vault/client.ts";
 import type { VaultAuth } from "../../src/stores/vault/settings.ts";
-import { patient } from "../support/patience.ts";
 import {
   arranged,
   countRequests,
@@ -39,7 +38,7 @@ describe.skipIf(program === null)("Keyhold's own token", () => {
   afterAll(() => vault?.stop());
 
   function open(auth: VaultAuth, options: VaultClientOptions = {}): { ask(): Promise<string> } {
-    const client = new VaultClient(settingsFor(vault, auth, patient), options);
+    const client = new VaultClient(settingsFor(vault, auth), options);
     clients.push(client);
     const store = createVaultStore(client);
     return { ask: async () => (await store.get(newRef())).outcome };

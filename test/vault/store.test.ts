@@ -5,7 +5,7 @@ import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/stores/vault/client.ts";
 import type { SecretRef, Store } from "../../src/stores/store.ts";
 import { storeContract } from "../contracts/store-contract.ts";
-import { hasty, patient } from "../support/patience.ts";
+import { hasty } from "../support/patience.ts";
 import {
   arranged,
   createAppRole,
@@ -24,7 +24,7 @@ describe.skipIf(program === null)("with a real node", () => {
     await mountSecrets(vault);
     const role = await createAppRole(vault, "keyhold", servicePolicy);
     const auth = await loginWith(vault, role);
-    const client = new VaultClient(settingsFor(vault, auth, patient));
+    const client = new VaultClient(settingsFor(vault, auth));
     const inHaste = new VaultClient(settingsFor(vault, auth, hasty));
     return {
       store: createVaultStore(client),

@@ -4,7 +4,6 @@ import type { SecretRef, Store } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/stores/vault/client.ts";
 import { sealedFields } from "../contracts/store-contract.ts";
-import { patient } from "../support/patience.ts";
 import {
   createAppRole,
   loginWith,
@@ -25,7 +24,7 @@ describe.skipIf(program === null)("a version of a credential is the version of i
     vault = await startVault(program ?? "");
     await mountSecrets(vault);
     const role = await createAppRole(vault, "keyhold", servicePolicy);
-    client = new VaultClient(settingsFor(vault, await loginWith(vault, role), patient));
+    client = new VaultClient(settingsFor(vault, await loginWith(vault, role)));
     store = createVaultStore(client);
   });
   afterAll(async () => {

@@ -55,12 +55,29 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  const sink = destination === undefined ? pino(options) : pino(options, destination);
+  const sink = pino(options, destination ?? standardOutput());
   return {
     debug: (message, fields) => sink.debug(pass(fields), message),
     info: (message, fields) => sink.info(pass(fields), message),
     warn: (message, fields) => sink.warn(pass(fields), message),
     error: (message, fields) => sink.error(pass(fields), message),
+  };
+}
+
+/** Lines of one turn of the event loop leave together: a system call for each line costs more than the line. */
+function standardOutput(): DestinationStream {
+  const output = pino.destination({ dest: 1, sync: true });
+  let lines = "";
+  const flush = (): void => {
+    if (lines !== "") output.write(lines);
+    lines = "";
+  };
+  process.once("exit", flush);
+  return {
+    write(line) {
+      if (lines === "") setImmediate(flush);
+      lines += line;
+    },
   };
 }
 

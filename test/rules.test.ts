@@ -117,6 +117,7 @@ const bookkeepers = [
   "src/credentials/keep.ts",
   "src/credentials/destroy.ts",
   "src/credentials/invoke/rows.ts",
+  "src/credentials/invoke/fall-back.ts",
   "src/keys/data-keys.ts",
   "src/stores/postgres.ts",
   "src/http/idempotency.ts",

@@ -60,6 +60,7 @@ export interface EventDetails {
   "credential.rotation_failed": Rotation & { reason: string };
   "credential.updated": { credential_id: string; changed: readonly string[] };
   "credential.secret_replaced": { credential_id: string; version: number };
+  "credential.rotation_refused": { credential_id: string; reason: string };
   "credential.frozen": { credential_id: string; reason: string | null };
   "credential.unfrozen": { credential_id: string };
   "credential.expired": { credential_id: string };

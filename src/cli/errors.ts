@@ -26,16 +26,23 @@ export class CliError extends Error {
   readonly hint: string | null;
   /** A longer text of the service, shown as it came. */
   readonly detail: string | null;
+  /** Of the problem that the service answered with. */
+  readonly code: string | null;
 
   constructor(
     failure: Failure,
     message: string,
-    options: Readonly<{ hint?: string | undefined; detail?: string | undefined }> = {},
+    options: Readonly<{
+      hint?: string | undefined;
+      detail?: string | undefined;
+      code?: string | undefined;
+    }> = {},
   ) {
     super(message);
     this.failure = failure;
     this.hint = options.hint ?? null;
     this.detail = options.detail ?? null;
+    this.code = options.code ?? null;
   }
 }
 
@@ -60,6 +67,9 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   unsupported_media_type: "check that KEYHOLD_URL is the service's own",
   idempotency_mismatch: "choose another --idempotency-key",
   venue_rejected: "check the key at the venue, and that --environment is the right one",
+  venue_account: "make the new key for the same account at the venue",
+  wider_permissions: "make a key that may do what the old one may, or add --allow-wider",
+  same_secret: "make a new key at the venue first",
   venue_permission: "give the key the permission at the venue",
   venue_ip: "`keyhold venues <venue>` shows the addresses to allow",
   venue_refused: "nothing was done; correct what the venue objects to",

@@ -22,6 +22,7 @@ export async function problemOf(response: Response, service: string): Promise<Cl
   }
   const { code, title, detail, instance } = parsed.data;
   return new CliError(failure, `${title.charAt(0).toLowerCase()}${title.slice(1)} (${code})`, {
+    code,
     detail: code === "internal" && instance !== undefined ? `${detail} ${instance}` : detail,
     hint: isKnown(code) ? hints[code] : undefined,
   });

@@ -13,7 +13,7 @@ import { destroyIntended } from "./destroy.ts";
 import { troubleOf } from "./secret-store.ts";
 
 export type NewVersion = Readonly<{
-  kind: "register" | "replace" | "reseal";
+  kind: "register" | "replace" | "rotate" | "reseal";
   /** The first version of a new credential, or the next of one that is kept. */
   of: Omit<SecretRef, "version"> & Readonly<{ environment: Environment }>;
   fields: SecretFields;

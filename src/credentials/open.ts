@@ -28,6 +28,27 @@ export async function openSecret<T>(
 }
 
 type Needs = Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">;
+
+/** Another version of the same credential, which is kept for the overlap of a rotation. */
+export type OtherVersion = Readonly<{ version: number; store: string }>;
+
+/** The same for the version that a rotation has retired: the record judges the use as any other. */
+export async function openRetired<T>(
+  custody: Pick<Custody, "disclosures" | "stores" | "dataKeys">,
+  request: DisclosureRequest,
+  retired: OtherVersion,
+  use: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const granted = await custody.disclosures.append(request);
+  if (granted.outcome !== "ok") throw refused(granted.outcome);
+  const disclosure = { ...granted, ...retired, sealed: null };
+  const place = { tenantId: request.principal.tenantId, credentialId: request.credentialId, ...disclosure };
+  const sealed = await readSealed(custody, place);
+  if (sealed === null) throw lost(place.store);
+  using fields = await openFields(custody, place, sealed);
+  return await use({ disclosure, fields });
+}
+
 type Place = Granted & Readonly<{ tenantId: string; credentialId: string }>;
 type Found = Readonly<{ place: Place; sealed: ReadonlyMap<string, Sealed> }>;
 

@@ -9,7 +9,7 @@ import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
 import { inspect, venueOf } from "./inspect.ts";
 import { keepVersion } from "./keep.ts";
-import { openSecret } from "./open.ts";
+import { mergeSecret } from "./merge-secret.ts";
 import {
   endVersions,
   findPolicy,
@@ -18,7 +18,7 @@ import {
   toCredential,
   updateCredential,
 } from "./rows.ts";
-import { assertFields, assertSomeFields, copyFields, type OwnedFields } from "./secret-fields.ts";
+import { assertFields, assertSomeFields } from "./secret-fields.ts";
 import { readRow } from "./show.ts";
 import { stale } from "./stale.ts";
 import { assertStorable } from "./storable.ts";
@@ -42,7 +42,7 @@ export async function replace(
   if (row.revision !== revision) throw stale(row.revision);
   const venue = venueOf(custody, row.venue, row.environment);
   assertSomeFields(venue.description, sent);
-  using fields = await merge(custody, principal, row, sent);
+  using fields = await mergeSecret(custody, principal, row, sent);
   assertFields(venue.description, fields);
   const verdict = await inspect(custody, venue, { environment: row.environment, fields });
   if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
@@ -50,35 +50,6 @@ export async function replace(
   assertStorable(verdict.permissions, policy);
   // Awaited here: the fields end with this scope.
   return await put(custody, principal, row, fields, verdict);
-}
-
-/** What is sent over what is kept; the kept secret is not opened where all of it is sent. */
-async function merge(
-  custody: Custody,
-  principal: Principal,
-  row: CredentialRow,
-  sent: SecretFields,
-): Promise<OwnedFields> {
-  const venue = venueOf(custody, row.venue, row.environment);
-  const merged = copyFields(sent);
-  if (venue.description.fields.every((name) => sent.has(name))) return merged;
-  const request = {
-    principal,
-    credentialId: row.id,
-    need: "activate",
-    revision: row.revision,
-    event: "credential.used",
-    detail: { purpose: "replace" },
-  } as const;
-  try {
-    return await openSecret(custody, request, ({ fields }) => {
-      for (const [name, secret] of fields) if (!merged.has(name)) merged.set(name, secret.copy());
-      return Promise.resolve(merged);
-    });
-  } catch (error) {
-    merged[Symbol.dispose]();
-    throw error;
-  }
 }
 
 async function put(

@@ -61,6 +61,12 @@ async function keepAnew(
       if (row?.revision !== revision) throw stale(row?.revision ?? revision);
       const intents = await intendDestruction(tx, row, await endVersion(tx, credentialId, row.version));
       const store = to.name;
+      await tx
+        .updateTable("rotations")
+        .set({ to_version: version })
+        .where("credential_id", "=", credentialId)
+        .where("to_version", "=", row.version)
+        .execute();
       await insertVersion(tx, await updateCredential(tx, credentialId, { version, store }), dataKeyId);
       const detail = { credential_id: credentialId, version, store };
       return { value: intents, events: [{ event: "credential.resealed", detail }] };

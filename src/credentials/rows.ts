@@ -147,10 +147,45 @@ export async function insertVersion(
     .execute();
 }
 
+/** The present version becomes the one before, which is kept for an overlap. */
+export async function retireVersion(tx: TenantTx, credentialId: string, version: number): Promise<void> {
+  await tx
+    .updateTable("credential_versions")
+    .set({ state: "retired" })
+    .where("credential_id", "=", credentialId)
+    .where("version", "=", version)
+    .where("state", "=", "current")
+    .execute();
+}
+
+/** The other way round. Answers where it rests. */
+export async function reviveVersion(
+  tx: TenantTx,
+  credentialId: string,
+  version: number,
+): Promise<CredentialRow["store"]> {
+  const { store } = await tx
+    .updateTable("credential_versions")
+    .set({ state: "current" })
+    .where("credential_id", "=", credentialId)
+    .where("version", "=", version)
+    .where("state", "=", "retired")
+    .returning("store")
+    .executeTakeFirstOrThrow();
+  return store;
+}
+
 export type EndedVersion = Readonly<{ version: number; store: CredentialRow["store"] }>;
 
 /** Marks every version that is left as destroyed; the bytes themselves go by the intents that the caller adds. Nothing needs its key. */
 export async function endVersions(tx: TenantTx, credentialId: string): Promise<readonly EndedVersion[]> {
+  // With the old version gone there is no overlap.
+  await tx
+    .updateTable("rotations")
+    .set({ state: "finished", ended_at: sql`now()` })
+    .where("credential_id", "=", credentialId)
+    .where("state", "=", "overlap")
+    .execute();
   return ended(tx, credentialId).execute();
 }
 

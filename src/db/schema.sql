@@ -295,11 +295,11 @@ CREATE INDEX health_checks_by_credential ON public.health_checks USING btree (te
 CREATE INDEX health_checks_by_venue ON public.health_checks USING btree (venue, environment, checked_at);
 alter table public.health_checks enable row level security;
 alter table public.health_checks force row level security;
-create policy check_reads on public.health_checks for select to keyhold_app
+create policy credential_reads on public.health_checks for select to keyhold_app
   using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
    FROM public.credentials c
   WHERE ((c.tenant_id = health_checks.tenant_id) AND (c.id = health_checks.credential_id))))));
-create policy check_writes on public.health_checks for all to keyhold_app
+create policy credential_writes on public.health_checks for all to keyhold_app
   using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
    FROM public.credentials c
   WHERE ((c.tenant_id = health_checks.tenant_id) AND (c.id = health_checks.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))))
@@ -355,7 +355,7 @@ create table public.intents (
   environment text not null,
   created_at timestamp with time zone default now() not null,
   constraint intents_pkey PRIMARY KEY (id),
-  constraint intents_kind_check CHECK ((kind = ANY (ARRAY['register'::text, 'replace'::text, 'reseal'::text, 'destroy'::text]))),
+  constraint intents_kind_check CHECK ((kind = ANY (ARRAY['register'::text, 'replace'::text, 'rotate'::text, 'reseal'::text, 'destroy'::text]))),
   constraint intents_tenant_id_id_key UNIQUE (tenant_id, id)
 );
 alter table public.intents owner to keyhold_owner;
@@ -451,6 +451,46 @@ create table public.rate_limits (
 );
 alter table public.rate_limits owner to keyhold_owner;
 grant delete, insert, select, update on public.rate_limits to keyhold_app;
+
+create table public.rotations (
+  tenant_id uuid not null,
+  id uuid not null,
+  credential_id uuid not null,
+  from_version integer not null,
+  to_version integer not null,
+  state text not null,
+  overlap_until timestamp with time zone not null,
+  fallbacks integer default 0 not null,
+  last_fallback_at timestamp with time zone,
+  started_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  ended_at timestamp with time zone,
+  constraint rotations_pkey PRIMARY KEY (id),
+  constraint rotations_check CHECK (((state = 'overlap'::text) = (ended_at IS NULL))),
+  constraint rotations_state_check CHECK ((state = ANY (ARRAY['overlap'::text, 'finished'::text, 'rolled_back'::text]))),
+  constraint rotations_tenant_id_credential_id_fkey FOREIGN KEY (tenant_id, credential_id) REFERENCES public.credentials(tenant_id, id) ON DELETE CASCADE,
+  constraint rotations_tenant_id_id_key UNIQUE (tenant_id, id)
+);
+alter table public.rotations owner to keyhold_owner;
+CREATE INDEX rotations_by_credential ON public.rotations USING btree (tenant_id, credential_id, started_at DESC);
+CREATE INDEX rotations_due ON public.rotations USING btree (overlap_until) WHERE (state = 'overlap'::text);
+CREATE UNIQUE INDEX rotations_one_open ON public.rotations USING btree (tenant_id, credential_id) WHERE (state = 'overlap'::text);
+alter table public.rotations enable row level security;
+alter table public.rotations force row level security;
+create policy credential_reads on public.rotations for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = rotations.tenant_id) AND (c.id = rotations.credential_id))))));
+create policy credential_writes on public.rotations for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = rotations.tenant_id) AND (c.id = rotations.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))))
+  with check (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = rotations.tenant_id) AND (c.id = rotations.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))));
+create policy recorder on public.rotations for select to keyhold_recorder
+  using (true);
+grant delete, insert, select, update on public.rotations to keyhold_app;
+grant select on public.rotations to keyhold_recorder;
 
 create table public.sealed_secrets (
   tenant_id uuid not null,
@@ -857,6 +897,22 @@ BEGIN ATOMIC
 END;
 alter function clock.due_checks(integer) owner to keyhold_recorder;
 grant execute on function clock.due_checks(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.due_rotations(most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT r.tenant_id,
+     r.id
+    FROM public.rotations r
+   WHERE ((r.state = 'overlap'::text) AND (r.overlap_until <= now()))
+   ORDER BY r.overlap_until
+  LIMIT due_rotations.most;
+END;
+alter function clock.due_rotations(integer) owner to keyhold_recorder;
+grant execute on function clock.due_rotations(integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.expired_credentials(most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)

@@ -11,6 +11,7 @@ export interface Database {
   sealed_secrets: SealedSecretsTable;
   data_keys: DataKeysTable;
   health_checks: HealthChecksTable;
+  rotations: RotationsTable;
   intents: IntentsTable;
   installation: InstallationTable;
   api_keys: ApiKeysTable;
@@ -144,6 +145,20 @@ interface CredentialVersionsTable {
   destroyed_at: TimeOrNull;
 }
 
+interface RotationsTable {
+  tenant_id: string;
+  id: string;
+  credential_id: string;
+  from_version: number;
+  to_version: number;
+  state: "overlap" | "finished" | "rolled_back";
+  overlap_until: ColumnType<Date, Date, Date>;
+  fallbacks: Generated<number>;
+  last_fallback_at: TimeOrNull;
+  started_at: Time;
+  ended_at: TimeOrNull;
+}
+
 interface HealthChecksTable {
   tenant_id: string;
   id: string;
@@ -181,7 +196,7 @@ interface DataKeysTable {
 interface IntentsTable {
   tenant_id: string;
   id: string;
-  kind: "register" | "replace" | "reseal" | "destroy";
+  kind: "register" | "replace" | "rotate" | "reseal" | "destroy";
   credential_id: string;
   version: number;
   store: "postgres" | "vault" | "aws" | "file" | "env";

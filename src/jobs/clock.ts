@@ -2,6 +2,7 @@ import type { Pool } from "pg";
 import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
 import type { Custody } from "../credentials/custody.ts";
 import { checkDue } from "../credentials/check-health.ts";
+import { finishDueRotations } from "../credentials/finish-rotation.ts";
 import { expireDue, reconcile } from "../credentials/reconcile.ts";
 import { resealDue } from "../credentials/reseal-due.ts";
 import type { Tally } from "../credentials/tally.ts";
@@ -16,6 +17,7 @@ const tasks = {
   "erase-tenants": eraseTenants,
   "expire-credentials": expireDue,
   "check-health": checkDue,
+  "finish-rotations": finishDueRotations,
   "rotate-data-keys": rotateWornDataKeys,
   "reseal-credentials": resealDue,
   "destroy-data-keys": destroyUnusedDataKeys,

@@ -21,6 +21,7 @@ const randomKeys = [
   "intents (id)",
   "invocations (id)",
   "members (id)",
+  "rotations (id)",
   "sealed_secrets (credential_id, version)",
   "tenants (id)",
 ];

@@ -4,6 +4,7 @@ import type { Member } from "../../src/access/principal.ts";
 import { checkHealth } from "../../src/credentials/check-health.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
+import { rotate } from "../../src/credentials/rotate.ts";
 import { createApiKey } from "../../src/tenants/api-keys/create.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { secretFields, type World } from "../support/world.ts";
@@ -46,6 +47,8 @@ async function furnishMember(world: World, member: Member): Promise<Furnished> {
   });
   const params = { symbol: "X", type: "market", side: "buy", amount: "1" };
   await invoke(custody, member, credential.id, { operation: "createOrder", params, idempotencyKey: "key" });
+  const fresh = secretFields({ api_key: "another", api_secret: "other" });
+  await rotate(custody, member, credential.id, credential.revision, { fields: fresh });
   await checkHealth(custody, { tenant_id: member.tenantId, id: credential.id });
   const { apiKey } = await createApiKey(custody.db, member, { name: "key", scopes: ["credentials:read"] });
   return { member, accountId, credentialId: credential.id, apiKeyId: apiKey.id };

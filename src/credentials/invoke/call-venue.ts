@@ -3,8 +3,9 @@ import { KeyholdError } from "../../errors.ts";
 import type { InvokeResult } from "../../venues/venue.ts";
 import type { Custody } from "../custody.ts";
 import { inTurn, venueOf } from "../inspect.ts";
-import { openSecret } from "../open.ts";
+import { type Opened, openSecret } from "../open.ts";
 import { validate } from "../validate.ts";
+import { fallBack } from "./fall-back.ts";
 import type { Invocation } from "./invocation.ts";
 
 /** `sendBefore` is a time of `performance.now()`: a call whose turn comes later is not made. */
@@ -27,7 +28,7 @@ export async function callVenue(
     event: "credential.used",
     detail: { purpose: "invoke", operation: operation.name },
   } as const;
-  const answer = await openSecret(custody, request, async ({ disclosure, fields }) => {
+  const callWith = async ({ disclosure, fields }: Opened): Promise<InvokeResult> => {
     const { environment } = disclosure;
     const venue = venueOf(custody, disclosure.venue, environment);
     const order = clientOrderId === null ? {} : { clientOrderId };
@@ -36,9 +37,12 @@ export async function callVenue(
       return venue.invoke({ environment, fields }, { operation: operation.name, params, ...order });
     };
     return inTurn(custody, venue, fields, call).catch(whatIsLost);
-  });
-  if (answer.outcome === "rejected") await inspectAfter(custody, principal.tenantId, credentialId);
-  return answer;
+  };
+  const answer = await openSecret(custody, request, callWith);
+  if (answer.outcome !== "rejected") return answer;
+  const other = await fallBack(custody, request, callWith);
+  await inspectAfter(custody, principal.tenantId, credentialId);
+  return other ?? answer;
 }
 
 function tooLate(): KeyholdError {

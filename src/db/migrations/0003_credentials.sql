@@ -91,6 +91,29 @@ create unique index credential_versions_one_current on credential_versions (tena
 create index credential_versions_by_key on credential_versions (tenant_id, data_key_id) where data_key_id is not null;
 create index credential_versions_by_store on credential_versions (store, credential_id) where state = 'current';
 
+-- A new secret in the place of an old one: for the overlap both versions are kept, the new one current, the old one retired.
+create table rotations (
+  tenant_id uuid not null,
+  id uuid not null,
+  credential_id uuid not null,
+  from_version integer not null,
+  to_version integer not null,
+  state text not null check (state in ('overlap', 'finished', 'rolled_back')),
+  overlap_until timestamptz not null,
+  -- Uses of the old version, because the venue refused the new one.
+  fallbacks integer not null default 0,
+  last_fallback_at timestamptz,
+  started_at timestamptz not null default date_trunc('milliseconds', now()),
+  ended_at timestamptz,
+  primary key (id),
+  unique (tenant_id, id),
+  check ((state = 'overlap') = (ended_at is null)),
+  foreign key (tenant_id, credential_id) references credentials (tenant_id, id) on delete cascade
+);
+create unique index rotations_one_open on rotations (tenant_id, credential_id) where state = 'overlap';
+create index rotations_by_credential on rotations (tenant_id, credential_id, started_at desc);
+create index rotations_due on rotations (overlap_until) where state = 'overlap';
+
 -- What the venue answered each time it was asked. Words of Keyhold's, never the venue's own text.
 create table health_checks (
   tenant_id uuid not null,
@@ -125,7 +148,7 @@ create table sealed_secrets (
 create table intents (
   tenant_id uuid not null,
   id uuid not null,
-  kind text not null check (kind in ('register', 'replace', 'reseal', 'destroy')),
+  kind text not null check (kind in ('register', 'replace', 'rotate', 'reseal', 'destroy')),
   credential_id uuid not null,
   version integer not null,
   store text not null,
@@ -141,7 +164,7 @@ create index intents_by_credential on intents (tenant_id, credential_id);
 do $$
 declare one text;
 begin
-  foreach one in array '{credentials,credential_versions,health_checks,sealed_secrets,data_keys,intents}'::text[] loop
+  foreach one in array '{credentials,credential_versions,rotations,health_checks,sealed_secrets,data_keys,intents}'::text[] loop
     execute format('alter table %I enable row level security', one);
     execute format('alter table %I force row level security', one);
     execute format('grant select, insert, update, delete on %I to keyhold_app', one);
@@ -177,16 +200,23 @@ create policy version_writes on credential_versions for all to keyhold_app
     and exists (select from credentials c where c.tenant_id = credential_versions.tenant_id and c.id = credential_id
       and scope.writes(c.tenant_id, c.owner_id)));
 
-create policy check_reads on health_checks for select to keyhold_app
-  using (tenant_id = scope.tenant()
-    and exists (select from credentials c where c.tenant_id = health_checks.tenant_id and c.id = credential_id));
-create policy check_writes on health_checks for all to keyhold_app
-  using (tenant_id = scope.tenant()
-    and exists (select from credentials c where c.tenant_id = health_checks.tenant_id and c.id = credential_id
-      and scope.writes(c.tenant_id, c.owner_id)))
-  with check (tenant_id = scope.tenant()
-    and exists (select from credentials c where c.tenant_id = health_checks.tenant_id and c.id = credential_id
-      and scope.writes(c.tenant_id, c.owner_id)));
+-- So are its rotations and the history of its checks.
+do $$
+declare one text;
+begin
+  foreach one in array '{rotations,health_checks}'::text[] loop
+    execute format($p$create policy credential_reads on %I for select to keyhold_app
+      using (tenant_id = scope.tenant()
+        and exists (select from credentials c where c.tenant_id = %1$I.tenant_id and c.id = credential_id))$p$, one);
+    execute format($p$create policy credential_writes on %I for all to keyhold_app
+      using (tenant_id = scope.tenant()
+        and exists (select from credentials c where c.tenant_id = %1$I.tenant_id and c.id = credential_id
+          and scope.writes(c.tenant_id, c.owner_id)))
+      with check (tenant_id = scope.tenant()
+        and exists (select from credentials c where c.tenant_id = %1$I.tenant_id and c.id = credential_id
+          and scope.writes(c.tenant_id, c.owner_id)))$p$, one);
+  end loop;
+end $$;
 
 -- Which key-encryption key this database was made with: a different or missing key stops the start.
 create table installation (

@@ -77,6 +77,15 @@ begin atomic
   ) l;
 end;
 
+-- Rotations whose overlap is over.
+create function clock.due_rotations(most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select r.tenant_id, r.id from public.rotations r
+  where r.state = 'overlap' and r.overlap_until <= now() order by r.overlap_until limit most;
+end;
+
 -- Credentials that end within so many days and whose owner was not warned of it yet.
 create function clock.expiring_credentials(days integer, most integer)
 returns table (tenant_id uuid, id uuid)

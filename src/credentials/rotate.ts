@@ -1,0 +1,225 @@
+import { timingSafeEqual } from "node:crypto";
+import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { note } from "../audit/change.ts";
+import { readTenant } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import type { Valid } from "../venues/verdict.ts";
+import type { SecretFields } from "../venues/venue.ts";
+import { expiryOf, refuseAtRegister } from "./consequences.ts";
+import type { Credential, CredentialRow } from "./credential.ts";
+import type { Custody } from "./custody.ts";
+import { destroyNow, intendDestruction } from "./destroy.ts";
+import { inspect, venueOf } from "./inspect.ts";
+import { keepVersion } from "./keep.ts";
+import { openSecret } from "./open.ts";
+import {
+  defaultOverlapSeconds,
+  insertRotation,
+  lockOpenRotation,
+  type Rotation,
+  toRotation,
+} from "./rotation.ts";
+import {
+  endVersion,
+  findPolicy,
+  insertVersion,
+  lockCredential,
+  retireVersion,
+  toCredential,
+  updateCredential,
+} from "./rows.ts";
+import { assertFields } from "./secret-fields.ts";
+import { readRow } from "./show.ts";
+import { stale } from "./stale.ts";
+import { assertStorable } from "./storable.ts";
+import { widened } from "./wider.ts";
+
+export type RotateInput = Readonly<{
+  fields: SecretFields;
+  /** How long both versions are kept; 0 in an emergency. */
+  overlapSeconds?: number;
+  /** Whether the new key may do more than the old one. */
+  allowWider?: boolean;
+}>;
+
+export type Rotated = Readonly<{ credential: Credential; rotation: Rotation }>;
+
+/**
+ * Puts a new secret in the place of the present one. The venue is asked first; the new key must belong to the same account and may
+ * do no more than the old one. From then on the new one is used, and for the overlap the old one is kept: a use falls back to it
+ * where the venue refuses the new one. A rotation that fails leaves the old secret in force.
+ *
+ * Throws `stale`, `illegal_state` for a credential that is not active or is being rotated, `same_secret`, `venue_account`,
+ * `wider_permissions`, and as `register` does.
+ */
+export async function rotate(
+  custody: Custody,
+  principal: Principal,
+  id: string,
+  revision: number,
+  input: RotateInput,
+): Promise<Rotated> {
+  assertScope(principal, "credentials:write");
+  const row = await readRow(custody, principal, id, "rotate");
+  if (row.revision !== revision) throw stale(row.revision);
+  assertRotatable(row);
+  const venue = venueOf(custody, row.venue, row.environment);
+  assertFields(venue.description, input.fields);
+  await assertNoneOpen(custody, principal, id);
+  await assertOther(custody, principal, row, input.fields);
+  const verdict = await judge(custody, principal, row, input);
+  return put(custody, principal, row, input, verdict);
+}
+
+function assertRotatable({ status }: CredentialRow): void {
+  if (status === "active") return;
+  if (status === "inactive") {
+    throw new KeyholdError("credential_inactive", "Switch the credential on before you rotate it.");
+  }
+  throw new KeyholdError(
+    "illegal_state",
+    `A credential that is ${status} has no working secret to overlap with. Replace its secret instead.`,
+    { facts: { credential_status: status } },
+  );
+}
+
+async function assertNoneOpen(custody: Pick<Custody, "db">, principal: Principal, id: string): Promise<void> {
+  const open = await readTenant(custody.db, scopeOf(principal), (tx) =>
+    tx
+      .selectFrom("rotations")
+      .select("id")
+      .where("credential_id", "=", id)
+      .where("state", "=", "overlap")
+      .executeTakeFirst(),
+  );
+  if (open !== undefined) throw underWay();
+}
+
+/** A key that is rotated to itself would be destroyed with its old version at the venue. */
+async function assertOther(
+  custody: Custody,
+  principal: Principal,
+  row: CredentialRow,
+  fresh: SecretFields,
+): Promise<void> {
+  const request = {
+    principal,
+    credentialId: row.id,
+    need: "validate",
+    revision: row.revision,
+    event: "credential.used",
+    detail: { purpose: "rotate" },
+  } as const;
+  const same = await openSecret(custody, request, ({ fields }) => Promise.resolve(isSame(fields, fresh)));
+  if (same) throw new KeyholdError("same_secret", "Make a new key at the venue, and send that one.");
+}
+
+function isSame(kept: SecretFields, fresh: SecretFields): boolean {
+  return [...fresh].every(([name, secret]) =>
+    secret.expose(
+      (bytes) =>
+        kept
+          .get(name)
+          ?.expose((other) => bytes.byteLength === other.byteLength && timingSafeEqual(bytes, other)) ===
+        true,
+    ),
+  );
+}
+
+/** The venue's word on the new key. A refusal is recorded, and nothing has changed. */
+async function judge(
+  custody: Custody,
+  principal: Principal,
+  row: CredentialRow,
+  { fields, allowWider = false }: RotateInput,
+): Promise<Valid> {
+  const venue = venueOf(custody, row.venue, row.environment);
+  const verdict = await inspect(custody, venue, { environment: row.environment, fields });
+  try {
+    if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
+    assertSameAccount(row, verdict);
+    if (!allowWider) assertNoWider(row, verdict);
+    const policy = await readTenant(custody.db, scopeOf(principal), (tx) => findPolicy(tx, row.tenant_id));
+    assertStorable(verdict.permissions, policy);
+    return verdict;
+  } catch (error) {
+    const reason = error instanceof KeyholdError ? error.code : verdict.outcome;
+    const detail = { credential_id: row.id, reason };
+    await note(custody.db, principal, { event: "credential.rotation_refused", detail, outcome: reason });
+    throw error;
+  }
+}
+
+/** Where the venue tells whose a key is. */
+function assertSameAccount(row: CredentialRow, { account }: Valid): void {
+  const { id } = row.account_facts;
+  if (id === undefined || account.id === undefined || id === account.id) return;
+  throw new KeyholdError(
+    "venue_account",
+    "The new key belongs to another account at the venue. Register it as a credential of its own.",
+  );
+}
+
+function assertNoWider(row: CredentialRow, { permissions }: Valid): void {
+  const wider = widened(row.permissions, permissions);
+  if (wider.length === 0) return;
+  throw new KeyholdError(
+    "wider_permissions",
+    `The new key may do more than the old one (${wider.join(", ")}). Make one that may not, or allow it for this rotation.`,
+    { facts: { wider } },
+  );
+}
+
+async function put(
+  custody: Custody,
+  principal: Principal,
+  seen: CredentialRow,
+  { fields, overlapSeconds = defaultOverlapSeconds }: RotateInput,
+  verdict: Valid,
+): Promise<Rotated> {
+  const { id, tenant_id: tenantId, venue, environment } = seen;
+  const of = { tenantId, credentialId: id, venue, environment };
+  const { intents, ...rotated } = await keepVersion(
+    custody,
+    principal,
+    { kind: "rotate", of, fields },
+    async (tx, { version, dataKeyId }) => {
+      const row = await lockCredential(tx, id);
+      if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
+      if ((await lockOpenRotation(tx, id)) !== undefined) throw underWay();
+      const ended = overlapSeconds === 0 ? await endVersion(tx, id, row.version) : [];
+      const intents = await intendDestruction(tx, row, ended);
+      if (overlapSeconds > 0) await retireVersion(tx, id, row.version);
+      const updated = await updateCredential(tx, id, {
+        version,
+        store: custody.stores.first.name,
+        permissions: verdict.permissions,
+        account_facts: verdict.account,
+        venue_expires_at: expiryOf(verdict),
+        health: "healthy",
+        health_message: null,
+        rejected_at: null,
+        warned_days: null,
+        last_validated_at: row.now,
+      });
+      await insertVersion(tx, updated, dataKeyId);
+      const span = { from: row.version, to: version, overlapSeconds };
+      const rotation = toRotation(await insertRotation(tx, { tenantId, credentialId: id, ...span }));
+      const { from_version, to_version } = rotation;
+      const detail = { credential_id: id, rotation_id: rotation.id, from_version, to_version };
+      return {
+        value: { credential: toCredential(updated), rotation, intents },
+        events: [{ event: "credential.rotation_started", detail }],
+      };
+    },
+  );
+  await destroyNow(custody, tenantId, intents);
+  return rotated;
+}
+
+function underWay(): KeyholdError {
+  return new KeyholdError(
+    "illegal_state",
+    "A rotation of this credential is under way. Finish it, or roll it back, before the next.",
+  );
+}

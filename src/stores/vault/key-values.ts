@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { StartError } from "../../errors.ts";
-import { StoreTrouble, throwDenied, throwUnavailable } from "../trouble.ts";
+import { throwUnavailable } from "../trouble.ts";
+import { expectDone, parse } from "./answers.ts";
 import { hasError, type VaultClient } from "./client.ts";
-import type { VaultAnswer } from "./nodes.ts";
+import { findMount } from "./mount.ts";
 
 export type KeyValues = Readonly<Record<string, unknown>>;
 
@@ -19,9 +20,6 @@ const metadataAnswer = z.object({
     max_versions: z.number(),
     versions: z.record(z.string(), z.object({ destroyed: z.boolean() })),
   }),
-});
-const mountAnswer = z.object({
-  data: z.object({ type: z.string(), options: z.object({ version: z.string().optional() }).nullish() }),
 });
 
 /** Of one path: the newest version, which of the older ones are not destroyed, and how many are kept. */
@@ -95,25 +93,10 @@ export class VersionedKeyValues {
     expectDone(await this.#client.call({ method: "POST", path: `${this.#mount}/destroy/${path}`, body }));
   }
 
-  /**
-   * Asks what is mounted. On an engine of version 1 a read would look like an absence, and a write would succeed without a
-   * version.
-   */
+  /** Asks what is mounted. */
   async check(): Promise<void> {
-    const { type, options } = parse(mountAnswer, await this.#askMount()).data;
-    if (type !== "kv" || options?.version !== "2") throwDenied("wrong_engine");
+    await findMount(this.#client, this.#mount, `${this.#mount}/data/${nobody}`);
     this.#checked = true;
-  }
-
-  /** A mount that is not there is refused as one that the policy hides; a request below it then tells which of the two it is. */
-  async #askMount(): Promise<VaultAnswer> {
-    try {
-      return await this.#client.call({ method: "GET", path: `sys/internal/ui/mounts/${this.#mount}` });
-    } catch (error) {
-      if (!(error instanceof StoreTrouble) || error.answer.reason !== "policy") throw error;
-      await this.#client.call({ method: "GET", path: `${this.#mount}/data/${nobody}` });
-      throw error;
-    }
   }
 
   async #checkOnce(): Promise<void> {
@@ -123,15 +106,3 @@ export class VersionedKeyValues {
 
 /** Below what every policy for Keyhold covers, and never written. */
 const nobody = "tenants/00000000-0000-0000-0000-000000000000";
-
-/** What the engine takes is answered with 200; while it is being set up it refuses for a moment. */
-function parse<T>(schema: z.ZodType<T>, answer: VaultAnswer): T {
-  expectDone(answer);
-  const parsed = schema.safeParse(answer.body);
-  return parsed.success ? parsed.data : throwUnavailable("failing");
-}
-
-function expectDone(answer: VaultAnswer): void {
-  if (hasError(answer, /^Upgrading from non-versioned/)) throwUnavailable("failing");
-  if (answer.status !== 200 && answer.status !== 204) throwDenied("invalid");
-}

@@ -5,14 +5,21 @@ import type { Log } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { watchBreaker } from "../watch-breaker.ts";
 import { VaultClient } from "./client.ts";
+import type { VaultSettings } from "./settings.ts";
 
-/** A client for the cluster that the configuration names. Nothing is sent yet. Throws `StartError`. */
+type Patience = Pick<VaultSettings, "deadlineMs" | "attemptMs">;
+
+/**
+ * A client for the cluster that the configuration names; where somebody watches, they are told when it is left alone. Nothing is
+ * sent yet. Throws `StartError`.
+ */
 export async function openVault(
-  { caFile, ...settings }: VaultConfig,
-  needs: Readonly<{ metrics: Pick<Metrics, "storeBreaker">; log: Log }>,
+  { caFile, ...settings }: VaultConfig & Patience,
+  watching?: Readonly<{ metrics: Pick<Metrics, "storeBreaker">; log: Log }>,
 ): Promise<VaultClient> {
   const ca = caFile === undefined ? undefined : await readAuthorities(caFile);
-  return new VaultClient({ ...settings, ca }, { onBreaker: watchBreaker("vault", needs) });
+  const options = watching === undefined ? {} : { onBreaker: watchBreaker("vault", watching) };
+  return new VaultClient({ ...settings, ca }, options);
 }
 
 async function readAuthorities(path: string): Promise<string> {

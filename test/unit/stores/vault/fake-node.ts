@@ -25,7 +25,7 @@ export function usual({ path }: Received): Reply {
   if (path.startsWith("/v1/auth/token/lookup-self")) return { status: 200, body: { data: { ttl: 0 } } };
   if (path.startsWith("/v1/sys/health")) return { status: 200, body: { sealed: false } };
   if (path.startsWith("/v1/sys/internal/ui/mounts/"))
-    return { status: 200, body: { data: { type: "kv", options: { version: "2" } } } };
+    return { status: 200, body: { data: { path: "secret/", type: "kv", options: { version: "2" } } } };
   return { status: 404, body: { errors: [] } };
 }
 

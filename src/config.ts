@@ -192,6 +192,16 @@ export function readClientConfig(
   return { url: values.KEYHOLD_URL, token: values.KEYHOLD_TOKEN ?? null };
 }
 
+/**
+ * Where Vault is, and as whom to ask there: for a command that needs nothing else of the service. Throws `StartError` as
+ * `readConfig` does.
+ */
+export function readVaultConfig(environment: Environment = process.env): VaultConfig {
+  const config = vaultOf(read(z.object(storeVariables), environment));
+  if (config !== null) return config;
+  throw new StartError("KEYHOLD_VAULT_ADDRESSES must be set: the URLs of the nodes of Vault.");
+}
+
 /** Every variable with what it accepts and, as text, what holds without it: the guide is compared with this. */
 export function describeVariables(): readonly Readonly<{
   name: string;

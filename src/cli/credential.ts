@@ -63,7 +63,7 @@ const stdinOption = [
   "read the secret from standard input, as JSON or as lines of name=value, and do not ask for it",
 ] as const;
 
-type RegisterOptions = Readonly<{
+export type RegisterOptions = Readonly<{
   account: string;
   environment: string;
   label?: string;
@@ -94,16 +94,16 @@ function addRegister(credential: Command, cli: Cli): void {
     .action(async (venue: string, options: RegisterOptions) => {
       const api = await cli.api();
       const secret = await askSecret(cli, api, venue, options.secretStdin === true);
-      cli.output.one(await api.credentials.register({ ...registrationOf(venue, options), secret }), columns);
+      cli.output.one(await api.credentials.register({ venue, ...registrationOf(options), secret }), columns);
     });
 }
 
-function registrationOf(venue: string, options: RegisterOptions): Omit<Registration, "secret"> {
+/** What is asked of a registration beside the venue and the secret. */
+export function registrationOf(options: RegisterOptions): Omit<Registration, "venue" | "secret"> {
   const { account, environment, label, expires, deferred } = options;
   const policy = policyOf(options);
   return {
     account_id: account,
-    venue,
     environment,
     ...(label === undefined ? {} : { label }),
     ...(policy === undefined ? {} : { policy }),

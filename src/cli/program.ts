@@ -6,6 +6,7 @@ import { addAuditCommands } from "./audit.ts";
 import type { Cli, Environment } from "./cli.ts";
 import { addCredentialCommands } from "./credential.ts";
 import { exitCodes, report } from "./errors.ts";
+import { addImportCommands } from "./import.ts";
 import { addInvokeCommand } from "./invoke.ts";
 import { addKeyCommands } from "./keys.ts";
 import { addMeCommand } from "./me.ts";
@@ -89,6 +90,7 @@ const groups: readonly ((program: Command, cli: Cli) => void)[] = [
   addApiKeyCommands,
   addVenuesCommand,
   addCredentialCommands,
+  addImportCommands,
   addInvokeCommand,
   addAuditCommands,
   addKeyCommands,

@@ -85,7 +85,7 @@ function parseLines(text: string): SecretValues {
 }
 
 /** A PEM key has line breaks, which neither a prompt nor a line can hold; venues hand it out with `\n` written for each. */
-function unescapePem(value: string): string {
+export function unescapePem(value: string): string {
   return value.startsWith("-----BEGIN ") ? value.replaceAll("\\n", "\n") : value;
 }
 

@@ -1,0 +1,125 @@
+import type { Api, Registration } from "../api.ts";
+import type { Cli } from "../cli.ts";
+import { CliError } from "../errors.ts";
+import { type Progress, showProgress } from "../progress.ts";
+import type { Venue } from "../shapes.ts";
+import { fitFields } from "./fields.ts";
+import { assertAll, type Result, resultOf, type Settled, show, summaryOf, tellRemoval } from "./results.ts";
+import type { Item, Source } from "./source.ts";
+import { venueNamed } from "./venue-names.ts";
+
+export type Plan = Readonly<{
+  /** What is asked for every key alike. */
+  registration: Omit<Registration, "venue" | "secret">;
+  /** Names in the source that do not belong to a secret. */
+  leaveOut: readonly string[];
+  /** Reads, and registers nothing. */
+  dryRun: boolean;
+}>;
+
+type Work = Readonly<{
+  api: Api;
+  plan: Plan;
+  venues: readonly Venue[];
+  /** Ids of credentials that are there already, by venue. */
+  present: ReadonlyMap<string, string>;
+  items: readonly Item[];
+}>;
+
+/** So many in a row that nobody could be asked about are not of the keys; the others are then left unread. */
+const mostInARow = 3;
+
+/**
+ * Registers every key of a source, one after the other, and tells what became of each. What is there already stays as it is and is
+ * not even read, so the same command can be run again. Throws `CliError` unless all of them are there in the end.
+ */
+export async function importAll(cli: Cli, source: Source, plan: Plan): Promise<void> {
+  const api = await cli.api();
+  const [{ items: venues }, present] = await Promise.all([api.venues(), findPresent(api, plan)]);
+  const items = await source.list();
+  const work = { api, plan, venues, present, items };
+  const label = plan.dryRun ? "Comparing" : "Importing";
+  const bar = await showProgress(cli.terminal, label, items.length);
+  const results = await settleAll(work, bar);
+  bar.stop(summaryOf(results));
+  show(cli.output, results);
+  if (!plan.dryRun) tellRemoval(cli.output, items, results);
+  assertAll(results);
+}
+
+/** Those of the same account, environment and label. Throws `CliError` for an account that is not the caller's. */
+async function findPresent({ credentials }: Api, { registration }: Plan): Promise<Map<string, string>> {
+  const { account_id, environment, label = "default" } = registration;
+  const present = new Map<string, string>();
+  let cursor: string | undefined;
+  do {
+    const page = await credentials.list({ account_id, environment, label, limit: "200", cursor });
+    for (const { venue, id, status } of page.items) if (status !== "revoked") present.set(venue, id);
+    cursor = page.next_cursor ?? undefined;
+  } while (cursor !== undefined);
+  return present;
+}
+
+async function settleAll(work: Work, bar: Progress): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  let failed = 0;
+  for (const item of work.items) {
+    const venue = venueNamed(work.venues, item.exchange);
+    const settle = async (): Promise<Settled> => {
+      if (venue === undefined) return skipped("Keyhold knows no venue of this name.");
+      const known = judge(work, item, venue);
+      if (known !== null) return known;
+      const taken = failed < mostInARow ? await take(work, item, venue) : notTried;
+      failed = taken.outcome === "unavailable" ? failed + 1 : 0;
+      return taken;
+    };
+    results.push(resultOf(item, venue, await settle()));
+    bar.advance();
+  }
+  return results;
+}
+
+/** What can be told without the values; `null` when they are needed. */
+function judge({ plan, venues, present, items }: Work, item: Item, venue: Venue): Settled | null {
+  const rival = items.find((other) => other !== item && venueNamed(venues, other.exchange) === venue);
+  if (rival !== undefined)
+    return skipped(`${rival.exchange} is the same venue: name one with --exchange, each with its --label.`);
+  const id = present.get(venue.id);
+  if (id !== undefined) return { outcome: "present", credential_id: id };
+  const { environment } = plan.registration;
+  if (!venue.environments.includes(environment))
+    return skipped(`${venue.name} has no ${environment} environment.`);
+  return null;
+}
+
+function skipped(reason: string): Settled {
+  return { outcome: "skipped", reason };
+}
+
+const notTried: Settled = {
+  outcome: "unavailable",
+  reason: "Not tried, after several that could not be asked about.",
+};
+
+/** From here to its end the plaintext is in this process, as texts: JSON has no other form for it. */
+async function take({ api, plan }: Work, item: Item, venue: Venue): Promise<Settled> {
+  const held = await item.read();
+  if (held.outcome !== "found") return held;
+  const fitted = fitFields(venue, held.values, plan.leaveOut);
+  if ("problems" in fitted)
+    return { outcome: "refused", reason: `The fields do not fit: ${fitted.problems.join("; ")}.` };
+  if (plan.dryRun) return { outcome: "importable" };
+  const registration = { venue: venue.id, ...plan.registration, secret: fitted.secret };
+  return api.credentials.register(registration).then(
+    ({ id }) => ({ outcome: "imported", credential_id: id }),
+    (error: unknown) => refusal(error),
+  );
+}
+
+function refusal(error: unknown): Settled {
+  if (!(error instanceof CliError)) throw error;
+  // Somebody registered it in the meantime.
+  if (error.code === "duplicate") return { outcome: "present" };
+  const reason = error.detail ?? error.message;
+  return { outcome: error.failure === "unavailable" ? "unavailable" : "refused", reason };
+}

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { hashApiKey, isApiKey } from "./api-keys.ts";
 import type { ActiveMember, Memberships } from "./membership.ts";
-import { grantedScopes, roles } from "./permissions.ts";
+import { grantedScopes, type Role, roles, type Scope } from "./permissions.ts";
 import type { Member, Operator, Origin } from "./principal.ts";
 import type { VerifiedToken, VerifyToken } from "./tokens.ts";
 import { unauthenticated } from "./unauthenticated.ts";
@@ -13,7 +13,7 @@ const mostTokens = 20_000;
 
 type Right = Readonly<{
   tenantId: string;
-  scopes: Iterable<string>;
+  scopes: readonly string[];
   agent: boolean;
   apiKeyId: string | null;
 }>;
@@ -42,7 +42,9 @@ export class Authenticator {
   async authenticate(authorization: string | undefined, origin: Origin): Promise<Member | Operator> {
     const credential = bearerOf(authorization);
     if (isApiKey(credential)) return this.#byApiKey(credential, origin);
-    const token = await this.#verifyOnce(credential);
+    // Nothing is waited for that is known: each wait is a turn of the queue.
+    const digest = hash("sha256", credential, "base64");
+    const token = this.#known(digest) ?? (await this.#verifyOnce(digest, credential));
     const { issuer, subject } = token;
     if (token.kind === "operator") return { kind: "operator", issuer, subject, origin };
     const member = await this.#memberships.member(token.tenantId, issuer, subject);
@@ -62,24 +64,28 @@ export class Authenticator {
   }
 
   /** The cache is keyed by a hash, so that it holds no token. */
-  async #verifyOnce(token: string): Promise<VerifiedToken> {
-    const hash = createHash("sha256").update(token).digest("base64");
-    const known = this.#verified.get(hash);
-    if (known !== undefined) {
-      if (known.validUntil > this.#now()) return known;
-      throw unauthenticated("expired");
-    }
+  #known(digest: string): VerifiedToken | undefined {
+    const known = this.#verified.get(digest);
+    if (known !== undefined && known.validUntil <= this.#now()) throw unauthenticated("expired");
+    return known;
+  }
+
+  async #verifyOnce(digest: string, token: string): Promise<VerifiedToken> {
+    if (!form.test(token)) throw unauthenticated("malformed");
     const verified = await this.#verify(token);
-    this.#verified.set(hash, verified);
+    this.#verified.set(digest, verified);
     return verified;
   }
 }
 
-/** RFC 6750 §2.1; the scheme's name has no case (RFC 9110 §11.1). */
+/** RFC 6750 §2.1: what a token is made of. */
+const form = /^[\w\-.~+/]+=*$/;
+
+/** The scheme's name has no case (RFC 9110 §11.1). */
 function bearerOf(authorization: string | undefined): string {
-  const credential = /^bearer ([\w\-.~+/]+=*)$/i.exec(authorization ?? "")?.[1];
-  if (credential === undefined) throw unauthenticated(authorization === undefined ? "missing" : "malformed");
-  return credential;
+  if (authorization === undefined) throw unauthenticated("missing");
+  if (authorization.slice(0, 7).toLowerCase() !== "bearer ") throw unauthenticated("malformed");
+  return authorization.slice(7);
 }
 
 function principal(
@@ -93,10 +99,24 @@ function principal(
     memberId,
     role,
     reach: roles[role].reach,
-    scopes: grantedScopes(role, scopes, agent),
+    scopes: grantedOnce(role, scopes, agent),
     agent,
     apiKeyId,
     limits,
     origin,
   };
+}
+
+/** A token's own list, as it was verified → what is left of it. */
+const granted = new WeakMap<
+  readonly string[],
+  Readonly<{ role: Role; agent: boolean; scopes: ReadonlySet<Scope> }>
+>();
+
+function grantedOnce(role: Role, asked: readonly string[], agent: boolean): ReadonlySet<Scope> {
+  const known = granted.get(asked);
+  if (known?.role === role && known.agent === agent) return known.scopes;
+  const scopes = grantedScopes(role, asked, agent);
+  granted.set(asked, { role, agent, scopes });
+  return scopes;
 }

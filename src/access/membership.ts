@@ -32,24 +32,35 @@ type ApiKeyRow = Omit<MemberRow, "id"> &
 type Ask = Readonly<{ ask: (db: Db) => Promise<ActiveMember | ActiveApiKey | null> }>;
 type Answer = Readonly<{ found: ActiveMember | ActiveApiKey | null }>;
 
+/** How exactly the age of an answer is known: to look at the clock each time costs more than to find the answer. */
+const clockMs = 20;
+
 /**
  * Who a token or an API key belongs to. Answers are kept for two seconds at most: a use of a secret does not lean on them, because
- * the record judges the membership once more when it commits.
+ * the record judges the membership once more when it commits. One that is still in use in the second half of that time is asked
+ * for again meanwhile, so that no request waits for it.
  */
 export class Memberships {
   readonly #answers: LRUCache<string, Answer, Ask>;
+  readonly #renewing = new Set<string>();
+  readonly #db: Db;
+  readonly #keepMs: number;
 
   constructor(db: Db, options: { keepMs?: number } = {}) {
+    this.#db = db;
+    this.#keepMs = (options.keepMs ?? 2000) - clockMs;
     this.#answers = new LRUCache({
       max: 20_000,
-      ttl: options.keepMs ?? 2000,
+      ttl: this.#keepMs,
+      ttlResolution: clockMs,
       fetchMethod: async (_key, _stale, { context }) => ({ found: await context.ask(db) }),
     });
   }
 
   /** `null` without a membership that is active in a tenant that is. Throws `not_ready` when the database does not answer. */
-  async member(tenantId: string, issuer: string, subject: string): Promise<ActiveMember | null> {
-    const key = JSON.stringify([tenantId, issuer, subject]);
+  member(tenantId: string, issuer: string, subject: string): Promise<ActiveMember | null> {
+    // A tenant's id is always as long, so two members never have the same key.
+    const key = `${tenantId}${issuer.length} ${issuer}${subject}`;
     return this.#find(key, (db) => askMember(db, tenantId, issuer, subject));
   }
 
@@ -67,14 +78,29 @@ export class Memberships {
   }
 
   async #find(key: string, ask: Ask["ask"]): Promise<ActiveMember | ActiveApiKey | null> {
+    const known = this.#answers.get(key);
+    if (known !== undefined) {
+      if (this.#answers.getRemainingTTL(key) < this.#keepMs / 2) this.#renew(key, known, ask);
+      return known.found;
+    }
     try {
-      const answer = this.#answers.get(key) ?? (await this.#answers.fetch(key, { context: { ask } }));
+      const answer = await this.#answers.fetch(key, { context: { ask } });
       return answer?.found ?? null;
     } catch (error) {
       throw new KeyholdError("not_ready", "The membership cannot be looked up now. Try again in a moment.", {
         cause: error,
       });
     }
+  }
+
+  /** Whoever comes after the known answer has ended is told if this fails. One that was forgotten meanwhile is not brought back. */
+  #renew(key: string, known: Answer, ask: Ask["ask"]): void {
+    if (this.#renewing.has(key)) return;
+    this.#renewing.add(key);
+    ask(this.#db)
+      .then((found) => this.#answers.peek(key) === known && this.#answers.set(key, { found }))
+      .catch(() => undefined)
+      .finally(() => this.#renewing.delete(key));
   }
 }
 

@@ -39,7 +39,12 @@ const granted: Readonly<Record<Limit, keyof TenantLimits>> = {
 export class RateLimits {
   readonly #counter: RateLimiterPostgres;
   readonly #defaults: Readonly<Record<Limit, number>>;
-  readonly #leases = new LRUCache<string, Lease>({ max: mostLeases });
+  /** By the id of the tenant, the member or the API key that a lease is for. */
+  readonly #leases: Readonly<Record<Limit, LRUCache<string, Lease>>> = {
+    requests: new LRUCache({ max: mostLeases }),
+    reveals: new LRUCache({ max: mostLeases }),
+    invokes: new LRUCache({ max: mostLeases }),
+  };
   readonly #leasing = new Map<string, Promise<Lease>>();
 
   constructor(pool: Pool, defaults: Readonly<Record<Limit, number>>) {
@@ -59,9 +64,8 @@ export class RateLimits {
   /** Throws `LimitExceeded`, or `not_ready` when the count cannot be had. */
   async take(limit: Limit, member: Member): Promise<LimitState> {
     const quota = member.limits[granted[limit]] ?? this.#defaults[limit];
-    const key = keyOf(limit, member);
     for (;;) {
-      const lease = this.#current(key, quota) ?? (await this.#lease(key, quota));
+      const lease = this.#current(limit, member, quota) ?? (await this.#lease(limit, member, quota));
       if (lease.left > 0) {
         lease.left -= 1;
         return stateOf(limit, lease);
@@ -71,17 +75,23 @@ export class RateLimits {
   }
 
   /** A lease that may be spent, or one that says that there is nothing to lease. */
-  #current(key: string, quota: number): Lease | undefined {
-    const lease = this.#leases.get(key);
+  #current(limit: Limit, member: Member, quota: number): Lease | undefined {
+    const lease = this.#leases[limit].get(holderOf(limit, member));
     if (lease === undefined || lease.quota !== quota || lease.endsAt <= Date.now()) return undefined;
     return lease.left > 0 || lease.unleased === 0 ? lease : undefined;
   }
 
   /** Requests that come meanwhile wait for the same lease. */
-  async #lease(key: string, quota: number): Promise<Lease> {
+  async #lease(limit: Limit, member: Member, quota: number): Promise<Lease> {
+    const key = keyOf(limit, member);
     const running = this.#leasing.get(key);
     if (running !== undefined) return running;
-    const started = this.#ask(key, quota).finally(() => this.#leasing.delete(key));
+    const started = this.#ask(key, quota)
+      .then((lease) => {
+        this.#leases[limit].set(holderOf(limit, member), lease);
+        return lease;
+      })
+      .finally(() => this.#leasing.delete(key));
     this.#leasing.set(key, started);
     return started;
   }
@@ -92,14 +102,12 @@ export class RateLimits {
       const { consumedPoints, msBeforeNext } = await this.#counter.consume(key, block);
       const before = consumedPoints - block;
       const left = Math.max(0, Math.min(block, quota - before));
-      const lease = {
+      return {
         quota,
         left,
         unleased: Math.max(0, quota - consumedPoints),
         endsAt: Date.now() + msBeforeNext,
       };
-      this.#leases.set(key, lease);
-      return lease;
     } catch (error) {
       throw new KeyholdError("not_ready", "The request cannot be counted now. Try again in a moment.", {
         cause: error,
@@ -108,6 +116,11 @@ export class RateLimits {
   }
 }
 
+function holderOf(limit: Limit, member: Member): string {
+  return limit === "requests" ? member.tenantId : (member.apiKeyId ?? member.memberId);
+}
+
+/** How the holder is named where all are counted together. */
 function keyOf(limit: Limit, member: Member): string {
   return limit === "requests"
     ? `requests:${member.tenantId}`

@@ -22,14 +22,17 @@ export function pathTo({ folder, behind }: Place, exchange: string): string {
   return behind === "" ? path : `${path}/${behind}`;
 }
 
-/** Whether it can be one part of a path, and nothing but that: no slash, no dots alone, nothing that is written otherwise in a URL. */
+/** Whether it is one part of a path and nothing but that: no slash, no dots alone, nothing that a URL writes in another way. */
 export function isWord(part: string): boolean {
   return /^\w[\w.-]{0,127}$/.test(part);
 }
 
 function word(option: string, value: string): string {
   if (isWord(value)) return value;
-  throw new CliError("usage", `${option} must be letters, digits, _, - and dots, and begin with no dot`);
+  throw new CliError(
+    "usage",
+    `${option} must be letters, digits, _, - and dots, with none of the last two in front`,
+  );
 }
 
 function noTemplate(): CliError {

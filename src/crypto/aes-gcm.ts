@@ -26,13 +26,16 @@ export function encryptInto(
   target.set(cipher.getAuthTag(), plaintext.byteLength);
 }
 
-/** The plaintext of ciphertext ‖ 128-bit tag in a buffer that the caller must zero, or `null` if it is not authentic. */
+/**
+ * The plaintext of ciphertext ‖ 128-bit tag in a buffer of its own, off V8's heap, that the caller must zero; `null` if it is not
+ * authentic.
+ */
 export function decrypt(
   key: KeyObject | Uint8Array,
   nonce: Uint8Array,
   associatedData: Uint8Array,
   encrypted: Uint8Array,
-): Uint8Array | null {
+): Uint8Array<ArrayBuffer> | null {
   const end = encrypted.byteLength - tagBytes;
   if (end < 0) return null;
   const decipher = createDecipheriv(algorithm, key, nonce, options);

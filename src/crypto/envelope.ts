@@ -1,6 +1,7 @@
 import { hkdfSync, randomFillSync, timingSafeEqual } from "node:crypto";
 import { decrypt, encryptInto, keyBytes, nonceBytes, tagBytes } from "./aes-gcm.ts";
 import type { DataKey } from "./data-key.ts";
+import { beginsWith } from "./begins-with.ts";
 import { lengthPrefixed } from "./length-prefixed.ts";
 import { Secret } from "./secret.ts";
 import { assertUuid, uuidBytes, uuidFromBytes, uuidToBytes } from "./uuid.ts";
@@ -80,7 +81,7 @@ export function open(key: DataKey, context: SealContext, sealed: Sealed): Secret
   const nonce = sealed.subarray(nonceAt, ciphertextAt);
   const plaintext = decrypt(keys.encryption, nonce, bound, sealed.subarray(ciphertextAt));
   if (plaintext === null) throw new EnvelopeError();
-  return Secret.take(plaintext);
+  return Secret.own(plaintext);
 }
 
 /** The id of the data key that a value is sealed with. */
@@ -103,7 +104,7 @@ function isSealed(bytes: Uint8Array): bytes is Sealed {
   return (
     bytes.byteLength >= overheadBytes &&
     bytes.byteLength <= overheadBytes + maxPlaintextBytes &&
-    prefix.equals(bytes.subarray(0, keyIdAt))
+    beginsWith(bytes, prefix)
   );
 }
 

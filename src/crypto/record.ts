@@ -1,3 +1,4 @@
+import { beginsWith } from "./begins-with.ts";
 import { EnvelopeError, asSealed, isFieldName } from "./envelope.ts";
 import type { Sealed } from "./envelope.ts";
 
@@ -28,12 +29,12 @@ export function packRecord(fields: ReadonlyMap<string, Sealed>): PackedRecord {
  * refused. The values are views of `bytes`. Throws `EnvelopeError`.
  */
 export function unpackRecord(bytes: Uint8Array): ReadonlyMap<string, Sealed> {
-  const reader = new Reader(asPacked(bytes).subarray(prefix.byteLength));
+  const reader = new Reader(asPacked(bytes), prefix.byteLength);
   const count = reader.takeNumber(1);
   const fields = new Map<string, Sealed>();
   let previous = "";
   for (let index = 0; index < count; index += 1) {
-    const name = Buffer.from(reader.take(reader.takeNumber(1))).toString("latin1");
+    const name = reader.takeName(reader.takeNumber(1));
     if (!isFieldName(name) || name <= previous) throw new EnvelopeError();
     fields.set(name, asSealed(reader.take(reader.takeNumber(4))));
     previous = name;
@@ -48,29 +49,46 @@ function asPacked(bytes: Uint8Array): PackedRecord {
 }
 
 function isPacked(bytes: Uint8Array): bytes is PackedRecord {
-  return prefix.equals(bytes.subarray(0, prefix.byteLength));
+  return beginsWith(bytes, prefix);
 }
 
 class Reader {
-  #rest: Uint8Array;
+  readonly #bytes: Uint8Array;
+  #at: number;
 
-  constructor(bytes: Uint8Array) {
-    this.#rest = bytes;
+  constructor(bytes: Uint8Array, start: number) {
+    this.#bytes = bytes;
+    this.#at = start;
   }
 
   get atEnd(): boolean {
-    return this.#rest.byteLength === 0;
+    return this.#at === this.#bytes.byteLength;
   }
 
   take(length: number): Uint8Array {
-    if (length > this.#rest.byteLength) throw new EnvelopeError();
-    const taken = this.#rest.subarray(0, length);
-    this.#rest = this.#rest.subarray(length);
-    return taken;
+    const start = this.#pass(length);
+    return this.#bytes.subarray(start, this.#at);
   }
 
   takeNumber(length: number): number {
-    return this.take(length).reduce((number, byte) => number * 256 + byte, 0);
+    let number = 0;
+    for (let at = this.#pass(length); at < this.#at; at += 1) number = number * 256 + (this.#bytes[at] ?? 0);
+    return number;
+  }
+
+  takeName(length: number): string {
+    let name = "";
+    for (let at = this.#pass(length); at < this.#at; at += 1)
+      name += String.fromCharCode(this.#bytes[at] ?? 0);
+    return name;
+  }
+
+  /** Where the next `length` bytes begin. Throws `EnvelopeError` when there are fewer. */
+  #pass(length: number): number {
+    const start = this.#at;
+    if (length > this.#bytes.byteLength - start) throw new EnvelopeError();
+    this.#at += length;
+    return start;
   }
 }
 

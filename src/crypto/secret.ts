@@ -23,6 +23,14 @@ export class Secret implements Disposable {
   }
 
   /**
+   * Makes a Secret of bytes that nobody else holds and that lie off V8's heap already, as what a cipher gives does: nothing is
+   * copied.
+   */
+  static own(bytes: Uint8Array<ArrayBuffer>): Secret {
+    return new Secret(bytes);
+  }
+
+  /**
    * For text that came in as a JavaScript string; the string itself cannot be zeroed. Throws `TypeError` for text
    * with a lone surrogate, which UTF-8 cannot express: encoding would silently make another secret of it.
    */

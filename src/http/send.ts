@@ -10,12 +10,11 @@ export function sendReply(reply: FastifyReply, { status, headers, payload }: Rep
 }
 
 /**
- * The bytes are zeroed when the operating system has them, or when nobody is there any more to take them. They pass no serializer
- * and no hook that would copy them.
+ * The bytes are zeroed when the operating system has them, or when nobody is there any more to take them: `close` comes after
+ * either. They pass no serializer and no hook that would copy them.
  */
 function sendSecret(reply: FastifyReply, bytes: Uint8Array): FastifyReply {
-  const zero = (): unknown => bytes.fill(0);
-  reply.raw.once("finish", zero).once("close", zero);
-  if (reply.raw.destroyed) zero();
+  if (reply.raw.destroyed) bytes.fill(0);
+  else reply.raw.once("close", () => bytes.fill(0));
   return reply.send(bytes);
 }

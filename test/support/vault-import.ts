@@ -25,17 +25,19 @@ const [, guidePolicy = ""] =
 
 /** A Vault in which another program keeps keys, and the service with simulated venues that they shall come to. */
 export async function createImportWorld(program: string) {
-  const [vault, world] = await Promise.all([startVault(program), createCliWorld()]);
+  await using undo = new AsyncDisposableStack();
+  const vault = await startVault(program);
+  undo.defer(() => vault.stop());
+  const world = await createCliWorld();
+  undo.defer(() => world.close());
   await mountSecrets(vault);
+  const running = undo.move();
   return {
     vault,
     world,
     ...plants(vault, world),
     ...shells(vault, world),
-    async close() {
-      await world.close();
-      await vault.stop();
-    },
+    close: () => running.disposeAsync(),
   };
 }
 export type ImportWorld = Awaited<ReturnType<typeof createImportWorld>>;

@@ -7,6 +7,9 @@ listener "tcp" {
   tls_cert_file   = "/openbao/tls/tls.crt"
   tls_key_file    = "/openbao/tls/tls.key"
   tls_min_version = "tls13"
+  # A standby that has handed a request to a leader that hangs cannot lead itself until that request ends, so this bounds the outage
+  # where callers have no time-outs of their own (Keyhold has). The default is 90 s. A snapshot has to be done in this time, too.
+  max_request_duration = "30s"
 }
 
 # For Prometheus alone, as in openbao.hcl. Vault cannot keep the rest of the API off this port: there it asks for a token as ever.

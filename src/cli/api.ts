@@ -24,6 +24,12 @@ export type CredentialUpdate = Readonly<{
   policy?: Policy;
 }>;
 
+export type NewRotation = Readonly<{
+  secret: SecretValues;
+  overlap_seconds?: number;
+  allow_wider?: boolean;
+}>;
+
 export type Api = ReturnType<typeof createApi>;
 
 /** The routes of the API that the command line uses, each under the name of its verb. */
@@ -36,6 +42,7 @@ export function createApi(client: Client) {
     apiKeys: apiKeys(client),
     venues: () => client.json(shapes.pageOf(shapes.venue), "GET", "/venues"),
     credentials: { ...credentials(client), ...uses(client) },
+    healthSummary: () => client.json(shapes.healthSummary, "GET", "/health"),
     audit: {
       list: (query: Query) => client.json(shapes.pageOf(shapes.event), "GET", "/audit/events", { query }),
       export: () => client.stream("/audit/export"),
@@ -101,6 +108,16 @@ function credentials({ json, empty }: Client) {
       one("PUT", `${at("/credentials", id)}/secret`, { body: { secret }, headers: ifMatch(revision) }),
     freeze: (id: string, body: object) => one("POST", `${at("/credentials", id)}/freeze`, { body }),
     unfreeze: (id: string) => one("POST", `${at("/credentials", id)}/unfreeze`),
+    rotate: (id: string, revision: number, body: NewRotation) =>
+      json(shapes.rotated, "POST", `${at("/credentials", id)}/rotate`, { body, headers: ifMatch(revision) }),
+    rollBack: (id: string, revision: number) =>
+      json(shapes.rotated, "POST", `${at("/credentials", id)}/rotation/rollback`, {
+        headers: ifMatch(revision),
+      }),
+    finishRotation: (id: string) =>
+      json(shapes.rotation, "POST", `${at("/credentials", id)}/rotation/finish`),
+    versions: (id: string) => json(shapes.versions, "GET", `${at("/credentials", id)}/versions`),
+    health: (id: string) => json(shapes.credentialHealth, "GET", `${at("/credentials", id)}/health`),
     revoke: (id: string) => one("POST", `${at("/credentials", id)}/revoke`),
     delete: (id: string) => empty("DELETE", at("/credentials", id)),
   };

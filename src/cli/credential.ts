@@ -1,12 +1,13 @@
 import type { Command } from "commander";
-import type { Api, CredentialUpdate, Policy, Registration } from "./api.ts";
+import type { CredentialUpdate, Policy, Registration } from "./api.ts";
 import { confirm } from "./ask.ts";
+import { askSecret, stdinOption } from "./ask-secret.ts";
 import { type Cli, collect, type PageOptions, pageOptions } from "./cli.ts";
 import { CliError, hints } from "./errors.ts";
 import type { Column } from "./output.ts";
-import { askForSecret, readPipedSecret, type SecretValues } from "./secret-input.ts";
+import { addHealthCommand } from "./health.ts";
+import { addRotationCommands } from "./rotation.ts";
 import type { Credential, Permissions, Validation } from "./shapes.ts";
-import { findVenue } from "./venues.ts";
 
 const listColumns: readonly Column<Credential>[] = [
   ["id", ({ id }) => id],
@@ -54,14 +55,11 @@ export function addCredentialCommands(program: Command, cli: Cli): void {
   addReveal(credential, cli);
   addUpdate(credential, cli);
   addReplace(credential, cli);
+  addRotationCommands(credential, cli);
+  addHealthCommand(credential, cli);
   addFreeze(credential, cli);
   addEnds(credential, cli);
 }
-
-const stdinOption = [
-  "--secret-stdin",
-  "read the secret from standard input, as JSON or as lines of name=value, and do not ask for it",
-] as const;
 
 export type RegisterOptions = Readonly<{
   account: string;
@@ -227,17 +225,6 @@ function addReplace(credential: Command, cli: Cli): void {
       const secret = await askSecret(cli, api, venue, secretStdin === true);
       cli.output.one(await api.credentials.replace(id, revision, secret), columns);
     });
-}
-
-/** The service knows which fields to ask for; what comes from standard input names its own. */
-async function askSecret(
-  { terminal }: Cli,
-  api: Api,
-  venue: string,
-  fromStdin: boolean,
-): Promise<SecretValues> {
-  if (fromStdin) return readPipedSecret(terminal);
-  return askForSecret(terminal, findVenue((await api.venues()).items, venue).fields);
 }
 
 function addFreeze(credential: Command, cli: Cli): void {

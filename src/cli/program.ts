@@ -7,6 +7,7 @@ import type { Cli, Environment } from "./cli.ts";
 import { addCredentialCommands } from "./credential.ts";
 import { exitCodes, report } from "./errors.ts";
 import { addImportCommands } from "./import.ts";
+import { addHealthCommands } from "./health.ts";
 import { addInvokeCommand } from "./invoke.ts";
 import { addKeyCommands } from "./keys.ts";
 import { addMeCommand } from "./me.ts";
@@ -92,6 +93,7 @@ const groups: readonly ((program: Command, cli: Cli) => void)[] = [
   addCredentialCommands,
   addImportCommands,
   addInvokeCommand,
+  addHealthCommands,
   addAuditCommands,
   addKeyCommands,
   addStoreCommands,

@@ -124,3 +124,58 @@ export type Event = z.output<typeof event>;
 export function pageOf<T>(item: z.ZodType<T>) {
   return z.looseObject({ items: z.array(item), next_cursor: z.string().nullable(), count: z.number() });
 }
+
+export const rotation = z.looseObject({
+  id: z.string(),
+  state: z.string(),
+  from_version: z.number(),
+  to_version: z.number(),
+  overlap_until: z.string(),
+  fallbacks: z.number(),
+});
+export type Rotation = z.output<typeof rotation>;
+
+export const rotated = z.looseObject({ credential, rotation });
+
+export const versions = z.looseObject({
+  items: z.array(
+    z.looseObject({
+      version: z.number(),
+      state: z.string(),
+      store: z.string(),
+      created_at: z.string(),
+      destroyed_at: z.string().nullable(),
+    }),
+  ),
+  rotation: rotation.nullable(),
+  old_version_uses: z.array(
+    z.looseObject({
+      actor: z.record(z.string(), z.unknown()),
+      how: z.string(),
+      count: z.number(),
+      last_at: z.string(),
+    }),
+  ),
+});
+export type Versions = z.output<typeof versions>;
+
+export const credentialHealth = z.looseObject({
+  status: z.string(),
+  health: z.string(),
+  health_message: z.string().nullable(),
+  last_validated_at: z.string().nullable(),
+  next_check_at: z.string().nullable(),
+  expires_at: z.string().nullable(),
+  checks: z.array(z.looseObject({ at: z.string(), outcome: z.string() })),
+});
+export type CredentialHealth = z.output<typeof credentialHealth>;
+
+export const healthSummary = z.looseObject({
+  items: z.array(
+    z.looseObject({ venue: z.string(), status: z.string(), health: z.string(), count: z.number() }),
+  ),
+  checks: z.looseObject({ count: z.number(), refused: z.number(), undecided: z.number() }),
+  oldest_due_at: z.string().nullable(),
+  expiring: z.number(),
+});
+export type HealthSummary = z.output<typeof healthSummary>;

@@ -23,6 +23,12 @@ export async function dueChecks(db: Db, most: number): Promise<readonly DueCheck
   return rows;
 }
 
+/** Credentials that were not checked since a moment, due or not. */
+export async function uncheckedSince(db: Db, moment: Date, most: number): Promise<readonly DueCheck[]> {
+  const { rows } = await sql<DueCheck>`select * from clock.unchecked_since(${moment}, ${most})`.execute(db);
+  return rows;
+}
+
 const mostAsked = 100;
 const askedAtOnce = 8;
 

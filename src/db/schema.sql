@@ -995,6 +995,28 @@ END;
 alter function clock.stale_intents(interval,integer) owner to keyhold_recorder;
 grant execute on function clock.stale_intents(interval,integer) to keyhold_app;
 
+CREATE OR REPLACE FUNCTION clock.unchecked_since(moment timestamp with time zone, most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid, venue text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT c.tenant_id,
+     c.id,
+     c.venue
+    FROM public.credentials c
+   WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND ( SELECT (a.active AND (a.deleted_at IS NULL) AND (a.frozen_at IS NULL))
+            FROM public.accounts a
+           WHERE (a.id = c.account_id)) AND ( SELECT ((t.status = 'active'::text) AND (t.frozen_at IS NULL))
+            FROM public.tenants t
+           WHERE (t.id = c.tenant_id)) AND (NOT (EXISTS ( SELECT
+            FROM public.health_checks h
+           WHERE ((h.tenant_id = c.tenant_id) AND (h.credential_id = c.id) AND (h.checked_at >= unchecked_since.moment))))))
+  LIMIT unchecked_since.most;
+END;
+alter function clock.unchecked_since(timestamp with time zone,integer) owner to keyhold_recorder;
+grant execute on function clock.unchecked_since(timestamp with time zone,integer) to keyhold_app;
+
 CREATE OR REPLACE FUNCTION clock.unused_data_keys(most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE sql

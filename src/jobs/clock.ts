@@ -5,6 +5,7 @@ import { checkDue } from "../credentials/check-health.ts";
 import { finishDueRotations } from "../credentials/finish-rotation.ts";
 import { expireDue, reconcile } from "../credentials/reconcile.ts";
 import { resealDue } from "../credentials/reseal-due.ts";
+import { warnExpiring } from "../credentials/warn-expiring.ts";
 import type { Tally } from "../credentials/tally.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -17,6 +18,7 @@ const tasks = {
   "erase-tenants": eraseTenants,
   "expire-credentials": expireDue,
   "check-health": checkDue,
+  "warn-expiring": warnExpiring,
   "finish-rotations": finishDueRotations,
   "rotate-data-keys": rotateWornDataKeys,
   "reseal-credentials": resealDue,

@@ -65,6 +65,20 @@ begin atomic
   order by c.next_check_at limit most;
 end;
 
+-- For an operator who does not want to wait: what was not checked since a moment, due or not.
+create function clock.unchecked_since(moment timestamptz, most integer)
+returns table (tenant_id uuid, id uuid, venue text)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.tenant_id, c.id, c.venue from public.credentials c
+  where c.status in ('active', 'pending') and c.deleted_at is null and c.frozen_at is null
+    and (select a.active and a.deleted_at is null and a.frozen_at is null from public.accounts a where a.id = c.account_id)
+    and (select t.status = 'active' and t.frozen_at is null from public.tenants t where t.id = c.tenant_id)
+    and not exists (select from public.health_checks h where h.tenant_id = c.tenant_id and h.credential_id = c.id
+      and h.checked_at >= moment)
+  limit most;
+end;
+
 -- How many credentials of a venue were checked within the last hour, and how many of them the venue refused last.
 create function clock.refusals(venue text, environment text)
 returns table (checked bigint, refused bigint)

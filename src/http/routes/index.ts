@@ -2,9 +2,11 @@ import type { Route } from "../route.ts";
 import { accountRoutes } from "./accounts.ts";
 import { apiKeyRoutes } from "./api-keys.ts";
 import { auditRoutes } from "./audit.ts";
+import { credentialRotationRoutes } from "./credential-rotations.ts";
 import { credentialStateRoutes } from "./credential-states.ts";
 import { credentialUseRoutes } from "./credential-uses.ts";
 import { credentialRoutes } from "./credentials.ts";
+import { healthRoutes } from "./health.ts";
 import { memberRoutes } from "./members.ts";
 import type { Parts } from "./parts.ts";
 import { serviceRoutes } from "./service.ts";
@@ -18,7 +20,9 @@ export function createRoutes(parts: Parts): readonly Route[] {
   return [
     ...credentialRoutes(parts),
     ...credentialUseRoutes(parts),
+    ...credentialRotationRoutes(parts),
     ...credentialStateRoutes(parts),
+    ...healthRoutes(parts),
     ...accountRoutes(parts),
     ...memberRoutes(parts),
     ...apiKeyRoutes(parts),

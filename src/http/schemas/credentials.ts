@@ -49,7 +49,7 @@ const policyInput = z.strictObject({
   reveal: policy.reveal.exactOptional(),
 });
 
-const example = {
+export const credentialExample = {
   id: "9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33",
   account_id: "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22",
   owner_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2",
@@ -105,10 +105,10 @@ export const credential = component(
     created_at: time,
     updated_at: time,
   }),
-  example,
+  credentialExample,
 );
 
-export const credentialList = listOf("CredentialList", credential, example);
+export const credentialList = listOf("CredentialList", credential, credentialExample);
 
 const secretField = z.string().max(8192).exactOptional();
 
@@ -152,7 +152,7 @@ export const newCredential = component(
         "`deferred` keeps it as pending before the venue was asked, where the tenant's policy permits",
     }),
   }),
-  { account_id: example.account_id, venue: "binance", environment: "live", secret: secretExample },
+  { account_id: credentialExample.account_id, venue: "binance", environment: "live", secret: secretExample },
 );
 
 export const credentialUpdate = component(

@@ -1,0 +1,88 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { confirm } from "./ask.ts";
+import { askSecret, stdinOption } from "./ask-secret.ts";
+import type { Cli } from "./cli.ts";
+import type { Column } from "./output.ts";
+import type { Rotation, Versions } from "./shapes.ts";
+
+const columns: readonly Column<Rotation>[] = [
+  ["rotation", ({ id }) => id],
+  ["state", ({ state }) => state],
+  ["versions", ({ from_version, to_version }) => `${from_version} to ${to_version}`],
+  ["overlap until", ({ overlap_until }) => overlap_until],
+  ["fallbacks", ({ fallbacks }) => fallbacks],
+];
+
+type RotateOptions = Readonly<{ overlap?: number; allowWider?: true; secretStdin?: true }>;
+
+export function addRotationCommands(credential: Command, cli: Cli): void {
+  credential
+    .command("rotate")
+    .description("put a new secret in its place and keep the old one for an overlap; asks for the new one")
+    .argument("<credential>", "its id")
+    .option(
+      "--overlap <seconds>",
+      "how long both are kept; 3600 when left out, 0 in an emergency",
+      parseSeconds,
+    )
+    .option("--allow-wider", "the new key may do more than the old one")
+    .option(...stdinOption)
+    .action(async (id: string, { overlap, allowWider, secretStdin }: RotateOptions) => {
+      const api = await cli.api();
+      const { venue, revision } = await api.credentials.show(id);
+      const secret = await askSecret(cli, api, venue, secretStdin === true);
+      const { rotation } = await api.credentials.rotate(id, revision, {
+        secret,
+        ...(overlap === undefined ? {} : { overlap_seconds: overlap }),
+        ...(allowWider === undefined ? {} : { allow_wider: true }),
+      });
+      cli.output.one(rotation, columns);
+    });
+  credential
+    .command("roll-back")
+    .description("put the old secret back while the overlap lasts, and destroy the new one")
+    .argument("<credential>", "its id")
+    .option("--yes", "do not ask")
+    .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
+      if (yes !== true) await confirm(cli.terminal, "Destroy the new secret and put the old one back?");
+      const { credentials } = await cli.api();
+      const { revision } = await credentials.show(id);
+      cli.output.one((await credentials.rollBack(id, revision)).rotation, columns);
+    });
+  credential
+    .command("finish-rotation")
+    .description("end the overlap now and destroy the old secret")
+    .argument("<credential>", "its id")
+    .option("--yes", "do not ask")
+    .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
+      if (yes !== true) await confirm(cli.terminal, "Destroy the old secret now?");
+      cli.output.one(await (await cli.api()).credentials.finishRotation(id), columns);
+    });
+  credential
+    .command("versions")
+    .description("show the versions of its secret, and who may still need the old one")
+    .argument("<credential>", "its id")
+    .action(async (id: string) => showVersions(cli, await (await cli.api()).credentials.versions(id)));
+}
+
+function showVersions({ output }: Cli, versions: Versions): void {
+  const { items, rotation, old_version_uses: uses } = versions;
+  output.list({ items, next_cursor: null, count: items.length }, [
+    ["version", ({ version }) => version],
+    ["state", ({ state }) => state],
+    ["store", ({ store }) => store],
+    ["created", ({ created_at }) => created_at],
+    ["destroyed", ({ destroyed_at }) => destroyed_at],
+  ]);
+  if (rotation?.state !== "overlap") return;
+  output.note(
+    `both versions are kept until ${rotation.overlap_until}; fallbacks so far: ${rotation.fallbacks}`,
+  );
+  for (const { actor, how, count, last_at } of uses)
+    output.note(`${how} ${count} times, last at ${last_at}, by ${JSON.stringify(actor)}`);
+}
+
+function parseSeconds(text: string): number {
+  if (/^\d{1,5}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Give whole seconds, at most a day.");
+}

@@ -1,0 +1,110 @@
+import { z } from "zod";
+import { finishRotation } from "../../credentials/finish-rotation.ts";
+import { rollBack } from "../../credentials/roll-back.ts";
+import { rotate as rotateCredential } from "../../credentials/rotate.ts";
+import { listVersions } from "../../credentials/versions.ts";
+import { json } from "../answer.ts";
+import { holdersOf } from "../permission.ts";
+import { type Route, route } from "../route.ts";
+import { idParams, ifMatch } from "../schemas/common.ts";
+import { takeSecret } from "../schemas/credentials.ts";
+import { newRotation, rotated, rotation, versions } from "../schemas/rotations.ts";
+import type { Parts } from "./parts.ts";
+
+type Needs = Pick<Parts, "custody">;
+
+/** A new secret in the place of an old one, with an overlap. */
+export function credentialRotationRoutes(parts: Needs): readonly Route[] {
+  return [rotate, roll, finish, list].map((define) => define(parts));
+}
+
+function rotate({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/credentials/:id/rotate",
+    operationId: "rotateCredential",
+    tag: "credentials",
+    summary: "Put a new secret in its place, and keep the old one for an overlap",
+    description:
+      "The venue is asked about the new secret first. From then on it is used; for the overlap a use falls back to the old one where the venue refuses the new one.",
+    permission: holdersOf("credentials:write"),
+    audit: ["credential.used", "credential.rotation_started", "credential.rotation_refused"],
+    problems: [
+      "illegal_state",
+      "same_secret",
+      "venue_rejected",
+      "venue_account",
+      "venue_permission",
+      "venue_ip",
+      "venue_unavailable",
+      "wider_permissions",
+      "withdraw_refused",
+      "permissions_unknown",
+      "store_unavailable",
+      "store_denied",
+      "key_unavailable",
+      "record_unavailable",
+    ],
+    idempotency: "kept",
+    input: z.object({ params: idParams, ifMatch, body: newRotation }),
+    answer: json(200, "The credential as it is now, and the rotation", rotated),
+    async handle({ caller, input: { params, ifMatch: revision, body } }) {
+      using fields = takeSecret(body.secret);
+      const { overlap_seconds: overlapSeconds, allow_wider: allowWider = false } = body;
+      const overlap = overlapSeconds === undefined ? {} : { overlapSeconds };
+      return await rotateCredential(custody, caller, params.id, revision, { fields, allowWider, ...overlap });
+    },
+  });
+}
+
+function roll({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/credentials/:id/rotation/rollback",
+    operationId: "rollBackRotation",
+    tag: "credentials",
+    summary: "Put the old secret back while the overlap lasts, and destroy the new one",
+    permission: holdersOf("credentials:write"),
+    audit: ["credential.rotation_rolled_back", "credential.version_destroyed"],
+    problems: ["illegal_state"],
+    idempotency: "kept",
+    input: z.object({ params: idParams, ifMatch }),
+    answer: json(200, "The credential as it is now, and the rotation", rotated),
+    handle: ({ caller, input: { params, ifMatch: revision } }) =>
+      rollBack(custody, caller, params.id, revision),
+  });
+}
+
+function finish({ custody }: Needs): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/credentials/:id/rotation/finish",
+    operationId: "finishRotation",
+    tag: "credentials",
+    summary: "End the overlap now, and destroy the old secret",
+    permission: holdersOf("credentials:write"),
+    audit: ["credential.rotation_finished", "credential.version_destroyed"],
+    problems: ["illegal_state"],
+    idempotency: "kept",
+    input: z.object({ params: idParams }),
+    answer: json(200, "The rotation", rotation),
+    handle: ({ caller, input: { params } }) => finishRotation(custody, caller, params.id),
+  });
+}
+
+function list({ custody }: Needs): Route {
+  return route({
+    method: "GET",
+    path: "/api/v1/credentials/:id/versions",
+    operationId: "listVersions",
+    tag: "credentials",
+    summary: "Show the versions of a secret, and who may still need the old one",
+    permission: holdersOf("credentials:read"),
+    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({ params: idParams }),
+    answer: json(200, "The versions, newest first", versions),
+    handle: ({ caller, input: { params } }) => listVersions(custody, caller, params.id),
+  });
+}

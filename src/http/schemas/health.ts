@@ -1,0 +1,70 @@
+import { z } from "zod";
+import { statuses } from "../../credentials/credential.ts";
+import { component } from "../components.ts";
+import { time } from "./common.ts";
+
+const health = z.enum(["unknown", "healthy", "degraded", "unhealthy"]);
+
+export const credentialHealth = component(
+  "CredentialHealth",
+  z.object({
+    status: z.enum(statuses),
+    health,
+    health_message: z.string().nullable(),
+    last_validated_at: time.nullable(),
+    next_check_at: time
+      .nullable()
+      .meta({ description: "When the venue is asked again; null for what is neither active nor pending" }),
+    expires_at: time.nullable(),
+    checks: z
+      .array(
+        z.object({
+          at: time,
+          purpose: z.string(),
+          outcome: z.string(),
+          status: z.string(),
+          health: z.string(),
+        }),
+      )
+      .meta({ description: "What the venue answered, newest first" }),
+  }),
+  {
+    status: "active",
+    health: "healthy",
+    health_message: null,
+    last_validated_at: "2026-11-20T09:00:00.000Z",
+    next_check_at: "2026-11-20T15:00:00.000Z",
+    expires_at: null,
+    checks: [
+      {
+        at: "2026-11-20T09:00:00.000Z",
+        purpose: "health",
+        outcome: "valid",
+        status: "active",
+        health: "healthy",
+      },
+    ],
+  },
+);
+
+export const healthSummary = component(
+  "HealthSummary",
+  z.object({
+    items: z
+      .array(z.object({ venue: z.string(), status: z.string(), health: z.string(), count: z.int() }))
+      .meta({ description: "Credentials by venue, status and health" }),
+    checks: z
+      .object({ count: z.int(), refused: z.int(), undecided: z.int() })
+      .meta({ description: "Checks of the last 24 hours; undecided where the venue could not tell" }),
+    oldest_due_at: time
+      .nullable()
+      .meta({ description: "When the check was due that has waited longest; null when none waits" }),
+    expiring: z.int().meta({ description: "Active credentials that end within 14 days" }),
+  }),
+  {
+    items: [{ venue: "binance", status: "active", health: "healthy", count: 12 }],
+    checks: { count: 48, refused: 0, undecided: 1 },
+    oldest_due_at: null,
+    expiring: 0,
+  },
+);

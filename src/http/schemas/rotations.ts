@@ -1,0 +1,96 @@
+import { z } from "zod";
+import { longestOverlapSeconds } from "../../credentials/rotation.ts";
+import { component } from "../components.ts";
+import { id, time } from "./common.ts";
+import { credential, credentialExample, newSecret } from "./credentials.ts";
+
+const rotationExample = {
+  id: "0b1f2a52-0f0e-4d7e-8a61-1a9c1f7d2e44",
+  state: "overlap" as const,
+  from_version: 1,
+  to_version: 2,
+  overlap_until: "2026-11-20T10:00:00.000Z",
+  fallbacks: 0,
+  last_fallback_at: null,
+  started_at: "2026-11-20T09:00:00.000Z",
+  ended_at: null,
+};
+
+export const rotation = component(
+  "Rotation",
+  z.object({
+    id,
+    state: z.enum(["overlap", "finished", "rolled_back"]),
+    from_version: z.int(),
+    to_version: z.int(),
+    overlap_until: time.meta({ description: "Until when both versions are kept" }),
+    fallbacks: z
+      .int()
+      .meta({ description: "How often the old version was used, because the venue refused the new one" }),
+    last_fallback_at: time.nullable(),
+    started_at: time,
+    ended_at: time.nullable(),
+  }),
+  rotationExample,
+);
+
+export const newRotation = component(
+  "NewRotation",
+  newSecret.extend({
+    overlap_seconds: z
+      .int()
+      .min(0)
+      .max(longestOverlapSeconds)
+      .exactOptional()
+      .meta({ description: "How long both secrets are kept; 3600 when left out, 0 in an emergency" }),
+    allow_wider: z
+      .boolean()
+      .exactOptional()
+      .meta({ description: "Whether the new key may do more than the old one" }),
+  }),
+  { secret: { api_key: "the new key", api_secret: "the new secret" } },
+);
+
+export const rotated = component("Rotated", z.object({ credential, rotation }), {
+  credential: credentialExample,
+  rotation: rotationExample,
+});
+
+export const versions = component(
+  "Versions",
+  z.object({
+    items: z.array(
+      z.object({
+        version: z.int(),
+        state: z.enum(["current", "retired", "destroyed"]),
+        store: z.string(),
+        created_at: time,
+        destroyed_at: time.nullable(),
+      }),
+    ),
+    rotation: rotation.nullable().meta({ description: "The last one, under way or ended" }),
+    old_version_uses: z
+      .array(
+        z.object({
+          actor: z.record(z.string(), z.unknown()),
+          how: z.enum(["fallback", "revealed"]),
+          count: z.int(),
+          last_at: time,
+        }),
+      )
+      .meta({ description: "During an overlap: who fell back to the old version, or was shown it before" }),
+  }),
+  {
+    items: [
+      {
+        version: 2,
+        state: "current",
+        store: "postgres",
+        created_at: "2026-11-20T09:00:00.000Z",
+        destroyed_at: null,
+      },
+    ],
+    rotation: rotationExample,
+    old_version_uses: [],
+  },
+);

@@ -35,6 +35,10 @@ export type Account = {
   readonly balances: Map<string, Balance>;
   readonly orders: Order[];
   positions: readonly Position[];
+  /** The main account that this is a sub-account of. */
+  parent: Account | null;
+  /** How many keys it may have. */
+  keyLimit: number;
   /** The venue's own word for the state of the account, where it has one. */
   status: string;
   /** Names of restricting flags that are set, such as `trading_blocked`. */
@@ -65,6 +69,9 @@ export type Key = {
   lastNonce: bigint;
 };
 
+/** What OKX documents; the others keep theirs to themselves. */
+const usualKeyLimit = 50;
+
 /** The keys and accounts of one venue. */
 export class Accounts {
   readonly #keys = new Map<string, Key>();
@@ -86,6 +93,10 @@ export class Accounts {
 
   keysOf(account: Account): readonly Key[] {
     return [...this.#keys.values()].filter((key) => key.account === account && !key.revoked);
+  }
+
+  subAccountsOf(account: Account): readonly Account[] {
+    return [...this.#accounts.values()].filter(({ parent }) => parent === account);
   }
 
   get keyCount(): number {
@@ -113,6 +124,8 @@ export class Accounts {
       balances: new Map(balances.map(([asset, free]) => [asset, { free, locked: 0n }])),
       orders: [],
       positions: [],
+      parent: null,
+      keyLimit: usualKeyLimit,
       status: "ACTIVE",
       blocked: new Set(),
       locked: false,

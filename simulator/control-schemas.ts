@@ -43,6 +43,8 @@ export const accountOptions = {
   blocked: texts,
   locked: flag,
   unified: flag,
+  parent: text,
+  keyLimit: { type: "integer", minimum: 0 },
 } as const;
 
 const faultOf = (kinds: readonly string[], properties: Readonly<Record<string, unknown>> = {}) => ({

@@ -48,6 +48,9 @@ export type AccountOptions = Readonly<{
   blocked?: readonly string[];
   locked?: boolean;
   unified?: boolean;
+  /** Makes it a sub-account of the account of that name. */
+  parent?: string;
+  keyLimit?: number;
 }>;
 
 /** What an account holds and did, in plain values. */
@@ -65,6 +68,17 @@ export type AccountView = Readonly<{
   }>[];
 }>;
 
+/** A key as the account's owner sees it. The secret is there as well, so that tests can look for it. */
+export type KeyView = Readonly<{
+  keyId: string;
+  apiKey: string;
+  /** `null` where the venue keeps the public half of a key pair. */
+  apiSecret: string | null;
+  label: string;
+  permissions: KeyPermissions;
+  boundIps: readonly string[];
+}>;
+
 const usualPermissions: KeyPermissions = { read: true, trade: true, withdraw: false, transfer: false };
 
 /** The hand on the simulator: what a person would do on the venues' web sites, and what no person can. */
@@ -80,33 +94,30 @@ export class Control {
   addKey(venue: VenueId, options: KeyOptions = {}): IssuedKey {
     const state = this.#state(venue);
     const environment = options.environment ?? state.venue.hosts[0] ?? "live";
-    const keyId = `${venue}-${state.accounts.keyCount + 1}`;
-    const issued = state.venue.issue({ environment, signing: options.signing });
-    const credentials = { ...issued, ...givenCredentials(options) };
-    const account = state.accounts.open(environment, options.account ?? keyId);
-    state.accounts.addKey({
-      id: keyId,
-      apiKey: credentials.apiKey,
-      verifier: state.venue.verifier?.(credentials.apiSecret) ?? credentials.apiSecret,
-      passphrase: credentials.passphrase,
+    const account = state.accounts.open(environment, options.account ?? state.nextKeyId);
+    const { key, credentials } = state.issueKey(account, {
+      given: givenCredentials(options),
+      ...(options.signing !== undefined && { signing: options.signing }),
       label: options.label ?? "simulated",
-      account,
-      createdAtMs: state.nowMs(),
       permissions: { ...usualPermissions, ...options.permissions },
       extraWords: options.extraWords ?? [],
       boundIps: options.boundIps ?? [],
       expiresAtMs: options.expiresAt === undefined ? null : Date.parse(options.expiresAt),
-      revoked: false,
-      lastNonce: 0n,
     });
     return {
       venue,
-      keyId,
+      keyId: key.id,
       ...credentials,
       environment,
       account: account.name,
       accountNumber: account.number,
     };
+  }
+
+  /** The keys of an account that are not deleted, in the order in which they were made. */
+  keys(venue: VenueId, account: string, environment?: Environment): readonly KeyView[] {
+    const state = this.#state(venue);
+    return state.accounts.keysOf(this.#account(venue, account, environment)).map(showKey);
   }
 
   /** The key is deleted at the venue: from now on it is unknown. */
@@ -146,6 +157,10 @@ export class Control {
     account.blocked = options.blocked === undefined ? account.blocked : new Set(options.blocked);
     account.locked = options.locked ?? account.locked;
     account.unified = options.unified ?? account.unified;
+    account.keyLimit = options.keyLimit ?? account.keyLimit;
+    if (options.parent !== undefined) {
+      account.parent = this.#account(venue, options.parent, options.environment);
+    }
   }
 
   account(venue: VenueId, name: string, environment?: Environment): AccountView {
@@ -208,6 +223,15 @@ const givenCredentials = ({ apiKey, apiSecret, passphrase }: KeyOptions) => ({
   ...(apiKey !== undefined && { apiKey }),
   ...(apiSecret !== undefined && { apiSecret }),
   ...(passphrase !== undefined && { passphrase }),
+});
+
+const showKey = ({ id, apiKey, verifier, label, permissions, boundIps }: Key): KeyView => ({
+  keyId: id,
+  apiKey,
+  apiSecret: typeof verifier === "string" ? verifier : null,
+  label,
+  permissions,
+  boundIps,
 });
 
 const viewOf = (account: Account): AccountView => ({

@@ -25,6 +25,19 @@ export const reasons = [
 ] as const;
 export type Reason = (typeof reasons)[number];
 
+/** The same for the management of keys, at the venues that have it (see `SimulatedVenue.keyRefusals`). */
+export const keyReasons = [
+  "not_main_account",
+  "needs_bound_key",
+  "unknown_sub_account",
+  "unknown_sub_key",
+  "key_limit",
+  "label_taken",
+  "unfit_label",
+  "unfit_passphrase",
+] as const;
+export type KeyReason = (typeof keyReasons)[number];
+
 /** What goes back over the wire: `body` as JSON (nothing when `undefined`), or `text` as it is. */
 export type Answer = Readonly<{
   status: number;
@@ -36,10 +49,10 @@ export type Answer = Readonly<{
 /** Ends the handling of a request. `answer` replaces the venue's usual one where an endpoint has its own. */
 export class Refused extends Error {
   override readonly name = "Refused";
-  readonly reason: Reason;
+  readonly reason: Reason | KeyReason;
   readonly answer: Answer | undefined;
 
-  constructor(reason: Reason, answer?: Answer) {
+  constructor(reason: Reason | KeyReason, answer?: Answer) {
     super(reason);
     this.reason = reason;
     this.answer = answer;

@@ -17,6 +17,15 @@ export type WireRequest = Readonly<{
 /** Names in lower case; a header that was not sent is empty. */
 export const header = (request: WireRequest, name: string): string => request.headers[name] ?? "";
 
+/** A query as it reads without its encoding; throws `Refused("malformed_request")` where it cannot be read. */
+export function decoded(query: string): string {
+  try {
+    return decodeURIComponent(query);
+  } catch {
+    throw new Refused("malformed_request");
+  }
+}
+
 /** The JSON object in the body; throws `Refused("malformed_request")` for anything else. */
 export function jsonBody(request: WireRequest): Readonly<Record<string, unknown>> {
   if (request.body === "") return {};

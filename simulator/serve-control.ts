@@ -35,6 +35,7 @@ export function serveControl(
   app.get("/_control/hosts", () => hosts);
   serveKeys(app, control);
   serveAccounts(app, control);
+  serveKeysOfAccounts(app, control);
   serveFaults(app, control);
   serveRequests(app, control);
   app.post("/_control/reset", (_request, reply) => {
@@ -97,6 +98,14 @@ function serveAccounts(app: FastifyInstance, control: Control): void {
     "/_control/account",
     body(["venue", "account"], { venue, account: text, environment }),
     ({ body: { venue, account, environment } }) => control.account(venue, account, environment),
+  );
+}
+
+function serveKeysOfAccounts(app: FastifyInstance, control: Control): void {
+  app.post<{ Body: { venue: VenueId; account: string; environment?: Environment } }>(
+    "/_control/keys",
+    body(["venue", "account"], { venue, account: text, environment }),
+    ({ body: { venue, account, environment } }) => control.keys(venue, account, environment),
   );
 }
 

@@ -3,12 +3,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Environment } from "./accounts.ts";
 import { authenticate } from "./authenticate.ts";
 import { breakConnection } from "./break-connection.ts";
-import { Refused } from "./refusal.ts";
-import type { Answer } from "./refusal.ts";
+import { keyReasons, Refused } from "./refusal.ts";
+import type { Answer, KeyReason } from "./refusal.ts";
 import { parameters } from "./request.ts";
 import type { WireRequest } from "./request.ts";
 import type { LoggedRequest, RequestLog } from "./request-log.ts";
-import type { Call, Route } from "./venue.ts";
+import { SubAccounts } from "./sub-accounts.ts";
+import type { Call, Route, SimulatedVenue } from "./venue.ts";
 import type { VenueState } from "./venue-state.ts";
 
 const bodyLimitBytes = 1_048_576;
@@ -81,7 +82,15 @@ function respond(
     const key = authenticate(state, request, route.needs);
     entry.keyId = key.id;
     const { account } = key;
-    return route.answer({ request, key, account, accountKeys: state.accounts.keysOf(account), text, nowMs });
+    return route.answer({
+      request,
+      key,
+      account,
+      accountKeys: state.accounts.keysOf(account),
+      subAccounts: new SubAccounts(state, account),
+      text,
+      nowMs,
+    });
   } catch (error) {
     if (error instanceof Refused) return refusal(state, error, entry);
     throw error;
@@ -96,8 +105,18 @@ function lookUp(inPath: ReadonlyMap<string, string>, request: WireRequest): Call
 
 function refusal(state: VenueState, refused: Refused, entry: LoggedRequest): Answer {
   entry.refusal = refused.reason;
-  return refused.answer ?? state.venue.refusals[refused.reason];
+  return refused.answer ?? usualAnswer(state.venue, refused.reason);
 }
+
+function usualAnswer({ refusals, keyRefusals }: SimulatedVenue, reason: Refused["reason"]): Answer {
+  if (!isKeyReason(reason)) return refusals[reason];
+  const answer = keyRefusals?.[reason];
+  if (answer === undefined) throw new Error(`no answer for ${reason}`);
+  return answer;
+}
+
+const isKeyReason = (reason: Refused["reason"]): reason is KeyReason =>
+  keyReasons.some((other) => other === reason);
 
 function wireRequest(state: VenueState, host: Environment, incoming: FastifyRequest): WireRequest {
   const [path = "", ...query] = (incoming.raw.url ?? "").split("?");

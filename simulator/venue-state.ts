@@ -1,6 +1,11 @@
 import { Accounts } from "./accounts.ts";
+import type { Account, Key } from "./accounts.ts";
 import { Faults } from "./faults.ts";
-import type { SimulatedVenue } from "./venue.ts";
+import type { Credentials, Signing, SimulatedVenue } from "./venue.ts";
+
+/** What a new key may be told; credentials that are not given are generated. */
+export type NewKey = Pick<Key, "label" | "permissions" | "extraWords" | "boundIps" | "expiresAtMs"> &
+  Readonly<{ given?: Partial<Credentials>; signing?: Signing }>;
 
 /** A venue with everything about it that can change. */
 export class VenueState {
@@ -13,6 +18,30 @@ export class VenueState {
   constructor(venue: SimulatedVenue) {
     this.venue = venue;
     this.accounts = new Accounts(venue.startingBalances);
+  }
+
+  /** The next key's id: the simulator's own, for the request log. */
+  get nextKeyId(): string {
+    return `${this.venue.id}-${this.accounts.keyCount + 1}`;
+  }
+
+  issueKey(account: Account, wanted: NewKey): Readonly<{ key: Key; credentials: Credentials }> {
+    const { given = {}, signing, ...terms } = wanted;
+    const issued = this.venue.issue({ environment: account.environment, signing });
+    const credentials = { ...issued, ...given };
+    const key: Key = {
+      ...terms,
+      id: this.nextKeyId,
+      apiKey: credentials.apiKey,
+      verifier: this.venue.verifier?.(credentials.apiSecret) ?? credentials.apiSecret,
+      passphrase: credentials.passphrase,
+      account,
+      createdAtMs: this.nowMs(),
+      revoked: false,
+      lastNonce: 0n,
+    };
+    this.accounts.addKey(key);
+    return { key, credentials };
   }
 
   nowMs(): number {

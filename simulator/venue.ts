@@ -1,8 +1,9 @@
 import type { KeyObject } from "node:crypto";
 import type { Account, Environment, Key } from "./accounts.ts";
 import type { Units } from "./decimal.ts";
-import type { Answer, Reason } from "./refusal.ts";
+import type { Answer, KeyReason, Reason } from "./refusal.ts";
 import type { WireRequest } from "./request.ts";
+import type { SubAccounts } from "./sub-accounts.ts";
 
 export const venueIds = [
   "binance",
@@ -41,6 +42,8 @@ export type Call = Readonly<{
   account: Account;
   /** All keys of the account that are not revoked. */
   accountKeys: readonly Key[];
+  /** Those of the account, for calls of a main account. */
+  subAccounts: SubAccounts;
   /** A parameter from the path, the query or the body. */
   text(name: string): string | undefined;
   nowMs: number;
@@ -70,6 +73,8 @@ export interface SimulatedVenue {
   isDemo?(headers: Readonly<Record<string, string>>): boolean;
   readonly startingBalances: Readonly<Record<string, Units>>;
   readonly refusals: Readonly<Record<Reason, Answer>>;
+  /** For venues whose routes manage the keys of sub-accounts: what they answer for the reasons that they have. */
+  readonly keyRefusals?: Readonly<Partial<Record<KeyReason, Answer>>>;
   readonly routes: readonly Route[];
   /** Makes credentials that look like the venue's own; its usual kind of key where no way of signing is named. */
   issue(wanted: Readonly<{ environment: Environment; signing: Signing | undefined }>): Credentials;

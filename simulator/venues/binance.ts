@@ -1,6 +1,8 @@
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { formatUnits, multiply, parseUnits } from "../decimal.ts";
+import { refuse } from "../envelopes/binance.ts";
+import { keyRefusals, keyRoutes } from "../keys/binance.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, filledCost, findOrder, nextNumber, openOrders, placeOrder } from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
@@ -19,8 +21,6 @@ const markets = usdtMarkets((base, quote) => `${base}${quote}`);
 const defaultRecvWindowMs = 5000;
 const aheadMs = 1000;
 const keyLength = 64;
-
-const refuse = (status: number, code: number, msg: string): Answer => ({ status, body: { code, msg } });
 
 /** One code for three causes: Binance does not say which. */
 const keyAddressOrPermission = refuse(401, -2015, "Invalid API-key, IP, or permissions for action.");
@@ -249,6 +249,7 @@ const live = ["live"] as const;
 const futures = ["live", "paper"] as const;
 
 const routes: readonly Route[] = [
+  ...keyRoutes,
   { method: "GET", path: "/api/v3/ping", needs: "nothing", answer: () => ok({}) },
   { method: "GET", path: "/api/v3/time", needs: "nothing", answer: time },
   {
@@ -303,6 +304,7 @@ export const binance: SimulatedVenue = {
   hosts: ["live", "testnet", "paper"],
   startingBalances,
   refusals,
+  keyRefusals,
   routes,
   issue,
   verifier,

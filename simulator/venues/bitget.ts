@@ -1,10 +1,13 @@
 import { randomInt } from "node:crypto";
 import { formatUnits, multiply, parseUnits } from "../decimal.ts";
+import { inMode, refuse, success } from "../envelopes/bitget.ts";
+import { keyRefusals, keyRoutes, unifiedWords } from "../keys/bitget.ts";
+import { writes } from "../keys/terms.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, filledCost, findOrder, openOrders, placeOrder } from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomCapitals, randomHex } from "../random-text.ts";
-import { Refused, ok } from "../refusal.ts";
+import { Refused } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
 import { header } from "../request.ts";
 import { verifyBitget } from "../signatures/bitget.ts";
@@ -15,11 +18,6 @@ import type { Call, PrivateRoute, PublicCall, Route, SimulatedVenue } from "../v
 
 const markets = usdtMarkets((base, quote) => base + quote);
 const windowMs = 30_000;
-
-const refuse = (status: number, code: string, msg: string): Answer => ({
-  status,
-  body: { code, msg, requestTime: 0, data: null },
-});
 
 const refusals: Readonly<Record<Reason, Answer>> = {
   missing_credentials: refuse(400, "40001", "ACCESS_KEY cannot be empty"),
@@ -42,13 +40,6 @@ const refusals: Readonly<Record<Reason, Answer>> = {
   unknown_order: refuse(400, "43001", "The order does not exist"),
   unknown_path: refuse(404, "40404", "Request URL NOT FOUND"),
 };
-
-const wrongMode = {
-  classic: refuse(400, "40084", "You are in Classic Account mode"),
-  unified: refuse(400, "40085", "You are in Unified Account mode"),
-} as const;
-
-const success = (data: unknown): Answer => ok({ code: "00000", msg: "success", requestTime: 0, data });
 
 function spotInfo({ key, account }: Call): Answer {
   const { read, trade, withdraw, transfer } = key.permissions;
@@ -73,19 +64,11 @@ function spotInfo({ key, account }: Call): Answer {
 }
 
 function unifiedInfo({ key, account }: Call): Answer {
-  const { trade, withdraw, transfer } = key.permissions;
-  const writes = trade || withdraw || transfer;
   return success({
     userId: String(account.number),
     ips: key.boundIps.join(","),
-    permType: writes ? "read-and-write" : "read-only",
-    permissions: [
-      "uta_mgt",
-      ...(trade ? ["uta_trade"] : []),
-      ...(transfer ? ["transfer"] : []),
-      ...(withdraw ? ["withdraw"] : []),
-      ...key.extraWords,
-    ],
+    permType: writes(key.permissions) ? "read-and-write" : "read-only",
+    permissions: [...unifiedWords(key.permissions), ...key.extraWords],
   });
 }
 
@@ -237,15 +220,6 @@ function positions({ account, text, nowMs }: Call): Answer {
 
 type PrivateAnswer = PrivateRoute["answer"];
 
-/** The classic and the unified interface each refuse the other kind of account. */
-const inMode =
-  (mode: keyof typeof wrongMode, answer: PrivateAnswer): PrivateAnswer =>
-  (call) => {
-    const actual = call.account.unified ? "unified" : "classic";
-    if (actual !== mode) throw new Refused("unknown_path", wrongMode[actual]);
-    return answer(call);
-  };
-
 const classic = (
   method: "GET" | "POST",
   path: string,
@@ -268,6 +242,7 @@ const open = (path: string, answer: (call: PublicCall) => Answer): Route => ({
 });
 
 const routes: readonly Route[] = [
+  ...keyRoutes,
   open("public/time", ({ nowMs }) => success({ serverTime: String(nowMs) })),
   open("spot/public/symbols", () => success(markets.map(showSymbol))),
   open("spot/public/coins", coins),
@@ -290,6 +265,7 @@ export const bitget: SimulatedVenue = {
   isDemo: (headers) => headers["paptrading"] === "1",
   startingBalances,
   refusals,
+  keyRefusals,
   routes,
   issue: () => ({
     apiKey: `bg_${randomHex(16)}`,

@@ -1,11 +1,13 @@
 import { randomInt } from "node:crypto";
-import type { Key } from "../accounts.ts";
 import { formatUnits, multiply, parseUnits } from "../decimal.ts";
+import { refuse, result } from "../envelopes/bybit.ts";
+import { keyRefusals, keyRoutes, isoSeconds, permissionWords, shownIps } from "../keys/bybit.ts";
+import { writes } from "../keys/terms.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, filledCost, findOrder, openOrders, placeOrder } from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomAlphanumeric } from "../random-text.ts";
-import { Refused, ok } from "../refusal.ts";
+import { Refused } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
 import { header } from "../request.ts";
 import { verifyBybit } from "../signatures/bybit.ts";
@@ -17,9 +19,6 @@ const markets = usdtMarkets((base, quote) => base + quote);
 const defaultRecvWindow = "5000";
 const aheadMs = 1000;
 const dayMs = 86_400_000;
-
-const refuse = (retCode: number, retMsg: string): Answer =>
-  ok({ retCode, retMsg, result: {}, retExtInfo: {} });
 
 const refusals: Readonly<Record<Reason, Answer>> = {
   missing_credentials: { status: 401, body: undefined },
@@ -43,38 +42,17 @@ const refusals: Readonly<Record<Reason, Answer>> = {
   unknown_path: { status: 404, body: undefined },
 };
 
-const result = (result: unknown, nowMs: number): Answer =>
-  ok({ retCode: 0, retMsg: "OK", result, retExtInfo: {}, time: nowMs });
-
-/** A key that may only read still shows what its words would be, with `readOnly` set. */
-const permissionWords = ({ permissions, extraWords }: Key, readOnly: boolean) => ({
-  ContractTrade: permissions.trade || readOnly ? ["Order", "Position"] : [],
-  Spot: permissions.trade || readOnly ? ["SpotTrade"] : [],
-  Wallet: [
-    ...(permissions.transfer ? ["AccountTransfer", "SubMemberTransfer"] : []),
-    ...(permissions.withdraw ? ["Withdraw"] : []),
-  ],
-  Options: [],
-  Derivatives: [],
-  Exchange: [...extraWords],
-  Earn: [],
-  Affiliate: [],
-});
-
-const isoSeconds = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
-
 function queryApi({ key, account, nowMs }: Call): Answer {
-  const { trade, withdraw, transfer } = key.permissions;
-  const readOnly = !trade && !withdraw && !transfer;
+  const isSub = account.parent !== null;
   return result(
     {
       id: String(account.number + 1000),
       note: key.label,
       apiKey: key.apiKey,
-      readOnly: readOnly ? 1 : 0,
+      readOnly: writes(key.permissions) ? 0 : 1,
       secret: "",
-      permissions: permissionWords(key, readOnly),
-      ips: key.boundIps.length === 0 ? ["*"] : key.boundIps,
+      permissions: permissionWords(key.permissions, { extraWords: key.extraWords, isSub }),
+      ips: shownIps(key),
       type: 1,
       // A key without an end says the epoch and minus two days.
       deadlineDay: key.expiresAtMs === null ? -2 : Math.ceil((key.expiresAtMs - nowMs) / dayMs),
@@ -88,8 +66,8 @@ function queryApi({ key, account, nowMs }: Call): Answer {
       mktMakerLevel: "0",
       affiliateID: 0,
       rsaPublicKey: "",
-      isMaster: true,
-      parentUid: "0",
+      isMaster: !isSub,
+      parentUid: String(account.parent?.number ?? 0),
       kycLevel: "LEVEL_DEFAULT",
       kycRegion: "",
     },
@@ -261,6 +239,7 @@ const time = ({ nowMs }: PublicCall): Answer =>
   result({ timeSecond: String(Math.floor(nowMs / 1000)), timeNano: `${nowMs}000000` }, nowMs);
 
 const routes: readonly Route[] = [
+  ...keyRoutes,
   { method: "GET", path: "/v5/market/time", needs: "nothing", answer: time },
   { method: "GET", path: "/v5/market/instruments-info", needs: "nothing", answer: instruments },
   // "Any permission can access this endpoint."
@@ -280,6 +259,7 @@ export const bybit: SimulatedVenue = {
   hosts: ["live", "testnet", "paper"],
   startingBalances,
   refusals,
+  keyRefusals,
   routes,
   issue: () => ({ apiKey: randomAlphanumeric(18), apiSecret: randomAlphanumeric(36) }),
   claim(request) {

@@ -1,12 +1,13 @@
-import type { Key } from "../accounts.ts";
 import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts";
+import { refuse } from "../envelopes/gate.ts";
+import { keyRefusals, keyRoutes, shownWords } from "../keys/gate.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, filledCost, findOrder, nextNumber, openOrders, placeOrder } from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomHex } from "../random-text.ts";
 import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { header } from "../request.ts";
+import { decoded, header } from "../request.ts";
 import { verifyGate } from "../signatures/gate.ts";
 import type { Call, Route, SimulatedVenue } from "../venue.ts";
 
@@ -16,11 +17,6 @@ const markets = usdtMarkets((base, quote) => `${base}_${quote}`);
 const windowMs = 60_000;
 const contractSize = units("0.001");
 const hourMs = 3_600_000;
-
-const refuse = (status: number, label: string, message: string): Answer => ({
-  status,
-  body: { label, message },
-});
 
 const refusals: Readonly<Record<Reason, Answer>> = {
   missing_credentials: refuse(401, "MISSING_REQUIRED_HEADER", "Missing required header: KEY"),
@@ -49,17 +45,6 @@ const seconds = (ms: number): number => Math.floor(ms / 1000);
 /** The first four and the last four letters; how the venue masks a key is not documented. */
 const masked = (apiKey: string): string => `${apiKey.slice(0, 4)}****${apiKey.slice(-4)}`;
 
-function words({ permissions: { read, trade, withdraw, transfer }, extraWords }: Key) {
-  const word = (name: string, writes: boolean) => (read || writes ? [{ name, read_only: !writes }] : []);
-  return [
-    ...word("account", false),
-    ...word("spot", trade),
-    ...word("wallet", transfer),
-    ...(withdraw ? [{ name: "withdraw", read_only: false }] : []),
-    ...extraWords.map((name) => ({ name, read_only: false })),
-  ];
-}
-
 const mainKeys = ({ account, accountKeys }: Call): Answer =>
   ok(
     accountKeys.map((key) => ({
@@ -67,7 +52,7 @@ const mainKeys = ({ account, accountKeys }: Call): Answer =>
       mode: 1,
       name: key.label,
       user_id: account.number,
-      perms: words(key),
+      perms: shownWords(key),
       ip_whitelist: key.boundIps,
       currency_pairs: [],
       key: masked(key.apiKey),
@@ -241,6 +226,7 @@ const positions = ({ account, nowMs }: Call): Answer =>
 const nothing = (): Answer => ok([]);
 
 const routes: readonly Route[] = [
+  ...keyRoutes,
   {
     method: "GET",
     path: "/api/v4/spot/time",
@@ -284,19 +270,12 @@ const routes: readonly Route[] = [
   { method: "GET", path: "/api/v4/futures/usdt/positions", needs: "read", answer: positions },
 ];
 
-function decoded(query: string): string {
-  try {
-    return decodeURIComponent(query);
-  } catch {
-    throw new Refused("malformed_request");
-  }
-}
-
 export const gate: SimulatedVenue = {
   id: "gate",
   hosts: ["live", "testnet"],
   startingBalances,
   refusals,
+  keyRefusals,
   routes,
   issue: () => ({ apiKey: randomHex(16), apiSecret: randomHex(32) }),
   claim(request) {

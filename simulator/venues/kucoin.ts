@@ -1,11 +1,13 @@
 import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts";
+import { data, refuse } from "../envelopes/kucoin.ts";
+import { keyRefusals, keyRoutes, shownRights } from "../keys/kucoin.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, filledCost, findOrder, openOrders, placeOrder } from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomCapitals, randomHex } from "../random-text.ts";
-import { Refused, ok } from "../refusal.ts";
+import { Refused } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { header } from "../request.ts";
+import { decoded, header } from "../request.ts";
 import { verifyKucoin, verifyKucoinPassphrase } from "../signatures/kucoin.ts";
 import type { Call, Route, SimulatedVenue } from "../venue.ts";
 
@@ -15,8 +17,6 @@ import type { Call, Route, SimulatedVenue } from "../venue.ts";
 const markets = usdtMarkets((base, quote) => `${base}-${quote}`);
 const windowMs = 5000;
 const contractSize = units("0.001");
-
-const refuse = (status: number, code: string, msg: string): Answer => ({ status, body: { code, msg } });
 
 const refusals: Readonly<Record<Reason, Answer>> = {
   missing_credentials: refuse(
@@ -44,27 +44,16 @@ const refusals: Readonly<Record<Reason, Answer>> = {
   unknown_path: refuse(404, "404000", "URL Not Found"),
 };
 
-const data = (data: unknown): Answer => ok({ code: "200000", data });
-
 function apiKeyInfo({ key, account }: Call): Answer {
-  const { read, trade, withdraw, transfer } = key.permissions;
-  const words = [
-    ...(read ? ["General"] : []),
-    ...(trade ? ["Spot"] : []),
-    ...(transfer ? ["InnerTransfer"] : []),
-    // The documented words have no other for money that leaves the account.
-    ...(withdraw ? ["Transfer"] : []),
-    ...key.extraWords,
-  ];
   return data({
     remark: key.label,
     apiKey: key.apiKey,
     apiVersion: 3,
-    permission: words.join(", "),
-    ...(key.boundIps.length > 0 && { ipWhitelist: key.boundIps.join(",") }),
+    ...shownRights(key),
     createdAt: key.createdAtMs,
     uid: account.number,
-    isMaster: true,
+    isMaster: account.parent === null,
+    ...(account.parent !== null && { subName: account.name }),
   });
 }
 
@@ -217,6 +206,7 @@ const positions = ({ account, nowMs }: Call): Answer =>
   );
 
 const routes: readonly Route[] = [
+  ...keyRoutes,
   { method: "GET", path: "/api/v1/timestamp", needs: "nothing", answer: ({ nowMs }) => data(nowMs) },
   { method: "GET", path: "/api/v2/symbols", needs: "nothing", answer: () => data(markets.map(showSymbol)) },
   {
@@ -262,6 +252,7 @@ export const kucoin: SimulatedVenue = {
   hosts: ["live"],
   startingBalances,
   refusals,
+  keyRefusals,
   routes,
   issue: () => ({
     apiKey: randomHex(12),
@@ -277,7 +268,8 @@ export const kucoin: SimulatedVenue = {
     const signed = {
       timestamp: header(request, "kc-api-timestamp"),
       method: request.method,
-      target: request.path + (request.query === "" ? "" : `?${request.query}`),
+      // What is not yet encoded is signed (kucoin-universal-sdk, `default_transport`).
+      target: request.path + (request.query === "" ? "" : `?${decoded(request.query)}`),
       body: request.body,
     };
     return typeof verifier === "string" && verifyKucoin(signed, header(request, "kc-api-sign"), verifier);

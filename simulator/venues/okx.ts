@@ -1,5 +1,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts";
+import { data, refuse } from "../envelopes/okx.ts";
+import { keyRefusals, keyRoutes, permissionWords } from "../keys/okx.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, findOrder, openOrders, placeOrder } from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
@@ -16,11 +18,6 @@ import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
 const markets = usdtMarkets((base, quote) => `${base}-${quote}`);
 const windowMs = 30_000;
 const contractSize = units("0.01");
-
-const refuse = (status: number, code: string, msg: string): Answer => ({
-  status,
-  body: { code, msg, data: [] },
-});
 
 /** Refusals of an order stand in the item, beside the order's ids. */
 const refuseOrder = (sCode: string, sMsg: string): Answer =>
@@ -49,22 +46,13 @@ const refusals: Readonly<Record<Reason, Answer>> = {
   unknown_path: refuse(404, "404", "Not Found"),
 };
 
-const data = (...data: readonly unknown[]): Answer => ok({ code: "0", msg: "", data });
-
 function accountConfig({ key, account }: Call): Answer {
-  const { read, trade, withdraw } = key.permissions;
-  const words = [
-    ...(read ? ["read_only"] : []),
-    ...(trade ? ["trade"] : []),
-    ...(withdraw ? ["withdraw"] : []),
-    ...key.extraWords,
-  ];
   return data({
     uid: String(account.number),
-    mainUid: String(account.number),
+    mainUid: String((account.parent ?? account).number),
     acctLv: "1",
     posMode: "net_mode",
-    perm: words.join(","),
+    perm: [...permissionWords(key.permissions), ...key.extraWords].join(","),
     ip: key.boundIps.join(","),
     label: key.label,
     kycLv: "2",
@@ -225,6 +213,7 @@ const positions = ({ account, nowMs }: Call): Answer =>
   );
 
 const routes: readonly Route[] = [
+  ...keyRoutes,
   {
     method: "GET",
     path: "/api/v5/public/time",
@@ -254,6 +243,7 @@ export const okx: SimulatedVenue = {
   isDemo: (headers) => headers["x-simulated-trading"] === "1",
   startingBalances,
   refusals,
+  keyRefusals,
   routes,
   issue: () => ({
     apiKey: randomUUID(),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
@@ -29,14 +30,41 @@ export async function uncheckedSince(db: Db, moment: Date, most: number): Promis
   return rows;
 }
 
-const mostAsked = 100;
-const askedAtOnce = 8;
+/** How hard a venue is asked: calls at once, and begun in a second. Far below what any venue allows a key, let alone an address. */
+export type Pace = Readonly<{ atOnce: number; perSecond: number }>;
+const usualPace: Pace = { atOnce: 4, perSecond: 5 };
 
-/** Checks what is due, in this process. */
-export async function checkDue(custody: Custody): Promise<Tally> {
-  return each(
-    await dueChecks(custody.db, mostAsked),
-    async (due) => void (await checkHealth(custody, due)),
-    askedAtOnce,
+const mostInRound = 2000;
+/** A round ends before the next begins; what it did not come to stays due. */
+const roundMs = 50_000;
+
+/** Checks what is due, each venue at its pace and none waiting for another. */
+export async function checkDue(custody: Custody, pace = usualPace): Promise<Tally> {
+  const over = performance.now() + roundMs;
+  const byVenue = Map.groupBy(await dueChecks(custody.db, mostInRound), ({ venue }) => venue);
+  const tallies = await Promise.all(
+    [...byVenue.values()].map((due) => {
+      const turn = turns(pace.perSecond);
+      const check = async (one: DueCheck): Promise<void> => {
+        await turn();
+        if (performance.now() < over) await checkHealth(custody, one);
+      };
+      return each(due, check, pace.atOnce);
+    }),
   );
+  return {
+    done: tallies.reduce((sum, { done }) => sum + done, 0),
+    failed: tallies.reduce((sum, { failed }) => sum + failed, 0),
+  };
+}
+
+/** Resolves for one after the other, so many in a second. */
+function turns(perSecond: number): () => Promise<void> {
+  let next = 0;
+  return async () => {
+    const now = performance.now();
+    const at = Math.max(now, next);
+    next = at + 1000 / perSecond;
+    await sleep(at - now);
+  };
 }

@@ -62,6 +62,8 @@ export async function consult(
       events: [{ event: "credential.validated", detail }, ...events],
     };
   });
+  if (target.purpose === "health")
+    custody.checked(consulted.row.tenant_id, consulted.row.venue, consulted.validation.outcome);
   if (held) custody.refusalHeld(consulted.row.venue);
   return consulted;
 }

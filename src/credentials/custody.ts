@@ -16,6 +16,8 @@ export type Custody = Readonly<{
   turns: Turns;
   /** Told of every inspection: for the metrics. */
   inspected: (venue: string, verdict: Verdict, seconds: number) => void;
+  /** Told of every check for health. */
+  checked: (tenantId: string, venue: string, outcome: Verdict["outcome"]) => void;
   /** Told that a refusal was held back because the venue refuses far too many: the operator should look. */
   refusalHeld: (venue: string) => void;
 }>;

@@ -11,22 +11,31 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-keys/due.ts";
 
-/** The work that time brings, in the order in which it is done. Each is safe to repeat and to be cut off. */
-const tasks = {
-  reconcile,
-  "erase-accounts": eraseAccounts,
-  "erase-tenants": eraseTenants,
-  "expire-credentials": expireDue,
-  "check-health": checkDue,
-  "warn-expiring": warnExpiring,
-  "finish-rotations": finishDueRotations,
-  "rotate-data-keys": rotateWornDataKeys,
-  "reseal-credentials": resealDue,
-  "destroy-data-keys": destroyUnusedDataKeys,
-} as const satisfies Record<string, (custody: Custody) => Promise<Tally>>;
+type Task = (custody: Custody) => Promise<Tally>;
 
-/** A number that only this clock locks. */
-const lock = 7_160_432_001;
+/**
+ * The work that time brings, in lanes that do not wait for one another; within a lane it is done in order. Each task is safe to
+ * repeat and to be cut off.
+ */
+const lanes: readonly Readonly<Record<string, Task>>[] = [
+  {
+    reconcile,
+    "finish-rotations": finishDueRotations,
+    "expire-credentials": expireDue,
+    "warn-expiring": warnExpiring,
+    "erase-accounts": eraseAccounts,
+    "erase-tenants": eraseTenants,
+  },
+  { "check-health": checkDue },
+  {
+    "rotate-data-keys": rotateWornDataKeys,
+    "reseal-credentials": resealDue,
+    "destroy-data-keys": destroyUnusedDataKeys,
+  },
+];
+
+/** Numbers that only this clock locks: this one and those that follow, one for each lane. */
+const firstLock = 7_160_432_001;
 
 export type Clock = Readonly<{
   /** Runs every task once, unless another process is at it. */
@@ -42,12 +51,14 @@ type Needs = Readonly<{
   metrics: Pick<Metrics, "jobRuns" | "jobLastRun">;
 }>;
 
-/** Runs the tasks every `everyMs`; of several processes one at a time. */
+/** Runs the lanes every `everyMs`; of several processes one at a time does a lane. */
 export function startClock(needs: Needs, everyMs = 60_000): Clock {
   let running: Promise<void> | null = null;
   // A round that takes longer than the interval is not followed by those that it missed.
   const tick = (): Promise<void> => {
-    running ??= runAlone(needs).finally(() => (running = null));
+    running ??= Promise.all(lanes.map((lane, at) => runAlone(needs, lane, firstLock + at)))
+      .then(() => undefined)
+      .finally(() => (running = null));
     return running;
   };
   const timer = setInterval(() => void tick(), everyMs);
@@ -60,13 +71,13 @@ export function startClock(needs: Needs, everyMs = 60_000): Clock {
   };
 }
 
-async function runAlone(needs: Needs): Promise<void> {
+async function runAlone(needs: Needs, lane: Readonly<Record<string, Task>>, lock: number): Promise<void> {
   const client = await needs.pool.connect().catch(() => null);
   if (client === null) return;
   try {
     const { rows } = await client.query<{ mine: boolean }>("select pg_try_advisory_lock($1) as mine", [lock]);
     if (rows[0]?.mine === true) {
-      for (const [job, task] of Object.entries(tasks)) await run(needs, job, task);
+      for (const [job, task] of Object.entries(lane)) await run(needs, job, task);
       await client.query("select pg_advisory_unlock($1)", [lock]);
     }
     client.release();
@@ -77,11 +88,7 @@ async function runAlone(needs: Needs): Promise<void> {
   }
 }
 
-async function run(
-  { custody, log, metrics }: Needs,
-  job: string,
-  task: (custody: Custody) => Promise<Tally>,
-): Promise<void> {
+async function run({ custody, log, metrics }: Needs, job: string, task: Task): Promise<void> {
   try {
     const { failed } = await task(custody);
     if (failed > 0) log.warn("a job could not finish everything and will try again", { job, count: failed });

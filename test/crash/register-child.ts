@@ -73,6 +73,7 @@ const unwired: Custody = {
   venues: { get: () => undefined, list: () => [] },
   turns: async (_key, work) => work(),
   inspected: () => undefined,
+  checked: () => undefined,
   refusalHeld: () => undefined,
 };
 const custody = new ScriptedVenue().in(unwired);

@@ -61,6 +61,7 @@ export async function createWorld(options: { venues?: VenuesConfig } = {}): Prom
     venues,
     turns: createTurns(turnsPool),
     inspected: () => undefined,
+    checked: () => undefined,
     refusalHeld: () => undefined,
   };
   const operator: Operator = { kind: "operator", issuer: "test", subject: "operator", origin: nowhere };

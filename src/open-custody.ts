@@ -14,6 +14,7 @@ import { openVault } from "./stores/vault/open.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
 import { createVenues } from "./venues/index.ts";
+import { outboxAge } from "./webhooks/due.ts";
 
 /** The domain with its adapters, and no door: what the service and an operator's commands stand on. */
 export type OpenCustody = Readonly<{
@@ -39,7 +40,10 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
   const database = await startDatabase(config, options);
   undo.defer(() => database.stop());
   const { db, embeddedIn } = database;
-  const metrics = createMetrics({ countCredentials: () => countCredentials(db) });
+  const metrics = createMetrics({
+    countCredentials: () => countCredentials(db),
+    outboxAge: () => outboxAge(db),
+  });
   const vault = config.vault === null ? null : await openVault(config.vault, { metrics, log });
   undo.defer(() => vault?.close());
   const { keyFile, aws } = config;

@@ -90,8 +90,8 @@ const scopeSettings = only(
 );
 const network = only(
   /(?<!\.)\bfetch\(|from "undici"/,
-  (path) => /^src\/(venues|cli|stores\/vault)\//.test(path) || path === "src/access/remote-keys.ts",
-  "only venues, Vault, the command line and the keys of issuers are asked over the network",
+  (path) => /^src\/(venues|cli|stores\/vault|webhooks)\//.test(path) || path === "src/access/remote-keys.ts",
+  "only venues, Vault, the command line, receivers of webhooks and the keys of issuers are asked over the network",
 );
 const mocks = only(
   /\bvi\.(mock|doMock)\(/,
@@ -121,6 +121,7 @@ const bookkeepers = [
   "src/keys/data-keys.ts",
   "src/stores/postgres.ts",
   "src/http/idempotency.ts",
+  "src/webhooks/settle.ts",
 ];
 const writes = only(
   /\bwithTenant\b/,

@@ -5,7 +5,7 @@ import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type Principal, scopeOf } from "./principal.ts";
 
-export type Kind = "credential" | "account" | "member" | "api_key";
+export type Kind = "credential" | "account" | "member" | "api_key" | "webhook" | "webhook_delivery";
 
 /**
  * What a miss means: another member's thing is 403, another tenant's is 404 and like a missing one. Both stand in the record.

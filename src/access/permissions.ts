@@ -18,6 +18,8 @@ export const scopes = [
   "credentials:transfer",
   "credentials:withdraw",
   "credentials:reveal",
+  "webhooks:read",
+  "webhooks:write",
   "audit:read",
 ] as const;
 export type Scope = (typeof scopes)[number];
@@ -70,6 +72,7 @@ export const roles = {
       "accounts:read",
       "api-keys:read",
       "credentials:read",
+      "webhooks:read",
       "audit:read",
     ],
   },
@@ -82,10 +85,12 @@ export const givenBy: Readonly<Partial<Record<Role, readonly Role[]>>> = {
   admin: ["admin", "trader", "viewer", "auditor"],
 };
 
-/** What an agent never holds, whatever its role: it must not see a key, nor widen its own rights. */
+/** What an agent never holds, whatever its role: it must not see a key, widen its own rights, nor have the tenant's news sent elsewhere. */
 const neverForAgents: readonly Scope[] = [
   "credentials:reveal",
   "credentials:write",
+  "webhooks:read",
+  "webhooks:write",
   "api-keys:write",
   "members:write",
   "tenant:write",

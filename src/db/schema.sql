@@ -19,6 +19,10 @@ create schema scope authorization keyhold_owner;
 grant usage on schema scope to keyhold_app;
 grant usage on schema scope to keyhold_recorder;
 
+create schema webhooks authorization keyhold_owner;
+grant usage on schema webhooks to keyhold_app;
+grant usage on schema webhooks to keyhold_recorder;
+
 create table audit.heads (
   tenant_id uuid not null,
   link bigint not null,
@@ -546,6 +550,118 @@ create policy tenant_writes on public.tenants for update to keyhold_app
 grant delete, insert, select, update on public.tenants to keyhold_app;
 grant select on public.tenants to keyhold_recorder;
 
+create table public.webhook_attempts (
+  tenant_id uuid not null,
+  delivery_id uuid not null,
+  number integer not null,
+  at timestamp with time zone default clock_timestamp() not null,
+  outcome text not null,
+  status integer,
+  milliseconds integer not null,
+  constraint webhook_attempts_pkey PRIMARY KEY (tenant_id, delivery_id, number),
+  constraint webhook_attempts_number_check CHECK ((number > 0)),
+  constraint webhook_attempts_tenant_id_delivery_id_fkey FOREIGN KEY (tenant_id, delivery_id) REFERENCES public.webhook_deliveries(tenant_id, id) ON DELETE CASCADE
+);
+alter table public.webhook_attempts owner to keyhold_owner;
+alter table public.webhook_attempts enable row level security;
+alter table public.webhook_attempts force row level security;
+create policy tenant_reads on public.webhook_attempts for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = ANY (ARRAY['tenant-read'::text, 'tenant-write'::text]))));
+create policy tenant_writes on public.webhook_attempts for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)))
+  with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
+grant delete, insert, select, update on public.webhook_attempts to keyhold_app;
+
+create table public.webhook_deliveries (
+  tenant_id uuid not null,
+  id uuid default gen_random_uuid() not null,
+  endpoint_id uuid not null,
+  message_id uuid not null,
+  event text not null,
+  payload text not null,
+  state text default 'pending'::text not null,
+  attempts integer default 0 not null,
+  tries integer default 0 not null,
+  due_at timestamp with time zone default now(),
+  leased_until timestamp with time zone,
+  settled_at timestamp with time zone,
+  forget_at timestamp with time zone default (now() + '90 days'::interval) not null,
+  created_at timestamp with time zone default date_trunc('milliseconds'::text, clock_timestamp()) not null,
+  constraint webhook_deliveries_pkey PRIMARY KEY (tenant_id, id),
+  constraint webhook_deliveries_check CHECK ((((state = 'pending'::text) = (due_at IS NOT NULL)) AND ((state = 'pending'::text) = (settled_at IS NULL)))),
+  constraint webhook_deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'dead'::text]))),
+  constraint webhook_deliveries_tenant_id_endpoint_id_fkey FOREIGN KEY (tenant_id, endpoint_id) REFERENCES public.webhook_endpoints(tenant_id, id) ON DELETE CASCADE
+);
+alter table public.webhook_deliveries owner to keyhold_owner;
+CREATE INDEX webhook_deliveries_by_age ON public.webhook_deliveries USING btree (tenant_id, created_at DESC, id DESC);
+CREATE INDEX webhook_deliveries_by_end ON public.webhook_deliveries USING btree (forget_at);
+CREATE INDEX webhook_deliveries_by_endpoint ON public.webhook_deliveries USING btree (tenant_id, endpoint_id, created_at DESC, id DESC);
+CREATE INDEX webhook_deliveries_by_state ON public.webhook_deliveries USING btree (tenant_id, state, created_at DESC, id DESC);
+CREATE INDEX webhook_deliveries_leased ON public.webhook_deliveries USING btree (tenant_id, endpoint_id) WHERE (leased_until IS NOT NULL);
+CREATE INDEX webhook_deliveries_waiting ON public.webhook_deliveries USING btree (tenant_id, endpoint_id, due_at) WHERE (state = 'pending'::text);
+alter table public.webhook_deliveries enable row level security;
+alter table public.webhook_deliveries force row level security;
+create policy recorder on public.webhook_deliveries for all to keyhold_recorder
+  using (true)
+  with check (true);
+create policy tenant_reads on public.webhook_deliveries for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = ANY (ARRAY['tenant-read'::text, 'tenant-write'::text]))));
+create policy tenant_writes on public.webhook_deliveries for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)))
+  with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
+grant delete, insert, select, update on public.webhook_deliveries to keyhold_app;
+grant delete, insert, select, update (leased_until) on public.webhook_deliveries to keyhold_recorder;
+
+create table public.webhook_endpoints (
+  tenant_id uuid not null,
+  id uuid not null,
+  url text not null,
+  description text default ''::text not null,
+  events text[] default '{}'::text[] not null,
+  status text default 'active'::text not null,
+  disabled_reason text,
+  secret_number integer default 1 not null,
+  previous_until timestamp with time zone,
+  failures integer default 0 not null,
+  failing_since timestamp with time zone,
+  paused_until timestamp with time zone,
+  deleted_at timestamp with time zone,
+  revision bigint default 1 not null,
+  created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint webhook_endpoints_pkey PRIMARY KEY (tenant_id, id),
+  constraint webhook_endpoints_check CHECK (((status = 'disabled'::text) = (disabled_reason IS NOT NULL))),
+  constraint webhook_endpoints_description_check CHECK ((char_length(description) <= 255)),
+  constraint webhook_endpoints_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['member'::text, 'gone'::text, 'failing'::text]))),
+  constraint webhook_endpoints_secret_number_check CHECK ((secret_number > 0)),
+  constraint webhook_endpoints_status_check CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text]))),
+  constraint webhook_endpoints_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE,
+  constraint webhook_endpoints_url_check CHECK (((char_length(url) >= 1) AND (char_length(url) <= 2048)))
+);
+alter table public.webhook_endpoints owner to keyhold_owner;
+CREATE INDEX webhook_endpoints_by_age ON public.webhook_endpoints USING btree (tenant_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX webhook_endpoints_deleted ON public.webhook_endpoints USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+alter table public.webhook_endpoints enable row level security;
+alter table public.webhook_endpoints force row level security;
+create policy recorder on public.webhook_endpoints for all to keyhold_recorder
+  using (true)
+  with check (true);
+create policy tenant_reads on public.webhook_endpoints for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = ANY (ARRAY['tenant-read'::text, 'tenant-write'::text]))));
+create policy tenant_writes on public.webhook_endpoints for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)))
+  with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
+grant delete, insert, select, update on public.webhook_endpoints to keyhold_app;
+grant delete, select on public.webhook_endpoints to keyhold_recorder;
+
+create table public.webhook_events (
+  name text not null,
+  fields text[] not null,
+  constraint webhook_events_pkey PRIMARY KEY (name)
+);
+alter table public.webhook_events owner to keyhold_owner;
+grant select on public.webhook_events to keyhold_recorder;
+
 CREATE OR REPLACE FUNCTION access.api_key(hash bytea)
  RETURNS TABLE(id uuid, tenant_id uuid, member_id uuid, scopes text[], agent boolean, active boolean, role text, status text, tenant_status text, limits jsonb)
  LANGUAGE sql
@@ -748,6 +864,7 @@ begin
     set link = head.link + 1, seq = head.seq + cardinality(events),
         hash = audit.link_hash(tenant, head.link + 1, head.hash, lines)
     where h.tenant_id = tenant;
+  perform webhooks.queue(tenant, moment, events, details);
   return head.seq + cardinality(events);
 end $function$;
 alter function audit.record(uuid,text[],text[],text[],uuid[]) owner to keyhold_recorder;
@@ -1073,3 +1190,141 @@ CREATE OR REPLACE FUNCTION scope.writes(tenant uuid, owner uuid)
 RETURN ((tenant = scope.tenant()) AND ((scope.reach() = 'tenant-write'::text) OR ((scope.reach() = 'own'::text) AND (owner = scope.member()))));
 alter function scope.writes(uuid,uuid) owner to keyhold_owner;
 grant execute on function scope.writes(uuid,uuid) to public;
+
+CREATE OR REPLACE FUNCTION webhooks.claim(most integer, at_once integer, lease interval)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+begin
+  -- One process claims at a time, so that what is on its way to an endpoint is counted right.
+  perform pg_advisory_xact_lock(7160433001);
+  return query
+  update public.webhook_deliveries d set leased_until = now() + lease
+  from (
+    select w.tenant_id, w.id from webhooks.open_endpoints(at_once) e
+    cross join lateral (
+      select d.tenant_id, d.id, d.due_at from public.webhook_deliveries d
+      where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.state = 'pending' and d.due_at <= now()
+        and coalesce(d.leased_until, now()) <= now()
+      order by d.due_at limit greatest(e.free, 0)
+    ) w
+    order by e.failing, w.due_at limit most
+  ) chosen
+  where d.tenant_id = chosen.tenant_id and d.id = chosen.id and d.state = 'pending'
+  returning d.tenant_id, d.id;
+end $function$;
+alter function webhooks.claim(integer,integer,interval) owner to keyhold_recorder;
+grant execute on function webhooks.claim(integer,integer,interval) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION webhooks.compose(tenant uuid, moment timestamp with time zone, event text, fields text[], detail json)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select '{"type":' || to_json(event)::text || ',"timestamp":' || to_json(audit.stamp(moment))::text || ',"data":{'
+    || string_agg(to_json(told.name)::text || ':' || coalesce(told.value, 'null')::text, ',' order by told.place) || '}}'
+  from (
+    select 0, 'tenant_id', to_json(tenant)
+    union all
+    select f.place, f.name, f.value
+    from (select (detail->>'credential_id')::uuid as id) about
+    left join public.credentials c on c.tenant_id = tenant and c.id = about.id
+    cross join lateral (values
+      (1, 'credential_id', to_json(about.id)), (2, 'venue', to_json(c.venue)), (3, 'environment', to_json(c.environment))
+    ) f (place, name, value)
+    where about.id is not null
+    union all
+    select 3 + f.place, f.name, detail->f.name from unnest(fields) with ordinality f (name, place)
+  ) told (place, name, value)
+$function$;
+alter function webhooks.compose(uuid,timestamp with time zone,text,text[],json) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION webhooks.forget(most integer)
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH endpoints AS (
+          DELETE FROM public.webhook_endpoints e
+           WHERE (e.deleted_at < (now() - '00:01:00'::interval))
+           RETURNING e.id
+         ), deliveries AS (
+          DELETE FROM public.webhook_deliveries d
+            USING ( SELECT o.tenant_id,
+                     o.id
+                    FROM public.webhook_deliveries o
+                   WHERE (o.forget_at < now())
+                   ORDER BY o.forget_at
+                  LIMIT forget.most) old
+           WHERE ((d.tenant_id = old.tenant_id) AND (d.id = old.id))
+           RETURNING d.id
+         )
+  SELECT (( SELECT count(*) AS count
+            FROM endpoints) + ( SELECT count(*) AS count
+            FROM deliveries));
+END;
+alter function webhooks.forget(integer) owner to keyhold_recorder;
+grant execute on function webhooks.forget(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION webhooks.open_endpoints(at_once integer)
+ RETURNS TABLE(tenant_id uuid, id uuid, failing boolean, free bigint)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with recursive waiting (tenant_id, endpoint_id) as (
+    -- From endpoint to endpoint through the index, however much is waiting for each.
+    (select d.tenant_id, d.endpoint_id from public.webhook_deliveries d where d.state = 'pending'
+      order by d.tenant_id, d.endpoint_id limit 1)
+    union all
+    select n.tenant_id, n.endpoint_id from waiting w cross join lateral (
+      select d.tenant_id, d.endpoint_id from public.webhook_deliveries d
+      where d.state = 'pending' and (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
+      order by d.tenant_id, d.endpoint_id limit 1
+    ) n
+  )
+  select e.tenant_id, e.id, e.failures > 0, case when e.paused_until is null then at_once else 1 end - (
+      select count(*) from public.webhook_deliveries d
+      where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.leased_until > now()
+    )
+  from waiting w
+  join public.webhook_endpoints e on e.tenant_id = w.tenant_id and e.id = w.endpoint_id
+  join public.tenants t on t.id = e.tenant_id
+  where e.status = 'active' and e.deleted_at is null and coalesce(e.paused_until, now()) <= now() and t.status <> 'deleted'
+$function$;
+alter function webhooks.open_endpoints(integer) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION webhooks.outbox_age(at_once integer)
+ RETURNS double precision
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (SELECT (COALESCE(EXTRACT(epoch FROM (now() - min(w.due_at))), (0)::numeric))::double precision AS "coalesce" FROM (webhooks.open_endpoints(outbox_age.at_once) e(tenant_id, id, failing, free) CROSS JOIN LATERAL (SELECT d.due_at FROM public.webhook_deliveries d WHERE ((d.tenant_id = e.tenant_id) AND (d.endpoint_id = e.id) AND (d.state = 'pending'::text) AND (d.due_at <= now()) AND (COALESCE(d.leased_until, now()) <= now())) ORDER BY d.due_at LIMIT 1) w) WHERE (e.free > 0));
+alter function webhooks.outbox_age(integer) owner to keyhold_recorder;
+grant execute on function webhooks.outbox_age(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION webhooks.queue(tenant uuid, moment timestamp with time zone, names text[], details text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if not exists (select from public.webhook_endpoints e
+      where e.tenant_id = tenant and e.status = 'active' and e.deleted_at is null) then
+    return;
+  end if;
+  with messages as materialized (
+    select h.place, h.event, gen_random_uuid() as id,
+      webhooks.compose(tenant, moment, h.event, w.fields, h.detail::json) as payload
+    from unnest(names, details) with ordinality h (event, detail, place)
+    join public.webhook_events w on w.name = h.event
+  )
+  insert into public.webhook_deliveries (tenant_id, endpoint_id, message_id, event, payload)
+  select tenant, e.id, m.id, m.event, m.payload
+  from messages m join public.webhook_endpoints e
+    on e.tenant_id = tenant and e.status = 'active' and e.deleted_at is null and (e.events = '{}' or m.event = any (e.events))
+  order by m.place;
+end $function$;
+alter function webhooks.queue(uuid,timestamp with time zone,text[],text[]) owner to keyhold_recorder;

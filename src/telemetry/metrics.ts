@@ -3,7 +3,11 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 /** Credentials that are not deleted, by tenant, venue and status. */
 export type CredentialCount = Readonly<{ tenant_id: string; venue: string; status: string; count: number }>;
 
-export type MetricsSource = Readonly<{ countCredentials: () => Promise<readonly CredentialCount[]> }>;
+export type MetricsSource = Readonly<{
+  countCredentials: () => Promise<readonly CredentialCount[]>;
+  /** Seconds for which the oldest webhook waits that could be sent now. */
+  outboxAge: () => Promise<number>;
+}>;
 
 /**
  * Every metric of the service, named once. Label values come from closed sets (venues, outcomes, routes as declared) and from
@@ -14,10 +18,12 @@ export function createMetrics(source: MetricsSource) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   credentialGauge(registers, source);
+  outboxGauge(registers, source);
   return {
     registry,
     ...serviceMetrics(registers),
     ...storeMetrics(registers),
+    ...webhookMetrics(registers),
     ...httpMetrics(registers),
   };
 }
@@ -37,6 +43,18 @@ function credentialGauge(registers: Registry[], source: MetricsSource): void {
       gauge.reset();
       for (const { tenant_id: tenant, venue, status, count } of counts)
         gauge.set({ tenant, venue, status }, count);
+    },
+  });
+}
+
+function outboxGauge(registers: Registry[], { outboxAge }: MetricsSource): void {
+  const gauge = new Gauge({
+    name: "keyhold_webhook_outbox_age_seconds",
+    help: "How long the oldest webhook waits that could be sent now; what waits for a receiver that fails does not count",
+    registers,
+    async collect() {
+      // Without an answer of the database no number is better than an old one.
+      gauge.set(await outboxAge().catch(() => Number.NaN));
     },
   });
 }
@@ -114,6 +132,23 @@ function storeMetrics(registers: Registry[]) {
       name: "keyhold_store_breaker_state",
       help: "1 for the state that the breaker of a remote store is in: closed, half_open or open",
       labelNames: ["store", "state"],
+      registers,
+    }),
+  };
+}
+
+function webhookMetrics(registers: Registry[]) {
+  return {
+    webhookDeliveries: new Counter({
+      name: "keyhold_webhook_deliveries_total",
+      help: "Attempts at sending a webhook, by what came of them",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    webhookSeconds: new Histogram({
+      name: "keyhold_webhook_delivery_duration_seconds",
+      help: "Time of an attempt at sending a webhook, from the look-up of the name to the end of the answer",
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15],
       registers,
     }),
   };

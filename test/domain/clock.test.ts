@@ -23,7 +23,10 @@ const lines: string[] = [];
 
 beforeAll(async () => {
   world = await createWorld();
-  metrics = createMetrics({ countCredentials: () => Promise.resolve([]) });
+  metrics = createMetrics({
+    countCredentials: () => Promise.resolve([]),
+    outboxAge: () => Promise.resolve(0),
+  });
   log = createLog("debug", { write: (line: string) => void lines.push(line) });
 });
 afterAll(() => world.close());

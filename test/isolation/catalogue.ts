@@ -4,6 +4,7 @@ import type { PoolClient } from "pg";
 const shared: Readonly<Record<string, string>> = {
   installation: "which key-encryption key the database was sealed with",
   rate_limits: "counters under ids",
+  webhook_events: "names of events and of their fields",
   "migrations.applied": "of the program",
   "migrations.digests": "of the program",
   "migrations.lock": "of the program",

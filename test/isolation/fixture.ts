@@ -32,6 +32,15 @@ export async function furnish(world: World): Promise<FurnishedTenant> {
   );
   await sql`insert into idempotency_keys (tenant_id, principal, route, key, request_mac)
     values (${tenant.id}, 'member', 'POST /credentials', 'key', '\\x00')`.execute(db);
+  await sql`with endpoint as (
+      insert into webhook_endpoints (tenant_id, id, url)
+      values (${tenant.id}, ${randomUUID()}, 'https://hooks.example/') returning id
+    ), delivery as (
+      insert into webhook_deliveries (tenant_id, endpoint_id, message_id, event, payload)
+      select ${tenant.id}, id, id, 'webhook.test', '{}' from endpoint returning id
+    )
+    insert into webhook_attempts (tenant_id, delivery_id, number, outcome, milliseconds)
+    select ${tenant.id}, id, 1, 'timeout', 15000 from delivery`.execute(db);
   return { id: tenant.id, owner, trader };
 }
 

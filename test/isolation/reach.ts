@@ -22,6 +22,9 @@ export const sights: Readonly<Record<string, readonly [Sight, Sight, Sight, Sigh
   sealed_secrets: ["none", "none", "tenant", "none"],
   data_keys: ["none", "none", "tenant", "none"],
   idempotency_keys: ["none", "none", "tenant", "none"],
+  webhook_endpoints: ["none", "tenant", "tenant", "none"],
+  webhook_deliveries: ["none", "tenant", "tenant", "none"],
+  webhook_attempts: ["none", "tenant", "tenant", "none"],
   "audit.heads": ["none", "tenant", "tenant", "none"],
   "audit.links": ["none", "tenant", "tenant", "none"],
 };
@@ -277,6 +280,8 @@ async function askedAcross(
     other.id,
   ]);
   if (record !== "42501") found.push(`the record of another tenant can be written: ${record}`);
+  const queue = await ask("select webhooks.queue($1, now(), '{}', '{}') as answer", [other.id]);
+  if (queue !== "42501") found.push(`messages can be queued past the record: ${queue}`);
   const use = `select outcome || coalesce(encode(sealed, 'hex'), '') as answer from audit.append(array[$1::uuid],
     array[$2::uuid], '{owner}', '{false}', '{null}', array[$3::uuid], '{null}', '{use}', '{credential.used}', '{"{}"}')`;
   const own = await ask(use, [one.id, member.memberId, one.trader.credentialId]);

@@ -111,6 +111,16 @@ const breakages: readonly (readonly [string, string, string])[] = [
     "alter policy service_only on sealed_secrets using (tenant_id = scope.tenant())",
     "sealed_secrets shows",
   ],
+  [
+    "webhooks within a member's reach",
+    "alter policy tenant_reads on webhook_endpoints using (tenant_id = scope.tenant())",
+    "webhook_endpoints shows 1 rows to own",
+  ],
+  [
+    "messages that anybody may queue",
+    "grant execute on function webhooks.queue(uuid, timestamptz, text[], text[]) to keyhold_app",
+    "messages can be queued",
+  ],
   ["a record that can be written", "grant insert, update on audit.links to keyhold_app", "on audit.links"],
   [
     "a record that all can read",

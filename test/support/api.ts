@@ -133,7 +133,10 @@ async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions)
   const sign = signer((tenantId, purpose, bytes) => custody.dataKeys.mac(tenantId, purpose, bytes));
   const verify = createTokenVerifier([issuer.issuer, ...(options.issuers ?? [])]);
   const authenticator = new Authenticator(verify, new Memberships(db, { keepMs: 100 }));
-  const metrics = createMetrics({ countCredentials: () => Promise.resolve([]) });
+  const metrics = createMetrics({
+    countCredentials: () => Promise.resolve([]),
+    outboxAge: () => Promise.resolve(0),
+  });
   const parts = {
     custody,
     cursors: new Cursors(sign),

@@ -100,6 +100,7 @@ begin
     set link = head.link + 1, seq = head.seq + cardinality(events),
         hash = audit.link_hash(tenant, head.link + 1, head.hash, lines)
     where h.tenant_id = tenant;
+  perform webhooks.queue(tenant, moment, events, details);
   return head.seq + cardinality(events);
 end $$;
 

@@ -1,0 +1,92 @@
+import { readTenant, serviceScope } from "../db/tenant.ts";
+import { messageIdOf } from "./delivery.ts";
+import type { Due } from "./due.ts";
+import type { Webhooks } from "./endpoint.ts";
+import { type Message, send, type Sent } from "./send.ts";
+import { type SecretOf, signWith } from "./secret.ts";
+import { type Noted, settle } from "./settle.ts";
+
+/** An attempt that was made and noted. */
+export type Delivered = Sent & Noted & Readonly<{ seconds: number }>;
+
+export type DeliverOptions = Readonly<{
+  /** Milliseconds for one attempt, from the look-up of the name to the end of the answer. */
+  withinMs?: number;
+}>;
+
+const attemptMs = 15_000;
+
+/**
+ * Makes one attempt at a message that was claimed, and notes what came of it; `null` when there is nothing to send any more. Throws
+ * what the database or the key provider throws: then nothing was noted, and it is sent again when the lease is over.
+ */
+export async function deliver(
+  webhooks: Webhooks,
+  due: Due,
+  { withinMs = attemptMs }: DeliverOptions = {},
+): Promise<Delivered | null> {
+  const job = await read(webhooks, due);
+  if (job === null) return null;
+  const message = await sign(webhooks, due.tenant_id, job);
+  const begun = performance.now();
+  const sent = await send(webhooks.guard.dispatcher, message, withinMs);
+  const milliseconds = Math.round(performance.now() - begun);
+  const noted = await settle(webhooks, { tenantId: due.tenant_id, ...job, ...sent, milliseconds });
+  return { ...sent, ...noted, seconds: milliseconds / 1000 };
+}
+
+type Job = Readonly<{
+  id: string;
+  endpointId: string;
+  url: string;
+  messageId: string;
+  payload: string;
+  attempts: number;
+  tries: number;
+  /** The numbers of the secrets that sign. */
+  secrets: readonly number[];
+}>;
+
+/** `null` when it was settled, or its endpoint switched off or deleted, since it was claimed. */
+async function read({ db }: Pick<Webhooks, "db">, { tenant_id, id }: Due): Promise<Job | null> {
+  const row = await readTenant(db, serviceScope(tenant_id), (tx) =>
+    tx
+      .selectFrom("webhook_deliveries as d")
+      .innerJoin("webhook_endpoints as e", (join) =>
+        join.onRef("e.tenant_id", "=", "d.tenant_id").onRef("e.id", "=", "d.endpoint_id"),
+      )
+      .select(["d.message_id", "d.payload", "d.attempts", "d.tries", "e.id", "e.url", "e.secret_number"])
+      .select((eb) => eb("e.previous_until", ">", eb.fn<Date>("now")).as("signs_twice"))
+      .where("d.id", "=", id)
+      .where("d.state", "=", "pending")
+      .where("e.status", "=", "active")
+      .where("e.deleted_at", "is", null)
+      .executeTakeFirst(),
+  );
+  if (row === undefined) return null;
+  const { secret_number: number, signs_twice, message_id, id: endpointId, ...rest } = row;
+  const secrets = signs_twice === true ? [number, number - 1] : [number];
+  return { ...rest, id, endpointId, messageId: messageIdOf(message_id), secrets };
+}
+
+/** The headers of Standard Webhooks. The time is that of the attempt: receivers refuse what was signed long ago. */
+async function sign(
+  { dataKeys }: Pick<Webhooks, "dataKeys">,
+  tenantId: string,
+  { url, messageId, payload, endpointId, secrets }: Job,
+): Promise<Message> {
+  const seconds = Math.floor(Date.now() / 1000);
+  const of = (number: number): SecretOf => ({ tenantId, endpointId, number });
+  const signatures = await Promise.all(
+    secrets.map((number) => signWith(dataKeys, of(number), { messageId, seconds, payload })),
+  );
+  return {
+    url,
+    payload,
+    headers: {
+      "webhook-id": messageId,
+      "webhook-timestamp": String(seconds),
+      "webhook-signature": signatures.join(" "),
+    },
+  };
+}

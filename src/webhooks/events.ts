@@ -1,0 +1,47 @@
+import type { EventDetails, EventName } from "../audit/events.ts";
+
+type Tellable = { readonly [Name in EventName]?: readonly (keyof EventDetails[Name] & string)[] };
+
+/**
+ * The events that a receiver can be told, and which fields of their detail go along, beside tenant, credential, venue and
+ * environment. Only words, numbers and ids of Keyhold's own: what a member wrote for the record stays in the record. The table
+ * `webhook_events` of the database, which queues by it, is the same.
+ */
+export const tellable = {
+  "credential.registered": [],
+  "credential.updated": ["changed"],
+  "credential.secret_replaced": ["version"],
+  "credential.invalidated": ["reason"],
+  "credential.degraded": ["reason"],
+  "credential.recovered": [],
+  "credential.expiring": ["days", "expires_at"],
+  "credential.expired": [],
+  "credential.permissions_changed": ["changed"],
+  "credential.account_changed": ["changed"],
+  "credential.rotation_started": ["rotation_id", "from_version", "to_version"],
+  "credential.rotation_finished": ["rotation_id", "from_version", "to_version"],
+  "credential.rotation_rolled_back": ["rotation_id", "from_version", "to_version"],
+  "credential.rotation_failed": ["rotation_id", "from_version", "to_version", "reason"],
+  "credential.frozen": [],
+  "credential.unfrozen": [],
+  "credential.revoked": [],
+  "credential.deleted": [],
+  "account.frozen": ["account_id"],
+  "account.unfrozen": ["account_id"],
+  "account.deleted": ["account_id"],
+  "tenant.frozen": [],
+  "tenant.unfrozen": [],
+  "tenant.suspended": [],
+  "tenant.resumed": [],
+  "webhook.disabled": ["endpoint_id", "reason"],
+} as const satisfies Tellable;
+export type TellableEvent = keyof typeof tellable;
+
+export const tellableEvents: readonly TellableEvent[] = Object.keys(tellable).filter(isTellable);
+
+function isTellable(name: string): name is TellableEvent {
+  return name in tellable;
+}
+
+/** The kind of a message that somebody asked for to see whether it arrives. It is sent whatever an endpoint wants to be told. */
+export const testEvent = "webhook.test";

@@ -1,0 +1,71 @@
+import { type Dispatcher, errors, request } from "undici";
+import { AddressRefused } from "./guard.ts";
+
+/** What may come of an attempt: the only words that the log of deliveries has for it. */
+export type Outcome =
+  | "delivered"
+  | "redirected"
+  | "gone"
+  | "status_4xx"
+  | "status_5xx"
+  | "refused_address"
+  | "timeout"
+  | "tls"
+  | "connection"
+  | "malformed";
+
+export type Sent = Readonly<{ outcome: Outcome; status: number | null }>;
+
+export type Message = Readonly<{ url: string; headers: Readonly<Record<string, string>>; payload: string }>;
+
+/** What is read of an answer, so that its connection can be used again; none of it is kept. */
+const mostOfAnswer = 64 * 1024;
+
+/**
+ * Sends a message once. Looking up, connecting, sending and the answer take `withinMs` together at most. The status of the answer
+ * decides, however its body goes on, and a redirect is an answer like any other that is no success.
+ */
+export async function send(
+  dispatcher: Dispatcher,
+  { url, headers, payload }: Message,
+  withinMs: number,
+): Promise<Sent> {
+  const signal = AbortSignal.timeout(withinMs);
+  try {
+    const { statusCode, body } = await request(url, {
+      dispatcher,
+      method: "POST",
+      headers: { "content-type": "application/json", "user-agent": "keyhold", ...headers },
+      body: payload,
+      signal,
+    });
+    await body.dump({ limit: mostOfAnswer, signal }).catch(() => undefined);
+    return { outcome: outcomeOf(statusCode), status: statusCode };
+  } catch (error) {
+    return { outcome: signal.aborted ? "timeout" : reasonOf(error), status: null };
+  }
+}
+
+function outcomeOf(status: number): Outcome {
+  if (status >= 200 && status < 300) return "delivered";
+  if (status >= 300 && status < 400) return "redirected";
+  if (status === 410) return "gone";
+  return status < 500 ? "status_4xx" : "status_5xx";
+}
+
+function reasonOf(error: unknown): Outcome {
+  if (error instanceof AddressRefused) return "refused_address";
+  const code = codeOf(error);
+  if (/TIMEOUT|TIMEDOUT/.test(code)) return "timeout";
+  // As OpenSSL, Node's verifier and Node's TLS name their errors.
+  if (/^(ERR_(SSL|TLS)_|CERT_|UNABLE_TO_|(DEPTH_ZERO_)?SELF_SIGNED_|EPROTO)/.test(code)) return "tls";
+  return isMalformed(error) ? "malformed" : "connection";
+}
+
+function isMalformed(error: unknown): boolean {
+  return error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}

@@ -1,0 +1,130 @@
+import { sql } from "kysely";
+import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
+import { disableEndpoint } from "./disable.ts";
+import type { Webhooks } from "./endpoint.ts";
+import { nextTry, pauseAfter } from "./schedule.ts";
+import type { Sent } from "./send.ts";
+
+/** An attempt that is over. `attempts` and `tries` are how many there were before it. */
+export type Ended = Sent &
+  Readonly<{
+    tenantId: string;
+    id: string;
+    endpointId: string;
+    attempts: number;
+    tries: number;
+    milliseconds: number;
+  }>;
+
+type State = "delivered" | "pending" | "dead";
+
+/** What became of the message, and why its endpoint was switched off, if it was. */
+export type Noted = Readonly<{ state: State; disabled: "gone" | "failing" | null }>;
+
+/**
+ * Notes what came of an attempt, and when the next is due; ids, times and words of our own. An endpoint that is gone, or has failed
+ * for days, is switched off in a change of its own.
+ */
+export async function settle({ db }: Pick<Webhooks, "db">, ended: Ended): Promise<Noted> {
+  const { tenantId, outcome } = ended;
+  const { state, over } = await withTenant(db, serviceScope(tenantId), async (tx) => {
+    const settled = outcome === "delivered" ? await succeed(tx, ended) : await fail(tx, ended);
+    // Another process was given it when the lease was over, and was quicker.
+    if (settled === null) return { state: "pending" as const, over: null };
+    await note(tx, ended, settled.attempts);
+    return { state: settled.state, over: await judge(tx, ended) };
+  });
+  const disabled = over !== null && (await disableEndpoint(db, ended, over)) ? over : null;
+  return { state, disabled };
+}
+
+type Settled = Readonly<{ state: State; attempts: number }>;
+
+async function succeed(tx: TenantTx, { id }: Ended): Promise<Settled | null> {
+  const row = await tx
+    .updateTable("webhook_deliveries")
+    .set((eb) => ({
+      state: "delivered",
+      due_at: null,
+      leased_until: null,
+      settled_at: sql`now()`,
+      forget_at: sql`now() + interval '30 days'`,
+      attempts: eb("attempts", "+", 1),
+      tries: eb("tries", "+", 1),
+    }))
+    .where("id", "=", id)
+    .where("state", "=", "pending")
+    .returning(["state", "attempts"])
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+/** Only if nobody else has noted an outcome since: what succeeded elsewhere stays delivered. */
+async function fail(tx: TenantTx, { id, attempts, tries }: Ended): Promise<Settled | null> {
+  const pause = nextTry(tries + 1, Math.random());
+  const next =
+    pause === null
+      ? { state: "dead" as const, due_at: null, settled_at: sql<Date>`now()` }
+      : { due_at: sql<Date>`now() + make_interval(secs => ${pause})` };
+  const row = await tx
+    .updateTable("webhook_deliveries")
+    .set({ ...next, leased_until: null, attempts: attempts + 1, tries: tries + 1 })
+    .where("id", "=", id)
+    .where("state", "=", "pending")
+    .where("attempts", "=", attempts)
+    // Not one that was asked for again meanwhile: its schedule begins anew.
+    .where("tries", "=", tries)
+    .returning(["state", "attempts"])
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+async function note(
+  tx: TenantTx,
+  { tenantId, id, outcome, status, milliseconds }: Ended,
+  number: number,
+): Promise<void> {
+  await tx
+    .insertInto("webhook_attempts")
+    .values({ tenant_id: tenantId, delivery_id: id, number, outcome, status, milliseconds })
+    .execute();
+}
+
+/** What the attempt says of the endpoint: why it is to be switched off, if it is. */
+async function judge(tx: TenantTx, { endpointId, outcome }: Ended): Promise<"gone" | "failing" | null> {
+  if (outcome === "delivered") {
+    await recover(tx, endpointId);
+    return null;
+  }
+  const failsForDays = await blame(tx, endpointId);
+  if (outcome === "gone") return "gone";
+  return failsForDays ? "failing" : null;
+}
+
+async function recover(tx: TenantTx, endpointId: string): Promise<void> {
+  await tx
+    .updateTable("webhook_endpoints")
+    .set({ failures: 0, failing_since: null, paused_until: null })
+    .where("id", "=", endpointId)
+    .where("failures", ">", 0)
+    .execute();
+}
+
+/** Answers whether it has failed for so long that it is given up. */
+async function blame(tx: TenantTx, endpointId: string): Promise<boolean> {
+  const row = await tx
+    .updateTable("webhook_endpoints")
+    .set((eb) => ({ failures: eb("failures", "+", 1), failing_since: sql`coalesce(failing_since, now())` }))
+    .where("id", "=", endpointId)
+    .returning(["failures", sql<boolean>`failing_since <= now() - interval '5 days'`.as("for_days")])
+    .executeTakeFirst();
+  const pause = pauseAfter(row?.failures ?? 0);
+  if (pause > 0) {
+    await tx
+      .updateTable("webhook_endpoints")
+      .set({ paused_until: sql`now() + make_interval(secs => ${pause})` })
+      .where("id", "=", endpointId)
+      .execute();
+  }
+  return row?.for_days === true;
+}

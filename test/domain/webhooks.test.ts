@@ -1,0 +1,386 @@
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Member } from "../../src/access/principal.ts";
+import { eraseTenants } from "../../src/credentials/erase.ts";
+import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
+import { register } from "../../src/credentials/register.ts";
+import { revoke } from "../../src/credentials/revoke.ts";
+import { update } from "../../src/credentials/update.ts";
+import { withTenant } from "../../src/db/tenant.ts";
+import { scopeOf } from "../../src/access/principal.ts";
+import { freezeAccount } from "../../src/tenants/accounts/freeze.ts";
+import { freezeTenant } from "../../src/tenants/freeze.ts";
+import { deleteTenant, resumeTenant, suspendTenant } from "../../src/tenants/suspend.ts";
+import { createEndpoint } from "../../src/webhooks/create.ts";
+import { forgetOld } from "../../src/webhooks/due.ts";
+import { tellable } from "../../src/webhooks/events.ts";
+import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
+import { listEndpoints } from "../../src/webhooks/list.ts";
+import { removeEndpoint } from "../../src/webhooks/remove.ts";
+import { replayDelivery } from "../../src/webhooks/replay.ts";
+import { rotateSecret } from "../../src/webhooks/rotate-secret.ts";
+import { showDelivery } from "../../src/webhooks/show-delivery.ts";
+import { showEndpoint } from "../../src/webhooks/show.ts";
+import { testEndpoint } from "../../src/webhooks/test.ts";
+import { updateEndpoint } from "../../src/webhooks/update.ts";
+import { leaksIn } from "../support/leaks.ts";
+import { countRows, eventNames, eventsOf } from "../support/record.ts";
+import type { Receiver } from "../support/receiver.ts";
+import { ScriptedVenue } from "../support/scripted-venue.ts";
+import { happen, WebhookWorld } from "../support/webhooks.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+
+let world: World;
+let hooks: WebhookWorld;
+let receiver: Receiver;
+let tenant: Tenant;
+let owner: Member;
+let accountId: string;
+
+beforeAll(async () => {
+  world = await createWorld();
+  hooks = new WebhookWorld(world);
+  receiver = await hooks.receiver();
+});
+afterAll(async () => {
+  await hooks.close();
+  await world.close();
+});
+beforeEach(async () => {
+  tenant = await world.createTenant();
+  owner = tenant.owner;
+  accountId = await world.createAccount(owner);
+});
+
+const firstPage = { limit: 200, after: null };
+
+/** What was queued for the tenant, oldest first, with its body. */
+async function queued() {
+  const { items } = await listDeliveries(hooks.webhooks, owner, {}, firstPage);
+  return Promise.all(
+    items.toReversed().map(async ({ id }) => {
+      const delivery = await showDelivery(hooks.webhooks, owner, id);
+      const body: unknown = JSON.parse(delivery.payload);
+      return { ...delivery, body };
+    }),
+  );
+}
+
+async function registered(): Promise<string> {
+  const fields = secretFields({ api_key: "key", api_secret: "secret" });
+  const input = { accountId, venue: "scripted", environment: "live", fields } as const;
+  return (await register(new ScriptedVenue().in(world.custody), owner, input)).id;
+}
+
+describe("an endpoint", () => {
+  test("is made with a secret of its own, which is shown once and rests nowhere", async () => {
+    const made = [await hooks.endpoint(owner, receiver), await hooks.endpoint(owner, receiver)];
+    const secrets = made.map(({ secret }) => secret);
+    for (const secret of secrets) expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
+    expect(new Set(secrets).size).toBe(2);
+
+    const { items } = await listEndpoints(hooks.webhooks, owner, firstPage);
+    expect(items.map(({ id }) => id)).toEqual(made.map(({ endpoint }) => endpoint.id).toReversed());
+    expect(await showEndpoint(hooks.webhooks, owner, items[0]?.id ?? "")).toEqual(items[0]);
+    const bare = secrets.map((secret) => secret.slice("whsec_".length));
+    const { rows } = await sql`select to_jsonb(e) as row from webhook_endpoints e
+      union all select to_jsonb(l) from audit.links l`.execute(world.database.owner);
+    const surface = Buffer.from(JSON.stringify([items, rows]));
+    expect(leaksIn(surface, bare)).toEqual([]);
+    expect(leaksIn(Buffer.concat([surface, Buffer.from(bare[0] ?? "")]), bare), "the control").toContain(
+      "raw",
+    );
+  });
+
+  test("and all that is done to it stands in the record", async () => {
+    const { endpoint } = await hooks.endpoint(owner, receiver);
+    const { id } = endpoint;
+    const changed = await updateEndpoint(hooks.webhooks, owner, { id, revision: 1 }, { description: "desk" });
+    await rotateSecret(hooks.webhooks, owner, { id, revision: changed.revision });
+    await testEndpoint(hooks.webhooks, owner, id);
+    await removeEndpoint(hooks.webhooks, owner, id);
+
+    const events = await eventsOf(world.custody.db, owner);
+    expect(
+      events
+        .filter(({ event }) => event.startsWith("webhook."))
+        .map(({ event, detail }) => [event, detail["endpoint_id"]]),
+    ).toEqual(
+      ["created", "updated", "secret_rotated", "tested", "deleted"].map((name) => [`webhook.${name}`, id]),
+    );
+  });
+
+  test("is changed by those alone who have seen its present state", async () => {
+    const { endpoint } = await hooks.endpoint(owner, receiver);
+    const { id } = endpoint;
+    const changes = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, at) =>
+        updateEndpoint(hooks.webhooks, owner, { id, revision: 1 }, { description: `${at}` }),
+      ),
+    );
+    expect(changes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    await expect(rotateSecret(hooks.webhooks, owner, { id, revision: 1 })).rejects.toMatchObject({
+      code: "stale",
+    });
+    const rotated = await rotateSecret(hooks.webhooks, owner, { id, revision: 2 });
+    expect(rotated.endpoint).toMatchObject({ revision: 3, previous_secret_until: expect.any(String) });
+  });
+
+  test("has a URL that may be sent to, now and after every change", async () => {
+    const url = "http://10.0.0.1/";
+    await expect(createEndpoint(hooks.webhooks, owner, { url })).rejects.toMatchObject({ code: "malformed" });
+    const { endpoint } = await hooks.endpoint(owner, receiver);
+    await expect(
+      updateEndpoint(hooks.webhooks, owner, { id: endpoint.id, revision: 1 }, { url }),
+    ).rejects.toMatchObject({ code: "malformed" });
+    expect(await showEndpoint(hooks.webhooks, owner, endpoint.id)).toMatchObject({
+      url: receiver.url,
+      revision: 1,
+    });
+  });
+
+  test("is one of twenty at most, also when many are made at once", async () => {
+    const made = await Promise.allSettled(Array.from({ length: 25 }, () => hooks.endpoint(owner, receiver)));
+    expect(made.filter(({ status }) => status === "fulfilled")).toHaveLength(20);
+    await expect(hooks.endpoint(owner, receiver)).rejects.toMatchObject({ code: "illegal_state" });
+    const { items } = await listEndpoints(hooks.webhooks, owner, firstPage);
+    await removeEndpoint(hooks.webhooks, owner, items[0]?.id ?? "");
+    await hooks.endpoint(owner, receiver);
+  });
+
+  test("of another tenant is like one that there is not, and asking for it is recorded", async () => {
+    const { owner: stranger } = await world.createTenant();
+    const { endpoint } = await hooks.endpoint(stranger, receiver);
+    const delivery = await testEndpoint(hooks.webhooks, stranger, endpoint.id);
+    const verbs = (endpointId: string, deliveryId: string): readonly (() => Promise<unknown>)[] => [
+      () => showEndpoint(hooks.webhooks, owner, endpointId),
+      () => updateEndpoint(hooks.webhooks, owner, { id: endpointId, revision: 1 }, { status: "disabled" }),
+      () => rotateSecret(hooks.webhooks, owner, { id: endpointId, revision: 1 }),
+      () => testEndpoint(hooks.webhooks, owner, endpointId),
+      () => removeEndpoint(hooks.webhooks, owner, endpointId),
+      () => showDelivery(hooks.webhooks, owner, deliveryId),
+      () => replayDelivery(hooks.webhooks, owner, deliveryId),
+    ];
+    const answers = (list: ReturnType<typeof verbs>) =>
+      Promise.all(list.map((verb) => verb().catch((error: unknown) => String(error))));
+    const foreign = await answers(verbs(endpoint.id, delivery.id));
+    expect(foreign).toEqual(await answers(verbs(randomUUID(), randomUUID())));
+    expect(new Set(foreign)).toEqual(
+      new Set([
+        "KeyholdError: not_found: There is no such webhook.",
+        "KeyholdError: not_found: There is no such webhook delivery.",
+      ]),
+    );
+    expect((await listEndpoints(hooks.webhooks, owner, firstPage)).items).toEqual([]);
+    expect(
+      (await listDeliveries(hooks.webhooks, owner, { endpointId: endpoint.id }, firstPage)).items,
+    ).toEqual([]);
+    expect(
+      (await eventNames(world.custody.db, owner)).filter((name) => name === "access.refused"),
+    ).toHaveLength(14);
+    expect(await showEndpoint(hooks.webhooks, stranger, endpoint.id)).toMatchObject({
+      revision: 1,
+      status: "active",
+    });
+  });
+
+  test("is nothing for those who see only what they own, and only to be read for an auditor", async () => {
+    const { endpoint } = await hooks.endpoint(owner, receiver);
+    for (const role of ["trader", "viewer"] as const) {
+      const member = await tenant.addMember(role);
+      await expect(listEndpoints(hooks.webhooks, member, firstPage)).rejects.toMatchObject({
+        code: "forbidden",
+      });
+      await expect(hooks.endpoint(member, receiver)).rejects.toMatchObject({ code: "forbidden" });
+    }
+    const auditor = await tenant.addMember("auditor");
+    expect((await listEndpoints(hooks.webhooks, auditor, firstPage)).items).toHaveLength(1);
+    await expect(testEndpoint(hooks.webhooks, auditor, endpoint.id)).rejects.toMatchObject({
+      code: "forbidden",
+    });
+    const admin = await tenant.addMember("admin");
+    expect(await testEndpoint(hooks.webhooks, admin, endpoint.id)).toMatchObject({ state: "pending" });
+  });
+});
+
+describe("what is queued", () => {
+  test("is the same in the program and in the database, event by event, field by field", async () => {
+    const { rows } = await sql<{ name: string; fields: string[] }>`select * from webhook_events`.execute(
+      world.database.owner,
+    );
+    expect(Object.fromEntries(rows.map(({ name, fields }) => [name, fields]))).toEqual(tellable);
+  });
+
+  test("tells what happened to which credential, and nothing else of the record", async () => {
+    await hooks.endpoint(owner, receiver);
+    const id = await registered();
+    await update(world.custody, owner, id, 1, { label: "second" });
+    await freeze(world.custody, owner, id, "posted in a chat");
+    await unfreeze(world.custody, owner, id);
+    await revoke(world.custody, owner, id);
+
+    const data = { tenant_id: tenant.id, credential_id: id, venue: "scripted", environment: "live" };
+    const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{15}Z$/);
+    const told = (type: string, more: object = {}) => ({ type, timestamp: time, data: { ...data, ...more } });
+    expect((await queued()).map(({ body }) => body)).toEqual([
+      told("credential.registered"),
+      told("credential.updated", { changed: ["label"] }),
+      told("credential.frozen"),
+      told("credential.unfrozen"),
+      told("credential.revoked"),
+    ]);
+  });
+
+  test("tells of accounts and tenants by their ids, and of what the operator does to the tenant", async () => {
+    await hooks.endpoint(owner, receiver);
+    await freezeAccount(world.custody.db, owner, accountId, "an incident");
+    await freezeTenant(world.custody.db, owner, "an incident");
+    await suspendTenant(world.custody.db, world.operator, tenant.id);
+    await resumeTenant(world.custody.db, world.operator, tenant.id);
+
+    expect((await queued()).map(({ body }) => body)).toMatchObject([
+      { type: "account.frozen", data: { tenant_id: tenant.id, account_id: accountId } },
+      { type: "tenant.frozen", data: { tenant_id: tenant.id } },
+      { type: "tenant.suspended", data: { tenant_id: tenant.id } },
+      { type: "tenant.resumed", data: { tenant_id: tenant.id } },
+    ]);
+    expect(JSON.stringify(await queued())).not.toContain("incident");
+  });
+
+  test("goes to every endpoint that wants it, under one id", async () => {
+    const all = await hooks.endpoint(owner, receiver);
+    const some = await hooks.endpoint(owner, receiver, { events: ["account.frozen", "account.frozen"] });
+    await hooks.endpoint(owner, receiver, { events: ["credential.revoked"] });
+    const off = await hooks.endpoint(owner, receiver);
+    await updateEndpoint(hooks.webhooks, owner, { id: off.endpoint.id, revision: 1 }, { status: "disabled" });
+    const gone = await hooks.endpoint(owner, receiver);
+    await removeEndpoint(hooks.webhooks, owner, gone.endpoint.id);
+    await happen(world.custody.db, owner, accountId);
+
+    const deliveries = await queued();
+    expect(new Set(deliveries.map(({ endpoint_id }) => endpoint_id))).toEqual(
+      new Set([all.endpoint.id, some.endpoint.id]),
+    );
+    expect(deliveries).toHaveLength(2);
+    expect(new Set(deliveries.map(({ message_id }) => message_id)).size).toBe(1);
+    expect(some.endpoint.events).toEqual(["account.frozen"]);
+  });
+
+  test("is undone with the change that it tells of", async () => {
+    await hooks.endpoint(owner, receiver);
+    const record = async (fails: boolean): Promise<void> => {
+      await withTenant(world.custody.db, scopeOf(owner), async (tx) => {
+        await sql`select audit.record(${tenant.id}, '{account.frozen}', '{ok}',
+          array[${JSON.stringify({ account_id: accountId })}], '{null}')`.execute(tx);
+        if (fails) throw new Error("after the record");
+      });
+    };
+    await expect(record(true)).rejects.toThrow("after the record");
+    expect(await queued()).toEqual([]);
+    await record(false);
+    expect(await queued(), "the control: without the error it is there").toHaveLength(1);
+  });
+
+  test("stays with its tenant", async () => {
+    const { owner: stranger } = await world.createTenant();
+    await hooks.endpoint(stranger, receiver);
+    await happen(world.custody.db, owner, accountId);
+    expect((await listDeliveries(hooks.webhooks, stranger, {}, firstPage)).items).toEqual([]);
+  });
+
+  test("does not wait for those who change an endpoint meanwhile, and who wait for the record themselves", async () => {
+    const { endpoint } = await hooks.endpoint(owner, receiver);
+    const client = await world.database.ownerPool.connect();
+    const whileLocked = async (mode: string): Promise<unknown> => {
+      await client.query(`begin; select * from webhook_endpoints where id = '${endpoint.id}' for ${mode}`);
+      const changed = await happen(world.custody.db, owner, accountId).catch((error: unknown) =>
+        String(error),
+      );
+      await client.query("rollback");
+      return changed;
+    };
+    expect(await whileLocked("no key update"), "as the verbs lock it").toBe(1);
+    expect(await whileLocked("update"), "the control: any stronger lock").toContain("record_unavailable");
+    client.release();
+  });
+});
+
+describe("lists of deliveries", () => {
+  test("are in pages, newest first, by endpoint and by state", async () => {
+    const one = await hooks.endpoint(owner, receiver);
+    await hooks.endpoint(owner, receiver, { events: ["credential.revoked"] });
+    await happen(world.custody.db, owner, accountId, 7);
+    const ids: string[] = [];
+    let page = await listDeliveries(
+      hooks.webhooks,
+      owner,
+      { endpointId: one.endpoint.id },
+      { limit: 3, after: null },
+    );
+    for (
+      ;
+      ;
+      page = await listDeliveries(
+        hooks.webhooks,
+        owner,
+        { endpointId: one.endpoint.id },
+        { limit: 3, after: page.next },
+      )
+    ) {
+      ids.push(...page.items.map(({ id }) => id));
+      if (page.next === null) break;
+    }
+    expect(new Set(ids).size).toBe(7);
+    const states = async (state: "pending" | "delivered" | "dead") =>
+      (await listDeliveries(hooks.webhooks, owner, { state }, firstPage)).items.length;
+    expect([await states("pending"), await states("delivered"), await states("dead")]).toEqual([7, 0, 0]);
+  });
+});
+
+describe("what is not kept", () => {
+  test("goes with its endpoint, which goes a moment after it was deleted", async () => {
+    const { endpoint } = await hooks.endpoint(owner, receiver);
+    await happen(world.custody.db, owner, accountId, 2);
+    await removeEndpoint(hooks.webhooks, owner, endpoint.id);
+    expect(await forgetOld(hooks.webhooks)).toBe(0);
+    await sql`update webhook_endpoints set deleted_at = now() - interval '2 minutes' where id = ${endpoint.id}`.execute(
+      world.database.owner,
+    );
+    expect(await forgetOld(hooks.webhooks)).toBe(1);
+    expect((await listDeliveries(hooks.webhooks, owner, {}, firstPage)).items).toEqual([]);
+  });
+
+  test("is what has been kept long enough", async () => {
+    await hooks.endpoint(owner, receiver);
+    await happen(world.custody.db, owner, accountId, 3);
+    const [first, second] = (await queued()).map(({ id }) => id);
+    await sql`update webhook_deliveries set forget_at = now() - interval '1 second' where id = ${first}`.execute(
+      world.database.owner,
+    );
+    await sql`update webhook_deliveries set forget_at = now() + interval '1 hour' where id = ${second}`.execute(
+      world.database.owner,
+    );
+    expect(await forgetOld(hooks.webhooks)).toBe(1);
+    expect(await queued()).toHaveLength(2);
+  });
+
+  test("goes with its tenant", async () => {
+    await hooks.endpoint(owner, receiver);
+    await happen(world.custody.db, owner, accountId, 2);
+    await deleteTenant(world.custody.db, world.operator, tenant.id);
+    await eraseTenants(world.custody);
+    const counts: number[] = [];
+    for (const name of Object.keys(await countRows(world.database.owner)).filter((table) =>
+      table.startsWith("webhook_"),
+    )) {
+      if (name === "webhook_events") continue;
+      const { rows } = await world.database.ownerPool.query<{ n: number }>(
+        `select count(*) as n from ${name} where tenant_id = $1`,
+        [tenant.id],
+      );
+      counts.push(rows[0]?.n ?? -1);
+    }
+    expect(counts).toEqual([0, 0, 0]);
+  });
+});

@@ -87,7 +87,7 @@ type Row = Readonly<{
 const statement = {
   name: "audit_append",
   text: `select * from audit.append($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::uuid[], $6::uuid[],
-    $7::bigint[], $8::text[], $9::text[], $10::text[])`,
+    $7::bigint[], $8::text[], $9::text[], string_to_array($10, E'\\n'))`,
 };
 
 /**
@@ -122,37 +122,51 @@ export class Disclosures {
       if (this.#committing) return;
       this.#committing = true;
       // Requests that were read from their sockets together go together: started at once, the first would go alone.
-      setImmediate(() => void this.#commitAll());
+      setImmediate(() => void this.#commitNext());
     });
   }
 
-  async #commitAll(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const group = this.#waiting.splice(0, this.#mostInGroup);
-      try {
-        this.#onGroup(group.length);
-        await this.#commit(group);
-      } catch (error) {
-        const unavailable = new KeyholdError(
-          "record_unavailable",
-          "The audit record could not be written, so nothing was disclosed. Try again in a moment.",
-          { cause: error },
-        );
-        // Whoever came meanwhile would wait as long once more.
-        for (const { reject } of [...group, ...this.#waiting.splice(0)]) reject(unavailable);
-      }
-    }
-    this.#committing = false;
+  /** The next group is on its way before the secrets of this one are opened: the database and this process work at once. */
+  async #commitNext(): Promise<void> {
+    const group = this.#waiting.splice(0, this.#mostInGroup);
+    this.#committing = group.length > 0;
+    if (group.length === 0) return;
+    const answer = await this.#ask(group).catch(unavailable);
+    // Without a record, whoever came meanwhile would wait as long once more.
+    if (answer instanceof KeyholdError) group.push(...this.#waiting.splice(0));
+    void this.#commitNext();
+    settle(group, answer);
   }
 
-  async #commit(group: readonly Waiting[]): Promise<void> {
-    const { rows } = await this.#pool.query<Row>({ ...statement, values: columns(group) });
-    for (const [index, { resolve }] of group.entries()) {
-      const row = rows[index];
-      if (row === undefined) throw new Error("the record answered fewer rows than it was asked");
-      resolve(readRow(row));
+  async #ask(group: readonly Waiting[]): Promise<readonly Row[]> {
+    this.#onGroup(group.length);
+    const { rows } = await this.#pool.query<Row>({ ...statement, values: parameters(group) });
+    if (rows.length < group.length) throw new Error("the record answered fewer rows than it was asked");
+    return rows;
+  }
+}
+
+function settle(group: readonly Waiting[], answer: readonly Row[] | KeyholdError): void {
+  if (answer instanceof KeyholdError) {
+    for (const { reject } of group) reject(answer);
+    return;
+  }
+  for (const row of answer) {
+    const waiting = group[row.place - 1];
+    try {
+      waiting?.resolve(readRow(row));
+    } catch (error) {
+      waiting?.reject(unavailable(error));
     }
   }
+}
+
+function unavailable(cause: unknown): KeyholdError {
+  return new KeyholdError(
+    "record_unavailable",
+    "The audit record could not be written, so nothing was disclosed. Try again in a moment.",
+    { cause },
+  );
 }
 
 function readRow(row: Row): Disclosure {
@@ -173,21 +187,31 @@ function readRow(row: Row): Disclosure {
   };
 }
 
-function columns(group: readonly Waiting[]): unknown[] {
+/**
+ * Each column of the group as one text. The driver would quote and escape every element of an array: ids and words need neither,
+ * and a line of JSON has no end of line in it.
+ */
+function parameters(group: readonly Waiting[]): string[] {
   const requests = group.map(({ request }) => request);
   const members = requests.map(({ principal }) => (principal.kind === "member" ? principal : null));
   return [
-    requests.map(({ principal }) => principal.tenantId),
-    members.map((member) => member?.memberId ?? null),
-    members.map((member) => member?.role ?? null),
-    members.map((member) => member?.reach === "own"),
-    members.map((member) => member?.apiKeyId ?? null),
-    requests.map(({ credentialId }) => credentialId),
-    requests.map(({ revision }) => revision),
-    requests.map(({ need }) => need),
-    requests.map(({ event }) => event),
-    requests.map(({ principal, credentialId, detail }) =>
-      describeEvent(principal, { credential_id: credentialId, ...detail }),
-    ),
+    array(requests.map(({ principal }) => principal.tenantId)),
+    array(members.map((member) => member?.memberId)),
+    array(members.map((member) => member?.role)),
+    array(members.map((member) => String(member?.reach === "own"))),
+    array(members.map((member) => member?.apiKeyId)),
+    array(requests.map(({ credentialId }) => credentialId)),
+    array(requests.map(({ revision }) => revision)),
+    array(requests.map(({ need }) => need)),
+    array(requests.map(({ event }) => event)),
+    requests
+      .map(({ principal, credentialId, detail }) =>
+        describeEvent(principal, { credential_id: credentialId, ...detail }),
+      )
+      .join("\n"),
   ];
+}
+
+function array(words: readonly (string | number | null | undefined)[]): string {
+  return `{${words.map((word) => word ?? "null").join()}}`;
 }

@@ -320,6 +320,20 @@ describe("a group", () => {
     expect(sizes).toEqual([1, 3]);
   });
 
+  test("is on its way before the secrets of the one before it are opened", async () => {
+    const order: string[] = [];
+    const late: Promise<unknown>[] = [];
+    const disclosures = new Disclosures(world.database.appPool, {
+      onGroup() {
+        order.push("committing");
+        if (order.length === 1) late.push(disclosures.append(request()));
+      },
+    });
+    await disclosures.append(request()).then(() => order.push("answered"));
+    await Promise.all(late);
+    expect(order).toEqual(["committing", "committing", "answered"]);
+  });
+
   test("that is empty of tenants that exist is answered and leaves no link", async () => {
     const nobody = { ...request(), principal: system(crypto.randomUUID(), "task") };
     expect(await together([nobody])).toEqual([{ outcome: "tenant_inactive" }]);

@@ -32,6 +32,8 @@ class FileKeys implements KeyProvider {
   }
 
   async wrap(dataKey: Uint8Array, context: WrapContext): Promise<WrappedKey> {
+    // A key that has left the file meanwhile must wrap no more: nothing would open with it after the next start.
+    if (!(await this.#reread())) throw unavailable("The key file cannot be read, so nothing new is wrapped.");
     return { kekId: this.#newest.id, bytes: wrapKey(this.#newest, context, dataKey) };
   }
 
@@ -51,11 +53,17 @@ class FileKeys implements KeyProvider {
   async #find(kekId: string): Promise<WrappingKey | undefined> {
     const known = this.#byId.get(kekId);
     if (known !== undefined) return known;
+    await this.#reread();
+    return this.#byId.get(kekId);
+  }
+
+  /** Whether it could be read; what was known stays known where not. */
+  async #reread(): Promise<boolean> {
     const file = await readKeyFile(this.#path).catch(() => null);
-    if (file === null) return undefined;
+    if (file === null) return false;
     this.#newest = file.newest;
     this.#byId = byId(file);
-    return this.#byId.get(kekId);
+    return true;
   }
 }
 

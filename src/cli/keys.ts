@@ -26,7 +26,8 @@ export function addKeyCommands(program: Command, cli: Cli): void {
     });
 }
 
-function addFileCommands(keys: Command, { output, environment }: Cli): void {
+function addFileCommands(keys: Command, cli: Cli): void {
+  const { output } = cli;
   keys
     .command("create")
     .description("make a key file for a service with a database of its own")
@@ -53,25 +54,29 @@ function addFileCommands(keys: Command, { output, environment }: Cli): void {
     .command("remove-old")
     .description("keep only the newest key of a key file, once nothing is wrapped by the others")
     .argument("<path>", "the key file")
-    .action(async (path: string) => {
-      const { readKeyFile, removeOldKeys } = await import("../keys/key-file.ts");
-      const { older } = await readKeyFile(path);
-      await withCustody({ environment }, async ({ custody }) => {
-        const { countDataKeys } = await import("../tenants/data-keys/due.ts");
-        const counts = await countDataKeys(custody.db);
-        const needed = older.filter(({ id }) => counts.some(({ kek_id }) => kek_id === id));
-        if (needed.length > 0) {
-          throw new CliError("refused", "data keys are still wrapped by an older key of this file", {
-            hint: "run `keyhold keys rotate` first",
-          });
-        }
-      });
-      await removeOldKeys(path);
-      output.text(`${path} holds its newest key alone`, { path, removed: older.length });
-      output.note(
-        "Backups of the database that are older than the rotation need the removed keys: keep them with those.",
-      );
+    .action((path: string) => removeOld(cli, path));
+}
+
+async function removeOld({ output, environment }: Cli, path: string): Promise<void> {
+  const [{ readKeyFile, removeOldKeys }, { countDataKeys }, { findKekId }] = await Promise.all([
+    import("../keys/key-file.ts"),
+    import("../tenants/data-keys/due.ts"),
+    import("../keys/installation.ts"),
+  ]);
+  const { older } = await readKeyFile(path);
+  await withCustody({ environment }, async ({ custody: { db } }) => {
+    // What wraps nothing may still be what the next start asks for.
+    const needed = [...(await countDataKeys(db)).map(({ kek_id }) => kek_id), await findKekId(db)];
+    if (!older.some(({ id }) => needed.includes(id))) return;
+    throw new CliError("refused", "the database still needs an older key of this file", {
+      hint: "run `keyhold keys rotate` first",
     });
+  });
+  await removeOldKeys(path);
+  output.text(`${path} holds its newest key alone`, { path, removed: older.length });
+  output.note(
+    "Backups of the database that are older than the rotation need the removed keys: keep them with those.",
+  );
 }
 
 function status({ output, environment }: Cli): Promise<void> {

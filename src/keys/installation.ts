@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
 import { StartError } from "../errors.ts";
 import type { KeyProvider } from "./key-provider.ts";
@@ -9,22 +10,30 @@ export async function findKekId(db: Db): Promise<string | null> {
 }
 
 /**
- * Holds the provider against the database: beside another key every secret would be unreadable, so the start stops instead. A
- * database that knows no key yet learns this one. Throws `StartError`.
+ * Holds the provider against the database: beside another key secrets would be unreadable, so the start stops instead. While keys
+ * change there may be several, and each is needed. A database that knows no key yet learns this one. Throws `StartError`.
  */
 export async function assertBelongs(db: Db, provider: KeyProvider): Promise<void> {
   const known = await findKekId(db);
-  if (known !== null && (await provider.knows(known))) return;
-  if (known !== null) {
+  for (const kekId of new Set([...(known === null ? [] : [known]), ...(await wrappingKeks(db))])) {
+    if (await provider.knows(kekId)) continue;
     throw new StartError(
-      `This database was sealed with the key-encryption key ${known}, which is not among those configured (${provider.kind}). Restore the right key, or name its provider too.`,
+      `This database was sealed with the key-encryption key ${kekId}, which is not among those configured (${provider.kind}). Restore the right key, or name its provider too.`,
     );
   }
+  if (known !== null) return;
   await db
     .insertInto("installation")
     .values({ kek_id: provider.kekId })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
+}
+
+async function wrappingKeks(db: Db): Promise<readonly string[]> {
+  const { rows } = await sql<{ kek_id: string }>`select distinct kek_id from clock.data_key_counts()`.execute(
+    db,
+  );
+  return rows.map(({ kek_id }) => kek_id);
 }
 
 /** When nothing is wrapped by another key any more. */

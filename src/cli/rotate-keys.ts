@@ -2,7 +2,7 @@ import type { Custody } from "../credentials/custody.ts";
 import { reseal } from "../credentials/reseal.ts";
 import { underRetiredKeys } from "../credentials/reseal-due.ts";
 import { rememberKek } from "../keys/installation.ts";
-import { sealingKeys, wrappedOtherwise } from "../tenants/data-keys/due.ts";
+import { databaseTime, sealingKeys, wrappedOtherwise } from "../tenants/data-keys/due.ts";
 import { rewrapDataKey } from "../tenants/data-keys/rewrap.ts";
 import { rotateDataKey } from "../tenants/data-keys/rotate.ts";
 import type { Cli } from "./cli.ts";
@@ -18,19 +18,17 @@ export type RotateOptions = Readonly<{ dataKeys?: true; madeBefore?: Date }>;
  * Wraps all data keys with the newest key-encryption key; with `dataKeys` also gives each that seals a successor, and seals all
  * secrets with it. Beside a service that runs, and to be repeated when it was cut off. Throws `CliError`.
  */
-export async function rotateKeys(
-  cli: Cli,
-  { dataKeys, madeBefore = new Date() }: RotateOptions,
-): Promise<void> {
+export async function rotateKeys(cli: Cli, { dataKeys, madeBefore }: RotateOptions): Promise<void> {
   await withCustody(cli, async ({ custody }) => {
     const rewrapped = await rewrapAll(cli, custody);
     if (dataKeys !== true) {
       cli.output.text(`All data keys are wrapped by ${custody.dataKeys.newestKekId}.`, { rewrapped });
       return;
     }
-    const since = madeBefore.toISOString();
-    cli.output.note(`If this is cut off: keyhold keys rotate --data-keys --made-before ${since}`);
-    const rotated = await rotateAll(cli, custody, madeBefore);
+    const since = madeBefore ?? (await databaseTime(custody.db));
+    const text = since.toISOString();
+    cli.output.note(`If this is cut off: keyhold keys rotate --data-keys --made-before ${text}`);
+    const rotated = await rotateAll(cli, custody, since);
     const resealed = await resealAll(cli, custody);
     cli.output.text(`${rotated} data keys have a successor; ${resealed} credentials were sealed anew.`, {
       rewrapped,
@@ -41,14 +39,14 @@ export async function rotateKeys(
 }
 
 async function rewrapAll(cli: Cli, custody: Custody): Promise<number> {
-  const { newestKekId } = custody.dataKeys;
   const rewrapped = await workThrough(cli, {
     label: "Wrapping data keys",
-    left: () => wrappedOtherwise(custody.db, newestKekId, most),
+    // Which may become another meanwhile, where a key service rotates its keys by itself.
+    left: () => wrappedOtherwise(custody.db, custody.dataKeys.newestKekId, most),
     idOf: ({ id }) => id,
     deal: (key) => rewrapDataKey(custody, key),
   });
-  await rememberKek(custody.db, newestKekId);
+  await rememberKek(custody.db, custody.dataKeys.newestKekId);
   return rewrapped;
 }
 

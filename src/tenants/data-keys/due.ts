@@ -33,6 +33,12 @@ export async function sealingKeys(db: Db, madeBefore: Date, most: number): Promi
   return rows.map(toRef);
 }
 
+/** The clock that data keys are dated by: by another one, a key just made could seem old. */
+export async function databaseTime(db: Db): Promise<Date> {
+  const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db);
+  return rows[0]?.now ?? new Date();
+}
+
 /** Data keys that another key-encryption key wraps than this one. */
 export async function wrappedOtherwise(db: Db, kekId: string, most: number): Promise<readonly DataKeyRef[]> {
   const { rows } = await sql<Row>`select * from clock.data_keys_wrapped_otherwise(${kekId}, ${most})`.execute(

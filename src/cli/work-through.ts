@@ -15,7 +15,7 @@ export type Work<T> = Readonly<{
 }>;
 
 const atOnce = 4;
-/** An item that changed while it was dealt with, or was busy, is tried again. */
+/** An item that changed while it was dealt with, was busy, or is among what is left once more, is tried again. */
 const mostTries = 3;
 /** So many failures one after the other are not of the items. */
 const mostInARow = 10;
@@ -28,7 +28,7 @@ const shown = 20;
 export async function workThrough<T>(cli: Cli, work: Work<T>): Promise<number> {
   let items = await work.left();
   if (items.length === 0) return 0;
-  const bar = await showProgress(cli.terminal, work.label, items.length);
+  const bar = showProgress(cli.terminal, work.label, items.length);
   using interrupt = onInterrupt();
   const tries = new Tries();
   const deal = async (item: T): Promise<void> => {
@@ -54,18 +54,20 @@ export async function workThrough<T>(cli: Cli, work: Work<T>): Promise<number> {
 class Tries {
   done = 0;
   #failedInARow = 0;
-  readonly #failures = new Map<string, Readonly<{ times: number; error: unknown }>>();
+  readonly #times = new Map<string, number>();
+  readonly #errors = new Map<string, unknown>();
 
   /** Whether it went well. */
   async run(id: string, work: () => Promise<void>): Promise<boolean> {
+    this.#times.set(id, (this.#times.get(id) ?? 0) + 1);
     try {
       await work();
       this.done += 1;
       this.#failedInARow = 0;
       return true;
     } catch (error) {
-      this.#failures.set(id, { times: (this.#failures.get(id)?.times ?? 0) + 1, error });
-      this.#failedInARow += 1;
+      this.#errors.set(id, error);
+      if (!ailsTheItem(error)) this.#failedInARow += 1;
       return false;
     }
   }
@@ -75,31 +77,31 @@ class Tries {
   }
 
   mayGoOn(id: string): boolean {
-    return (this.#failures.get(id)?.times ?? 0) < mostTries;
+    return (this.#times.get(id) ?? 0) < mostTries;
   }
 
   errorOf(id: string): unknown {
-    return this.#failures.get(id)?.error;
+    return this.#errors.get(id);
   }
 }
 
-function tell({ output }: Cli, tries: Tries, left: readonly string[]): CliError {
-  for (const id of left.slice(0, shown)) output.note(`${id}: ${sentenceOf(tries.errorOf(id))}`);
-  return unfinished(
-    left.length,
-    left.map((id) => tries.errorOf(id)).find((error) => error !== undefined),
-  );
+/** What is lost or changed says nothing of the others; a store, a key or a record that is away ails all of them. */
+function ailsTheItem(error: unknown): boolean {
+  return error instanceof KeyholdError && (error.status !== 503 || error.code === "secret_lost");
 }
 
-function unfinished(count: number, error: unknown): CliError {
-  const away = error instanceof KeyholdError && error.status === 503;
-  return new CliError(away ? "unavailable" : "refused", `${count} could not be dealt with`, {
-    hint: "nothing is lost; mend what is named above, and run the same command again",
+function tell({ output }: Cli, tries: Tries, left: readonly string[]): CliError {
+  const failed = left.filter((id) => tries.errorOf(id) !== undefined);
+  for (const id of failed.slice(0, shown)) output.note(`${id}: ${sentenceOf(tries.errorOf(id))}`);
+  const errors = failed.map((id) => tries.errorOf(id));
+  const away = errors.some((error) => error instanceof KeyholdError && !ailsTheItem(error));
+  return new CliError(away ? "unavailable" : "refused", `${left.length} could not be dealt with`, {
+    hint: "mend what is named above, and run the same command again",
   });
 }
 
 function sentenceOf(error: unknown): string {
-  if (!(error instanceof KeyholdError)) return error instanceof Error ? error.name : "not reached";
+  if (!(error instanceof KeyholdError)) return error instanceof Error ? error.name : String(error);
   const { reason } = error.facts;
   return typeof reason === "string" ? `${error.detail} (${reason})` : error.detail;
 }

@@ -65,6 +65,10 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
       metrics.validations.inc({ venue, outcome: verdict.outcome });
       metrics.validationSeconds.observe({ venue }, seconds);
     },
+    checked(tenant, venue, outcome) {
+      metrics.healthChecks.inc({ tenant, venue, outcome });
+      if (outcome !== "valid") metrics.healthCheckFailures.inc({ tenant, venue });
+    },
     refusalHeld(venue) {
       metrics.refusalsHeld.inc({ venue });
       log.error("a venue refuses far too many credentials, so none of them is ended: look at the venue", {

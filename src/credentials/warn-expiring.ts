@@ -33,10 +33,14 @@ async function warn({ db }: Pick<Custody, "db">, { tenant_id, id }: Due, days: n
     const row = await lockCredential(tx, id);
     if (row?.status !== "active" || row.expires_at === null) return null;
     const left = row.expires_at.getTime() - row.now.getTime();
-    if (left <= 0 || left > days * dayMs || (row.warned_days !== null && row.warned_days <= days))
-      return null;
+    if (left <= 0 || left > days * dayMs || wasWarned(row.warned_days, days, left)) return null;
     await rescheduleCredential(tx, id, { warned_days: days });
     const detail = { credential_id: id, days, expires_at: row.expires_at.toISOString() };
     return { value: undefined, events: [{ event: "credential.expiring", detail }] };
   });
+}
+
+/** Before the date was moved does not count. */
+function wasWarned(warnedDays: number | null, days: number, left: number): boolean {
+  return warnedDays !== null && warnedDays <= days && left <= warnedDays * dayMs;
 }

@@ -22,6 +22,7 @@ export function createMetrics(source: MetricsSource) {
   return {
     registry,
     ...serviceMetrics(registers),
+    ...healthMetrics(registers),
     ...storeMetrics(registers),
     ...webhookMetrics(registers),
     ...httpMetrics(registers),
@@ -74,12 +75,6 @@ function serviceMetrics(registers: Registry[]) {
       labelNames: ["venue", "outcome"],
       registers,
     }),
-    refusalsHeld: new Counter({
-      name: "keyhold_refusals_held_total",
-      help: "Refusals that would have ended a credential, held back because the venue refused far too many",
-      labelNames: ["venue"],
-      registers,
-    }),
     jobRuns: new Counter({
       name: "keyhold_job_runs_total",
       help: "Runs of jobs",
@@ -96,6 +91,29 @@ function serviceMetrics(registers: Registry[]) {
       name: "keyhold_disclosure_group_size",
       help: "Requests to open a secret that were recorded in one commit",
       buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+      registers,
+    }),
+  };
+}
+
+function healthMetrics(registers: Registry[]) {
+  return {
+    healthChecks: new Counter({
+      name: "keyhold_health_checks_total",
+      help: "Checks of credentials by what the venue answered",
+      labelNames: ["tenant", "venue", "outcome"],
+      registers,
+    }),
+    healthCheckFailures: new Counter({
+      name: "keyhold_health_check_failures_total",
+      help: "Checks of credentials that the venue did not answer with a yes",
+      labelNames: ["tenant", "venue"],
+      registers,
+    }),
+    refusalsHeld: new Counter({
+      name: "keyhold_refusals_held_total",
+      help: "Refusals that would have ended a credential, held back because the venue refused far too many",
+      labelNames: ["venue"],
       registers,
     }),
   };

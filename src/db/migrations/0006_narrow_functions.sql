@@ -100,14 +100,15 @@ begin atomic
   where r.state = 'overlap' and r.overlap_until <= now() order by r.overlap_until limit most;
 end;
 
--- Credentials that end within so many days and whose owner was not warned of it yet.
+-- Credentials that end within so many days and whose owner was not warned of it yet, or was before the date was moved.
 create function clock.expiring_credentials(days integer, most integer)
 returns table (tenant_id uuid, id uuid)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select c.tenant_id, c.id from public.credentials c
   where c.status = 'active' and c.deleted_at is null and c.expires_at > now()
-    and c.expires_at <= now() + make_interval(days => days) and (c.warned_days is null or c.warned_days > days)
+    and c.expires_at <= now() + make_interval(days => days) 
+    and (c.warned_days is null or c.warned_days > days or c.expires_at > now() + make_interval(days => c.warned_days))
   order by c.expires_at limit most;
 end;
 

@@ -5,7 +5,7 @@ import { authenticate } from "./authenticate.ts";
 import { breakConnection } from "./break-connection.ts";
 import { keyReasons, Refused } from "./refusal.ts";
 import type { Answer, KeyReason } from "./refusal.ts";
-import { parameters } from "./request.ts";
+import { isRecord, parameters } from "./request.ts";
 import type { WireRequest } from "./request.ts";
 import type { LoggedRequest, RequestLog } from "./request-log.ts";
 import { SubAccounts } from "./sub-accounts.ts";
@@ -38,7 +38,7 @@ function exchange(
   request: WireRequest,
   { incoming, reply, log }: Wire,
 ): FastifyReply {
-  const entry = log.open(state.venue.id, request);
+  const entry = log.open(state.venue.id, { ...request, path: pathWithoutKey(request, incoming) });
   const fault = state.faults.take(request);
   entry.fault = fault?.kind ?? null;
   if (fault?.kind === "answer") {
@@ -54,6 +54,12 @@ function exchange(
   if (fault?.kind === "lose_answer") return breakConnection({ kind: "reset" }, reply);
   const { status, headers, body, text = body === undefined ? "" : JSON.stringify(body) } = answer;
   return send(reply, entry, status, { "content-type": "application/json", ...headers }, text);
+}
+
+/** Gate names the key that it is to delete in the path, and the log holds no keys. */
+function pathWithoutKey({ path }: WireRequest, { params }: FastifyRequest): string {
+  const { key } = isRecord(params) ? params : {};
+  return typeof key === "string" ? path.replace(encodeURIComponent(key), ":key") : path;
 }
 
 function send(

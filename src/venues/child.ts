@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import type { KeyAnswer, KeyJob } from "./keys/job.ts";
 import type { Answer, FromProcess, Job, ToProcess } from "./protocol.ts";
 import type { VenueSettings } from "./settings.ts";
 import { sealFields } from "./transport.ts";
@@ -33,11 +34,13 @@ export const confinement = {
   serialization: "advanced",
 } as const;
 
+type Answered = Exclude<FromProcess, { kind: "ready" }>;
+
 /** One venue process, with any number of calls under way in it. */
 export class Child {
   readonly #process: ChildProcess;
   readonly #ready = Promise.withResolvers<Uint8Array>();
-  readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>();
+  readonly #waiting = new Map<number, PromiseWithResolvers<Answered>>();
   #calls = 0;
   #memory = 0;
   #lost = false;
@@ -75,23 +78,25 @@ export class Child {
 
   /** Throws `ProcessLost` when the process ends before it has answered. */
   async call(job: Job, fields: SecretFields): Promise<Answer> {
-    if (this.#lost) throw new ProcessLost("the venue process has ended");
-    const id = this.#calls;
-    this.#calls += 1;
-    const answer = Promise.withResolvers<Answer>();
-    this.#waiting.set(id, answer);
-    // When the process is lost before it is ready, nobody comes to await this.
-    answer.promise.catch(() => {});
-    this.#process.ref();
-    this.#process.channel?.ref();
-    try {
-      const publicKey = await this.#ready.promise;
-      this.#send({ kind: "call", id, job, sealed: sealFields(fields, publicKey) });
-      return await answer.promise;
-    } finally {
-      this.#waiting.delete(id);
-      if (this.#waiting.size === 0) this.#unref();
-    }
+    const answered = await this.#exchange((id, publicKey) => {
+      return { kind: "call", id, job, sealed: sealFields(fields, publicKey) };
+    });
+    if (answered.kind !== "answer") throw new TypeError("a venue process answered another question");
+    return answered.answer;
+  }
+
+  /** The same for a job that manages keys. A secret in the answer is sealed to `replyTo`. */
+  async manageKeys(
+    job: KeyJob,
+    credentials: readonly SecretFields[],
+    replyTo: Uint8Array,
+  ): Promise<KeyAnswer> {
+    const answered = await this.#exchange((id, publicKey) => {
+      const sealed = credentials.map((fields) => sealFields(fields, publicKey));
+      return { kind: "keyCall", id, job, sealed, replyTo };
+    });
+    if (answered.kind !== "keyAnswer") throw new TypeError("a venue process answered another question");
+    return answered.answer;
   }
 
   /** Ends the process; calls under way fail with `ProcessLost`. */
@@ -103,10 +108,29 @@ export class Child {
     await ended;
   }
 
+  async #exchange(message: (id: number, publicKey: Uint8Array) => ToProcess): Promise<Answered> {
+    if (this.#lost) throw new ProcessLost("the venue process has ended");
+    const id = this.#calls;
+    this.#calls += 1;
+    const answer = Promise.withResolvers<Answered>();
+    this.#waiting.set(id, answer);
+    // When the process is lost before it is ready, nobody comes to await this.
+    answer.promise.catch(() => {});
+    this.#process.ref();
+    this.#process.channel?.ref();
+    try {
+      this.#send(message(id, await this.#ready.promise));
+      return await answer.promise;
+    } finally {
+      this.#waiting.delete(id);
+      if (this.#waiting.size === 0) this.#unref();
+    }
+  }
+
   #receive(message: FromProcess): void {
     if (message.kind === "ready") return this.#ready.resolve(message.publicKey);
     this.#memory = message.memory;
-    this.#waiting.get(message.id)?.resolve(message.answer);
+    this.#waiting.get(message.id)?.resolve(message);
   }
 
   #lose(): void {

@@ -1,4 +1,6 @@
 import { createAdapters } from "./adapters.ts";
+import { createVenueKeys } from "./keys/pooled.ts";
+import type { VenueKeys } from "./keys/venue-keys.ts";
 import { createPool, type Pool } from "./pool.ts";
 import type { Answer, Job } from "./protocol.ts";
 import { type VenuesConfig, venueSettings } from "./settings.ts";
@@ -19,6 +21,8 @@ export type Venues = Readonly<{
   /** The venue of this id or former name. Keep `venue.description.id`, not the name that was asked for. */
   get(id: string): Venue | undefined;
   list(): VenueDescription[];
+  /** The management of API keys at this venue; `undefined` where its API has none. */
+  keys(id: string): VenueKeys | undefined;
   /** Ends the venue processes; calls under way end as unavailable. */
   close(): Promise<void>;
 }>;
@@ -35,9 +39,11 @@ export function createVenues(config: VenuesConfig = {}): Venues {
   const venues = new Map(
     [...createAdapters().values()].map(({ description }) => [description.id, pooled(description, pool)]),
   );
+  const keys = createVenueKeys(pool);
   return {
     get: (id) => venues.get(formerNames[id] ?? id),
     list: () => [...venues.values()].map(({ description }) => description),
+    keys: (id) => keys.get(formerNames[id] ?? id),
     close: () => pool.close(),
   };
 }

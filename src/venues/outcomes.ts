@@ -44,6 +44,10 @@ export function refusal(speaker: Speaker, meaning: Meaning, said: Said = {}): Re
     : { outcome: meaning, message };
 }
 
+export function indefinite(speaker: Speaker, outcome: Indefinite["outcome"], said: Said = {}): Indefinite {
+  return { outcome, message: sentence(speaker, outcome, said) };
+}
+
 const rejections: readonly string[] = [
   "bad_key",
   "bad_signature",
@@ -58,9 +62,19 @@ function isRejection(meaning: Meaning): meaning is Rejected["reason"] {
 }
 
 function sentence(speaker: Speaker, meaning: Meaning, said: Said): string {
-  const parts = [`${speaker.name}: ${sentences[meaning]}.`];
+  return explanation(speaker, sentences[meaning], said, meaning === "ip_not_allowed");
+}
+
+/** What is the matter, what to do about it, and what the venue said. */
+export function explanation(
+  speaker: Speaker,
+  matter: string,
+  said: Said,
+  isAddress: boolean = false,
+): string {
+  const parts = [`${speaker.name}: ${matter}.`];
   if (said.hint !== undefined) parts.push(said.hint);
-  const mayBeAddress = meaning === "ip_not_allowed" || said.addresses === true;
+  const mayBeAddress = isAddress || said.addresses === true;
   if (mayBeAddress && speaker.addresses.length > 0) {
     parts.push(`Allow ${speaker.addresses.join(", ")} at the venue.`);
   }

@@ -1,15 +1,16 @@
 import type { Adapter, VenueCall } from "./adapter.ts";
 import { createAdapters } from "./adapters.ts";
 import { createBoundedFetch, FetchFailure } from "./bounded-fetch.ts";
-import { type Meaning, refusal, type Speaker } from "./outcomes.ts";
+import { indefinite, refusal, type Speaker } from "./outcomes.ts";
 import type { Answer, Job } from "./protocol.ts";
 import { createScrubber, type Scrubber } from "./scrub.ts";
 import { egressAddresses, type VenueSettings } from "./settings.ts";
 import type { FieldName } from "./venue.ts";
+import type { Indefinite } from "./verdict.ts";
 
 export type Perform = (job: Job, fields: ReadonlyMap<FieldName, string>) => Promise<Answer>;
 
-const failures: Readonly<Record<FetchFailure["kind"], Meaning>> = {
+const failures: Readonly<Record<FetchFailure["kind"], Indefinite["outcome"]>> = {
   timeout: "timeout",
   network: "venue_unavailable",
   redirect: "unexpected_answer",
@@ -55,7 +56,7 @@ function run(adapter: Adapter, job: Job, call: VenueCall): Promise<Answer> {
 }
 
 /** Bounds what waits for something else than its own requests, such as a market list that another call loads. */
-function expiry(deadline: AbortSignal, settings: VenueSettings): Promise<never> {
+export function expiry(deadline: AbortSignal, settings: VenueSettings): Promise<never> {
   return new Promise((_resolve, reject) => {
     deadline.addEventListener("abort", () => {
       reject(new FetchFailure("timeout", `No complete answer within ${settings.timeoutMs} ms`));
@@ -63,16 +64,16 @@ function expiry(deadline: AbortSignal, settings: VenueSettings): Promise<never> 
   });
 }
 
-function explain(error: unknown, speaker: Speaker): Answer {
+export function explain(error: unknown, speaker: Speaker): Indefinite {
   if (error instanceof FetchFailure) {
-    return refusal(speaker, failures[error.kind], { hint: `${error.message}.` });
+    return indefinite(speaker, failures[error.kind], { hint: `${error.message}.` });
   }
   // A fault of ours or of a library. Its message may hold anything, so it stays here.
-  return refusal(speaker, "unexpected_answer", { hint: "Keyhold could not complete the call." });
+  return indefinite(speaker, "unexpected_answer", { hint: "Keyhold could not complete the call." });
 }
 
 /** Keys are pasted: blanks around them go, and `\n` in a PEM becomes the line break that it stands for. */
-function tidied(fields: ReadonlyMap<FieldName, string>): ReadonlyMap<FieldName, string> {
+export function tidied(fields: ReadonlyMap<FieldName, string>): ReadonlyMap<FieldName, string> {
   return new Map(
     [...fields].map(([name, value]) => {
       const trimmed = value.trim();
@@ -81,11 +82,11 @@ function tidied(fields: ReadonlyMap<FieldName, string>): ReadonlyMap<FieldName, 
   );
 }
 
-function isPlain(value: string): boolean {
+export function isPlain(value: string): boolean {
   return /^[\x20-\x7e]*$/.test(isPem(value) ? value.replaceAll(/\r?\n/g, "") : value);
 }
 
-function isPem(value: string): boolean {
+export function isPem(value: string): boolean {
   return value.startsWith("-----BEGIN ");
 }
 

@@ -1,4 +1,5 @@
 import { Child, ProcessLost } from "./child.ts";
+import type { KeyAnswer, KeyJob } from "./keys/job.ts";
 import type { Answer, Job } from "./protocol.ts";
 import type { VenueSettings } from "./settings.ts";
 import type { SecretFields } from "./venue.ts";
@@ -7,6 +8,11 @@ import type { Indefinite } from "./verdict.ts";
 export type Pool = Readonly<{
   /** Never throws for what happens in a venue process: a lost process is an indefinite outcome. */
   call(job: Job, fields: SecretFields): Promise<Answer | Indefinite>;
+  manageKeys(
+    job: KeyJob,
+    credentials: readonly SecretFields[],
+    replyTo: Uint8Array,
+  ): Promise<KeyAnswer | Indefinite>;
   close(): Promise<void>;
 }>;
 
@@ -22,7 +28,7 @@ const busyEnough = 4;
 const patienceMs = 10_000;
 
 /** What the pool needs of a venue process. */
-export type PoolChild = Pick<Child, "busy" | "calls" | "memory" | "lost" | "call" | "stop">;
+export type PoolChild = Pick<Child, "busy" | "calls" | "memory" | "lost" | "call" | "manageKeys" | "stop">;
 
 /**
  * The processes in which venue code runs, started on first use. No more than `settings.processes` take calls; one
@@ -37,25 +43,28 @@ export function createPool(
   let closed = false;
 
   return {
-    async call(job, fields) {
-      if (closed) return lost("the venue processes are stopped");
-      const child = choose();
-      const watchdog = setTimeout(() => void child.stop(), settings.timeoutMs + patienceMs);
-      try {
-        return await child.call(job, fields);
-      } catch (error) {
-        if (error instanceof ProcessLost) return lost("the venue process ended during the call");
-        throw error;
-      } finally {
-        clearTimeout(watchdog);
-        retire(child);
-      }
-    },
+    call: (job, fields) => give((child) => child.call(job, fields)),
+    manageKeys: (job, credentials, replyTo) => give((child) => child.manageKeys(job, credentials, replyTo)),
     async close() {
       closed = true;
       await Promise.all([...children, ...retired].map((child) => child.stop()));
     },
   };
+
+  async function give<T>(work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
+    if (closed) return lost("the venue processes are stopped");
+    const child = choose();
+    const watchdog = setTimeout(() => void child.stop(), settings.timeoutMs + patienceMs);
+    try {
+      return await work(child);
+    } catch (error) {
+      if (error instanceof ProcessLost) return lost("the venue process ended during the call");
+      throw error;
+    } finally {
+      clearTimeout(watchdog);
+      retire(child);
+    }
+  }
 
   function choose(): PoolChild {
     children = children.filter((child) => !child.lost);

@@ -1,3 +1,4 @@
+import type { KeyAnswer, KeyJob } from "./keys/job.ts";
 import type { VenueSettings } from "./settings.ts";
 import type { Environment, Invocation, InvokeResult, OrderLookup } from "./venue.ts";
 import type { Verdict } from "./verdict.ts";
@@ -14,9 +15,18 @@ export type Answer = Verdict | InvokeResult | OrderLookup;
 
 export type ToProcess =
   | Readonly<{ kind: "settings"; settings: VenueSettings }>
-  | Readonly<{ kind: "call"; id: number; job: Job; sealed: Uint8Array }>;
+  | Readonly<{ kind: "call"; id: number; job: Job; sealed: Uint8Array }>
+  /** `sealed`: the credentials that the job works with, in its order. `replyTo`: to whom a new secret is sealed. */
+  | Readonly<{
+      kind: "keyCall";
+      id: number;
+      job: KeyJob;
+      sealed: readonly Uint8Array[];
+      replyTo: Uint8Array;
+    }>;
 
 export type FromProcess =
   | Readonly<{ kind: "ready"; publicKey: Uint8Array }>
   /** `memory`: bytes of the process's resident set, by which it is recycled. */
-  | Readonly<{ kind: "answer"; id: number; answer: Answer; memory: number }>;
+  | Readonly<{ kind: "answer"; id: number; answer: Answer; memory: number }>
+  | Readonly<{ kind: "keyAnswer"; id: number; answer: KeyAnswer; memory: number }>;

@@ -7,12 +7,14 @@ import {
   hkdfSync,
   type KeyObject,
 } from "node:crypto";
+import { Secret } from "../crypto/secret.ts";
 import { type FieldName, fieldNames, type SecretFields } from "./venue.ts";
 
 /**
  * How the fields of a secret travel to a venue process: sealed to that process's own X25519 key with a key pair
  * that is used once and forgotten, so that nothing left in a message buffer of the serving process can be opened,
- * not even with everything else that its memory holds.
+ * not even with everything else that its memory holds. Fields that a venue made travel back the same way, sealed
+ * to a key pair that the serving process makes for the one call and forgets with it.
  *
  * Layout: the ephemeral public key (SPKI, 44 bytes), the tag (16 bytes), the ciphertext.
  */
@@ -48,6 +50,8 @@ export type Recipient = Readonly<{
   publicKey: Uint8Array;
   /** The plaintext fields, as the strings that venue libraries need. Throws when the message was altered. */
   open(sealed: Uint8Array): ReadonlyMap<FieldName, string>;
+  /** The same without a string on the way: for the serving process. The caller owns the secrets. */
+  openSecrets(sealed: Uint8Array): SecretFields;
 }>;
 
 /** A fresh key pair of the process that is to receive secrets. */
@@ -56,18 +60,21 @@ export function createRecipient(): Recipient {
   const publicKey = publicBytes(own.publicKey);
   return {
     publicKey,
-    open(sealed) {
-      const ephemeralKey = sealed.subarray(0, publicKeyBytes);
-      const sender = createPublicKey({ key: Buffer.from(ephemeralKey), format: "der", type: "spki" });
-      const key = agreeOnKey(own.privateKey, sender, ephemeralKey, publicKey);
-      const decipher = createDecipheriv(algorithm, key, nonce);
-      key.fill(0);
-      decipher.setAuthTag(sealed.subarray(publicKeyBytes, publicKeyBytes + tagBytes));
-      const plain = decipher.update(sealed.subarray(publicKeyBytes + tagBytes));
-      decipher.final();
-      return decode(plain);
-    },
+    open: (sealed) => decode(decrypt(sealed), (bytes) => bytes.toString("utf8")),
+    openSecrets: (sealed) => decode(decrypt(sealed), (bytes) => Secret.take(bytes)),
   };
+
+  function decrypt(sealed: Uint8Array): Buffer {
+    const ephemeralKey = sealed.subarray(0, publicKeyBytes);
+    const sender = createPublicKey({ key: Buffer.from(ephemeralKey), format: "der", type: "spki" });
+    const key = agreeOnKey(own.privateKey, sender, ephemeralKey, publicKey);
+    const decipher = createDecipheriv(algorithm, key, nonce);
+    key.fill(0);
+    decipher.setAuthTag(sealed.subarray(publicKeyBytes, publicKeyBytes + tagBytes));
+    const plain = decipher.update(sealed.subarray(publicKeyBytes + tagBytes));
+    decipher.final();
+    return plain;
+  }
 }
 
 function publicBytes(key: KeyObject): Uint8Array {
@@ -103,13 +110,13 @@ function encode(fields: SecretFields): Uint8Array {
   return bytes;
 }
 
-function decode(bytes: Buffer): ReadonlyMap<FieldName, string> {
-  const fields = new Map<FieldName, string>();
+function decode<T>(bytes: Buffer, read: (field: Buffer) => T): ReadonlyMap<FieldName, T> {
+  const fields = new Map<FieldName, T>();
   for (let at = 0; at < bytes.byteLength;) {
     const name = fieldNames[bytes.readUInt8(at)];
     const end = at + 5 + bytes.readUInt32BE(at + 1);
     if (name === undefined) throw new RangeError("unknown field number");
-    fields.set(name, bytes.toString("utf8", at + 5, end));
+    fields.set(name, read(bytes.subarray(at + 5, end)));
     at = end;
   }
   bytes.fill(0);

@@ -1,4 +1,6 @@
 import { gate } from "ccxt";
+import { expect, test } from "vitest";
+import { startSimulator } from "../../../simulator/simulator.ts";
 import { body, flipHexBit, header, nextDigit } from "./alter.ts";
 import { keysSuite } from "./keys-suite.ts";
 
@@ -44,4 +46,14 @@ keysSuite({
     unknown_sub_key: [400, '"INVALID_PARAM_VALUE"'],
     key_limit: [400, "reached the limit"],
   },
+});
+
+test("a key that gate is told in the path is not in the request log", async () => {
+  const simulator = await startSimulator();
+  const apiKey = "0123456789abcdef";
+  const path = "/api/v4/sub_accounts/1/keys";
+  await fetch(`${simulator.url("gate")}${path}/${apiKey}`, { method: "DELETE" });
+  expect(simulator.control.requests().map((request) => request.path)).toEqual([`${path}/:key`]);
+  expect(simulator.control.countRequests({ method: "DELETE", path })).toBe(1);
+  await simulator.close();
 });

@@ -1,31 +1,36 @@
 import { describe, expect, test } from "vitest";
 import { ProcessLost } from "../../../src/venues/child.ts";
 import { createPool, type PoolChild } from "../../../src/venues/pool.ts";
-import type { Answer, Job } from "../../../src/venues/protocol.ts";
+import type { Job } from "../../../src/venues/protocol.ts";
 import { venueSettings } from "../../../src/venues/settings.ts";
 
 const job: Job = { venue: "example", environment: "live", verb: "inspect" };
-const answer: Answer = { outcome: "absent" };
+/** To a job of either kind. */
+const answer = { outcome: "absent" } as const;
 
 /** A venue process whose calls end when the test says so. */
 class FakeChild implements PoolChild {
-  readonly pending: PromiseWithResolvers<Answer>[] = [];
+  readonly pending: PromiseWithResolvers<typeof answer>[] = [];
   busy = 0;
   calls = 0;
   memory = 0;
   lost = false;
   stopped = false;
 
-  async call(): Promise<Answer> {
+  async call(): Promise<typeof answer> {
     this.busy += 1;
     this.calls += 1;
-    const pending = Promise.withResolvers<Answer>();
+    const pending = Promise.withResolvers<typeof answer>();
     this.pending.push(pending);
     try {
       return await pending.promise;
     } finally {
       this.busy -= 1;
     }
+  }
+
+  manageKeys(): Promise<typeof answer> {
+    return this.call();
   }
 
   async stop(): Promise<void> {

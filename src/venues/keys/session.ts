@@ -1,0 +1,104 @@
+import type { VenueCall } from "../adapter.ts";
+import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
+import { type Exchange, type Mode, openExchange, signedRequest } from "../ccxt/exchange.ts";
+import type { ExchangeRow } from "../ccxt/row.ts";
+import { type Dialect, interpret, type Interpretation } from "../interpret.ts";
+import type { Meaning } from "../outcomes.ts";
+import type { FieldName } from "../venue.ts";
+import { type KeyDriver, KeyProblem, type KeySession, type VenueRequest } from "./driver.ts";
+
+export type FieldTexts = ReadonlyMap<FieldName, string>;
+
+type Who = "parent" | "current";
+type Problem = KeyProblem["problem"];
+
+/** What a venue's refusal means, depending on whose key it was said to. */
+const problems: Readonly<Record<Meaning, Problem | Readonly<Record<Who, Problem>>>> = {
+  bad_key: { parent: "parent_rejected", current: "current_rejected" },
+  bad_signature: { parent: "parent_rejected", current: "current_rejected" },
+  expired: { parent: "parent_rejected", current: "current_rejected" },
+  revoked: { parent: "parent_rejected", current: "current_rejected" },
+  wrong_environment: { parent: "parent_rejected", current: "current_rejected" },
+  malformed: "malformed",
+  insufficient_permission: { parent: "parent_lacks_permission", current: "current_rejected" },
+  ip_not_allowed: { parent: "parent_ip_not_allowed", current: "current_rejected" },
+  clock_skew: "clock_skew",
+  nonce: "nonce",
+  rate_limited: "rate_limited",
+  venue_unavailable: "venue_unavailable",
+  timeout: "timeout",
+  blocked: "blocked",
+  unexpected_answer: "unexpected_answer",
+};
+
+type Setup = Readonly<{
+  driver: KeyDriver;
+  row: ExchangeRow;
+  mode: Mode;
+  credentials: Readonly<Record<Who, FieldTexts>>;
+  send: VenueCall["send"];
+}>;
+
+/** Signs with ccxt, sends, and reads each answer by the venue's own codes. */
+export async function openKeySession(setup: Setup): Promise<KeySession> {
+  const { row, mode, credentials, send } = setup;
+  const open = (fields: FieldTexts) => openExchange(row.id, mode, { fields, send });
+  const parent = await open(credentials.parent);
+  const current = await open(credentials.current);
+  let parentAccepted = false;
+  return {
+    async asParent(request, { mayBeEmpty = false, encodeQuery = false } = {}) {
+      const dialect = mayBeEmpty ? { ...row.dialect, complete: () => true } : row.dialect;
+      const signed = sign(parent, request);
+      const reading = read(dialect, await send(encodeQuery ? withEncodedQuery(signed, request) : signed));
+      if (reading.kind !== "success")
+        throw problemOf(setup.driver, reading, { who: "parent", parentAccepted });
+      parentAccepted = true;
+      return reading.json;
+    },
+    async asCurrent(request) {
+      const reading = read(row.dialect, await send(sign(current, request)));
+      if (reading.kind !== "success")
+        throw problemOf(setup.driver, reading, { who: "current", parentAccepted });
+      return reading.json;
+    },
+  };
+}
+
+function read(dialect: Dialect, answer: HttpAnswer): Interpretation {
+  return answer.status === 204 ? { kind: "success", json: null } : interpret(dialect, answer);
+}
+
+function sign(exchange: Exchange, request: VenueRequest): HttpRequest {
+  try {
+    return signedRequest(exchange, request);
+  } catch {
+    // Nothing but the credential can be at fault.
+    throw new KeyProblem("malformed", { hint: "Nothing can be signed with it." });
+  }
+}
+
+function withEncodedQuery(signed: HttpRequest, { params = {} }: VenueRequest): HttpRequest {
+  const [base = ""] = signed.url.split("?");
+  const query = Object.entries(params).map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
+  return { ...signed, url: `${base}?${query.join("&")}` };
+}
+
+type Failed = Exclude<Interpretation, { kind: "success" }>;
+
+function problemOf(
+  { codes = {}, blurredCodes = [] }: KeyDriver,
+  { said, ...reading }: Failed,
+  { who, parentAccepted }: Readonly<{ who: Who; parentAccepted: boolean }>,
+): KeyProblem {
+  const { code = "" } = said;
+  const own = Object.hasOwn(codes, code) ? codes[code] : undefined;
+  if (own !== undefined) return new KeyProblem(own, said);
+  if (who === "parent" && parentAccepted && blurredCodes.includes(code)) {
+    const { hint: _hint, addresses: _addresses, ...plain } = said;
+    return new KeyProblem("parent_lacks_permission", plain);
+  }
+  if (reading.kind === "refused") return new KeyProblem("refused", said);
+  const problem = problems[reading.meaning];
+  return new KeyProblem(typeof problem === "string" ? problem : problem[who], said);
+}

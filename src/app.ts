@@ -55,7 +55,8 @@ export async function startApp(config: Config, log: Log): Promise<App> {
 
 type DoorParts = Readonly<{ config: Config; localIssuer: LocalIssuer | null; log: Log }>;
 
-async function createDoor(
+/** The API over a custody, not listening yet. */
+export async function createDoor(
   { custody, database, metrics }: OpenCustody,
   { config, localIssuer, log }: DoorParts,
 ) {

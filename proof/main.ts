@@ -1,0 +1,98 @@
+import { parseArgs } from "node:util";
+import { describeMachine } from "../bench/machine.ts";
+import { StartError } from "../src/errors.ts";
+import { type Proof, type Settings, succeeded } from "./proof.ts";
+import { formatReport, toJson } from "./report.ts";
+
+const usage = `npm run proof -- <name> [--short] [--json] [--only <part>]… [--seconds <n>] [--kills <n>] [--program <path>]
+
+  ha    the store's leader is lost while secrets are read and written and orders flow:
+        three nodes of OpenBao or HashiCorp Vault, some ten minutes
+
+  --short          as few repetitions as still show something, under three minutes
+  --only <part>    one part; ha has leader-killed, leader-frozen, follower-killed,
+                   all-killed and control
+  --seconds <n>    of calm before, between and after faults
+  --kills <n>      how often the leader is killed
+  --program <path> \`bao\` or \`vault\`, in place of the first that is found
+  --json           one JSON object in place of the report
+
+Ends with 0 when every promise held and every control failed as it must, else with 1.
+`;
+
+const options = {
+  short: { type: "boolean", default: false },
+  json: { type: "boolean", default: false },
+  only: { type: "string", multiple: true },
+  seconds: { type: "string" },
+  kills: { type: "string" },
+  program: { type: "string" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+/** Each is loaded when it is asked for. */
+const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
+  ha: async () => (await import("./ha/ha.ts")).proveAvailability,
+};
+
+await main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    if (!(error instanceof StartError)) throw error;
+    process.stderr.write(`keyhold: ${error.message}\n`);
+    process.exit(2);
+  },
+);
+
+async function main(): Promise<number> {
+  const { values, positionals } = readArguments();
+  const load = proofs[positionals[0] ?? ""];
+  if (values.help || load === undefined || positionals.length > 1) {
+    process.stdout.write(usage);
+    return values.help ? 0 : 2;
+  }
+  const prove = await load();
+  const machine = describeMachine();
+  const interrupted = stopOnSignal();
+  await using undo = new AsyncDisposableStack();
+  const began = performance.now();
+  const say = (line: string): void => {
+    const elapsed = Math.round((performance.now() - began) / 1000);
+    process.stderr.write(`${String(elapsed).padStart(4)} s  ${line}\n`);
+  };
+  const report = await Promise.race([prove({ settings: readSettings(values), say, undo }), interrupted]);
+  // Whatever still waits for what is ended now goes with the process.
+  if (report === "interrupted") return 130;
+  process.stdout.write(values.json ? toJson(report, machine) : formatReport(report, machine));
+  return succeeded(report) ? 0 : 1;
+}
+
+function readArguments() {
+  try {
+    return parseArgs({ options, allowPositionals: true });
+  } catch (error) {
+    throw new StartError(`${error instanceof Error ? error.message : "wrong arguments"}\n\n${usage}`);
+  }
+}
+
+function readSettings(values: ReturnType<typeof readArguments>["values"]): Settings {
+  const { only = [], short, program } = values;
+  return { only, short, program, seconds: readNumber("seconds", values), kills: readNumber("kills", values) };
+}
+
+function readNumber(
+  name: "seconds" | "kills",
+  values: Readonly<{ seconds?: string | undefined; kills?: string | undefined }>,
+): number | null {
+  const text = values[name];
+  if (text === undefined) return null;
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new StartError(`--${name} takes a whole number from 1 to 9999.`);
+}
+
+/** Resolves at the first Ctrl-C or SIGTERM. */
+async function stopOnSignal(): Promise<"interrupted"> {
+  const { promise, resolve } = Promise.withResolvers<"interrupted">();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve("interrupted"));
+  return promise;
+}

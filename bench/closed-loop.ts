@@ -1,54 +1,57 @@
-import autocannon from "autocannon";
 import { answer } from "./answer.ts";
-import { body, type Call, type ClosedLoopJob, closedLoopJob, type ClosedLoopResult } from "./load.ts";
+import { body, type ClosedLoopJob, closedLoopJob, type ClosedLoopResult } from "./load.ts";
+import { percentile } from "./percentiles.ts";
+import { requestBytes, Wire } from "./wire.ts";
 
 /** The closed loop, in a process of its own: as much as the servers can answer. Connections are spread over all of them. */
-async function drive({
-  origins,
-  calls,
-  connections,
-  warmUpSeconds,
-  seconds,
-}: ClosedLoopJob): Promise<ClosedLoopResult> {
-  const each = connections / origins.length;
-  const fireAll = (duration: number) =>
-    Promise.all(origins.map((origin) => fire(origin, calls, each, duration)));
-  await fireAll(warmUpSeconds);
-  const results = await fireAll(seconds);
-  return {
-    perSecond: results.reduce((sum, { requests }) => sum + requests.average, 0),
-    errors: results.reduce((sum, { errors, non2xx }) => sum + errors + non2xx, 0),
-    p99Ms: Math.max(...results.map(({ latency }) => latency.p99)),
-  };
+async function drive(job: ClosedLoopJob): Promise<ClosedLoopResult> {
+  const before = process.cpuUsage();
+  const requests = job.calls.map(({ path, token }) => requestBytes(path, token, body));
+  const wires = await Promise.all(
+    Array.from({ length: job.connections }, (_, index) =>
+      Wire.open(job.origins[index % job.origins.length] ?? ""),
+    ),
+  );
+  try {
+    const warmUp = await fire(wires, requests, job.warmUpSeconds);
+    const result = await fire(wires, requests, job.seconds);
+    const { user, system } = process.cpuUsage(before);
+    return { ...result, answered: warmUp.answered + result.answered, driverUs: user + system };
+  } finally {
+    for (const wire of wires) wire.close();
+  }
 }
 
+/** Calls go round, so that at any time all connections together spread over all tenants. One that fails is not used again. */
 async function fire(
-  url: string,
-  calls: readonly Call[],
-  connections: number,
-  duration: number,
-): Promise<autocannon.Result> {
-  let connected = 0;
-  return autocannon({
-    url,
-    connections,
-    duration,
-    setupClient(client) {
-      client.setRequests(shareOf(calls, connected, connections).map(toRequest));
-      connected += 1;
-    },
-  });
-}
-
-/** Each connection has calls of its own, so that all of them together spread over all tenants at any time. */
-function shareOf(calls: readonly Call[], connection: number, connections: number): readonly Call[] {
-  const share = calls.filter((_, index) => index % connections === connection);
-  return share.length > 0 ? share : calls;
-}
-
-function toRequest({ path, token }: Call): autocannon.Request {
-  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-  return { method: "POST", path, headers, body };
+  wires: readonly Wire[],
+  requests: readonly Uint8Array[],
+  seconds: number,
+): Promise<Omit<ClosedLoopResult, "driverUs">> {
+  const latencies: number[] = [];
+  const start = performance.now();
+  const end = start + seconds * 1000;
+  let sent = 0;
+  let errors = 0;
+  const loop = (wire: Wire, done: () => void): void => {
+    const request = requests[sent++ % requests.length];
+    if (request === undefined) throw new Error("a closed loop needs calls");
+    const left = performance.now();
+    wire.send(request, (succeeded) => {
+      const now = performance.now();
+      if (succeeded) latencies.push(now - left);
+      else errors += 1;
+      if (succeeded && now < end) loop(wire, done);
+      else done();
+    });
+  };
+  await Promise.all(wires.map((wire) => new Promise<void>((resolve) => loop(wire, resolve))));
+  return {
+    perSecond: (latencies.length * 1000) / (performance.now() - start),
+    errors,
+    answered: latencies.length + errors,
+    p99Ms: percentile(Float64Array.from(latencies).sort(), 0.99),
+  };
 }
 
 await answer(async (job) => drive(closedLoopJob.parse(job)));

@@ -3,7 +3,12 @@ import { z } from "zod";
 import { forkChild, nextMessage } from "./children.ts";
 
 /** One retrieval as a client sends it. */
-const call = z.object({ path: z.string(), token: z.string() });
+const call = z.object({
+  path: z.string(),
+  token: z.string(),
+  /** A read of Vault's own in place of a retrieval. */
+  reads: z.literal("vault").optional(),
+});
 export type Call = z.output<typeof call>;
 
 /** What an open loop is to send: a constant number of requests a second, over as many connections as that takes, up to `connections`. */
@@ -38,7 +43,14 @@ export const openLoopResult = z.object({
 });
 export type OpenLoopResult = z.output<typeof openLoopResult>;
 
-export const closedLoopResult = z.object({ perSecond: z.number(), errors: z.number(), p99Ms: z.number() });
+export const closedLoopResult = z.object({
+  perSecond: z.number(),
+  errors: z.number(),
+  p99Ms: z.number(),
+  /** All answers, those of the warm-up too, and the processor time that the driver took for them. */
+  answered: z.number(),
+  driverUs: z.number(),
+});
 export type ClosedLoopResult = z.output<typeof closedLoopResult>;
 
 /** The body of every request. */

@@ -25,7 +25,7 @@ export function descendantsOf(pid: number, parents: ReadonlyMap<number, number>)
 }
 
 /** Process → parent, as Linux tells. Empty on other systems. */
-async function readParents(): Promise<ReadonlyMap<number, number>> {
+export async function readParents(): Promise<ReadonlyMap<number, number>> {
   const names = await readdir("/proc").catch(() => []);
   const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);
   const pairs = await Promise.all(

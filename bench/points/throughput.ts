@@ -1,3 +1,4 @@
+import { addTimes, cpuUs, descendantCpuUs } from "../cpu.ts";
 import type { Figure, Section } from "../figures.ts";
 import type { Installation } from "../installation.ts";
 import { type Call, type ClosedLoopResult, runClosedLoop } from "../load.ts";
@@ -17,33 +18,33 @@ export async function measureThroughput(
   const figures: Figure[] = [];
   for (const processes of [1, 2]) {
     await using servers = new AsyncDisposableStack();
-    const start = async (starting: () => Promise<Server>): Promise<string[]> => {
+    const start = async (starting: () => Promise<Server>): Promise<readonly Server[]> => {
       const started = await Promise.all(Array.from({ length: processes }, starting));
-      return started.map((server) => servers.use(server).origin);
+      return started.map((server) => servers.use(server));
     };
     const bare = await start(() => startBareRoute(installation));
     const service = await start(() => startService(settingsFor(installation)));
-    figures.push(...(await measureProcesses({ bare, service, calls, seconds })));
+    figures.push(...(await measureProcesses({ installation, bare, service, calls, seconds })));
   }
   return { title: "Maximum throughput, closed loop, driver on the same machine", figures };
 }
 
 type Setting = Readonly<{
-  bare: string[];
-  service: string[];
+  installation: Pick<Installation, "postmaster">;
+  bare: readonly Server[];
+  service: readonly Server[];
   calls: readonly Call[];
   seconds: number;
 }>;
 
-async function measureProcesses({ bare, service, calls, seconds }: Setting): Promise<readonly Figure[]> {
-  const run = (origins: string[], connections: number, asked: readonly Call[]) =>
-    runClosedLoop({
-      origins,
-      calls: [...asked],
-      connections,
-      warmUpSeconds,
-      seconds: seconds - warmUpSeconds,
-    });
+/** What was answered, and the processor time of the machine that one answer took. */
+type Measured = ClosedLoopResult & Readonly<{ cpu: Readonly<Record<CpuOf, number | null>> }>;
+type CpuOf = "service" | "postgres" | "driver";
+
+async function measureProcesses(setting: Setting): Promise<readonly Figure[]> {
+  const { bare, service, calls } = setting;
+  const run = (servers: readonly Server[], connections: number, asked: readonly Call[]) =>
+    measureRun(setting, servers, connections, asked);
   const figures: Figure[] = [];
   const processes = service.length;
   for (const connections of connectionCounts) {
@@ -62,11 +63,43 @@ async function measureProcesses({ bare, service, calls, seconds }: Setting): Pro
   ];
 }
 
+async function measureRun(
+  { installation, seconds }: Setting,
+  servers: readonly Server[],
+  connections: number,
+  calls: readonly Call[],
+): Promise<Measured> {
+  const spent = async () => ({
+    service: addTimes(await Promise.all(servers.map(({ pid }) => cpuUs(pid)))),
+    postgres: await descendantCpuUs(installation.postmaster),
+  });
+  const origins = servers.map(({ origin }) => origin);
+  const before = await spent();
+  const result = await runClosedLoop({
+    origins,
+    calls: [...calls],
+    connections,
+    warmUpSeconds,
+    seconds: seconds - warmUpSeconds,
+  });
+  const after = await spent();
+  const each = (now: number | null, then: number | null) =>
+    now === null || then === null ? null : (now - then) / result.answered;
+  return {
+    ...result,
+    cpu: {
+      service: each(after.service, before.service),
+      postgres: each(after.postgres, before.postgres),
+      driver: result.driverUs / result.answered,
+    },
+  };
+}
+
 function describePair(
   processes: number,
   connections: number,
-  reveal: ClosedLoopResult,
-  bare: ClosedLoopResult,
+  reveal: Measured,
+  bare: Measured,
 ): readonly Figure[] {
   const key = `${processes}p_${connections}c`;
   const text = `${connections} connections, ${plural(processes)}`;
@@ -74,7 +107,19 @@ function describePair(
     { name: `reveal_${key}_per_s`, text: `reveal, ${text}`, value: reveal.perSecond },
     { name: `reveal_${key}_p99_ms`, text: "  P99", value: reveal.p99Ms },
     { name: `reveal_${key}_errors_count`, text: "  errors", value: reveal.errors },
+    {
+      name: `reveal_${key}_service_cpu_us`,
+      text: "  processor time each, service",
+      value: reveal.cpu.service,
+    },
+    { name: `reveal_${key}_postgres_cpu_us`, text: "    PostgreSQL", value: reveal.cpu.postgres },
+    { name: `reveal_${key}_driver_cpu_us`, text: "    driver", value: reveal.cpu.driver },
     { name: `bare_${key}_per_s`, text: `bare route, ${text}`, value: bare.perSecond },
+    {
+      name: `bare_${key}_service_cpu_us`,
+      text: "  processor time each, its process",
+      value: bare.cpu.service,
+    },
     {
       name: `reveal_to_bare_${key}_ratio`,
       text: "  reveal / bare",

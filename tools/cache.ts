@@ -25,8 +25,9 @@ export function findInCache(name: string, environment: Environment = process.env
 }
 
 /**
- * Makes the folder `name` of the cache, or makes it anew. `make` is given an empty folder to work in, and answers the one in it that
- * is whole; only that moves to its place. So what breaks off is never taken for a tool, and two may make the same at once.
+ * Makes the folder `name` of the cache. `make` is given an empty folder to work in, and answers the one in it that is whole; only
+ * that moves to its place. So what breaks off is never taken for a tool, and of two who make the same at once the quicker one's is
+ * kept.
  */
 export function makeInCache(
   name: string,
@@ -37,13 +38,15 @@ export function makeInCache(
   removeLeftovers(cache);
   const scratch = mkdtempSync(join(cache, unfinished));
   try {
-    const made = make(scratch);
-    const target = join(cache, name);
-    if (existsSync(target)) renameSync(target, join(scratch, "replaced"));
-    renameSync(made, target);
+    moveUnlessThere(make(scratch), join(cache, name));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** Removes a folder of the cache that does not work, before it is made anew. */
+export function removeFromCache(name: string, environment: Environment = process.env): void {
+  for (const place of places(environment)) rmSync(join(place, name), { recursive: true, force: true });
 }
 
 function places({ XDG_CACHE_HOME: cache = "", HOME: home = "" }: Environment): readonly string[] {
@@ -64,12 +67,21 @@ function writablePlace(environment: Environment): string {
   throw new Error("Neither XDG_CACHE_HOME, nor ~/.cache, nor node_modules can be written to.");
 }
 
+function moveUnlessThere(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (!existsSync(to)) throw error;
+  }
+}
+
 /** Of those that were killed; nothing takes a day. */
 function removeLeftovers(cache: string): void {
   const yesterday = Date.now() - dayMs;
   for (const name of readdirSync(cache)) {
+    if (!name.startsWith(unfinished)) continue;
     const path = join(cache, name);
-    if (name.startsWith(unfinished) && statSync(path).mtimeMs < yesterday)
-      rmSync(path, { recursive: true, force: true });
+    const at = statSync(path, { throwIfNoEntry: false });
+    if (at !== undefined && at.mtimeMs < yesterday) rmSync(path, { recursive: true, force: true });
   }
 }

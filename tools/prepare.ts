@@ -1,3 +1,4 @@
+import { makeInCache, removeFromCache } from "./cache.ts";
 import { moto } from "./moto/install.ts";
 import { type Tool, toolsMode } from "./tool.ts";
 import { vault } from "./vault/build.ts";
@@ -19,7 +20,8 @@ function prepareOne(tool: Tool, mayLack: boolean): void {
   if (mayLack && !tool.canBeMade()) return;
   say(mayLack ? `${tool.announcement} KEYHOLD_TEST_TOOLS=skip goes without.` : tool.announcement);
   try {
-    tool.make();
+    if (program !== null) removeFromCache(tool.folder);
+    makeInCache(tool.folder, tool.make);
   } catch (error) {
     say(`${tool.name} could not be made. ${messageOf(error)}`);
     if (!mayLack) process.exitCode = 1;

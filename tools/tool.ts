@@ -2,6 +2,8 @@
 export type Tool = Readonly<{
   /** With its version. */
   name: string;
+  /** Where it lies in the cache. */
+  folder: string;
   /** What runs it; `null` where it is not on this machine. Throws when another one is named that does not run. */
   find(): string | null;
   /** Whether what was found runs, which an update of the machine can end. */
@@ -12,8 +14,8 @@ export type Tool = Readonly<{
   canBeMade(): boolean;
   /** Said before it is made. */
   announcement: string;
-  /** Throws when it cannot be made, with what was said. */
-  make(): void;
+  /** Makes `folder` below an empty one, and answers where. Throws when that fails, with what was said. */
+  make(scratch: string): string;
 }>;
 
 const modes = ["use", "required", "skip"] as const;

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { findInCache, makeInCache } from "../cache.ts";
+import { findInCache } from "../cache.ts";
 import { hasPython, installPackages, pythonNeeded } from "../python.ts";
 import type { Tool } from "../tool.ts";
 
@@ -11,7 +11,12 @@ const folder = `moto-${version}`;
 /** moto's server, which answers as AWS does. What runs it is a Python that knows the module `moto.server`. */
 export const moto: Tool = {
   name: `moto ${version}`,
-  find: () => findInCache(join(folder, "bin", "python")),
+  folder,
+  find() {
+    const installed = findInCache(folder);
+    // A link to the Python of the system, which may be gone: that is for `works` to tell.
+    return installed && join(installed, "bin", "python");
+  },
   works(python) {
     const check = "import moto, moto.server; print(moto.__version__)";
     const { status, stdout } = spawnSync(python, ["-c", check], { encoding: "utf8" });
@@ -21,9 +26,9 @@ export const moto: Tool = {
   canBeMade: hasPython,
   announcement: `Installing moto ${version} for tests, once: about half a minute.`,
   // Programs in a virtual environment know its path and do not survive a move; its interpreter does.
-  make: () =>
-    makeInCache(folder, (scratch) => {
-      installPackages(join(scratch, folder), join(import.meta.dirname, "requirements.txt"));
-      return join(scratch, folder);
-    }),
+  make(scratch) {
+    const installed = join(scratch, folder);
+    installPackages(installed, join(import.meta.dirname, "requirements.txt"));
+    return installed;
+  },
 };

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../command.ts";
-import { findInCache, makeInCache } from "../cache.ts";
+import { findInCache } from "../cache.ts";
 import { pythonNeeded } from "../python.ts";
 import type { Tool } from "../tool.ts";
 import { findGo, goNeeded, hasGo } from "./go.ts";
@@ -14,6 +14,7 @@ const folder = `vault-${version}`;
 /** HashiCorp Vault, from its Go module; or what `KEYHOLD_TEST_VAULT` names: a path, or a name on the PATH, such as `bao`. */
 export const vault: Tool = {
   name: `HashiCorp Vault ${version}`,
+  folder,
   find() {
     const named = process.env["KEYHOLD_TEST_VAULT"] ?? "";
     if (named !== "" && versionOf(named) === null)
@@ -24,14 +25,13 @@ export const vault: Tool = {
   needs: `${goNeeded}, or ${pythonNeeded}`,
   canBeMade: hasGo,
   announcement: `Building HashiCorp Vault ${version} for tests, once: about six minutes on two cores.`,
-  make: () =>
-    makeInCache(folder, (scratch) => {
-      const built = join(scratch, folder);
-      mkdirSync(built);
-      compile(join(built, "vault"), scratch);
-      if (versionOf(join(built, "vault")) !== version) throw new Error(`go.mod does not ask for ${version}.`);
-      return built;
-    }),
+  make(scratch) {
+    const built = join(scratch, folder);
+    mkdirSync(built);
+    compile(join(built, "vault"), scratch);
+    if (versionOf(join(built, "vault")) !== version) throw new Error(`go.mod does not ask for ${version}.`);
+    return built;
+  },
 };
 
 function versionOf(program: string): string | null {

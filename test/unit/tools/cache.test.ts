@@ -1,9 +1,11 @@
+import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { findInCache, makeInCache } from "../../../tools/cache.ts";
+import { findInCache, makeInCache, removeFromCache } from "../../../tools/cache.ts";
 
 const root = join(import.meta.dirname, "../../..");
 
@@ -41,16 +43,34 @@ describe("the cache of tools", () => {
     expect(readdirSync(join(folder, "keyhold"))).toEqual([]);
   });
 
-  test("of two that make the same at once, each finds a whole one", () => {
+  const kept = (): string => readFileSync(findInCache(program, here()) ?? "", "utf8");
+
+  test("of two who make the same at once, the quicker one's is kept", () => {
     const slow = (scratch: string): string => {
-      const made = make("slow", scratch);
       makeInCache("tool-1", (other) => make("quick", other), here());
-      expect(readFileSync(findInCache(program, here()) ?? "", "utf8")).toBe("quick");
-      return made;
+      return make("slow", scratch);
     };
     makeInCache("tool-1", slow, here());
-    expect(readFileSync(findInCache(program, here()) ?? "", "utf8")).toBe("slow");
+    expect(kept()).toBe("quick");
     expect(readdirSync(join(folder, "keyhold"))).toEqual(["tool-1"]);
+  });
+
+  test("of processes that make the same at the same moments, none fails and none misses anything", async () => {
+    const run = promisify(execFile);
+    const makers = Array.from({ length: 3 }, () =>
+      run(process.execPath, [join(import.meta.dirname, "make-child.ts"), folder]),
+    );
+    const made = await Promise.all(makers);
+    expect(made.map(({ stdout }) => stdout)).toEqual(["50 found", "50 found", "50 found"]);
+    expect(readdirSync(join(folder, "keyhold"))).toHaveLength(50);
+  });
+
+  test("what does not work is removed, and then made anew", () => {
+    makeInCache("tool-1", (scratch) => make("broken", scratch), here());
+    removeFromCache("tool-1", here());
+    expect(findInCache(program, here())).toBeNull();
+    makeInCache("tool-1", (scratch) => make("mended", scratch), here());
+    expect(kept()).toBe("mended");
   });
 
   test("is cleared of what a killed process left, once nobody can be at work on it", () => {

@@ -13,12 +13,13 @@ afterEach(() => {
 
 const missing: Tool = {
   name: "anvil 3",
+  folder: "anvil-3",
   find: () => null,
   works: () => false,
   needs: "a smith",
   canBeMade: () => false,
   announcement: "",
-  make: () => undefined,
+  make: (scratch) => scratch,
 };
 const present = { ...missing, find: () => "/bin/anvil" };
 

@@ -17,6 +17,7 @@ import { createRoutes } from "./http/routes/index.ts";
 import { createServer } from "./http/server.ts";
 import { signer } from "./http/sign.ts";
 import { type Clock, startClock } from "./jobs/clock.ts";
+import { Deliveries } from "./jobs/deliver-webhooks.ts";
 import { type OpenCustody, openCustody } from "./open-custody.ts";
 import type { Log } from "./telemetry/log.ts";
 import { egressAddresses } from "./venues/index.ts";
@@ -39,9 +40,11 @@ export async function startApp(config: Config, log: Log): Promise<App> {
   await using undo = new AsyncDisposableStack();
   const open = await openCustody(config, log);
   undo.defer(() => open.close());
-  const { custody, metrics, turnsPool, newKeyFile } = open;
+  const { custody, webhooks, metrics, turnsPool, newKeyFile } = open;
   const clock = startClock({ custody, pool: turnsPool, log, metrics });
   undo.defer(() => clock.stop());
+  const deliveries = new Deliveries({ webhooks, log, metrics });
+  undo.defer(() => deliveries.stop());
   const localIssuer = config.access.localIssuer ? await openLocalIssuer(config.folder) : null;
   const server = await createDoor(open, { config, localIssuer, log });
   undo.defer(() => server.close());
@@ -57,7 +60,7 @@ type DoorParts = Readonly<{ config: Config; localIssuer: LocalIssuer | null; log
 
 /** The API over a custody, not listening yet. */
 export async function createDoor(
-  { custody, database, metrics }: OpenCustody,
+  { custody, webhooks, database, metrics }: OpenCustody,
   { config, localIssuer, log }: DoorParts,
 ) {
   const authenticator = createAuthenticator(config, database.db, localIssuer);
@@ -65,6 +68,7 @@ export async function createDoor(
   const sign = signer((tenantId, purpose, bytes) => custody.dataKeys.mac(tenantId, purpose, bytes));
   const routes = createRoutes({
     custody,
+    webhooks,
     cursors: new Cursors(sign),
     egressAddresses: (venue) => egressAddresses(config.venues, venue),
     forget: (memberId) => authenticator.forget(memberId),

@@ -89,6 +89,9 @@ const serviceVariables = z.object({
   KEYHOLD_EGRESS_ADDRESSES: egressAddresses
     .optional()
     .describe("IP addresses with commas between them, or a JSON object from venue id to a list of them"),
+  KEYHOLD_WEBHOOK_NETWORKS: networkList
+    .optional()
+    .describe("networks such as 10.0.0.0/8, with commas between them"),
   KEYHOLD_LOG_LEVEL: z
     .enum(["debug", "info", "warn", "error", "silent"])
     .prefault("info")
@@ -138,6 +141,8 @@ export type Config = Readonly<{
     proxies: Readonly<Record<string, string>>;
     egressAddresses: NonNullable<Values["KEYHOLD_EGRESS_ADDRESSES"]>;
   }>;
+  /** Networks of the operator's own that receivers of webhooks may be in, besides the public internet. */
+  webhooks: Readonly<{ networks: readonly string[] }>;
   logLevel: Values["KEYHOLD_LOG_LEVEL"];
   /** Names that begin like ours and that nobody reads: spelling mistakes, or settings of another version. */
   unknownVariables: readonly string[];
@@ -179,6 +184,7 @@ export function readConfig(environment: Environment = process.env): Config {
     access: { issuers: values.KEYHOLD_ISSUERS ?? [], localIssuer },
     limits: limitsOf(values),
     venues: venuesOf(values),
+    webhooks: { networks: values.KEYHOLD_WEBHOOK_NETWORKS ?? [] },
     logLevel: values.KEYHOLD_LOG_LEVEL,
     unknownVariables: unknownNames(environment),
   });

@@ -15,10 +15,13 @@ import type { Log } from "./telemetry/log.ts";
 import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
 import { createVenues } from "./venues/index.ts";
 import { outboxAge } from "./webhooks/due.ts";
+import type { Webhooks } from "./webhooks/endpoint.ts";
+import { createGuard } from "./webhooks/guard.ts";
 
 /** The domain with its adapters, and no door: what the service and an operator's commands stand on. */
 export type OpenCustody = Readonly<{
   custody: Custody;
+  webhooks: Webhooks;
   database: StartedDatabase;
   metrics: Metrics;
   /** Connections that are held for the length of a venue's call, or of a round of the clock. */
@@ -76,9 +79,12 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
       });
     },
   };
+  const guard = createGuard(config.webhooks);
+  undo.defer(() => guard.close());
+  const webhooks: Webhooks = { db, dataKeys: custody.dataKeys, guard };
   const running = undo.move();
   const newKeyFile = keys.created ? keyFile : null;
-  return { custody, database, metrics, turnsPool, newKeyFile, close: () => running.disposeAsync() };
+  return { custody, webhooks, database, metrics, turnsPool, newKeyFile, close: () => running.disposeAsync() };
 }
 
 function openDisclosures(database: StartedDatabase, metrics: Metrics): Disclosures {

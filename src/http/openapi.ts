@@ -32,6 +32,7 @@ const tags: Readonly<Record<string, string>> = {
   members: "Who belongs to the tenant, and as what",
   "api-keys": "Keys for programs that cannot fetch tokens",
   tenant: "The caller's own tenant",
+  webhooks: "Where events of the tenant are told, what was sent there and what came of it",
   audit: "The record of every touch",
   tenants: "The operator's part: tenants as a whole, nothing inside them",
   service: "The service itself",

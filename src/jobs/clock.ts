@@ -7,6 +7,7 @@ import { expireDue, reconcile } from "../credentials/reconcile.ts";
 import { resealDue } from "../credentials/reseal-due.ts";
 import { warnExpiring } from "../credentials/warn-expiring.ts";
 import type { Tally } from "../credentials/tally.ts";
+import { forgetOld } from "../webhooks/due.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-keys/due.ts";
@@ -25,6 +26,7 @@ const lanes: readonly Readonly<Record<string, Task>>[] = [
     "warn-expiring": warnExpiring,
     "erase-accounts": eraseAccounts,
     "erase-tenants": eraseTenants,
+    "forget-webhooks": forgetOld,
   },
   { "check-health": checkDue },
   {

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import type { Tally } from "../credentials/tally.ts";
 import type { Db } from "../db/connect.ts";
 
 /** A message that the claimer has to send until its lease ends. */
@@ -30,8 +31,8 @@ export async function outboxAge(db: Db): Promise<number> {
 
 const forgottenAtOnce = 5000;
 
-/** Removes deliveries that have been kept long enough, and what is left of endpoints that were deleted. Answers how many rows. */
-export async function forgetOld({ db }: Readonly<{ db: Db }>): Promise<number> {
+/** Removes deliveries that have been kept long enough, and what is left of endpoints that were deleted. */
+export async function forgetOld({ db }: Readonly<{ db: Db }>): Promise<Tally> {
   const { rows } = await sql<{ n: number }>`select webhooks.forget(${forgottenAtOnce}) as n`.execute(db);
-  return rows[0]?.n ?? 0;
+  return { done: rows[0]?.n ?? 0, failed: 0 };
 }

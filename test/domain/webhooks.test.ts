@@ -343,11 +343,11 @@ describe("what is not kept", () => {
     const { endpoint } = await hooks.endpoint(owner, receiver);
     await happen(world.custody.db, owner, accountId, 2);
     await removeEndpoint(hooks.webhooks, owner, endpoint.id);
-    expect(await forgetOld(hooks.webhooks)).toBe(0);
+    expect((await forgetOld(hooks.webhooks)).done).toBe(0);
     await sql`update webhook_endpoints set deleted_at = now() - interval '2 minutes' where id = ${endpoint.id}`.execute(
       world.database.owner,
     );
-    expect(await forgetOld(hooks.webhooks)).toBe(1);
+    expect((await forgetOld(hooks.webhooks)).done).toBe(1);
     expect((await listDeliveries(hooks.webhooks, owner, {}, firstPage)).items).toEqual([]);
   });
 
@@ -361,7 +361,7 @@ describe("what is not kept", () => {
     await sql`update webhook_deliveries set forget_at = now() + interval '1 hour' where id = ${second}`.execute(
       world.database.owner,
     );
-    expect(await forgetOld(hooks.webhooks)).toBe(1);
+    expect((await forgetOld(hooks.webhooks)).done).toBe(1);
     expect(await queued()).toHaveLength(2);
   });
 

@@ -19,6 +19,7 @@ import { createServer } from "../../src/http/server.ts";
 import { signer } from "../../src/http/sign.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
+import { createGuard } from "../../src/webhooks/guard.ts";
 import { createWorld, type World } from "./world.ts";
 
 export type ApiOptions = Readonly<{
@@ -137,8 +138,11 @@ async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions)
     countCredentials: () => Promise.resolve([]),
     outboxAge: () => Promise.resolve(0),
   });
+  // Receivers of the tests are on this machine.
+  const guard = createGuard({ networks: ["127.0.0.1"] });
   const parts = {
     custody,
+    webhooks: { db, dataKeys: custody.dataKeys, guard },
     cursors: new Cursors(sign),
     egressAddresses: () => [],
     forget: (memberId: string) => authenticator.forget(memberId),
@@ -169,6 +173,7 @@ async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions)
     as: (token) => clientOf(app, token),
     async close() {
       await app.close();
+      await guard.close();
       await db.destroy();
     },
   };

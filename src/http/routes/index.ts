@@ -12,6 +12,8 @@ import type { Parts } from "./parts.ts";
 import { serviceRoutes } from "./service.ts";
 import { tenantRoutes } from "./tenant.ts";
 import { tenantsRoutes } from "./tenants.ts";
+import { webhookDeliveryRoutes } from "./webhook-deliveries.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 export type { Parts } from "./parts.ts";
 
@@ -26,6 +28,8 @@ export function createRoutes(parts: Parts): readonly Route[] {
     ...accountRoutes(parts),
     ...memberRoutes(parts),
     ...apiKeyRoutes(parts),
+    ...webhookRoutes(parts),
+    ...webhookDeliveryRoutes(parts),
     ...auditRoutes(parts),
     ...tenantRoutes(parts),
     ...tenantsRoutes(parts),

@@ -1,9 +1,11 @@
 import type { Custody } from "../../credentials/custody.ts";
+import type { Webhooks } from "../../webhooks/endpoint.ts";
 import type { Cursors } from "../cursor.ts";
 
 /** What the routes work with; each asks for the part that it needs. Wired in `app.ts`. */
 export type Parts = Readonly<{
   custody: Custody;
+  webhooks: Webhooks;
   cursors: Cursors;
   /** The addresses by which a venue sees Keyhold. */
   egressAddresses: (venue: string) => readonly string[];

@@ -11,8 +11,21 @@ import * as service from "../../../src/http/schemas/service.ts";
 import * as tenants from "../../../src/http/schemas/tenants.ts";
 import * as uses from "../../../src/http/schemas/uses.ts";
 import * as venues from "../../../src/http/schemas/venues.ts";
+import * as webhooks from "../../../src/http/schemas/webhooks.ts";
 
-const modules = [accounts, apiKeys, audit, common, credentials, members, service, tenants, uses, venues];
+const modules = [
+  accounts,
+  apiKeys,
+  audit,
+  common,
+  credentials,
+  members,
+  service,
+  tenants,
+  uses,
+  venues,
+  webhooks,
+];
 
 const named = modules
   .flatMap((module) => Object.values(module))

@@ -9,7 +9,7 @@ import { demandSame, isTexts, subPermissions, writes } from "./terms.ts";
 // Sources: gate.com/docs/developers/apiv4, "SubAccount". Which right it takes, and the labels for a key that does not
 // exist and for too many, are not documented: here it is any right to write, and those labels were chosen.
 
-export function permissionWords({ read, trade, withdraw, transfer }: KeyPermissions) {
+function permissionWords({ read, trade, withdraw, transfer }: KeyPermissions) {
   const word = (name: string, isWritten: boolean) =>
     read || isWritten ? [{ name, read_only: !isWritten }] : [];
   return [

@@ -12,7 +12,7 @@ import { demandSame, listed, subPermissions } from "./terms.ts";
 const fitRemark = /^.{1,24}$/;
 const fitPassphrase = /^\S{7,32}$/;
 
-export const permissionWords = ({ read, trade, withdraw, transfer }: KeyPermissions): readonly string[] => [
+const permissionWords = ({ read, trade, withdraw, transfer }: KeyPermissions): readonly string[] => [
   ...(read ? ["General"] : []),
   ...(trade ? ["Spot"] : []),
   ...(transfer ? ["InnerTransfer"] : []),

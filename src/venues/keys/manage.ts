@@ -55,8 +55,9 @@ export async function revokeKey({ driver, session }: KeyWork, key: FieldTexts): 
     if (isRefused && !(await isListed())) return { outcome: "absent" };
     throw error;
   }
-  if (await isListed())
+  if (await isListed()) {
     throw new KeyProblem("unexpected_answer", { hint: "It still lists the deleted key." });
+  }
   return { outcome: "revoked" };
 }
 

@@ -46,20 +46,19 @@ export async function openKeySession(setup: Setup): Promise<KeySession> {
   const parent = await open(credentials.parent);
   const current = await open(credentials.current);
   let parentAccepted = false;
+  const problem = (failed: Failed, who: Who) => problemOf(setup.driver, failed, { who, parentAccepted });
   return {
     async asParent(request, { mayBeEmpty = false, encodeQuery = false } = {}) {
       const dialect = mayBeEmpty ? { ...row.dialect, complete: () => true } : row.dialect;
       const signed = sign(parent, request);
       const reading = read(dialect, await send(encodeQuery ? withEncodedQuery(signed, request) : signed));
-      if (reading.kind !== "success")
-        throw problemOf(setup.driver, reading, { who: "parent", parentAccepted });
+      if (reading.kind !== "success") throw problem(reading, "parent");
       parentAccepted = true;
       return reading.json;
     },
     async asCurrent(request) {
       const reading = read(row.dialect, await send(sign(current, request)));
-      if (reading.kind !== "success")
-        throw problemOf(setup.driver, reading, { who: "current", parentAccepted });
+      if (reading.kind !== "success") throw problem(reading, "current");
       return reading.json;
     },
   };

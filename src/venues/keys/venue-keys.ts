@@ -1,7 +1,7 @@
 import type { Environment, FieldName, SecretFields } from "../venue.ts";
 import type { Indefinite } from "../verdict.ts";
 
-/** Why a venue, or Keyhold before it, said no. Definite: nothing was created or deleted. */
+/** Why a venue, or Keyhold before it, said no: nothing was created or deleted. */
 export type KeyRefusalReason =
   /** Not by API: this environment, this kind of account, or this kind of key. */
   | "unsupported"
@@ -17,7 +17,10 @@ export type KeyRefusalReason =
   /** The key in force has a right or a binding that the API gives to no new key. */
   | "not_inheritable"
   | "limit_reached"
-  /** Anything else that the venue refuses, in its own words. */
+  /**
+   * Anything else that the venue refuses, in its own words. Its codes for keys are hardly documented, so a careful
+   * caller looks for the marker after a creation that ended so as well.
+   */
   | "refused";
 
 export type KeyRefused = Readonly<{ outcome: "refused"; reason: KeyRefusalReason; message: string }>;

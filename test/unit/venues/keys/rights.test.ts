@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { keyDrivers } from "../../../../src/venues/keys/drivers.ts";
 import { createKeyPerformer, type PerformKeyJob } from "../../../../src/venues/keys/perform.ts";
 import { venueSettings } from "../../../../src/venues/settings.ts";
 import { createRecipient } from "../../../../src/venues/transport.ts";
@@ -292,6 +293,22 @@ test.each([
     expect(asked(id)).not.toHaveProperty(name);
   },
 );
+
+test("a request takes effect no later than is told", async () => {
+  const windowOf: Partial<Record<KeyVenue, (creation: Received) => string | null | undefined>> = {
+    binance: ({ body }) => new URLSearchParams(body).get("recvWindow"),
+    bybit: ({ headers }) => headers["x-bapi-recv-window"]?.toString(),
+  };
+  for (const id of ["binance", "bybit"] as const) {
+    venue.forget();
+    const { answers, entry, creation } = scripts[id];
+    answerWith(answers(entry));
+    await create(id);
+    const sent = venue.received.find((request) => nameOf(request) === creation);
+    const window = sent === undefined ? undefined : windowOf[id]?.(sent);
+    expect([id, Number(window)]).toEqual([id, keyDrivers.get(id)?.settlesAfterMs]);
+  }
+});
 
 test("a list without an end is not believed", async () => {
   const { answers, entry, creation } = scripts.bybit;

@@ -28,6 +28,13 @@ export type ServerParts = DoorKeeping &
 /** What is known of a request beside what it says. */
 type Notes = { readonly route: Route; readonly caller: Caller; bodyDigest: Uint8Array };
 
+/** Under this name they hang on the request; nothing else reads them there. */
+const noted = "notes";
+
+function notesOf(request: FastifyRequest): Notes | null {
+  return request.getDecorator<Notes | null>(noted);
+}
+
 /**
  * The API: what is needed to serve comes in as arguments, routes as a table. Call `listen` on what it returns. A request passes
  * through these stages, and each can end it with a problem document:
@@ -50,7 +57,7 @@ export async function createServer(parts: ServerParts, routes: readonly Route[])
     clientErrorHandler: refuseConnection,
     frameworkErrors: (error, request, reply) => void sendProblem(parts, error, request, reply),
   });
-  const notes = new WeakMap<FastifyRequest, Notes>();
+  app.decorateRequest(noted, null);
   app.setErrorHandler((error, request, reply) => sendProblem(parts, error, request, reply));
   app.setNotFoundHandler(() => {
     throw new KeyholdError("not_found", "There is nothing at this path.");
@@ -60,25 +67,24 @@ export async function createServer(parts: ServerParts, routes: readonly Route[])
     done();
   });
   app.addHook("onResponse", (request, reply, done) => {
-    tell(parts, request, reply, notes.get(request));
+    tell(parts, request, reply);
     done();
   });
-  readJsonOnly(app, notes);
-  for (const route of routes) addRoute(app, parts, route, notes);
+  readJsonOnly(app);
+  for (const route of routes) addRoute(app, parts, route);
   await serveDocs(app, routes);
   return app;
 }
 
 /** Bodies are JSON or nothing. The bytes are zeroed once they are read, for they may hold a secret. */
-function readJsonOnly(app: FastifyInstance, notes: WeakMap<FastifyRequest, Notes>): void {
+function readJsonOnly(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     "application/json",
     { parseAs: "buffer" },
     (request: FastifyRequest, body: Buffer, done) => {
-      const known = notes.get(request);
-      if (known !== undefined && request.headers["idempotency-key"] !== undefined)
-        known.bodyDigest = digest(body);
+      const notes = notesOf(request);
+      if (notes !== null && request.headers["idempotency-key"] !== undefined) notes.bodyDigest = digest(body);
       done(null, readBody(body));
     },
   );
@@ -92,22 +98,17 @@ function readBody(body: Buffer): unknown {
   }
 }
 
-function addRoute(
-  app: FastifyInstance,
-  parts: ServerParts,
-  route: Route,
-  notes: WeakMap<FastifyRequest, Notes>,
-): void {
+function addRoute(app: FastifyInstance, parts: ServerParts, route: Route): void {
   app.route({
     method: route.method,
     url: route.path,
     onRequest: async (request, reply) => {
       const caller = await identify(parts, route, request, reply);
       if (caller !== null) void reply.header("cache-control", "no-store");
-      notes.set(request, { route, caller, bodyDigest: ofNothing });
+      request.setDecorator<Notes>(noted, { route, caller, bodyDigest: ofNothing });
     },
     handler: async (request, reply) => {
-      const { caller, bodyDigest } = notes.get(request) ?? { caller: null, bodyDigest: ofNothing };
+      const { caller, bodyDigest } = notesOf(request) ?? { caller: null, bodyDigest: ofNothing };
       const { params, query, body, headers } = request;
       const key = idempotencyKeyOf(headers["idempotency-key"]);
       const run = route.prepare({ params, query, body, ifMatch: headers["if-match"] }, caller, key);
@@ -142,15 +143,12 @@ function sendProblem(
   return reply.code(error.status).header("content-type", `${problemType}; charset=utf-8`).send(body);
 }
 
-function tell(
-  { metrics, log }: ServerParts,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  known: Notes | undefined,
-): void {
+function tell({ metrics, log }: ServerParts, request: FastifyRequest, reply: FastifyReply): void {
   const { method } = request;
-  const route = known?.route.path ?? request.routeOptions.url ?? "none";
-  const caller = known?.caller ?? null;
+  const notes = notesOf(request);
+  // What fastify tells of its route, it puts together each time it is asked.
+  const route = notes?.route.path ?? request.routeOptions.url ?? "none";
+  const caller = notes?.caller ?? null;
   const seconds = Math.round(reply.elapsedTime * 1000) / 1_000_000;
   metrics.httpRequests.inc({ method, route, status: reply.statusCode });
   metrics.httpSeconds.observe({ method, route }, seconds);

@@ -6,7 +6,7 @@ import { requestBytes, Wire } from "./wire.ts";
 /** The closed loop, in a process of its own: as much as the servers can answer. Connections are spread over all of them. */
 async function drive(job: ClosedLoopJob): Promise<ClosedLoopResult> {
   const before = process.cpuUsage();
-  const requests = job.calls.map(({ path, token }) => requestBytes(path, token, body));
+  const requests = job.calls.map((call) => requestBytes(call, body));
   const wires = await Promise.all(
     Array.from({ length: job.connections }, (_, index) =>
       Wire.open(job.origins[index % job.origins.length] ?? ""),

@@ -7,6 +7,7 @@ import { describeMachine, formatMachine } from "./machine.ts";
 import { measureEnvelope } from "./points/envelope.ts";
 import { measureFootprint } from "./points/footprint.ts";
 import { measureRetrieval } from "./points/retrieval.ts";
+import { measureStores } from "./points/stores.ts";
 import { measureThroughput } from "./points/throughput.ts";
 import { measureValidations } from "./points/validations.ts";
 import { seed } from "./seed.ts";
@@ -15,11 +16,11 @@ import { seed } from "./seed.ts";
  * `npm run bench`: what the service does on this machine.
  *
  *     --json           one JSON object in place of the table
- *     --only <point>   retrieval, throughput, envelope, validations or footprint
+ *     --only <point>   retrieval, throughput, stores, envelope, validations or footprint
  *     --soak           retrieval alone, for five minutes
  *     --seconds <n>    seconds a point, 30 when left out
  */
-const points = ["envelope", "footprint", "validations", "retrieval", "throughput"] as const;
+const points = ["envelope", "footprint", "validations", "retrieval", "throughput", "stores"] as const;
 type Point = (typeof points)[number];
 
 const soakSeconds = 300;
@@ -42,6 +43,7 @@ const measures: Readonly<Record<Point, () => Promise<Section>>> = {
   },
   retrieval: () => loaded(measureRetrieval),
   throughput: () => loaded(measureThroughput),
+  stores: () => measureStores(seconds),
 };
 
 /** Many credentials over several tenants, as a service has them. */

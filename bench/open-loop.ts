@@ -12,7 +12,7 @@ import { Wires } from "./wires.ts";
  * been sent meanwhile.
  */
 async function drive(job: OpenLoopJob): Promise<OpenLoopResult> {
-  const requests = job.calls.map(({ path, token }) => requestBytes(path, token, body));
+  const requests = job.calls.map((call) => requestBytes(call, body));
   using wires = new Wires(job.origin, job.connections);
   await keepPace(wires, requests, { perSecond: job.perSecond, seconds: job.warmUpSeconds });
   return await keepPace(wires, requests, { perSecond: job.perSecond, seconds: job.seconds });

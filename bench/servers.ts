@@ -66,7 +66,7 @@ async function becomesReady({ process: child }: Child, origin: string): Promise<
   throw new Error("the service ended before it was ready");
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -1,8 +1,11 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import type { Call } from "./load.ts";
 
-/** A POST of JSON as it goes over the wire: made before the clock runs. */
-export function requestBytes(path: string, token: string, body: string): Uint8Array {
+/** A request as it goes over the wire, made before the clock runs: a POST of JSON, or a read of Vault's. */
+export function requestBytes({ path, token, reads }: Call, body: string): Uint8Array {
+  if (reads === "vault")
+    return Buffer.from(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-vault-token: ${token}\r\n\r\n`);
   return Buffer.from(
     `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${token}\r\n` +
       `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -16,7 +16,7 @@ import { createMetricsServer } from "./http/metrics-server.ts";
 import { createRoutes } from "./http/routes/index.ts";
 import { createServer } from "./http/server.ts";
 import { signer } from "./http/sign.ts";
-import { type Clock, startClock } from "./jobs/clock.ts";
+import { startClock } from "./jobs/clock.ts";
 import { Deliveries } from "./jobs/deliver-webhooks.ts";
 import { type OpenCustody, openCustody } from "./open-custody.ts";
 import type { Log } from "./telemetry/log.ts";
@@ -24,11 +24,10 @@ import { egressAddresses } from "./venues/index.ts";
 
 /** The running service: the verbs, for code in this process, and where its doors are. */
 export type App = Readonly<{
-  /** Where the API answers, such as `http://127.0.0.1:7070`. */
-  url: string;
+  /** Where the API answers, such as `http://127.0.0.1:7070`; `null` for a worker, which has none. */
+  url: string | null;
   metricsUrl: string;
   custody: Custody;
-  clock: Clock;
   localIssuer: LocalIssuer | null;
   /** Set when this start made the key file, which must be backed up. */
   newKeyFile: string | null;
@@ -40,20 +39,40 @@ export async function startApp(config: Config, log: Log): Promise<App> {
   await using undo = new AsyncDisposableStack();
   const open = await openCustody(config, log);
   undo.defer(() => open.close());
-  const { custody, webhooks, metrics, turnsPool, newKeyFile } = open;
-  const clock = startClock({ custody, pool: turnsPool, log, metrics });
-  undo.defer(() => clock.stop());
-  const deliveries = new Deliveries({ webhooks, log, metrics });
-  undo.defer(() => deliveries.stop());
+  const { custody, metrics, newKeyFile } = open;
+  if (config.role !== "api") {
+    const work = startWork(open, log);
+    undo.defer(() => work.stop());
+  }
   const localIssuer = config.access.localIssuer ? await openLocalIssuer(config.folder) : null;
-  const server = await createDoor(open, { config, localIssuer, log });
-  undo.defer(() => server.close());
-  const url = await server.listen({ host: config.http.host, port: config.http.port });
+  const url =
+    config.role === "worker"
+      ? null
+      : await openDoor(await createDoor(open, { config, localIssuer, log }), config, undo);
   const metricsServer = createMetricsServer(metrics.registry);
   undo.defer(() => closeServer(metricsServer));
   const metricsUrl = await listen(metricsServer, config.metrics);
   const running = undo.move();
-  return { url, metricsUrl, custody, clock, localIssuer, newKeyFile, stop: () => running.disposeAsync() };
+  return { url, metricsUrl, custody, localIssuer, newKeyFile, stop: () => running.disposeAsync() };
+}
+
+/** What time brings. */
+function startWork(
+  { custody, webhooks, metrics, turnsPool }: OpenCustody,
+  log: Log,
+): Readonly<{ stop(): Promise<void> }> {
+  const clock = startClock({ custody, pool: turnsPool, log, metrics });
+  const deliveries = new Deliveries({ webhooks, log, metrics });
+  return { stop: async () => void (await Promise.all([clock.stop(), deliveries.stop()])) };
+}
+
+async function openDoor(
+  server: Awaited<ReturnType<typeof createDoor>>,
+  { http: { host, port } }: Config,
+  undo: AsyncDisposableStack,
+): Promise<string> {
+  undo.defer(() => server.close());
+  return server.listen({ host, port });
 }
 
 type DoorParts = Readonly<{ config: Config; localIssuer: LocalIssuer | null; log: Log }>;

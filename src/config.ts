@@ -92,6 +92,7 @@ const serviceVariables = z.object({
   KEYHOLD_WEBHOOK_NETWORKS: networkList
     .optional()
     .describe("networks such as 10.0.0.0/8, with commas between them"),
+  KEYHOLD_ROLE: z.enum(["all", "api", "worker"]).prefault("all").describe("all, api or worker"),
   KEYHOLD_LOG_LEVEL: z
     .enum(["debug", "info", "warn", "error", "silent"])
     .prefault("info")
@@ -143,6 +144,8 @@ export type Config = Readonly<{
   }>;
   /** Networks of the operator's own that receivers of webhooks may be in, besides the public internet. */
   webhooks: Readonly<{ networks: readonly string[] }>;
+  /** `api` answers requests, `worker` does what time brings, `all` does both. */
+  role: Values["KEYHOLD_ROLE"];
   logLevel: Values["KEYHOLD_LOG_LEVEL"];
   /** Names that begin like ours and that nobody reads: spelling mistakes, or settings of another version. */
   unknownVariables: readonly string[];
@@ -185,6 +188,7 @@ export function readConfig(environment: Environment = process.env): Config {
     limits: limitsOf(values),
     venues: venuesOf(values),
     webhooks: { networks: values.KEYHOLD_WEBHOOK_NETWORKS ?? [] },
+    role: values.KEYHOLD_ROLE,
     logLevel: values.KEYHOLD_LOG_LEVEL,
     unknownVariables: unknownNames(environment),
   });

@@ -17,7 +17,8 @@ export async function serve(): Promise<void> {
     });
   }
   log.info("metrics", { address: app.metricsUrl });
-  log.info("listening", { address: app.url, path: "/docs" });
+  if (app.url === null) log.info("working");
+  else log.info("listening", { address: app.url, path: "/docs" });
   stopOnSignal(app, log);
 }
 

@@ -33,7 +33,10 @@ async function say(socket: Socket, pieces: readonly string[], end: boolean): Pro
   if (end) socket.end();
 }
 
-async function ask(origin: string, request = requestBytes("/", "token", "{}")): Promise<boolean> {
+async function ask(
+  origin: string,
+  request = requestBytes({ path: "/", token: "token" }, "{}"),
+): Promise<boolean> {
   const wire = await Wire.open(origin);
   const succeeded = await new Promise<boolean>((resolve) => wire.send(request, resolve));
   wire.close();
@@ -50,7 +53,7 @@ describe("one connection of the driver", () => {
       });
     });
 
-    expect(await ask(origin, requestBytes("/path", "a.b.c", '{"reason":"ü"}'))).toBe(true);
+    expect(await ask(origin, requestBytes({ path: "/path", token: "a.b.c" }, '{"reason":"ü"}'))).toBe(true);
     expect(seen).toEqual(["/path", "Bearer a.b.c", '{"reason":"ü"}']);
   });
 
@@ -91,7 +94,7 @@ describe("the connections of an open loop", () => {
     });
     using wires = new Wires(origin, 4);
     const answers = await Promise.all(
-      Array.from({ length: 50 }, () => wires.send(requestBytes("/", "token", "{}"))),
+      Array.from({ length: 50 }, () => wires.send(requestBytes({ path: "/", token: "token" }, "{}"))),
     );
 
     expect(answers).toEqual(Array.from({ length: 50 }, () => true));
@@ -102,7 +105,7 @@ describe("the connections of an open loop", () => {
     const origin = await speak([], true);
     using wires = new Wires(origin, 2);
     const answers = await Promise.all(
-      Array.from({ length: 5 }, () => wires.send(requestBytes("/", "token", "{}"))),
+      Array.from({ length: 5 }, () => wires.send(requestBytes({ path: "/", token: "token" }, "{}"))),
     );
 
     expect(answers).toEqual([false, false, false, false, false]);

@@ -30,6 +30,13 @@ export type NewRotation = Readonly<{
   allow_wider?: boolean;
 }>;
 
+export type WebhookUpdate = Readonly<{
+  url?: string;
+  events?: readonly string[];
+  description?: string;
+  status?: "active" | "disabled";
+}>;
+
 export type Api = ReturnType<typeof createApi>;
 
 /** The routes of the API that the command line uses, each under the name of its verb. */
@@ -43,6 +50,7 @@ export function createApi(client: Client) {
     venues: () => client.json(shapes.pageOf(shapes.venue), "GET", "/venues"),
     credentials: { ...credentials(client), ...uses(client) },
     healthSummary: () => client.json(shapes.healthSummary, "GET", "/health"),
+    webhooks: webhooks(client),
     audit: {
       list: (query: Query) => client.json(shapes.pageOf(shapes.event), "GET", "/audit/events", { query }),
       export: () => client.stream("/audit/export"),
@@ -136,6 +144,29 @@ function uses({ json, bytes }: Client) {
     },
     reveal: (id: string, reason: string) =>
       bytes("POST", `${at("/credentials", id)}/reveal`, { body: { reason } }),
+  };
+}
+
+function webhooks({ json, empty }: Client) {
+  const one = (method: Method, path: string, sent?: Sent) => json(shapes.webhook, method, path, sent);
+  const delivery = (method: Method, path: string) => json(shapes.webhookDelivery, method, path);
+  const deliveries = "/webhooks/deliveries";
+  return {
+    create: (body: Readonly<{ url: string; events?: readonly string[]; description?: string }>) =>
+      json(shapes.webhookWithSecret, "POST", "/webhooks", { body }),
+    list: (query: Query) => json(shapes.pageOf(shapes.webhook), "GET", "/webhooks", { query }),
+    show: (id: string) => one("GET", at("/webhooks", id)),
+    update: (id: string, revision: number, body: WebhookUpdate) =>
+      one("PATCH", at("/webhooks", id), { body, headers: ifMatch(revision) }),
+    rotateSecret: (id: string, revision: number, body: Readonly<{ overlap_seconds?: number }>) => {
+      const sent = { body, headers: ifMatch(revision) };
+      return json(shapes.webhookWithSecret, "POST", `${at("/webhooks", id)}/rotate-secret`, sent);
+    },
+    delete: (id: string) => empty("DELETE", at("/webhooks", id)),
+    test: (id: string) => delivery("POST", `${at("/webhooks", id)}/test`),
+    deliveries: (query: Query) => json(shapes.pageOf(shapes.webhookDelivery), "GET", deliveries, { query }),
+    delivery: (id: string) => json(shapes.webhookDeliveryLog, "GET", at(deliveries, id)),
+    replay: (id: string) => delivery("POST", `${at(deliveries, id)}/replay`),
   };
 }
 

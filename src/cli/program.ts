@@ -20,6 +20,7 @@ import { addStoreCommands } from "./store.ts";
 import type { Terminal } from "./terminal.ts";
 import { addTokenCommand } from "./token.ts";
 import { addVenuesCommand } from "./venues.ts";
+import { addWebhookCommands } from "./webhook.ts";
 
 const afterHelp = `
 Environment:
@@ -93,6 +94,7 @@ const groups: readonly ((program: Command, cli: Cli) => void)[] = [
   addCredentialCommands,
   addImportCommands,
   addInvokeCommand,
+  addWebhookCommands,
   addHealthCommands,
   addAuditCommands,
   addKeyCommands,

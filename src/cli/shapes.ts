@@ -120,6 +120,39 @@ export const event = z.looseObject({
 });
 export type Event = z.output<typeof event>;
 
+export const webhook = z.looseObject({
+  id: z.string(),
+  url: z.string(),
+  description: z.string(),
+  events: texts,
+  status: z.string(),
+  disabled_reason: z.string().nullable(),
+  failing_since: z.string().nullable(),
+  previous_secret_until: z.string().nullable(),
+  revision: z.number(),
+});
+export type Webhook = z.output<typeof webhook>;
+
+/** The secret is told once: not again to a request that is repeated. */
+export const webhookWithSecret = webhook.extend({ secret: z.string().nullable() });
+
+export const webhookDelivery = z.looseObject({
+  id: z.string(),
+  message_id: z.string(),
+  event: z.string(),
+  state: z.string(),
+  attempts: z.number(),
+  outcome: z.string().nullable(),
+  due_at: z.string().nullable(),
+});
+export type WebhookDelivery = z.output<typeof webhookDelivery>;
+
+export const webhookDeliveryLog = webhookDelivery.extend({
+  payload: z.string(),
+  log: z.array(z.looseObject({ at: z.string(), outcome: z.string(), status: z.number().nullable() })),
+});
+export type WebhookDeliveryLog = z.output<typeof webhookDeliveryLog>;
+
 /** One page of a list. */
 export function pageOf<T>(item: z.ZodType<T>) {
   return z.looseObject({ items: z.array(item), next_cursor: z.string().nullable(), count: z.number() });

@@ -28,8 +28,11 @@ export function asLines({ apiKey, apiSecret }: IssuedKey): string {
   return `api_key=${apiKey}\napi_secret=${apiSecret}\n`;
 }
 
-/** The service as `keyhold serve` runs it, through the launcher, with simulated venues, and somebody at a shell. */
-export async function createCliWorld() {
+/**
+ * The service as `keyhold serve` runs it, through the launcher, with simulated venues, and somebody at a shell. `more` is what else
+ * stands in its environment.
+ */
+export async function createCliWorld(more: Readonly<Record<string, string>> = {}) {
   const folder = await mkdtemp(join(tmpdir(), "keyhold-cli-"));
   const [database, simulator] = await Promise.all([createDatabase(), startSimulator()]);
   await createKeyFile(join(folder, "kek"));
@@ -41,6 +44,7 @@ export async function createCliWorld() {
     KEYHOLD_LOCAL_ISSUER: "on",
     KEYHOLD_VENUE_HOSTS: JSON.stringify(simulatedHosts(simulator)),
     KEYHOLD_REQUESTS_PER_MINUTE: "100000",
+    ...more,
   };
   const service = await startService(environment, ["bin/keyhold.js", "serve"]);
   const shell = new Shell({ ...environment, KEYHOLD_URL: service.url });

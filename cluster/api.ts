@@ -17,7 +17,8 @@ export class Api {
   readonly #agent: Agent;
 
   constructor(ca: string) {
-    this.#agent = new Agent({ connect: { ca } });
+    // To learn whether a server speaks HTTP/2 the client would let all calls wait for the first, where it is halted.
+    this.#agent = new Agent({ connect: { ca }, allowH2: false });
   }
 
   /** Throws where no answer comes within `patienceMs`. */

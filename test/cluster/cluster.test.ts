@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Agent, request } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Cluster } from "../../cluster/cluster.ts";
 import { findProgram } from "../../cluster/program.ts";
@@ -11,7 +12,9 @@ import { findVault } from "../support/vault.ts";
 import { auditLogs } from "./audit-logs.ts";
 import { isThere, keepOne, openKeyhold, type Subject } from "./keyhold.ts";
 import { losses } from "./losses.ts";
+import { podOfNodes } from "./manifests.ts";
 import { rights } from "./rights.ts";
+import { scripts } from "./scripts.ts";
 
 const program = findVault();
 /** An election takes seconds, a new member ten of them, and the machine may be busy. */
@@ -44,9 +47,22 @@ describe.skipIf(program === null)("a cluster of three nodes", { timeout }, () =>
     expect([...ids]).toEqual([expect.any(String)]);
   });
 
+  test("is ready in the eyes of Kubernetes, its leader and its standbys", async () => {
+    const agent = new Agent({ connect: { ca: cluster.ca } });
+    const paths = podOfNodes().containers.flatMap((it) => [it.readinessProbe, it.livenessProbe]);
+    for (const { address } of cluster.nodes)
+      for (const probe of paths.filter((it) => it !== undefined)) {
+        const { statusCode, body } = await request(`${address}${probe.httpGet.path}`, { dispatcher: agent });
+        await body.dump();
+        expect(statusCode).toBe(200);
+      }
+    await agent.destroy();
+  });
+
   rights(() => subject);
   losses(() => subject);
   auditLogs(() => subject);
+  scripts(() => subject);
 
   test("comes back as a program of its own, tells how Keyhold gets to it, and leaves nothing behind", async () => {
     const secret = await keepOne(subject.store);

@@ -3,7 +3,3 @@
 path "sys/storage/raft/snapshot" {
   capabilities = ["read"]
 }
-
-path "auth/token/revoke-self" {
-  capabilities = ["update"]
-}

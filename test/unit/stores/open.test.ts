@@ -36,6 +36,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+const log = createLog("silent");
 const settings = {
   KEYHOLD_VAULT_ADDRESSES: "http://127.0.0.1:8200",
   KEYHOLD_VAULT_AUTH: "token",
@@ -53,7 +54,7 @@ async function open(
     countCredentials: () => Promise.resolve([]),
     outboxAge: () => Promise.resolve(0),
   });
-  const rest = { db: database.app, vault, aws, log: createLog("silent") };
+  const rest = { db: database.app, vault, aws, log };
   const opened = await openStores(stores, { ...rest, metrics, ...needs });
   return { ...opened, metrics };
 }

@@ -75,10 +75,11 @@ function readPorts(text: string): readonly number[] {
   throw new StartError("--ports takes three numbers with commas between them, such as 8210,8220,8230.");
 }
 
-/** Resolves at the first Ctrl-C or SIGTERM, or when nobody reads any more. */
+/** Resolves at the first Ctrl-C or SIGTERM, when the terminal is closed, or when nobody reads any more. */
 async function stopOnSignal(): Promise<"interrupted"> {
   const { promise, resolve } = Promise.withResolvers<"interrupted">();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve("interrupted"));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => resolve("interrupted"));
   process.stdout.on("error", () => resolve("interrupted"));
   return promise;
 }

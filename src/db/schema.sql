@@ -1186,6 +1186,9 @@ CREATE OR REPLACE FUNCTION webhooks.claim(most integer, at_once integer, lease i
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 #variable_conflict use_column
 begin
@@ -1194,12 +1197,15 @@ begin
   return query
   update public.webhook_deliveries d set leased_until = now() + lease
   from (
-    select w.tenant_id, w.id from webhooks.open_endpoints(at_once) e
+    select w.tenant_id, w.id
+    from (select * from webhooks.open_endpoints(at_once) o order by o.failing, o.due_at limit most) e
     cross join lateral (
       select d.tenant_id, d.id, d.due_at from public.webhook_deliveries d
       where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.state = 'pending' and d.due_at <= now()
         and coalesce(d.leased_until, now()) <= now()
-      order by d.due_at limit greatest(e.free, 0)
+      order by d.due_at limit e.free
+      -- What somebody is asking for again this moment is left for the next look.
+      for update skip locked
     ) w
     order by e.failing, w.due_at limit most
   ) chosen
@@ -1261,7 +1267,7 @@ alter function webhooks.forget(integer) owner to keyhold_recorder;
 grant execute on function webhooks.forget(integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION webhooks.open_endpoints(at_once integer)
- RETURNS TABLE(tenant_id uuid, id uuid, failing boolean, free bigint)
+ RETURNS TABLE(tenant_id uuid, id uuid, failing boolean, due_at timestamp with time zone, free bigint)
  LANGUAGE sql
  STABLE
 AS $function$
@@ -1276,14 +1282,22 @@ AS $function$
       order by d.tenant_id, d.endpoint_id limit 1
     ) n
   )
-  select e.tenant_id, e.id, e.failures > 0, case when e.paused_until is null then at_once else 1 end - (
-      select count(*) from public.webhook_deliveries d
-      where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.leased_until > now()
-    )
+  select e.tenant_id, e.id, e.failures > 0, first.due_at, room.free
   from waiting w
   join public.webhook_endpoints e on e.tenant_id = w.tenant_id and e.id = w.endpoint_id
   join public.tenants t on t.id = e.tenant_id
+  cross join lateral (
+    select d.due_at from public.webhook_deliveries d
+    where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.state = 'pending' and d.due_at <= now()
+      and coalesce(d.leased_until, now()) <= now()
+    order by d.due_at limit 1
+  ) first
+  cross join lateral (
+    select case when e.paused_until is null then at_once else 1 end - count(*) as free from public.webhook_deliveries d
+    where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.leased_until > now()
+  ) room
   where e.status = 'active' and e.deleted_at is null and coalesce(e.paused_until, now()) <= now() and t.status <> 'deleted'
+    and room.free > 0
 $function$;
 alter function webhooks.open_endpoints(integer) owner to keyhold_recorder;
 
@@ -1292,7 +1306,10 @@ CREATE OR REPLACE FUNCTION webhooks.outbox_age(at_once integer)
  LANGUAGE sql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
-RETURN (SELECT (COALESCE(EXTRACT(epoch FROM (now() - min(w.due_at))), (0)::numeric))::double precision AS "coalesce" FROM (webhooks.open_endpoints(outbox_age.at_once) e(tenant_id, id, failing, free) CROSS JOIN LATERAL (SELECT d.due_at FROM public.webhook_deliveries d WHERE ((d.tenant_id = e.tenant_id) AND (d.endpoint_id = e.id) AND (d.state = 'pending'::text) AND (d.due_at <= now()) AND (COALESCE(d.leased_until, now()) <= now())) ORDER BY d.due_at LIMIT 1) w) WHERE (e.free > 0));
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+RETURN (SELECT (COALESCE(EXTRACT(epoch FROM (now() - min(o.due_at))), (0)::numeric))::double precision AS "coalesce" FROM webhooks.open_endpoints(outbox_age.at_once) o(tenant_id, id, failing, due_at, free));
 alter function webhooks.outbox_age(integer) owner to keyhold_recorder;
 grant execute on function webhooks.outbox_age(integer) to keyhold_app;
 

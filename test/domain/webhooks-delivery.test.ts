@@ -188,6 +188,22 @@ describe("a receiver that is slow", () => {
     expect(await claimDue(webhooks.db, 10), "the control: once these are over").toHaveLength(4);
   });
 
+  test("and one whose message a member is asking for again this moment hold up nobody's look at the outbox", async () => {
+    const receiver = await hooks.receiver();
+    await hooks.endpoint(owner, receiver);
+    await happen(webhooks.db, owner, accountId, 2);
+    const [first] = await deliveries();
+    const client = await world.database.ownerPool.connect();
+    await client.query("begin");
+    await client.query("update webhook_deliveries set tries = 0 where id = $1", [first?.id]);
+    await hooks.sender().drain();
+    expect(receiver.messages).toHaveLength(1);
+    await client.query("rollback");
+    client.release();
+    await hooks.sender().drain();
+    expect(receiver.messages).toHaveLength(2);
+  });
+
   test("has its attempt ended when the time is over, and that is a failure", async () => {
     const slow = await hooks.receiver(hangs);
     await hooks.endpoint(owner, slow);

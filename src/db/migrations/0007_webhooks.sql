@@ -174,10 +174,10 @@ begin
   order by m.place;
 end $$;
 
--- The endpoints that something is waiting for and that may be sent to now, and how much each may be sent at once, beside what is
--- on its way to it. One that was left alone for a while, because it kept failing, is tried with a single message.
+-- The endpoints that something is due for and that may be sent to now: since when, and how much each may be sent beside what is on
+-- its way to it. One that was left alone for a while, because it kept failing, is tried with a single message.
 create function webhooks.open_endpoints(at_once integer)
-returns table (tenant_id uuid, id uuid, failing boolean, free bigint) language sql stable as $$
+returns table (tenant_id uuid, id uuid, failing boolean, due_at timestamptz, free bigint) language sql stable as $$
   with recursive waiting (tenant_id, endpoint_id) as (
     -- From endpoint to endpoint through the index, however much is waiting for each.
     (select d.tenant_id, d.endpoint_id from public.webhook_deliveries d where d.state = 'pending'
@@ -189,20 +189,30 @@ returns table (tenant_id uuid, id uuid, failing boolean, free bigint) language s
       order by d.tenant_id, d.endpoint_id limit 1
     ) n
   )
-  select e.tenant_id, e.id, e.failures > 0, case when e.paused_until is null then at_once else 1 end - (
-      select count(*) from public.webhook_deliveries d
-      where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.leased_until > now()
-    )
+  select e.tenant_id, e.id, e.failures > 0, first.due_at, room.free
   from waiting w
   join public.webhook_endpoints e on e.tenant_id = w.tenant_id and e.id = w.endpoint_id
   join public.tenants t on t.id = e.tenant_id
+  cross join lateral (
+    select d.due_at from public.webhook_deliveries d
+    where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.state = 'pending' and d.due_at <= now()
+      and coalesce(d.leased_until, now()) <= now()
+    order by d.due_at limit 1
+  ) first
+  cross join lateral (
+    select case when e.paused_until is null then at_once else 1 end - count(*) as free from public.webhook_deliveries d
+    where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.leased_until > now()
+  ) room
   where e.status = 'active' and e.deleted_at is null and coalesce(e.paused_until, now()) <= now() and t.status <> 'deleted'
+    and room.free > 0
 $$;
 
 -- Gives out what is due, to be sent by the caller until its lease ends: ids, never what they tell. Endpoints that work come first.
+-- However many there are, few have something due: they are found one by one, and never by reading them all.
 create function webhooks.claim(most integer, at_once integer, lease interval)
 returns table (tenant_id uuid, id uuid)
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   -- One process claims at a time, so that what is on its way to an endpoint is counted right.
@@ -210,12 +220,15 @@ begin
   return query
   update public.webhook_deliveries d set leased_until = now() + lease
   from (
-    select w.tenant_id, w.id from webhooks.open_endpoints(at_once) e
+    select w.tenant_id, w.id
+    from (select * from webhooks.open_endpoints(at_once) o order by o.failing, o.due_at limit most) e
     cross join lateral (
       select d.tenant_id, d.id, d.due_at from public.webhook_deliveries d
       where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.state = 'pending' and d.due_at <= now()
         and coalesce(d.leased_until, now()) <= now()
-      order by d.due_at limit greatest(e.free, 0)
+      order by d.due_at limit e.free
+      -- What somebody is asking for again this moment is left for the next look.
+      for update skip locked
     ) w
     order by e.failing, w.due_at limit most
   ) chosen
@@ -226,15 +239,9 @@ end $$;
 -- How long the oldest message has been waiting that could be sent now, in seconds. Not what waits for an endpoint that fails.
 create function webhooks.outbox_age(at_once integer)
 returns double precision language sql security definer set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
 return (
-  select coalesce(extract(epoch from now() - min(w.due_at)), 0)::double precision from webhooks.open_endpoints(at_once) e
-  cross join lateral (
-    select d.due_at from public.webhook_deliveries d
-    where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.state = 'pending' and d.due_at <= now()
-      and coalesce(d.leased_until, now()) <= now()
-    order by d.due_at limit 1
-  ) w
-  where e.free > 0
+  select coalesce(extract(epoch from now() - min(o.due_at)), 0)::double precision from webhooks.open_endpoints(at_once) o
 );
 
 -- Removes what has been kept long enough, and endpoints that were deleted a minute ago with all that was for them. Answers how

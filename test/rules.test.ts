@@ -8,7 +8,7 @@ type File = Readonly<{ path: string; text: string }>;
 type Rule = (files: readonly File[]) => string[];
 
 const root = join(import.meta.dirname, "..");
-const files = readFiles(["src", "simulator", "demo", "test", "bench", "tools"]);
+const files = readFiles(["src", "simulator", "demo", "test", "bench", "cluster", "proof", "tools"]);
 const source = files.filter(({ path }) => path.startsWith("src/"));
 
 function readFiles(folders: readonly string[]): File[] {

@@ -8,7 +8,7 @@ import { each, type Tally } from "./tally.ts";
 type Due = Readonly<{ tenant_id: string; id: string }>;
 
 /** Days ahead of an expiry at which its owner is warned, once each. */
-export const warningDays = [1, 7, 14] as const;
+const warningDays = [1, 7, 14] as const;
 
 const mostAtOnce = 500;
 const dayMs = 86_400_000;

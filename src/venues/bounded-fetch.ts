@@ -32,7 +32,7 @@ export type Fetch = (request: HttpRequest, deadline: AbortSignal) => Promise<Htt
 export function createBoundedFetch(
   settings: VenueSettings,
 ): (venue: string, environment: Environment) => Fetch {
-  const direct = new Agent({ connections: 64 });
+  const direct = new Agent({ connections: 64, allowH2: false });
   const proxies = new Map(
     Object.entries(settings.proxies).map(([venue, uri]) => [
       venue,

@@ -6,7 +6,7 @@ import type { Db } from "../db/connect.ts";
 export type Due = Readonly<{ tenant_id: string; id: string }>;
 
 /** So many messages are on their way to one endpoint at most, from all processes together. */
-export const atOnceToOne = 4;
+const atOnceToOne = 4;
 
 /** Four times what an attempt takes at most: whoever has not noted an outcome by then has died, and somebody else sends it. */
 const leaseSeconds = 60;

@@ -39,7 +39,7 @@ export async function importAll(cli: Cli, source: Source, plan: Plan): Promise<v
   const items = await source.list();
   const work = { api, plan, venues, present, items };
   const label = plan.dryRun ? "Comparing" : "Importing";
-  const bar = await showProgress(cli.terminal, label, items.length);
+  const bar = showProgress(cli.terminal, label, items.length);
   const results = await settleAll(work, bar);
   bar.stop(summaryOf(results));
   show(cli.output, results);

@@ -45,6 +45,9 @@ export class Nodes {
     this.#deadlineMs = deadlineMs;
     this.#agent = new Agent({
       connections: 64,
+      // To learn whether a node speaks HTTP/2 the client would let all requests wait for one connection, one time-out after the other
+      // where the node takes connections and says nothing.
+      allowH2: false,
       connect: { timeout: attemptMs, ...(ca === undefined ? {} : { ca }) },
       headersTimeout: attemptMs,
       bodyTimeout: attemptMs,

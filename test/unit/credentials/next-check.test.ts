@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, double, integer, property } from "fast-check";
 import { expect, test } from "vitest";
 import { type Checked, nextCheck } from "../../../src/credentials/next-check.ts";
 import { refusals, valid } from "../../support/scripted-venue.ts";
@@ -17,16 +17,12 @@ const secondsUntil = (changes: Partial<Checked>): number =>
   (nextCheck({ ...usual, ...changes }).next_check_at.getTime() - now.getTime()) / 1000;
 
 test("what the venue accepts is looked at again after the tenant's interval, a tenth more or less", () => {
-  fc.assert(
-    fc.property(
-      fc.integer({ min: 15, max: 1440 }),
-      fc.double({ min: 0, max: 1, noNaN: true }),
-      (minutes, random) => {
-        const after = secondsUntil({ everyMinutes: minutes, random }) / 60;
-        expect(after).toBeGreaterThanOrEqual(minutes * 0.9 - 0.001);
-        expect(after).toBeLessThanOrEqual(minutes * 1.1 + 0.001);
-      },
-    ),
+  assert(
+    property(integer({ min: 15, max: 1440 }), double({ min: 0, max: 1, noNaN: true }), (minutes, random) => {
+      const after = secondsUntil({ everyMinutes: minutes, random }) / 60;
+      expect(after).toBeGreaterThanOrEqual(minutes * 0.9 - 0.001);
+      expect(after).toBeLessThanOrEqual(minutes * 1.1 + 0.001);
+    }),
   );
 });
 

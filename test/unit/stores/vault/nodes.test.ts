@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StartError } from "../../../../src/errors.ts";
 import { StoreTrouble } from "../../../../src/stores/trouble.ts";
@@ -62,6 +64,17 @@ describe("of several nodes", () => {
     node(0).reply(() => null);
     expect((await open().send(secret)).status).toBe(404);
     expect(counts()).toEqual([1, 1, 0]);
+  });
+
+  test("one that takes connections and says nothing holds up nobody for longer than one attempt, however many ask at once", async () => {
+    const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const address = silent.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const vault = open({ addresses: [`https://127.0.0.1:${port}`, node(1).address], deadlineMs: 15_000 });
+    const answers = await Promise.all(Array.from({ length: 40 }, () => vault.send(secret)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([404]));
+    silent.close();
   });
 
   test.each([429, 500, 502, 503, 412, 472, 473, 301, 308])(

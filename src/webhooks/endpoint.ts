@@ -113,5 +113,15 @@ export async function writeEndpoint(tx: TenantTx, id: string, changes: EndpointC
   return toEndpoint(row);
 }
 
+/** Somebody wants to see whether it works again: what is due is sent now, and not when the pause after its failures is over. */
+export async function endPause(tx: TenantTx, id: string): Promise<void> {
+  await tx
+    .updateTable("webhook_endpoints")
+    .set({ paused_until: sql`now()` })
+    .where("id", "=", id)
+    .where("paused_until", ">", sql<Date>`now()`)
+    .execute();
+}
+
 /** Ends the transaction; what the miss means is asked, and recorded, outside it. */
 class Missing extends Error {}

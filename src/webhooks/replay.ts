@@ -5,7 +5,7 @@ import { change } from "../audit/change.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type Delivery, selectDeliveries, toDelivery } from "./delivery.ts";
-import type { Webhooks } from "./endpoint.ts";
+import { endPause, type Webhooks } from "./endpoint.ts";
 
 /**
  * Sends a message again, whatever came of it, with the same id and a schedule of its own. Throws `not_found`, and `illegal_state`
@@ -21,6 +21,7 @@ export async function replayDelivery(
     return await change(db, principal, async (tx) => {
       const endpointId = await assertActive(tx, id);
       await requeue(tx, id);
+      await endPause(tx, endpointId);
       const row = await selectDeliveries(tx).where("d.id", "=", id).executeTakeFirstOrThrow();
       const detail = { endpoint_id: endpointId, delivery_id: id };
       return { value: toDelivery(row), events: [{ event: "webhook.replayed", detail }] };
@@ -50,7 +51,7 @@ export function switchedOff(): KeyholdError {
   return new KeyholdError("illegal_state", "The webhook is switched off. Switch it on first.");
 }
 
-/** What is being sent this moment keeps its lease: the outcome of that attempt is noted, and settles it if it succeeds. */
+/** What is being sent this moment keeps its lease: what comes of that attempt is noted, and settles it if it succeeds. */
 async function requeue(tx: TenantTx, id: string): Promise<void> {
   await tx
     .updateTable("webhook_deliveries")

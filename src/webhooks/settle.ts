@@ -60,7 +60,11 @@ async function succeed(tx: TenantTx, { id }: Ended): Promise<Settled | null> {
 }
 
 /** Only if nobody else has noted an outcome since: what succeeded elsewhere stays delivered. */
-async function fail(tx: TenantTx, { id, attempts, tries }: Ended): Promise<Settled | null> {
+async function fail(tx: TenantTx, ended: Ended): Promise<Settled | null> {
+  return (await postpone(tx, ended)) ?? (await countAttempt(tx, ended));
+}
+
+async function postpone(tx: TenantTx, { id, attempts, tries }: Ended): Promise<Settled | null> {
   const pause = nextTry(tries + 1, Math.random());
   const next =
     pause === null
@@ -72,8 +76,20 @@ async function fail(tx: TenantTx, { id, attempts, tries }: Ended): Promise<Settl
     .where("id", "=", id)
     .where("state", "=", "pending")
     .where("attempts", "=", attempts)
-    // Not one that was asked for again meanwhile: its schedule begins anew.
     .where("tries", "=", tries)
+    .returning(["state", "attempts"])
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+/** Of one that was asked for again meanwhile: its schedule has begun anew. */
+async function countAttempt(tx: TenantTx, { id, attempts }: Ended): Promise<Settled | null> {
+  const row = await tx
+    .updateTable("webhook_deliveries")
+    .set({ leased_until: null, attempts: attempts + 1 })
+    .where("id", "=", id)
+    .where("state", "=", "pending")
+    .where("attempts", "=", attempts)
     .returning(["state", "attempts"])
     .executeTakeFirst();
   return row ?? null;

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { assertScope, type Principal } from "../access/principal.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { type Delivery, selectDeliveries, toDelivery } from "./delivery.ts";
-import { changeEndpoint, type Webhooks } from "./endpoint.ts";
+import { changeEndpoint, endPause, type Webhooks } from "./endpoint.ts";
 import { testEvent } from "./events.ts";
 import { switchedOff } from "./replay.ts";
 
@@ -18,6 +18,7 @@ export async function testEndpoint(
   assertScope(principal, "webhooks:write");
   return changeEndpoint(webhooks, principal, { id, action: "test" }, async (tx, { status }) => {
     if (status !== "active") throw switchedOff();
+    await endPause(tx, id);
     const delivery = await queueTest(tx, principal.tenantId, id);
     const detail = { endpoint_id: id, delivery_id: delivery.id };
     return { value: delivery, events: [{ event: "webhook.tested", detail }] };

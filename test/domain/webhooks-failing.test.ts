@@ -130,6 +130,48 @@ describe("a receiver that fails", () => {
     expect((await showEndpoint(webhooks, owner, endpoint.id)).failing_since).toBeNull();
   });
 
+  test("is tried at once when somebody asks for a test or a replay, pause or not", async () => {
+    const receiver = await hooks.receiver(fails);
+    const { endpoint } = await hooks.endpoint(owner, receiver);
+    await happen(webhooks.db, owner, accountId, 4);
+    const sender = hooks.sender();
+    await sender.drain();
+    await sender.drain();
+    expect(receiver.messages, "the control: it is left alone").toHaveLength(4);
+    await testEndpoint(webhooks, owner, endpoint.id);
+    await sender.drain();
+    expect(receiver.messages).toHaveLength(5);
+    const [first] = await deliveries();
+    await replayDelivery(webhooks, owner, first?.id ?? "");
+    await sender.drain();
+    expect(receiver.messages).toHaveLength(6);
+  });
+
+  test("while somebody asks for the message again does not take from its new schedule", async () => {
+    const receiver = await hooks.receiver(fails);
+    await hooks.endpoint(owner, receiver);
+    await happen(webhooks.db, owner, accountId);
+    const sender = hooks.sender();
+    for (let n = 0; n < 9; n += 1) {
+      await sender.drain();
+      await hooks.hurry();
+    }
+    const [last] = await deliveries();
+    expect(last).toMatchObject({ state: "pending", attempts: 9 });
+    const asked = Promise.withResolvers<undefined>();
+    receiver.answer = (_, response) => void asked.promise.then(() => response.writeHead(500).end());
+    const draining = sender.drain();
+    await expect.poll(() => receiver.messages.length, { timeout: 20_000 }).toBe(10);
+    await replayDelivery(webhooks, owner, last?.id ?? "");
+    asked.resolve(undefined);
+    await draining;
+    expect((await deliveries())[0], "the tenth failure would have been the last").toMatchObject({
+      state: "pending",
+    });
+    const { log } = await showDelivery(webhooks, owner, last?.id ?? "");
+    expect(log.length).toBeGreaterThanOrEqual(10);
+  });
+
   test("for five days is switched off, which is recorded and told to the other endpoints; what waits stays", async () => {
     const receiver = await hooks.receiver(fails);
     const other = await hooks.receiver();

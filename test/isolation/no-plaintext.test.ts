@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fault } from "../../simulator/faults.ts";
@@ -9,6 +9,7 @@ import { register } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
+import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validateSecret } from "../../src/credentials/validate-secret.ts";
@@ -44,6 +45,9 @@ async function live(): Promise<void> {
   const { custody, simulator } = world;
   const { owner } = await world.createTenant();
   await updatePolicy(custody.db, owner, { allow_deferred: true });
+  // All of it is queued for somebody who wants to be told everything.
+  await sql`insert into webhook_endpoints (tenant_id, id, url)
+    values (${owner.tenantId}, ${randomUUID()}, 'https://hooks.example/')`.execute(world.database.owner);
   const accountId = await world.createAccount(owner);
   const place = { accountId, venue: "alpaca", environment: "paper" } as const;
   const policy = { allow: ["read", "trade"], reveal: true } as const;
@@ -83,7 +87,8 @@ async function live(): Promise<void> {
   await fail(order("three"));
   simulator.control.fail("alpaca", fault.json(401, { message: echo }), { times: 1 });
   await validate(custody, owner, id);
-  const { revision } = await update(custody, owner, id, 3, { label: "renamed" });
+  const { revision: present } = await show(custody, owner, id);
+  const { revision } = await update(custody, owner, id, present, { label: "renamed" });
   await fail(replace(custody, owner, id, revision, secretFields(addKey(false))));
   const replaced = await replace(custody, owner, id, revision, secretFields(addKey()));
   await freeze(custody, owner, replaced.id, "an incident");
@@ -124,6 +129,7 @@ describe("a raw read of the database after a busy life", () => {
     const { surface, columns } = await readEverything();
     expect(secrets.length).toBeGreaterThan(15);
     expect(columns).toBeGreaterThan(90);
+    expect(surface.includes('"type":"credential.secret_replaced"'), "webhooks are among it").toBe(true);
     expect(leaksIn(surface, secrets)).toEqual([]);
   });
 

@@ -22,7 +22,13 @@ import { type FieldName, fieldNames, type SecretFields } from "../../src/venues/
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 
-export type Tenant = Readonly<{ id: string; owner: Member; addMember(role: Role): Promise<Member> }>;
+export type Tenant = Readonly<{
+  id: string;
+  owner: Member;
+  /** By which the owner's tokens name it. */
+  subject: string;
+  addMember(role: Role): Promise<Member>;
+}>;
 
 /** A database, simulated venues and the domain on top of them, without a door. */
 export type World = Readonly<{
@@ -32,7 +38,8 @@ export type World = Readonly<{
   operator: Operator;
   /** The key-encryption key, for processes of the test's own. */
   keyFile: string;
-  createTenant(): Promise<Tenant>;
+  /** Its members are those of `issuer`. */
+  createTenant(issuer?: string): Promise<Tenant>;
   createAccount(owner: Member): Promise<string>;
   close(): Promise<void>;
 }>;
@@ -71,7 +78,7 @@ export async function createWorld(options: { venues?: VenuesConfig } = {}): Prom
     custody,
     operator,
     keyFile,
-    createTenant: () => newTenant(custody, operator),
+    createTenant: (issuer = "test") => newTenant(custody, operator, issuer),
     createAccount: async (owner) => (await createAccount(db, owner, { name: "Main" })).id,
     async close() {
       await Promise.all([venues.close(), simulator.close(), turnsPool.end(), recordPool.end()]);
@@ -89,19 +96,20 @@ export function simulatedHosts(simulator: Simulator): Record<string, Record<stri
   return hosts;
 }
 
-async function newTenant({ db }: Custody, operator: Operator): Promise<Tenant> {
+async function newTenant({ db }: Custody, operator: Operator, issuer: string): Promise<Tenant> {
   const subject = `owner-${randomBytes(4).toString("hex")}`;
   const { tenant, owner_id } = await createTenant(db, operator, {
     name: subject,
-    owner: { issuer: "test", subject },
+    owner: { issuer, subject },
   });
   const owner = memberOf(tenant.id, owner_id, "owner");
   return {
     id: tenant.id,
     owner,
+    subject,
     async addMember(role) {
       const someone = `${role}-${randomBytes(4).toString("hex")}`;
-      const { id } = await addMember(db, owner, { issuer: "test", subject: someone, role });
+      const { id } = await addMember(db, owner, { issuer, subject: someone, role });
       return memberOf(tenant.id, id, role);
     },
   };

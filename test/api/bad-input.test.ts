@@ -21,8 +21,9 @@ let accountId: string;
 beforeAll(async () => {
   api = await createApiWorld({ custody: (custody) => venue.in(custody) });
   tenant = await api.createTenant();
-  // The first credential makes the tenant's data key.
+  // The first credential makes the tenant's data key that seals, the first cursor the one for MACs.
   accountId = (await registerCredential(tenant.owner)).account_id;
+  await tenant.owner.get(`${path}?cursor=none`);
 });
 afterAll(() => api.close());
 

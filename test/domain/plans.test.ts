@@ -110,6 +110,11 @@ async function fill(): Promise<void> {
     insert into sealed_secrets (tenant_id, credential_id, version, sealed) select tenant_id, id, 1, '\\x00' from c;
     insert into data_keys (tenant_id, id, use, kek_id, wrapped)
       select id, gen_random_uuid(), use, 'kek', '\\x00' from t, unnest('{seal,mac}'::text[]) use where number < 500;
+    insert into rotations (tenant_id, id, credential_id, from_version, to_version, state, overlap_until, ended_at)
+      select tenant_id, gen_random_uuid(), id, 1, 2, 'finished', now(), now() from c where label = 3;
+    insert into webhook_endpoints (tenant_id, id, url)
+      select t.id, gen_random_uuid(), 'https://hooks.example.com/' || hook from t, generate_series(1, 20) hook
+      where t.number < 500;
     insert into invocations (tenant_id, id, credential_id, principal, key, operation, request_mac)
       select tenant_id, gen_random_uuid(), id, 'member', number::text, 'createOrder', '\\x00'
       from c, generate_series(1, 2) number where label = 1;

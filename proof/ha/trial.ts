@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "../../cluster/until.ts";
 import type { Service } from "../../test/support/service.ts";
 import { type Book, openBook, type Origins } from "./book.ts";
 import { type Desk, openDesk } from "./desk.ts";
@@ -23,6 +24,8 @@ export type Plan = Readonly<{
   builds: Readonly<Record<"writes" | "reads", Build>>;
   /** Cached reads go to the process of other reads when left out. */
   cachedBuild?: Build;
+  /** What the load has to have seen before it ends, if it sees it within a minute. */
+  enough?: (load: Load) => boolean;
 }>;
 
 type Served = Readonly<{ origins: Origins; cached: Service; stop(): Promise<void> }>;
@@ -34,6 +37,8 @@ export async function runTrial(site: Site, plan: Plan, say: (line: string) => vo
   const book = await openBook(desk, served.origins);
   const load = new Load({ desk, origins: served.origins, book });
   const strikes = await strikeAll(site, plan, load, say);
+  const { enough = () => true } = plan;
+  await until("enough", async () => (enough(load) ? true : null), 60_000).catch(() => undefined);
   await load.stop();
   const lookUps = await countLookUps(served.cached);
   await served.stop();

@@ -5,7 +5,8 @@ import { settingsFor, startBareRoute, startService } from "../servers.ts";
 
 const perSecond = 1000;
 const connections = 256;
-const warmUpSeconds = 3;
+/** At this rate the compiler has seen enough of a service only then: a service runs for weeks. */
+const warmUpSeconds = 10;
 
 /** Latency of `reveal` at a constant rate, its record committed first, beside the bare route's. */
 export async function measureRetrieval(

@@ -101,7 +101,7 @@ async function fill(): Promise<void> {
     insert into credentials (tenant_id, id, account_id, owner_id, venue, environment, label, status, store, created_at)
       select tenant_id, id, account_id, owner_id, 'scripted', 'live', label::text, 'active', 'postgres',
         now() - label * interval '1 minute' from c;
-    update credentials set next_check_at = now() + random() * interval '6 hours';
+    update credentials set next_check_at = now() + (1 + random() * 5) * interval '1 hour';
     insert into health_checks (tenant_id, id, credential_id, venue, environment, purpose, outcome, status, health, checked_at)
       select tenant_id, gen_random_uuid(), id, 'scripted', 'live', 'health', 'valid', 'active', 'healthy',
         now() - random() * interval '6 hours' from c;
@@ -222,7 +222,7 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
     await once();
   },
   "what a crash left": () => reconcile(custody),
-  "what is to be checked": () => checkDue(custody),
+  "what is to be checked": () => checkDue(custody, { atOnce: 8, perSecond: 10_000 }),
   "what has passed its date": () => expireDue(custody),
   "deleted accounts": () => eraseAccounts(custody),
   "deleted tenants": () => eraseTenants(custody),

@@ -49,12 +49,14 @@ export async function openBook(desk: Desk, { writes, cached }: Origins): Promise
   return book;
 }
 
-/** Before any fault: a venue whose answers take too long on a busy machine is all that may be in the way. */
+/** Before any fault, on a machine that may be busy. */
 async function succeed(request: () => Promise<Event>): Promise<void> {
-  await until("the first secrets to be kept", async () => {
-    const { outcome, code } = await request();
-    if (outcome === "ok") return true;
-    if (code === "venue_unavailable") return null;
-    throw new Error(`There is trouble before any fault: ${code ?? outcome}.`);
+  let last: Event | undefined;
+  const isDone = async (): Promise<true | null> => {
+    last = await request();
+    return last.outcome === "ok" ? true : null;
+  };
+  await until("the first secrets to be kept and read", isDone).catch((cause: unknown) => {
+    throw new Error(`There is trouble before any fault: ${last?.code ?? last?.outcome}.`, { cause });
   });
 }

@@ -63,6 +63,7 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
     dataKeys: new DataKeys(db, keys.provider),
     stores,
     venues,
+    venueKeys: (venue) => venues.keys(venue),
     turns: createTurns(turnsPool),
     inspected(venue, verdict, seconds) {
       metrics.validations.inc({ venue, outcome: verdict.outcome });

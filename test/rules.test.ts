@@ -34,6 +34,8 @@ const visibleToDomain = [
   "src/venues/venue.ts",
   "src/venues/verdict.ts",
   "src/venues/operations.ts",
+  "src/venues/keys/venue-keys.ts",
+  "src/venues/keys/marker.ts",
   "src/stores/store.ts",
   "src/keys/key-provider.ts",
 ];
@@ -122,6 +124,7 @@ const bookkeepers = [
   "src/stores/postgres.ts",
   "src/http/idempotency.ts",
   "src/webhooks/settle.ts",
+  "src/credentials/at-venue/settle.ts",
 ];
 const writes = only(
   /\bwithTenant\b/,

@@ -57,7 +57,20 @@ export interface EventDetails {
   "credential.rotation_started": Rotation;
   "credential.rotation_finished": Rotation;
   "credential.rotation_rolled_back": Rotation;
-  "credential.rotation_failed": Rotation & { reason: string };
+  "credential.rotation_scheduled": { credential_id: string; parent_id: string | null; every_days: number };
+  "credential.rotation_unscheduled": { credential_id: string };
+  /** Its owner should rotate it: Keyhold cannot. */
+  "credential.rotation_due": { credential_id: string; every_days: number };
+  /** Before a key is asked for at the venue. It will have this note, by which it is found there. */
+  "credential.key_requested": { credential_id: string; parent_id: string; note: string };
+  "credential.key_created": { credential_id: string; note: string };
+  "credential.key_deleted": { credential_id: string; version: number };
+  /** The one that was to take the place of the old one is gone at the venue, because somebody wanted it so. */
+  "credential.key_withdrawn": { credential_id: string; note: string; reason: string };
+  /** The overlap is over, but somebody may still need the old key. */
+  "credential.rotation_waiting": { credential_id: string; rotation_id: string };
+  /** `note` is on the key that was to take the place of the old one. */
+  "credential.rotation_failed": { credential_id: string; stage: string; reason: string; note: string };
   "credential.updated": { credential_id: string; changed: readonly string[] };
   "credential.secret_replaced": { credential_id: string; version: number };
   "credential.rotation_refused": { credential_id: string; reason: string };
@@ -69,7 +82,13 @@ export interface EventDetails {
   /** The same secret under a new version: the tenant's data key or the store has changed. */
   "credential.resealed": { credential_id: string; version: number; store: string };
   "credential.version_destroyed": { credential_id: string; version: number };
-  "credential.used": { credential_id: string; purpose: string; operation?: string };
+  "credential.used": {
+    credential_id: string;
+    purpose: string;
+    operation?: string;
+    /** Of a parent key: the one whose keys it manages. */
+    for_credential_id?: string;
+  };
   "credential.revealed": { credential_id: string; reason: string };
   "credential.invoke_finished": {
     credential_id: string;

@@ -24,6 +24,11 @@ export type CredentialUpdate = Readonly<{
   policy?: Policy;
 }>;
 
+export type NewRotationSchedule = Readonly<{
+  parent_credential_id: string | null;
+  every_days: number;
+  next_at?: string;
+}>;
 export type NewRotation = Readonly<{
   secret: SecretValues;
   overlap_seconds?: number;
@@ -122,8 +127,13 @@ function credentials({ json, empty }: Client) {
       json(shapes.rotated, "POST", `${at("/credentials", id)}/rotation/rollback`, {
         headers: ifMatch(revision),
       }),
-    finishRotation: (id: string) =>
-      json(shapes.rotation, "POST", `${at("/credentials", id)}/rotation/finish`),
+    finishRotation: (id: string, body: Readonly<{ leave_key: boolean }>) =>
+      json(shapes.rotation, "POST", `${at("/credentials", id)}/rotation/finish`, { body }),
+    scheduleRotation: (id: string, body: NewRotationSchedule) =>
+      json(shapes.rotationSchedule, "PUT", `${at("/credentials", id)}/rotation/schedule`, { body }),
+    rotationSchedule: (id: string) =>
+      json(shapes.rotationSchedule, "GET", `${at("/credentials", id)}/rotation/schedule`),
+    unscheduleRotation: (id: string) => empty("DELETE", `${at("/credentials", id)}/rotation/schedule`),
     versions: (id: string) => json(shapes.versions, "GET", `${at("/credentials", id)}/versions`),
     health: (id: string) => json(shapes.credentialHealth, "GET", `${at("/credentials", id)}/health`),
     revoke: (id: string) => one("POST", `${at("/credentials", id)}/revoke`),

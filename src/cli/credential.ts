@@ -7,6 +7,7 @@ import { CliError, hints } from "./errors.ts";
 import type { Column } from "./output.ts";
 import { addHealthCommand } from "./health.ts";
 import { addRotationCommands } from "./rotation.ts";
+import { addScheduleCommands } from "./rotation-schedule.ts";
 import type { Credential, Permissions, Validation } from "./shapes.ts";
 
 const listColumns: readonly Column<Credential>[] = [
@@ -56,6 +57,7 @@ export function addCredentialCommands(program: Command, cli: Cli): void {
   addUpdate(credential, cli);
   addReplace(credential, cli);
   addRotationCommands(credential, cli);
+  addScheduleCommands(credential, cli);
   addHealthCommand(credential, cli);
   addFreeze(credential, cli);
   addEnds(credential, cli);

@@ -73,6 +73,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   venue_permission: "give the key the permission at the venue",
   venue_ip: "`keyhold venues <venue>` shows the addresses to allow",
   venue_refused: "nothing was done; correct what the venue objects to",
+  unsupported_by_venue: "leave out --parent, and you are reminded to rotate by hand",
   withdraw_refused: "make a key at the venue that cannot withdraw",
   permissions_unknown: "`keyhold tenant show` shows the tenant's policy",
   precondition_required: "update this command line: it is older than the service",

@@ -16,6 +16,10 @@ const columns: readonly Column<Rotation>[] = [
 type RotateOptions = Readonly<{ overlap?: number; allowWider?: true; secretStdin?: true }>;
 
 export function addRotationCommands(credential: Command, cli: Cli): void {
+  for (const add of [addRotate, addRollBack, addFinish, addVersions]) add(credential, cli);
+}
+
+function addRotate(credential: Command, cli: Cli): void {
   credential
     .command("rotate")
     .description("put a new secret in its place and keep the old one for an overlap; asks for the new one")
@@ -38,6 +42,9 @@ export function addRotationCommands(credential: Command, cli: Cli): void {
       });
       cli.output.one(rotation, columns);
     });
+}
+
+function addRollBack(credential: Command, cli: Cli): void {
   credential
     .command("roll-back")
     .description("put the old secret back while the overlap lasts, and destroy the new one")
@@ -49,15 +56,23 @@ export function addRotationCommands(credential: Command, cli: Cli): void {
       const { revision } = await credentials.show(id);
       cli.output.one((await credentials.rollBack(id, revision)).rotation, columns);
     });
+}
+
+function addFinish(credential: Command, cli: Cli): void {
   credential
     .command("finish-rotation")
     .description("end the overlap now and destroy the old secret")
     .argument("<credential>", "its id")
+    .option("--leave-key", "leave the old key at the venue, where Keyhold made the new one")
     .option("--yes", "do not ask")
-    .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
+    .action(async (id: string, { yes, leaveKey }: Readonly<{ yes?: true; leaveKey?: true }>) => {
       if (yes !== true) await confirm(cli.terminal, "Destroy the old secret now?");
-      cli.output.one(await (await cli.api()).credentials.finishRotation(id), columns);
+      const { credentials } = await cli.api();
+      cli.output.one(await credentials.finishRotation(id, { leave_key: leaveKey === true }), columns);
     });
+}
+
+function addVersions(credential: Command, cli: Cli): void {
   credential
     .command("versions")
     .description("show the versions of its secret, and who may still need the old one")
@@ -78,8 +93,10 @@ function showVersions({ output }: Cli, versions: Versions): void {
   output.note(
     `both versions are kept until ${rotation.overlap_until}; fallbacks so far: ${rotation.fallbacks}`,
   );
-  for (const { actor, how, count, last_at } of uses)
-    output.note(`${how} ${count} times, last at ${last_at}, by ${JSON.stringify(actor)}`);
+  for (const { actor, how, count, last_at, has_new } of uses) {
+    const since = has_new ? ", who has got the new one since" : "";
+    output.note(`${how} ${count} times, last at ${last_at}, by ${JSON.stringify(actor)}${since}`);
+  }
 }
 
 function parseSeconds(text: string): number {

@@ -187,10 +187,21 @@ export const versions = z.looseObject({
       how: z.string(),
       count: z.number(),
       last_at: z.string(),
+      has_new: z.boolean(),
     }),
   ),
 });
 export type Versions = z.output<typeof versions>;
+
+export const rotationSchedule = z.looseObject({
+  parent_credential_id: z.string().nullable(),
+  every_days: z.number(),
+  next_at: z.string(),
+  failures: z.number(),
+  last_failure: z.looseObject({ reason: z.string(), message: z.string(), at: z.string() }).nullable(),
+  under_way: z.looseObject({ stage: z.string(), note: z.string() }).nullable(),
+});
+export type RotationSchedule = z.output<typeof rotationSchedule>;
 
 export const credentialHealth = z.looseObject({
   status: z.string(),

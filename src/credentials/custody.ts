@@ -4,6 +4,7 @@ import type { DataKeySource } from "../keys/key-provider.ts";
 import type { Turns } from "../db/turns.ts";
 import type { Stores } from "../stores/store.ts";
 import type { Verdict } from "../venues/verdict.ts";
+import type { VenueKeys } from "../venues/keys/venue-keys.ts";
 import type { Venues } from "../venues/venue.ts";
 
 /** What the verbs of this folder work with; each asks for the part that it needs. Wired in `app.ts`. */
@@ -13,6 +14,8 @@ export type Custody = Readonly<{
   dataKeys: DataKeySource;
   stores: Stores;
   venues: Venues;
+  /** The management of keys at a venue; `undefined` where its API has none. */
+  venueKeys: (venue: string) => VenueKeys | undefined;
   turns: Turns;
   /** Told of every inspection: for the metrics. */
   inspected: (venue: string, verdict: Verdict, seconds: number) => void;

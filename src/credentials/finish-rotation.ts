@@ -4,6 +4,8 @@ import { changeUnlessDone } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
+import { deleteOldKey, keyDeleted } from "./at-venue/delete-old-key.ts";
+import { endRun, findRun, type Run } from "./at-venue/run.ts";
 import { changeRow } from "./change-row.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
@@ -17,6 +19,7 @@ import {
   toRotation,
 } from "./rotation.ts";
 import { endVersion, lockCredential } from "./rows.ts";
+import { readRow } from "./show.ts";
 import { each, type Tally } from "./tally.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
@@ -24,9 +27,24 @@ type Due = Readonly<{ tenant_id: string; id: string }>;
 
 const mostAtOnce = 200;
 
-/** Ends the overlap at once: the old version is destroyed. Throws `illegal_state` when none is under way. */
-export async function finishRotation(custody: Needs, principal: Principal, id: string): Promise<Rotation> {
+/**
+ * Ends the overlap at once: the old version is destroyed. Where Keyhold made the new key, the old one is deleted at the venue first,
+ * unless it is to be left there.
+ *
+ * Throws `illegal_state` when none is under way, `venue_refused` and `venue_unavailable` when the old key could not be deleted, and
+ * what `openSecret` throws. Then the overlap goes on.
+ */
+export async function finishRotation(
+  custody: Custody,
+  principal: Principal,
+  id: string,
+  { leaveKey = false }: Readonly<{ leaveKey?: boolean }> = {},
+): Promise<Rotation> {
   assertScope(principal, "credentials:write");
+  const row = await readRow(custody, principal, id, "rotate");
+  const run = await findRun(custody, row.tenant_id, id);
+  const isDeleted = run?.stage === "overlap" && !leaveKey;
+  if (isDeleted) await deleteAtVenue(custody, run);
   const { rotation, intents } = await changeRow(
     custody,
     principal,
@@ -34,11 +52,22 @@ export async function finishRotation(custody: Needs, principal: Principal, id: s
     async (tx, row) => {
       const open = await lockOpenRotation(tx, id);
       if (open === undefined) throw noneUnderWay();
-      return { value: await finish(tx, row, open), events: [finishedEvent(open)] };
+      if (run !== undefined) await endRun(tx, run);
+      const deleted = isDeleted ? [keyDeleted(open)] : [];
+      return { value: await finish(tx, row, open), events: [finishedEvent(open), ...deleted] };
     },
   );
   await destroyNow(custody, principal.tenantId, intents);
   return rotation;
+}
+
+async function deleteAtVenue(custody: Custody, run: Run): Promise<void> {
+  const revoked = await deleteOldKey(custody, run);
+  if (revoked.outcome === "revoked" || revoked.outcome === "absent") return;
+  const advice =
+    "The old key is in force still. Finish later, or delete it at the venue yourself and finish with leave_key.";
+  const code = revoked.outcome === "refused" ? "venue_refused" : "venue_unavailable";
+  throw new KeyholdError(code, `${revoked.message} ${advice}`);
 }
 
 /** Ends every rotation whose overlap is over, by the database's clock. */
@@ -65,13 +94,14 @@ async function finishDue(custody: Needs, { tenant_id, id }: Due): Promise<void> 
   await destroyNow(custody, tenant_id, ended);
 }
 
-async function finish(tx: TenantTx, row: CredentialRow, open: RotationRow) {
+/** In the caller's transaction: the old version ends, with an intent to destroy it. */
+export async function finish(tx: TenantTx, row: CredentialRow, open: RotationRow) {
   const rotation = toRotation(await endRotation(tx, open.id, "finished"));
   const ended = await endVersion(tx, row.id, open.from_version);
   return { rotation, intents: await intendDestruction(tx, row, ended) };
 }
 
-function finishedEvent(open: RotationRow): AuditEvent {
+export function finishedEvent(open: RotationRow): AuditEvent {
   return { event: "credential.rotation_finished", detail: describeRotation(open) };
 }
 

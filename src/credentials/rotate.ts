@@ -1,48 +1,17 @@
 import { timingSafeEqual } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { note } from "../audit/change.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import type { Valid } from "../venues/verdict.ts";
 import type { SecretFields } from "../venues/venue.ts";
-import { expiryOf, refuseAtRegister } from "./consequences.ts";
-import type { Credential, CredentialRow } from "./credential.ts";
+import { adopt, type Adopted, type NewSecret, underWay } from "./adopt.ts";
+import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { destroyNow, intendDestruction } from "./destroy.ts";
-import { inspect, venueOf } from "./inspect.ts";
-import { keepVersion } from "./keep.ts";
+import { venueOf } from "./inspect.ts";
 import { openSecret } from "./open.ts";
-import {
-  defaultOverlapSeconds,
-  insertRotation,
-  lockOpenRotation,
-  type Rotation,
-  toRotation,
-} from "./rotation.ts";
-import {
-  endVersion,
-  findPolicy,
-  insertVersion,
-  lockCredential,
-  retireVersion,
-  toCredential,
-  updateCredential,
-} from "./rows.ts";
 import { assertFields } from "./secret-fields.ts";
+import { findOpenRotation } from "./rotation.ts";
 import { readRow } from "./show.ts";
 import { stale } from "./stale.ts";
-import { assertStorable } from "./storable.ts";
-import { widened } from "./wider.ts";
-
-export type RotateInput = Readonly<{
-  fields: SecretFields;
-  /** How long both versions are kept; 0 in an emergency. */
-  overlapSeconds?: number;
-  /** Whether the new key may do more than the old one. */
-  allowWider?: boolean;
-}>;
-
-export type Rotated = Readonly<{ credential: Credential; rotation: Rotation }>;
 
 /**
  * Puts a new secret in the place of the present one. The venue is asked first; the new key must belong to the same account and may
@@ -57,8 +26,8 @@ export async function rotate(
   principal: Principal,
   id: string,
   revision: number,
-  input: RotateInput,
-): Promise<Rotated> {
+  input: NewSecret,
+): Promise<Adopted> {
   assertScope(principal, "credentials:write");
   const row = await readRow(custody, principal, id, "rotate");
   if (row.revision !== revision) throw stale(row.revision);
@@ -67,8 +36,7 @@ export async function rotate(
   assertFields(venue.description, input.fields);
   await assertNoneOpen(custody, principal, id);
   await assertOther(custody, principal, row, input.fields);
-  const verdict = await judge(custody, principal, row, input);
-  return put(custody, principal, row, input, verdict);
+  return adopt(custody, principal, row, input);
 }
 
 function assertRotatable({ status }: CredentialRow): void {
@@ -84,14 +52,7 @@ function assertRotatable({ status }: CredentialRow): void {
 }
 
 async function assertNoneOpen(custody: Pick<Custody, "db">, principal: Principal, id: string): Promise<void> {
-  const open = await readTenant(custody.db, scopeOf(principal), (tx) =>
-    tx
-      .selectFrom("rotations")
-      .select("id")
-      .where("credential_id", "=", id)
-      .where("state", "=", "overlap")
-      .executeTakeFirst(),
-  );
+  const open = await readTenant(custody.db, scopeOf(principal), (tx) => findOpenRotation(tx, id));
   if (open !== undefined) throw underWay();
 }
 
@@ -123,103 +84,5 @@ function isSame(kept: SecretFields, fresh: SecretFields): boolean {
           ?.expose((other) => bytes.byteLength === other.byteLength && timingSafeEqual(bytes, other)) ===
         true,
     ),
-  );
-}
-
-/** The venue's word on the new key. A refusal is recorded, and nothing has changed. */
-async function judge(
-  custody: Custody,
-  principal: Principal,
-  row: CredentialRow,
-  { fields, allowWider = false }: RotateInput,
-): Promise<Valid> {
-  const venue = venueOf(custody, row.venue, row.environment);
-  const verdict = await inspect(custody, venue, { environment: row.environment, fields });
-  try {
-    if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
-    assertSameAccount(row, verdict);
-    if (!allowWider) assertNoWider(row, verdict);
-    const policy = await readTenant(custody.db, scopeOf(principal), (tx) => findPolicy(tx, row.tenant_id));
-    assertStorable(verdict.permissions, policy);
-    return verdict;
-  } catch (error) {
-    const reason = error instanceof KeyholdError ? error.code : verdict.outcome;
-    const detail = { credential_id: row.id, reason };
-    await note(custody.db, principal, { event: "credential.rotation_refused", detail, outcome: reason });
-    throw error;
-  }
-}
-
-/** Where the venue tells whose a key is. */
-function assertSameAccount(row: CredentialRow, { account }: Valid): void {
-  const { id } = row.account_facts;
-  if (id === undefined || account.id === undefined || id === account.id) return;
-  throw new KeyholdError(
-    "venue_account",
-    "The new key belongs to another account at the venue. Register it as a credential of its own.",
-  );
-}
-
-function assertNoWider(row: CredentialRow, { permissions }: Valid): void {
-  const wider = widened(row.permissions, permissions);
-  if (wider.length === 0) return;
-  throw new KeyholdError(
-    "wider_permissions",
-    `The new key may do more than the old one (${wider.join(", ")}). Make one that may not, or allow it for this rotation.`,
-    { facts: { wider } },
-  );
-}
-
-async function put(
-  custody: Custody,
-  principal: Principal,
-  seen: CredentialRow,
-  { fields, overlapSeconds = defaultOverlapSeconds }: RotateInput,
-  verdict: Valid,
-): Promise<Rotated> {
-  const { id, tenant_id: tenantId, venue, environment } = seen;
-  const of = { tenantId, credentialId: id, venue, environment };
-  const { intents, ...rotated } = await keepVersion(
-    custody,
-    principal,
-    { kind: "rotate", of, fields },
-    async (tx, { version, dataKeyId }) => {
-      const row = await lockCredential(tx, id);
-      if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
-      if ((await lockOpenRotation(tx, id)) !== undefined) throw underWay();
-      const ended = overlapSeconds === 0 ? await endVersion(tx, id, row.version) : [];
-      const intents = await intendDestruction(tx, row, ended);
-      if (overlapSeconds > 0) await retireVersion(tx, id, row.version);
-      const updated = await updateCredential(tx, id, {
-        version,
-        store: custody.stores.first.name,
-        permissions: verdict.permissions,
-        account_facts: verdict.account,
-        venue_expires_at: expiryOf(verdict),
-        health: "healthy",
-        health_message: null,
-        rejected_at: null,
-        warned_days: null,
-        last_validated_at: row.now,
-      });
-      await insertVersion(tx, updated, dataKeyId);
-      const span = { from: row.version, to: version, overlapSeconds };
-      const rotation = toRotation(await insertRotation(tx, { tenantId, credentialId: id, ...span }));
-      const { from_version, to_version } = rotation;
-      const detail = { credential_id: id, rotation_id: rotation.id, from_version, to_version };
-      return {
-        value: { credential: toCredential(updated), rotation, intents },
-        events: [{ event: "credential.rotation_started", detail }],
-      };
-    },
-  );
-  await destroyNow(custody, tenantId, intents);
-  return rotated;
-}
-
-function underWay(): KeyholdError {
-  return new KeyholdError(
-    "illegal_state",
-    "A rotation of this credential is under way. Finish it, or roll it back, before the next.",
   );
 }

@@ -23,15 +23,22 @@ export type Rotation = Readonly<{
 export const defaultOverlapSeconds = 3600;
 export const longestOverlapSeconds = 86_400;
 
-/** The one that is under way; there is never a second. Held until the transaction ends. */
+/** The one that is under way; there is never a second. */
+export async function findOpenRotation(tx: TenantTx, credentialId: string): Promise<RotationRow | undefined> {
+  return openRotation(tx, credentialId).executeTakeFirst();
+}
+
+/** The same, held until the transaction ends. */
 export async function lockOpenRotation(tx: TenantTx, credentialId: string): Promise<RotationRow | undefined> {
+  return openRotation(tx, credentialId).forUpdate().executeTakeFirst();
+}
+
+function openRotation(tx: TenantTx, credentialId: string) {
   return tx
     .selectFrom("rotations")
     .selectAll()
     .where("credential_id", "=", credentialId)
-    .where("state", "=", "overlap")
-    .forUpdate()
-    .executeTakeFirst();
+    .where("state", "=", "overlap");
 }
 
 type NewRotation = Readonly<{

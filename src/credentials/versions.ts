@@ -1,7 +1,7 @@
-import { sql } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { readTenant, serviceScope } from "../db/tenant.ts";
+import { readTenant } from "../db/tenant.ts";
 import type { Custody } from "./custody.ts";
+import { type OldVersionUse, oldVersionUses } from "./old-version-uses.ts";
 import { type Rotation, toRotation } from "./rotation.ts";
 import { readRow } from "./show.ts";
 
@@ -12,15 +12,6 @@ export type Version = Readonly<{
   store: string;
   created_at: string;
   destroyed_at: string | null;
-}>;
-
-/** Who has had to do with the old version, and may still hold or need it. */
-export type OldVersionUse = Readonly<{
-  actor: Readonly<Record<string, unknown>>;
-  /** `fallback`: the venue refused the new one. `revealed`: the plaintext was given out while it was in force. */
-  how: "fallback" | "revealed";
-  count: number;
-  last_at: string;
 }>;
 
 export type Versions = Readonly<{
@@ -40,7 +31,7 @@ export async function listVersions(
   id: string,
 ): Promise<Versions> {
   assertScope(principal, "credentials:read");
-  const { tenant_id: tenantId } = await readRow(custody, principal, id, "versions");
+  await readRow(custody, principal, id, "versions");
   const { versions, last } = await readTenant(custody.db, scopeOf(principal), async (tx) => ({
     versions: await tx
       .selectFrom("credential_versions")
@@ -66,35 +57,6 @@ export async function listVersions(
       destroyed_at: row.destroyed_at?.toISOString() ?? null,
     })),
     rotation: last === undefined ? null : toRotation(last),
-    old_version_uses: last?.state === "overlap" ? await usesOf(custody, tenantId, last) : [],
+    old_version_uses: last?.state === "overlap" ? await oldVersionUses(custody, last) : [],
   };
-}
-
-/** From the record: since the old version was made it was revealed; since the rotation it was fallen back to. */
-async function usesOf(
-  { db }: Pick<Custody, "db">,
-  tenantId: string,
-  {
-    credential_id,
-    from_version,
-    started_at,
-  }: Readonly<{ credential_id: string; from_version: number; started_at: Date }>,
-): Promise<readonly OldVersionUse[]> {
-  type Row = Omit<OldVersionUse, "last_at"> & Readonly<{ last_at: string }>;
-  const { rows } = await readTenant(db, serviceScope(tenantId), (tx) =>
-    sql<Row>`
-      select e.body->'detail'->'actor' - 'address' - 'request_id' as actor,
-        case e.body->>'event' when 'credential.revealed' then 'revealed' else 'fallback' end as how,
-        count(*)::integer as count, max(e.body->>'at') as last_at
-      from audit.links l
-      cross join lateral (select line::jsonb as body from string_to_table(l.events, E'\n') line) e
-      where l.tenant_id = ${tenantId}::uuid and l.credential_ids @> array[${credential_id}::uuid]
-        and l.recorded_at >= (select v.created_at from credential_versions v
-          where v.credential_id = ${credential_id} and v.version = ${from_version})
-        and e.body->'detail'->>'credential_id' = ${credential_id} and e.body->>'outcome' = 'ok'
-        and ((e.body->>'event' = 'credential.revealed' and l.recorded_at < ${started_at})
-          or (e.body->>'event' = 'credential.used' and e.body->'detail'->>'purpose' = 'fallback'))
-      group by 1, 2 order by 4 desc limit ${mostShown}`.execute(tx),
-  );
-  return rows;
 }

@@ -19,6 +19,8 @@ create schema scope authorization keyhold_owner;
 grant usage on schema scope to keyhold_app;
 grant usage on schema scope to keyhold_recorder;
 
+create schema states authorization keyhold_owner;
+
 create schema webhooks authorization keyhold_owner;
 grant usage on schema webhooks to keyhold_app;
 grant usage on schema webhooks to keyhold_recorder;
@@ -161,6 +163,8 @@ alter table public.credential_versions owner to keyhold_owner;
 CREATE INDEX credential_versions_by_key ON public.credential_versions USING btree (tenant_id, data_key_id) WHERE (data_key_id IS NOT NULL);
 CREATE INDEX credential_versions_by_store ON public.credential_versions USING btree (store, credential_id) WHERE (state = 'current'::text);
 CREATE UNIQUE INDEX credential_versions_one_current ON public.credential_versions USING btree (tenant_id, credential_id) WHERE (state = 'current'::text);
+CREATE TRIGGER legal_beginnings AFTER INSERT ON public.credential_versions FOR EACH ROW WHEN ((new.state <> 'current'::text)) EXECUTE FUNCTION states.refuse_beginning('state');
+CREATE TRIGGER legal_moves AFTER UPDATE ON public.credential_versions FOR EACH ROW WHEN (((old.state <> new.state) AND (((((old.state <> 'current'::text) OR (new.state <> 'retired'::text)) AND ((old.state <> 'current'::text) OR (new.state <> 'destroyed'::text))) AND ((old.state <> 'retired'::text) OR (new.state <> 'current'::text))) AND ((old.state <> 'retired'::text) OR (new.state <> 'destroyed'::text))))) EXECUTE FUNCTION states.refuse_move('state');
 alter table public.credential_versions enable row level security;
 alter table public.credential_versions force row level security;
 create policy recorder on public.credential_versions for select to keyhold_recorder
@@ -230,6 +234,8 @@ CREATE INDEX credentials_by_owner ON public.credentials USING btree (tenant_id, 
 CREATE INDEX credentials_due ON public.credentials USING btree (next_check_at) WHERE ((status = ANY (ARRAY['active'::text, 'pending'::text])) AND (deleted_at IS NULL));
 CREATE INDEX credentials_expiring ON public.credentials USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
 CREATE UNIQUE INDEX credentials_one_per_label ON public.credentials USING btree (tenant_id, account_id, venue, environment, label) WHERE (status <> 'revoked'::text);
+CREATE TRIGGER legal_beginnings AFTER INSERT ON public.credentials FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['pending'::text, 'active'::text]))) EXECUTE FUNCTION states.refuse_beginning('status');
+CREATE TRIGGER legal_moves AFTER UPDATE ON public.credentials FOR EACH ROW WHEN (((old.status <> new.status) AND ((((((((((((((old.status <> 'pending'::text) OR (new.status <> 'active'::text)) AND ((old.status <> 'pending'::text) OR (new.status <> 'invalid'::text))) AND ((old.status <> 'pending'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'inactive'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'invalid'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'expired'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'inactive'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'inactive'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'invalid'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'invalid'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'expired'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'expired'::text) OR (new.status <> 'revoked'::text))))) EXECUTE FUNCTION states.refuse_move('status');
 alter table public.credentials enable row level security;
 alter table public.credentials force row level security;
 create policy credential_deletes on public.credentials for delete to keyhold_app
@@ -456,6 +462,44 @@ create table public.rate_limits (
 alter table public.rate_limits owner to keyhold_owner;
 grant delete, insert, select, update on public.rate_limits to keyhold_app;
 
+create table public.rotation_schedules (
+  tenant_id uuid not null,
+  credential_id uuid not null,
+  parent_id uuid,
+  every_days integer not null,
+  next_at timestamp with time zone not null,
+  failures integer default 0 not null,
+  last_failure text,
+  last_failure_message text,
+  last_failed_at timestamp with time zone,
+  created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  constraint rotation_schedules_pkey PRIMARY KEY (credential_id),
+  constraint rotation_schedules_check CHECK ((parent_id <> credential_id)),
+  constraint rotation_schedules_every_days_check CHECK (((every_days >= 1) AND (every_days <= 365))),
+  constraint rotation_schedules_tenant_id_credential_id_fkey FOREIGN KEY (tenant_id, credential_id) REFERENCES public.credentials(tenant_id, id) ON DELETE CASCADE,
+  constraint rotation_schedules_tenant_id_parent_id_fkey FOREIGN KEY (tenant_id, parent_id) REFERENCES public.credentials(tenant_id, id) ON DELETE SET NULL (parent_id)
+);
+alter table public.rotation_schedules owner to keyhold_owner;
+CREATE INDEX rotation_schedules_by_parent ON public.rotation_schedules USING btree (tenant_id, parent_id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX rotation_schedules_due ON public.rotation_schedules USING btree (next_at);
+alter table public.rotation_schedules enable row level security;
+alter table public.rotation_schedules force row level security;
+create policy credential_reads on public.rotation_schedules for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = rotation_schedules.tenant_id) AND (c.id = rotation_schedules.credential_id))))));
+create policy credential_writes on public.rotation_schedules for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = rotation_schedules.tenant_id) AND (c.id = rotation_schedules.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))))
+  with check (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = rotation_schedules.tenant_id) AND (c.id = rotation_schedules.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))));
+create policy recorder on public.rotation_schedules for select to keyhold_recorder
+  using (true);
+grant delete, insert, select, update on public.rotation_schedules to keyhold_app;
+grant select on public.rotation_schedules to keyhold_recorder;
+
 create table public.rotations (
   tenant_id uuid not null,
   id uuid not null,
@@ -478,6 +522,8 @@ alter table public.rotations owner to keyhold_owner;
 CREATE INDEX rotations_by_credential ON public.rotations USING btree (tenant_id, credential_id, started_at DESC);
 CREATE INDEX rotations_due ON public.rotations USING btree (overlap_until) WHERE (state = 'overlap'::text);
 CREATE UNIQUE INDEX rotations_one_open ON public.rotations USING btree (tenant_id, credential_id) WHERE (state = 'overlap'::text);
+CREATE TRIGGER legal_beginnings AFTER INSERT ON public.rotations FOR EACH ROW WHEN ((new.state = 'rolled_back'::text)) EXECUTE FUNCTION states.refuse_beginning('state');
+CREATE TRIGGER legal_moves AFTER UPDATE ON public.rotations FOR EACH ROW WHEN (((old.state <> new.state) AND (((old.state <> 'overlap'::text) OR (new.state <> 'finished'::text)) AND ((old.state <> 'overlap'::text) OR (new.state <> 'rolled_back'::text))))) EXECUTE FUNCTION states.refuse_move('state');
 alter table public.rotations enable row level security;
 alter table public.rotations force row level security;
 create policy credential_reads on public.rotations for select to keyhold_app
@@ -549,6 +595,46 @@ create policy tenant_writes on public.tenants for update to keyhold_app
   with check ((((id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)) OR (scope.reach() = 'platform'::text)));
 grant delete, insert, select, update on public.tenants to keyhold_app;
 grant select on public.tenants to keyhold_recorder;
+
+create table public.venue_rotations (
+  tenant_id uuid not null,
+  id uuid not null,
+  credential_id uuid not null,
+  parent_id uuid not null,
+  stage text not null,
+  rotation_id uuid,
+  reason text,
+  due_at timestamp with time zone default now() not null,
+  attempts integer default 0 not null,
+  started_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  constraint venue_rotations_pkey PRIMARY KEY (credential_id),
+  constraint venue_rotations_check CHECK (((stage = 'overlap'::text) = (rotation_id IS NOT NULL))),
+  constraint venue_rotations_check1 CHECK (((stage = 'withdrawing'::text) = (reason IS NOT NULL))),
+  constraint venue_rotations_stage_check CHECK ((stage = ANY (ARRAY['creating'::text, 'overlap'::text, 'withdrawing'::text]))),
+  constraint venue_rotations_tenant_id_credential_id_fkey FOREIGN KEY (tenant_id, credential_id) REFERENCES public.credentials(tenant_id, id) ON DELETE CASCADE,
+  constraint venue_rotations_tenant_id_id_key UNIQUE (tenant_id, id),
+  constraint venue_rotations_tenant_id_rotation_id_fkey FOREIGN KEY (tenant_id, rotation_id) REFERENCES public.rotations(tenant_id, id) ON DELETE CASCADE
+);
+alter table public.venue_rotations owner to keyhold_owner;
+CREATE INDEX venue_rotations_by_rotation ON public.venue_rotations USING btree (rotation_id) WHERE (rotation_id IS NOT NULL);
+CREATE INDEX venue_rotations_due ON public.venue_rotations USING btree (due_at);
+alter table public.venue_rotations enable row level security;
+alter table public.venue_rotations force row level security;
+create policy credential_reads on public.venue_rotations for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = venue_rotations.tenant_id) AND (c.id = venue_rotations.credential_id))))));
+create policy credential_writes on public.venue_rotations for all to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = venue_rotations.tenant_id) AND (c.id = venue_rotations.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))))
+  with check (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = venue_rotations.tenant_id) AND (c.id = venue_rotations.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))));
+create policy recorder on public.venue_rotations for select to keyhold_recorder
+  using (true);
+grant delete, insert, select, update on public.venue_rotations to keyhold_app;
+grant select on public.venue_rotations to keyhold_recorder;
 
 create table public.webhook_attempts (
   tenant_id uuid not null,
@@ -1014,12 +1100,46 @@ BEGIN ATOMIC
  SELECT r.tenant_id,
      r.id
     FROM public.rotations r
-   WHERE ((r.state = 'overlap'::text) AND (r.overlap_until <= now()))
+   WHERE ((r.state = 'overlap'::text) AND (r.overlap_until <= now()) AND (NOT (EXISTS ( SELECT
+            FROM public.venue_rotations v
+           WHERE (v.rotation_id = r.id)))))
    ORDER BY r.overlap_until
   LIMIT due_rotations.most;
 END;
 alter function clock.due_rotations(integer) owner to keyhold_recorder;
 grant execute on function clock.due_rotations(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.due_schedules(most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT s.tenant_id,
+     s.credential_id
+    FROM public.rotation_schedules s
+   WHERE (s.next_at <= now())
+   ORDER BY s.next_at
+  LIMIT due_schedules.most;
+END;
+alter function clock.due_schedules(integer) owner to keyhold_recorder;
+grant execute on function clock.due_schedules(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.due_venue_rotations(most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT v.tenant_id,
+     v.credential_id
+    FROM public.venue_rotations v
+   WHERE (v.due_at <= now())
+   ORDER BY v.due_at
+  LIMIT due_venue_rotations.most;
+END;
+alter function clock.due_venue_rotations(integer) owner to keyhold_recorder;
+grant execute on function clock.due_venue_rotations(integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.expired_credentials(most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
@@ -1180,6 +1300,30 @@ CREATE OR REPLACE FUNCTION scope.writes(tenant uuid, owner uuid)
 RETURN ((tenant = scope.tenant()) AND ((scope.reach() = 'tenant-write'::text) OR ((scope.reach() = 'own'::text) AND (owner = scope.member()))));
 alter function scope.writes(uuid,uuid) owner to keyhold_owner;
 grant execute on function scope.writes(uuid,uuid) to public;
+
+CREATE OR REPLACE FUNCTION states.refuse_beginning()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  raise exception 'nothing in % begins as %', tg_table_name, to_jsonb(new) ->> tg_argv[0]
+    using errcode = 'check_violation', constraint = tg_name, table = tg_table_name, schema = tg_table_schema;
+end $function$;
+alter function states.refuse_beginning() owner to keyhold_owner;
+grant execute on function states.refuse_beginning() to public;
+
+CREATE OR REPLACE FUNCTION states.refuse_move()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  raise exception 'what is % in % cannot become %', to_jsonb(old) ->> tg_argv[0], tg_table_name, to_jsonb(new) ->> tg_argv[0]
+    using errcode = 'check_violation', constraint = tg_name, table = tg_table_name, schema = tg_table_schema;
+end $function$;
+alter function states.refuse_move() owner to keyhold_owner;
+grant execute on function states.refuse_move() to public;
 
 CREATE OR REPLACE FUNCTION webhooks.claim(most integer, at_once integer, lease interval)
  RETURNS TABLE(tenant_id uuid, id uuid)

@@ -12,6 +12,8 @@ export interface Database {
   data_keys: DataKeysTable;
   health_checks: HealthChecksTable;
   rotations: RotationsTable;
+  rotation_schedules: RotationSchedulesTable;
+  venue_rotations: VenueRotationsTable;
   intents: IntentsTable;
   installation: InstallationTable;
   api_keys: ApiKeysTable;
@@ -157,6 +159,32 @@ interface RotationsTable {
   last_fallback_at: TimeOrNull;
   started_at: Time;
   ended_at: TimeOrNull;
+}
+
+interface RotationSchedulesTable {
+  tenant_id: string;
+  credential_id: string;
+  parent_id: string | null;
+  every_days: number;
+  next_at: ColumnType<Date, Date, Date>;
+  failures: Generated<number>;
+  last_failure: Generated<string | null>;
+  last_failure_message: Generated<string | null>;
+  last_failed_at: TimeOrNull;
+  created_at: Time;
+}
+
+interface VenueRotationsTable {
+  tenant_id: string;
+  id: string;
+  credential_id: string;
+  parent_id: string;
+  stage: "creating" | "overlap" | "withdrawing";
+  rotation_id: Generated<string | null>;
+  reason: Generated<string | null>;
+  due_at: Time;
+  attempts: Generated<number>;
+  started_at: Time;
 }
 
 interface HealthChecksTable {

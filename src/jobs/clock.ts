@@ -1,4 +1,5 @@
 import type { Pool } from "pg";
+import { beginDue, stepDue } from "../credentials/at-venue/due.ts";
 import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
 import type { Custody } from "../credentials/custody.ts";
 import { checkDue } from "../credentials/check-health.ts";
@@ -29,6 +30,7 @@ const lanes: readonly Readonly<Record<string, Task>>[] = [
     "forget-webhooks": forgetOld,
   },
   { "check-health": checkDue },
+  { "begin-rotations": beginDue, "rotate-at-venues": stepDue },
   {
     "rotate-data-keys": rotateWornDataKeys,
     "reseal-credentials": resealDue,

@@ -71,6 +71,7 @@ const unwired: Custody = {
   dataKeys: new DataKeys(db, await loadKeyFile(task.keyFile)),
   stores: createStores(createPostgresStore(db)),
   venues: { get: () => undefined, list: () => [] },
+  venueKeys: () => undefined,
   turns: async (_key, work) => work(),
   inspected: () => undefined,
   checked: () => undefined,

@@ -10,7 +10,8 @@ import { replace } from "../../src/credentials/replace.ts";
 import { reseal } from "../../src/credentials/reseal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { rollBack } from "../../src/credentials/roll-back.ts";
-import { rotate, type RotateInput } from "../../src/credentials/rotate.ts";
+import type { NewSecret } from "../../src/credentials/adopt.ts";
+import { rotate } from "../../src/credentials/rotate.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
@@ -45,7 +46,7 @@ async function registered(changes: Partial<Registration> = {}) {
 }
 
 /** To a new key, from revision 1. */
-async function rotated(id: string, changes: Partial<RotateInput> = {}, revision = 1) {
+async function rotated(id: string, changes: Partial<NewSecret> = {}, revision = 1) {
   return rotate(custody, owner, id, revision, { fields: secretFields(second), ...changes });
 }
 

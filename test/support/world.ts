@@ -66,6 +66,7 @@ export async function createWorld(options: { venues?: VenuesConfig } = {}): Prom
     dataKeys: new DataKeys(db, await loadKeyFile(keyFile)),
     stores: createStores(createPostgresStore(db)),
     venues,
+    venueKeys: (venue) => venues.keys(venue),
     turns: createTurns(turnsPool),
     inspected: () => undefined,
     checked: () => undefined,

@@ -114,6 +114,55 @@ create unique index rotations_one_open on rotations (tenant_id, credential_id) w
 create index rotations_by_credential on rotations (tenant_id, credential_id, started_at desc);
 create index rotations_due on rotations (overlap_until) where state = 'overlap';
 
+-- When a secret is to be replaced: by a key that Keyhold makes at the venue with a parent key, or, without one, by its owner, who
+-- is reminded.
+create table rotation_schedules (
+  tenant_id uuid not null,
+  credential_id uuid not null,
+  parent_id uuid,
+  every_days integer not null check (every_days between 1 and 365),
+  next_at timestamptz not null,
+  -- Failures since the last success, and why the last one failed.
+  failures integer not null default 0,
+  last_failure text,
+  last_failure_message text,
+  last_failed_at timestamptz,
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
+  primary key (credential_id),
+  check (parent_id <> credential_id),
+  foreign key (tenant_id, credential_id) references credentials (tenant_id, id) on delete cascade,
+  -- What cannot be made any more, its owner is reminded of.
+  foreign key (tenant_id, parent_id) references credentials (tenant_id, id) on delete set null (parent_id)
+);
+create index rotation_schedules_due on rotation_schedules (next_at);
+create index rotation_schedules_by_parent on rotation_schedules (tenant_id, parent_id) where parent_id is not null;
+
+-- A key that Keyhold makes at a venue, from before it is asked for until neither it nor the one that it replaces is left to be
+-- deleted there. The note on the key is derived from the id, so that it is found when the answer was lost.
+create table venue_rotations (
+  tenant_id uuid not null,
+  id uuid not null,
+  credential_id uuid not null,
+  -- May be gone by now: then nothing can be asked any more.
+  parent_id uuid not null,
+  -- creating: it may be there; overlap: it is in force, and the old one works still; withdrawing: it must go.
+  stage text not null check (stage in ('creating', 'overlap', 'withdrawing')),
+  rotation_id uuid,
+  -- Why it must go.
+  reason text,
+  due_at timestamptz not null default now(),
+  attempts integer not null default 0,
+  started_at timestamptz not null default date_trunc('milliseconds', now()),
+  primary key (credential_id),
+  unique (tenant_id, id),
+  check ((stage = 'overlap') = (rotation_id is not null)),
+  check ((stage = 'withdrawing') = (reason is not null)),
+  foreign key (tenant_id, credential_id) references credentials (tenant_id, id) on delete cascade,
+  foreign key (tenant_id, rotation_id) references rotations (tenant_id, id) on delete cascade
+);
+create index venue_rotations_due on venue_rotations (due_at);
+create index venue_rotations_by_rotation on venue_rotations (rotation_id) where rotation_id is not null;
+
 -- What the venue answered each time it was asked. Words of Keyhold's, never the venue's own text.
 create table health_checks (
   tenant_id uuid not null,
@@ -164,7 +213,7 @@ create index intents_by_credential on intents (tenant_id, credential_id);
 do $$
 declare one text;
 begin
-  foreach one in array '{credentials,credential_versions,rotations,health_checks,sealed_secrets,data_keys,intents}'::text[] loop
+  foreach one in array '{credentials,credential_versions,rotations,rotation_schedules,venue_rotations,health_checks,sealed_secrets,data_keys,intents}'::text[] loop
     execute format('alter table %I enable row level security', one);
     execute format('alter table %I force row level security', one);
     execute format('grant select, insert, update, delete on %I to keyhold_app', one);
@@ -204,7 +253,7 @@ create policy version_writes on credential_versions for all to keyhold_app
 do $$
 declare one text;
 begin
-  foreach one in array '{rotations,health_checks}'::text[] loop
+  foreach one in array '{rotations,rotation_schedules,venue_rotations,health_checks}'::text[] loop
     execute format($p$create policy credential_reads on %I for select to keyhold_app
       using (tenant_id = scope.tenant()
         and exists (select from credentials c where c.tenant_id = %1$I.tenant_id and c.id = credential_id))$p$, one);
@@ -217,6 +266,48 @@ begin
           and scope.writes(c.tenant_id, c.owner_id)))$p$, one);
   end loop;
 end $$;
+
+-- The legal moves, once more where no mistake gets past them: src/credentials/credential.ts has the same table of a credential's
+-- status. A row that stays what it is has not moved. After the row, so that what a policy refuses it refuses first.
+create schema states;
+
+create function states.refuse_move() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception 'what is % in % cannot become %', to_jsonb(old) ->> tg_argv[0], tg_table_name, to_jsonb(new) ->> tg_argv[0]
+    using errcode = 'check_violation', constraint = tg_name, table = tg_table_name, schema = tg_table_schema;
+end $$;
+
+create function states.refuse_beginning() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  raise exception 'nothing in % begins as %', tg_table_name, to_jsonb(new) ->> tg_argv[0]
+    using errcode = 'check_violation', constraint = tg_name, table = tg_table_name, schema = tg_table_schema;
+end $$;
+
+create trigger legal_moves after update on credentials for each row
+when (old.status <> new.status and (old.status, new.status) not in (
+  ('pending', 'active'), ('pending', 'invalid'), ('pending', 'revoked'),
+  ('active', 'inactive'), ('active', 'invalid'), ('active', 'expired'), ('active', 'revoked'),
+  ('inactive', 'active'), ('inactive', 'revoked'),
+  ('invalid', 'active'), ('invalid', 'revoked'),
+  ('expired', 'active'), ('expired', 'revoked')))
+execute function states.refuse_move('status');
+
+create trigger legal_moves after update on credential_versions for each row
+when (old.state <> new.state and (old.state, new.state) not in (
+  ('current', 'retired'), ('current', 'destroyed'), ('retired', 'current'), ('retired', 'destroyed')))
+execute function states.refuse_move('state');
+
+create trigger legal_moves after update on rotations for each row
+when (old.state <> new.state and (old.state, new.state) not in (('overlap', 'finished'), ('overlap', 'rolled_back')))
+execute function states.refuse_move('state');
+
+-- Registered with a verdict or without one; and a rotation without an overlap is over when it begins.
+create trigger legal_beginnings after insert on credentials for each row
+when (new.status not in ('pending', 'active')) execute function states.refuse_beginning('status');
+create trigger legal_beginnings after insert on credential_versions for each row
+when (new.state <> 'current') execute function states.refuse_beginning('state');
+create trigger legal_beginnings after insert on rotations for each row
+when (new.state = 'rolled_back') execute function states.refuse_beginning('state');
 
 -- Which key-encryption key this database was made with: a different or missing key stops the start.
 create table installation (

@@ -42,7 +42,7 @@ begin
   -- Where a chain ends moves; what is recorded is never written again.
   grant update on audit.heads to keyhold_recorder;
   -- What the recorder must see to judge a use.
-  foreach one in array '{tenants,members,accounts,credentials,health_checks,rotations,sealed_secrets,credential_versions,api_keys,intents}'::text[] loop
+  foreach one in array '{tenants,members,accounts,credentials,health_checks,rotations,rotation_schedules,venue_rotations,sealed_secrets,credential_versions,api_keys,intents}'::text[] loop
     execute format('create policy recorder on %I for select to keyhold_recorder using (true)', one);
     execute format('grant select on %I to keyhold_recorder', one);
   end loop;

@@ -91,13 +91,33 @@ begin atomic
   ) l;
 end;
 
--- Rotations whose overlap is over.
+-- Rotations whose overlap is over, but for those whose old key is to be deleted at the venue first.
 create function clock.due_rotations(most integer)
 returns table (tenant_id uuid, id uuid)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select r.tenant_id, r.id from public.rotations r
-  where r.state = 'overlap' and r.overlap_until <= now() order by r.overlap_until limit most;
+  where r.state = 'overlap' and r.overlap_until <= now()
+    and not exists (select from public.venue_rotations v where v.rotation_id = r.id)
+  order by r.overlap_until limit most;
+end;
+
+-- Credentials whose secret is to be replaced by now.
+create function clock.due_schedules(most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select s.tenant_id, s.credential_id from public.rotation_schedules s
+  where s.next_at <= now() order by s.next_at limit most;
+end;
+
+-- Credentials about whose keys a venue is to be asked by now.
+create function clock.due_venue_rotations(most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select v.tenant_id, v.credential_id from public.venue_rotations v
+  where v.due_at <= now() order by v.due_at limit most;
 end;
 
 -- Credentials that end within so many days and whose owner was not warned of it yet, or was before the date was moved.

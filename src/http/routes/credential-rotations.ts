@@ -8,7 +8,7 @@ import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
 import { idParams, ifMatch } from "../schemas/common.ts";
 import { takeSecret } from "../schemas/credentials.ts";
-import { newRotation, rotated, rotation, versions } from "../schemas/rotations.ts";
+import { finishing, newRotation, rotated, rotation, versions } from "../schemas/rotations.ts";
 import type { Parts } from "./parts.ts";
 
 type Needs = Pick<Parts, "custody">;
@@ -82,13 +82,23 @@ function finish({ custody }: Needs): Route {
     operationId: "finishRotation",
     tag: "credentials",
     summary: "End the overlap now, and destroy the old secret",
+    description: "Where Keyhold made the new key at the venue, the old one is deleted there first.",
     permission: holdersOf("credentials:write"),
-    audit: ["credential.rotation_finished", "credential.version_destroyed"],
-    problems: ["illegal_state"],
+    audit: ["credential.rotation_finished", "credential.key_deleted", "credential.version_destroyed"],
+    problems: [
+      "illegal_state",
+      "venue_refused",
+      "venue_unavailable",
+      "store_unavailable",
+      "store_denied",
+      "key_unavailable",
+      "record_unavailable",
+    ],
     idempotency: "kept",
-    input: z.object({ params: idParams }),
+    input: z.object({ params: idParams, body: finishing.optional() }),
     answer: json(200, "The rotation", rotation),
-    handle: ({ caller, input: { params } }) => finishRotation(custody, caller, params.id),
+    handle: ({ caller, input: { params, body } }) =>
+      finishRotation(custody, caller, params.id, { leaveKey: body?.leave_key ?? false }),
   });
 }
 

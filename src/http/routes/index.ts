@@ -9,6 +9,7 @@ import { credentialRoutes } from "./credentials.ts";
 import { healthRoutes } from "./health.ts";
 import { memberRoutes } from "./members.ts";
 import type { Parts } from "./parts.ts";
+import { rotationScheduleRoutes } from "./rotation-schedules.ts";
 import { serviceRoutes } from "./service.ts";
 import { tenantRoutes } from "./tenant.ts";
 import { tenantsRoutes } from "./tenants.ts";
@@ -23,6 +24,7 @@ export function createRoutes(parts: Parts): readonly Route[] {
     ...credentialRoutes(parts),
     ...credentialUseRoutes(parts),
     ...credentialRotationRoutes(parts),
+    ...rotationScheduleRoutes(parts),
     ...credentialStateRoutes(parts),
     ...healthRoutes(parts),
     ...accountRoutes(parts),

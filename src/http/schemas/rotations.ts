@@ -51,6 +51,16 @@ export const newRotation = component(
   { secret: { api_key: "the new key", api_secret: "the new secret" } },
 );
 
+export const finishing = component(
+  "FinishRotation",
+  z.strictObject({
+    leave_key: z.boolean().exactOptional().meta({
+      description: "Leave the old key at the venue, where Keyhold made the new one and would delete it",
+    }),
+  }),
+  { leave_key: false },
+);
+
 export const rotated = component("Rotated", z.object({ credential, rotation }), {
   credential: credentialExample,
   rotation: rotationExample,
@@ -76,6 +86,9 @@ export const versions = component(
           how: z.enum(["fallback", "revealed"]),
           count: z.int(),
           last_at: time,
+          has_new: z
+            .boolean()
+            .meta({ description: "Whether the new secret was shown to the same caller since" }),
         }),
       )
       .meta({ description: "During an overlap: who fell back to the old version, or was shown it before" }),

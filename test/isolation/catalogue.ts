@@ -22,9 +22,11 @@ const randomKeys = [
   "intents (id)",
   "invocations (id)",
   "members (id)",
+  "rotation_schedules (credential_id)",
   "rotations (id)",
   "sealed_secrets (credential_id, version)",
   "tenants (id)",
+  "venue_rotations (credential_id)",
 ];
 
 /** What the service may do besides reading and writing rows under policies: nothing. */

@@ -57,7 +57,13 @@ async function furnishMember(world: World, member: Member): Promise<Furnished> {
   const params = { symbol: "X", type: "market", side: "buy", amount: "1" };
   await invoke(custody, member, credential.id, { operation: "createOrder", params, idempotencyKey: "key" });
   const fresh = secretFields({ api_key: "another", api_secret: "other" });
-  await rotate(custody, member, credential.id, credential.revision, { fields: fresh });
+  const rotated = await rotate(custody, member, credential.id, credential.revision, { fields: fresh });
+  await sql`insert into rotation_schedules (tenant_id, credential_id, every_days, next_at)
+    values (${member.tenantId}, ${credential.id}, 30, now())`.execute(world.database.owner);
+  await sql`insert into venue_rotations (tenant_id, id, credential_id, parent_id, stage, rotation_id)
+    values (${member.tenantId}, ${randomUUID()}, ${credential.id}, ${randomUUID()}, 'overlap', ${rotated.rotation.id})`.execute(
+    world.database.owner,
+  );
   await checkHealth(custody, { tenant_id: member.tenantId, id: credential.id });
   const { apiKey } = await createApiKey(custody.db, member, { name: "key", scopes: ["credentials:read"] });
   return { member, accountId, credentialId: credential.id, apiKeyId: apiKey.id };

@@ -15,6 +15,8 @@ export const sights: Readonly<Record<string, readonly [Sight, Sight, Sight, Sigh
   credentials: ["member", "tenant", "tenant", "none"],
   credential_versions: ["member", "tenant", "tenant", "none"],
   rotations: ["member", "tenant", "tenant", "none"],
+  rotation_schedules: ["member", "tenant", "tenant", "none"],
+  venue_rotations: ["member", "tenant", "tenant", "none"],
   health_checks: ["member", "tenant", "tenant", "none"],
   api_keys: ["member", "tenant", "tenant", "none"],
   invocations: ["member", "none", "tenant", "none"],
@@ -42,6 +44,8 @@ function ownersOf({
     credentials: (who) => `owner_id = '${of[who].member.memberId}'`,
     credential_versions: (who) => `credential_id = '${of[who].credentialId}'`,
     rotations: (who) => `credential_id = '${of[who].credentialId}'`,
+    rotation_schedules: (who) => `credential_id = '${of[who].credentialId}'`,
+    venue_rotations: (who) => `credential_id = '${of[who].credentialId}'`,
     health_checks: (who) => `credential_id = '${of[who].credentialId}'`,
     api_keys: (who) => `member_id = '${of[who].member.memberId}'`,
     invocations: (who) => `credential_id = '${of[who].credentialId}'`,
@@ -283,7 +287,7 @@ async function askedAcross(
   const queue = await ask("select webhooks.queue($1, now(), '{}', '{}') as answer", [other.id]);
   if (queue !== "42501") found.push(`messages can be queued past the record: ${queue}`);
   const use = `select outcome || coalesce(encode(sealed, 'hex'), '') as answer from audit.append(array[$1::uuid],
-    array[$2::uuid], '{owner}', '{false}', '{null}', array[$3::uuid], '{null}', '{use}', '{credential.used}', '{"{}"}')`;
+    array[$2::uuid], '{owner}', '{false}', '{null}', array[$3::uuid], '{null}', '{null}', '{use}', '{credential.used}', array['{"actor":{}'])`;
   const own = await ask(use, [one.id, member.memberId, one.trader.credentialId]);
   if (!own.startsWith("ok4b485243")) found.push("an own credential cannot be used");
   const foreign = await ask(use, [one.id, member.memberId, other.trader.credentialId]);

@@ -66,10 +66,12 @@ async function putOff(
   if (attempts !== mostAttempts) {
     return move(custody, run, (tx) => putOffBy(tx, run, { attempts, dueInMs }));
   }
-  // What cannot be made is given up, what cannot be deleted is not; but somebody should look.
-  await record(custody, run, failure, async (tx) => {
-    if (run.stage !== "creating") return putOffBy(tx, run, { attempts, dueInMs });
-    return moveRun(tx, run, { stage: "withdrawing", reason: failure.reason, attempts: 0, dueInMs });
+  // Somebody should look. What cannot be made is given up, then what cannot be found; only the old key is tried for ever.
+  await record(custody, run, failure, (tx) => {
+    const { reason } = failure;
+    if (run.stage === "creating")
+      return moveRun(tx, run, { stage: "withdrawing", reason, attempts: 0, dueInMs });
+    return run.stage === "withdrawing" ? endRun(tx, run) : putOffBy(tx, run, { attempts, dueInMs });
   });
 }
 

@@ -1,4 +1,3 @@
-import type { KeyPermissions } from "../../../../simulator/accounts.ts";
 import type { IssuedKey, KeyOptions, KeyView } from "../../../../simulator/control.ts";
 import { type Simulator, startSimulator } from "../../../../simulator/simulator.ts";
 import type { VenueId } from "../../../../simulator/venue.ts";
@@ -7,20 +6,9 @@ import { createVenues, type Venues, type VenuesConfig } from "../../../../src/ve
 import type { KeyTarget, VenueKeys } from "../../../../src/venues/keys/venue-keys.ts";
 import type { FieldName, SecretFields, Venue } from "../../../../src/venues/venue.ts";
 import type { Verdict } from "../../../../src/venues/verdict.ts";
+import { addParentKey, addSubKey, type KeyVenue, keyVenues } from "../../../support/sub-accounts.ts";
 
-export const keyVenues = ["binance", "bybit", "okx", "kucoin", "bitget", "gate"] as const;
-export type KeyVenue = (typeof keyVenues)[number];
-
-const loopback = "127.0.0.1";
-/** What the parent key may do: the least that each venue asks for. */
-const parentRights: Readonly<Record<KeyVenue, Partial<KeyPermissions>>> = {
-  binance: { trade: true },
-  bybit: { trade: false, transfer: true },
-  okx: { trade: true },
-  kucoin: { trade: false },
-  bitget: { trade: true },
-  gate: { trade: true },
-};
+export { type KeyVenue, keyVenues };
 
 /** Every venue simulated, and the real venue processes that talk to them. */
 export class Desk implements AsyncDisposable {
@@ -49,25 +37,12 @@ export class Desk implements AsyncDisposable {
     return venue;
   }
 
-  /** A main account with a key that may manage keys. */
-  addParent(venue: KeyVenue, options: KeyOptions = {}): IssuedKey {
-    const account = "main";
-    const { control } = this.simulator;
-    control.setAccount(venue, account, { unified: venue === "bitget" });
-    return control.addKey(venue, {
-      account,
-      permissions: parentRights[venue],
-      boundIps: [loopback],
-      ...options,
-    });
+  addParent(venue: KeyVenue, options?: KeyOptions): IssuedKey {
+    return addParentKey(this.simulator, venue, options);
   }
 
-  /** A sub-account of it with a key in force, bound to this machine unless said otherwise. */
-  addCurrent(venue: KeyVenue, options: KeyOptions = {}): IssuedKey {
-    const account = options.account ?? "desk01";
-    const { control } = this.simulator;
-    control.setAccount(venue, account, { parent: "main", unified: venue === "bitget" });
-    return control.addKey(venue, { account, boundIps: [loopback], label: "by hand", ...options });
+  addCurrent(venue: KeyVenue, options?: KeyOptions): IssuedKey {
+    return addSubKey(this.simulator, venue, options);
   }
 
   keysOf(venue: VenueId, account = "desk01"): readonly KeyView[] {

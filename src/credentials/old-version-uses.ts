@@ -27,7 +27,7 @@ export async function oldVersionUses(
   const { rows } = await readTenant(db, serviceScope(tenant_id), (tx) =>
     sql<OldVersionUse>`
       with uses as (
-        select e.body->'detail'->'actor' - 'address' - 'request_id' as actor, e.body->>'at' as at,
+        select (e.body->'detail'->'actor') - 'address' - 'request_id' as actor, e.body->>'at' as at,
           case when e.body->>'event' = 'credential.used' then 'fallback'
             when l.recorded_at < ${started_at} then 'revealed' else 'followed' end as how
         from audit.links l

@@ -35,6 +35,9 @@ export type DisclosureRequest = Readonly<{
       }>
   );
 
+/** A secret that is opened to be used, not to be shown. */
+export type UseRequest = Extract<DisclosureRequest, { event: "credential.used" }>;
+
 export const refusals = [
   "tenant_inactive",
   "member_inactive",
@@ -87,7 +90,7 @@ type Row = Readonly<{
 const statement = {
   name: "audit_append",
   text: `select * from audit.append($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::uuid[], $6::uuid[],
-    $7::bigint[], $8::text[], $9::text[], string_to_array($10, E'\\n'))`,
+    $7::bigint[], $8::integer[], $9::text[], $10::text[], string_to_array($11, E'\\n'))`,
 };
 
 /**
@@ -202,14 +205,17 @@ function parameters(group: readonly Waiting[]): string[] {
     array(members.map((member) => member?.apiKeyId)),
     array(requests.map(({ credentialId }) => credentialId)),
     array(requests.map(({ revision }) => revision)),
+    array(requests.map(({ detail }) => detail.version)),
     array(requests.map(({ need }) => need)),
     array(requests.map(({ event }) => event)),
-    requests
-      .map(({ principal, credentialId, detail }) =>
-        describeEvent(principal, { credential_id: credentialId, ...detail }),
-      )
-      .join("\n"),
+    requests.map(describeOpenly).join("\n"),
   ];
+}
+
+/** Without the brace that closes it: the version follows, which the database knows. */
+function describeOpenly({ principal, credentialId, detail }: DisclosureRequest): string {
+  const line = describeEvent(principal, { credential_id: credentialId, ...detail, version: undefined });
+  return line.slice(0, -1);
 }
 
 function array(words: readonly (string | number | null | undefined)[]): string {

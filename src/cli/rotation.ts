@@ -85,6 +85,7 @@ function showVersions({ output }: Cli, versions: Versions): void {
   output.list({ items, next_cursor: null, count: items.length }, [
     ["version", ({ version }) => version],
     ["state", ({ state }) => state],
+    ["uses", ({ uses }) => uses],
     ["store", ({ store }) => store],
     ["created", ({ created_at }) => created_at],
     ["destroyed", ({ destroyed_at }) => destroyed_at],

@@ -178,6 +178,7 @@ export const versions = z.looseObject({
       store: z.string(),
       created_at: z.string(),
       destroyed_at: z.string().nullable(),
+      uses: z.number().nullable(),
     }),
   ),
   rotation: rotation.nullable(),

@@ -1,4 +1,4 @@
-import type { DisclosureRequest, Granted } from "../audit/disclosures.ts";
+import type { DisclosureRequest, Granted, UseRequest } from "../audit/disclosures.ts";
 import { open, type Sealed, sealedWith } from "../crypto/envelope.ts";
 import { unpackRecord } from "../crypto/record.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
@@ -32,14 +32,15 @@ type Needs = Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">;
 /** Another version of the same credential, which is kept for the overlap of a rotation. */
 export type OtherVersion = Readonly<{ version: number; store: string }>;
 
-/** The same for the version that a rotation has retired: the record judges the use as any other. */
+/** The same for the version that a rotation has retired: the record judges the use as any other, and names that version. */
 export async function openRetired<T>(
   custody: Pick<Custody, "disclosures" | "stores" | "dataKeys">,
-  request: DisclosureRequest,
+  request: UseRequest,
   retired: OtherVersion,
   use: (opened: Opened) => Promise<T>,
 ): Promise<T> {
-  const granted = await custody.disclosures.append(request);
+  const detail = { ...request.detail, version: retired.version };
+  const granted = await custody.disclosures.append({ ...request, detail });
   if (granted.outcome !== "ok") throw refused(granted.outcome);
   const disclosure = { ...granted, ...retired, sealed: null };
   const place = { tenantId: request.principal.tenantId, credentialId: request.credentialId, ...disclosure };

@@ -4,6 +4,7 @@ import type { Custody } from "./custody.ts";
 import { type OldVersionUse, oldVersionUses } from "./old-version-uses.ts";
 import { type Rotation, toRotation } from "./rotation.ts";
 import { readRow } from "./show.ts";
+import { countUses } from "./version-uses.ts";
 
 /** One version of a credential's secret; never the secret. */
 export type Version = Readonly<{
@@ -12,6 +13,8 @@ export type Version = Readonly<{
   store: string;
   created_at: string;
   destroyed_at: string | null;
+  /** How often callers used it, or were shown it, during the last rotation; `null` without one, and for what is destroyed. */
+  uses: number | null;
 }>;
 
 export type Versions = Readonly<{
@@ -48,6 +51,7 @@ export async function listVersions(
       .limit(1)
       .executeTakeFirst(),
   }));
+  const uses = last === undefined ? null : await countUses(custody, last);
   return {
     items: versions.map((row) => ({
       version: row.version,
@@ -55,6 +59,7 @@ export async function listVersions(
       store: row.store,
       created_at: row.created_at.toISOString(),
       destroyed_at: row.destroyed_at?.toISOString() ?? null,
+      uses: uses === null || row.state === "destroyed" ? null : (uses.get(row.version) ?? 0),
     })),
     rotation: last === undefined ? null : toRotation(last),
     old_version_uses: last?.state === "overlap" ? await oldVersionUses(custody, last) : [],

@@ -799,7 +799,7 @@ END;
 alter function access.member(uuid,text,text) owner to keyhold_recorder;
 grant execute on function access.member(uuid,text,text) to keyhold_app;
 
-CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], needs text[], events text[], details text[])
+CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], versions integer[], needs text[], events text[], details text[])
  RETURNS TABLE(place bigint, outcome text, revision bigint, version integer, venue text, environment text, store text, owner_id uuid, sealed bytea)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -843,9 +843,9 @@ begin
         when a.need in ('read', 'trade', 'transfer', 'withdraw') and a.need <> all (c.allow) then 'policy_forbids'
         else 'ok'
       end as outcome,
-      c.revision, c.version, c.venue, c.environment, c.store, c.owner_id
-    from unnest(tenants, members, roles, own, api_keys, credentials, revisions, needs, events, details)
-      with ordinality a (tenant_id, member_id, role, own, api_key_id, credential_id, revision, need, event, detail, place)
+      c.revision, c.version, coalesce(a.version, c.version) as opened, c.venue, c.environment, c.store, c.owner_id
+    from unnest(tenants, members, roles, own, api_keys, credentials, revisions, versions, needs, events, details)
+      with ordinality a (tenant_id, member_id, role, own, api_key_id, credential_id, revision, version, need, event, detail, place)
     left join public.tenants t on t.id = a.tenant_id
     left join public.members m on m.tenant_id = a.tenant_id and m.id = a.member_id
     left join public.api_keys k on k.tenant_id = a.tenant_id and k.id = a.api_key_id and k.member_id = a.member_id
@@ -853,7 +853,8 @@ begin
     left join public.accounts o on o.id = c.account_id
   ), composed as (
     select j.tenant_id, j.credential_id, j.place, h.link, h.seq, h.hash,
-      audit.compose(stamp, j.detail, case when j.outcome = 'ok' then j.event else 'credential.refused' end, j.outcome,
+      audit.compose(stamp, case when j.outcome = 'ok' then j.detail || ',"version":' || j.opened::text || '}' else j.detail || '}' end,
+        case when j.outcome = 'ok' then j.event else 'credential.refused' end, j.outcome,
         h.seq + row_number() over chain) as line
     from judged j join audit.heads h on h.tenant_id = j.tenant_id
     window chain as (partition by j.tenant_id order by j.place)
@@ -880,8 +881,8 @@ begin
     )
   from judged j;
 end $function$;
-alter function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],text[],text[],text[]) owner to keyhold_recorder;
-grant execute on function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],text[],text[],text[]) to keyhold_app;
+alter function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[]) owner to keyhold_recorder;
+grant execute on function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[]) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION audit.begin_chain()
  RETURNS trigger

@@ -102,7 +102,7 @@ describe("the record of four processes that write at once", () => {
   test("the control: without the lock on the heads appends fail on the key, and without the key chains fork", async () => {
     const { owner } = world.database;
     await withoutLock(
-      "audit.append(uuid[], uuid[], text[], boolean[], uuid[], uuid[], bigint[], text[], text[], text[])",
+      "audit.append(uuid[], uuid[], text[], boolean[], uuid[], uuid[], bigint[], integer[], text[], text[], text[])",
     );
     await withoutLock("audit.record(uuid, text[], text[], text[], uuid[])");
     expect((await appendAll()).failed).toBeGreaterThan(0);

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { DisclosureRequest } from "../../audit/disclosures.ts";
+import type { UseRequest } from "../../audit/disclosures.ts";
 import { readTenant, serviceScope, withTenant } from "../../db/tenant.ts";
 import type { InvokeResult } from "../../venues/venue.ts";
 import type { Custody } from "../custody.ts";
@@ -13,22 +13,18 @@ type Retired = Readonly<{ rotation: string; version: number; store: string }>;
  */
 export async function fallBack(
   custody: Custody,
-  request: DisclosureRequest,
+  request: UseRequest,
   call: (opened: Opened) => Promise<InvokeResult>,
 ): Promise<InvokeResult | null> {
   const { tenantId } = request.principal;
   const retired = await findRetired(custody, tenantId, request.credentialId);
   if (retired === undefined) return null;
   const { version, store } = retired;
-  const answer = await openRetired(custody, asFallback(request), { version, store }, call);
+  const detail = { ...request.detail, purpose: "fallback" };
+  const answer = await openRetired(custody, { ...request, detail }, { version, store }, call);
   if (answer.outcome === "rejected") return null;
   await count(custody, tenantId, retired.rotation);
   return answer;
-}
-
-function asFallback(request: DisclosureRequest): DisclosureRequest {
-  if (request.event !== "credential.used") return request;
-  return { ...request, detail: { ...request.detail, purpose: "fallback" } };
 }
 
 async function findRetired(

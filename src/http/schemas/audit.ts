@@ -18,10 +18,10 @@ const eventExample = {
   event: "credential.revealed",
   outcome: "ok",
   detail: {
-    actor: "member",
-    member_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2",
+    actor: { kind: "member", member_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2" },
     credential_id: "9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33",
     reason: "Moving to another platform, ticket 4711",
+    version: 2,
   },
 };
 

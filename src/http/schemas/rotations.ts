@@ -76,6 +76,10 @@ export const versions = component(
         store: z.string(),
         created_at: time,
         destroyed_at: time.nullable(),
+        uses: z.int().nullable().meta({
+          description:
+            "How often callers used it, or were shown it, during the last rotation; null without one, and for what is destroyed",
+        }),
       }),
     ),
     rotation: rotation.nullable().meta({ description: "The last one, under way or ended" }),
@@ -101,6 +105,7 @@ export const versions = component(
         store: "postgres",
         created_at: "2026-11-20T09:00:00.000Z",
         destroyed_at: null,
+        uses: 12,
       },
     ],
     rotation: rotationExample,

@@ -34,6 +34,7 @@ const visibleToDomain = [
   "src/venues/venue.ts",
   "src/venues/verdict.ts",
   "src/venues/operations.ts",
+  "src/venues/lifetimes.ts",
   "src/venues/keys/venue-keys.ts",
   "src/venues/keys/marker.ts",
   "src/stores/store.ts",

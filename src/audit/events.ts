@@ -53,7 +53,8 @@ export interface EventDetails {
   "credential.permissions_changed": { credential_id: string; changed: readonly string[] };
   /** The venue tells other facts of the account, or another expiry, than before. */
   "credential.account_changed": { credential_id: string; changed: readonly string[] };
-  "credential.expiring": { credential_id: string; days: number; expires_at: string };
+  /** `estimated` where the venue does not tell the date and it follows from a rule of its own. */
+  "credential.expiring": { credential_id: string; days: number; expires_at: string; estimated: boolean };
   "credential.rotation_started": Rotation;
   "credential.rotation_finished": Rotation;
   "credential.rotation_rolled_back": Rotation;

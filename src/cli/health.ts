@@ -15,8 +15,17 @@ const columns: readonly Column<CredentialHealth>[] = [
   ["validated", ({ last_validated_at }) => last_validated_at],
   ["next check", ({ next_check_at }) => next_check_at],
   ["expires", ({ expires_at }) => expires_at],
+  ["venue's rule", ({ venue_rule }) => describeRule(venue_rule)],
+  ["ends by it", ({ estimated_expires_at }) => estimated_expires_at],
   ["checks", ({ checks }) => checks.slice(0, 10).map(({ at, outcome }) => `${at} ${outcome}`)],
 ];
+
+function describeRule(rule: CredentialHealth["venue_rule"]): string | null {
+  if (rule === null) return null;
+  const { days, counted_from, applies, source } = rule;
+  const from = counted_from === "last_use" ? "the last use" : "creation";
+  return `${days} days from ${from}${applies === "unknown" ? ", if it applies" : ""} (${source})`;
+}
 
 export function addHealthCommand(credential: Command, cli: Cli): void {
   credential

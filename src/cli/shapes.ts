@@ -211,6 +211,10 @@ export const credentialHealth = z.looseObject({
   last_validated_at: z.string().nullable(),
   next_check_at: z.string().nullable(),
   expires_at: z.string().nullable(),
+  venue_rule: z
+    .looseObject({ days: z.number(), counted_from: z.string(), applies: z.string(), source: z.string() })
+    .nullable(),
+  estimated_expires_at: z.string().nullable(),
   checks: z.array(z.looseObject({ at: z.string(), outcome: z.string() })),
 });
 export type CredentialHealth = z.output<typeof credentialHealth>;

@@ -1,8 +1,9 @@
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { readTenant } from "../db/tenant.ts";
+import { readTenant, type TenantTx } from "../db/tenant.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { readRow } from "./show.ts";
+import { estimatedEnd, type VenueRule, venueRuleOf } from "./venue-rule.ts";
 
 /** One answer of the venue about the credential. */
 export type Check = Readonly<{
@@ -22,6 +23,10 @@ export type Health = Readonly<{
   /** `null` for what is not checked: only active and pending credentials are. */
   next_check_at: string | null;
   expires_at: string | null;
+  /** The venue's own rule about how long such a key lives; `null` where none is known for it. */
+  venue_rule: VenueRule | null;
+  /** When the key ends at the latest by that rule, where the venue does not tell. Keyhold ends nothing by it. */
+  estimated_expires_at: string | null;
   /** Newest first. */
   checks: readonly Check[];
 }>;
@@ -35,16 +40,10 @@ export async function healthOf(
 ): Promise<Health> {
   assertScope(principal, "credentials:read");
   const row = await readRow(custody, principal, id, "health");
-  const checks = await readTenant(custody.db, scopeOf(principal), (tx) =>
-    tx
-      .selectFrom("health_checks")
-      .selectAll()
-      .where("credential_id", "=", id)
-      .orderBy("checked_at", "desc")
-      .orderBy("id", "desc")
-      .limit(limit)
-      .execute(),
-  );
+  const { checks, estimate } = await readTenant(custody.db, scopeOf(principal), async (tx) => ({
+    checks: await lastChecks(tx, id, limit),
+    estimate: await estimatedEnd(tx, row),
+  }));
   const isChecked = row.status === "active" || row.status === "pending";
   return {
     status: row.status,
@@ -53,12 +52,26 @@ export async function healthOf(
     last_validated_at: row.last_validated_at?.toISOString() ?? null,
     next_check_at: isChecked ? row.next_check_at.toISOString() : null,
     expires_at: row.expires_at?.toISOString() ?? null,
-    checks: checks.map(({ checked_at, purpose, outcome, status, health }) => ({
-      at: checked_at.toISOString(),
-      purpose,
-      outcome,
-      status,
-      health,
-    })),
+    venue_rule: venueRuleOf(row),
+    estimated_expires_at: estimate?.toISOString() ?? null,
+    checks,
   };
+}
+
+async function lastChecks(tx: TenantTx, id: string, limit: number): Promise<readonly Check[]> {
+  const rows = await tx
+    .selectFrom("health_checks")
+    .selectAll()
+    .where("credential_id", "=", id)
+    .orderBy("checked_at", "desc")
+    .orderBy("id", "desc")
+    .limit(limit)
+    .execute();
+  return rows.map(({ checked_at, purpose, outcome, status, health }) => ({
+    at: checked_at.toISOString(),
+    purpose,
+    outcome,
+    status,
+    health,
+  }));
 }

@@ -14,9 +14,16 @@ import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
 import { inspect, venueOf } from "./inspect.ts";
 import { defaultCheckMinutes, spreadOut } from "./next-check.ts";
 import { keepVersion } from "./keep.ts";
-import { insertCredential, insertVersion, type NewCredential, toCredential } from "./rows.ts";
+import {
+  insertCredential,
+  insertVersion,
+  type NewCredential,
+  rescheduleCredential,
+  toCredential,
+} from "./rows.ts";
 import { assertFields } from "./secret-fields.ts";
 import { assertStorable } from "./storable.ts";
+import { ruleNotes } from "./venue-rule.ts";
 
 export type Registration = Readonly<{
   accountId: string;
@@ -147,6 +154,7 @@ async function keep(
       await rejectDuplicates(tx, credential);
       const row = await insertCredential(tx, credential).catch(asDuplicate);
       await insertVersion(tx, row, dataKeyId);
+      await rescheduleCredential(tx, row.id, await ruleNotes(tx, row));
       const detail = { credential_id: credentialId, account_id, venue, environment, label, status, version };
       return { value: toCredential(row), events: [{ event: "credential.registered", detail }] };
     },

@@ -59,7 +59,8 @@ async function keepAnew(
     async (tx, { version, dataKeyId }) => {
       const row = await lockCredential(tx, credentialId);
       if (row?.revision !== revision) throw stale(row?.revision ?? revision);
-      const intents = await intendDestruction(tx, row, await endVersion(tx, credentialId, row.version));
+      const ended = await endVersion(tx, credentialId, row.version);
+      const intents = await intendDestruction(tx, row, ended);
       const store = to.name;
       await tx
         .updateTable("rotations")
@@ -67,7 +68,8 @@ async function keepAnew(
         .where("credential_id", "=", credentialId)
         .where("to_version", "=", row.version)
         .execute();
-      await insertVersion(tx, await updateCredential(tx, credentialId, { version, store }), dataKeyId);
+      const updated = await updateCredential(tx, credentialId, { version, store });
+      await insertVersion(tx, updated, dataKeyId, ended[0]?.key_since);
       const detail = { credential_id: credentialId, version, store };
       return { value: intents, events: [{ event: "credential.resealed", detail }] };
     },

@@ -123,7 +123,15 @@ export async function rescheduleCredential(
   tx: TenantTx,
   id: string,
   notes: Partial<
-    Pick<CredentialRow, "last_validated_at" | "next_check_at" | "check_attempts" | "warned_days">
+    Pick<
+      CredentialRow,
+      | "last_validated_at"
+      | "next_check_at"
+      | "check_attempts"
+      | "warned_days"
+      | "estimated_expires_at"
+      | "unused_days"
+    >
   >,
 ): Promise<void> {
   await tx.updateTable("credentials").set(notes).where("id", "=", id).execute();
@@ -133,6 +141,8 @@ export async function insertVersion(
   tx: TenantTx,
   row: Pick<CredentialRow, "tenant_id" | "id" | "version" | "store">,
   dataKeyId: string,
+  /** For a key that Keyhold had before. */
+  keySince?: Date,
 ): Promise<void> {
   await tx
     .insertInto("credential_versions")
@@ -143,6 +153,7 @@ export async function insertVersion(
       store: row.store,
       data_key_id: dataKeyId,
       state: "current",
+      ...(keySince === undefined ? {} : { key_since: keySince }),
     })
     .execute();
 }
@@ -175,7 +186,7 @@ export async function reviveVersion(
   return store;
 }
 
-export type EndedVersion = Readonly<{ version: number; store: CredentialRow["store"] }>;
+export type EndedVersion = Readonly<{ version: number; store: CredentialRow["store"]; key_since: Date }>;
 
 /** Marks every version that is left as destroyed; the bytes themselves go by the intents that the caller adds. Nothing needs its key. */
 export async function endVersions(tx: TenantTx, credentialId: string): Promise<readonly EndedVersion[]> {
@@ -204,7 +215,7 @@ function ended(tx: TenantTx, credentialId: string) {
     .set({ state: "destroyed", data_key_id: null, destroyed_at: sql`now()` })
     .where("credential_id", "=", credentialId)
     .where("state", "<>", "destroyed")
-    .returning(["version", "store"]);
+    .returning(["version", "store", "key_since"]);
 }
 
 export function toCredential(row: CredentialRow): Credential {

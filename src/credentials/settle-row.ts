@@ -19,6 +19,7 @@ import {
   updateCredential,
 } from "./rows.ts";
 import { objectionTo } from "./storable.ts";
+import { ruleNotes } from "./venue-rule.ts";
 
 export type Asked = Pick<Target, "need" | "purpose"> &
   Readonly<{
@@ -51,7 +52,8 @@ export async function settleRow(
     const { now, check_attempts: attempts } = before;
     const { check_minutes: everyMinutes = defaultCheckMinutes } = policy;
     const known = { now, everyMinutes, verdict, attempts, rejectedAt: row.rejected_at, held };
-    await rescheduleCredential(tx, row.id, nextCheck({ ...known, random: Math.random() }));
+    const schedule = nextCheck({ ...known, random: Math.random() });
+    await rescheduleCredential(tx, row.id, { ...schedule, ...(await ruleNotes(tx, row)) });
   }
   await remember(tx, row, purpose, asked.outcome);
   const drift = verdict === null ? [] : eventsOf(before, row, reasonOf(verdict));

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
 import type { Custody } from "./custody.ts";
+import { nextEnding } from "./ending.ts";
 import { lockCredential, rescheduleCredential } from "./rows.ts";
 import { each, type Tally } from "./tally.ts";
 
@@ -13,7 +14,10 @@ const warningDays = [1, 7, 14] as const;
 const mostAtOnce = 500;
 const dayMs = 86_400_000;
 
-/** Warns of credentials that expire soon. A later date, or a new secret, begins anew. */
+/**
+ * Warns of credentials that expire soon, at a date that is told or by a rule of their venue. A later date, or a new secret, begins
+ * anew.
+ */
 export async function warnExpiring(custody: Pick<Custody, "db">): Promise<Tally> {
   let [done, failed] = [0, 0];
   // The nearest first: who was not warned before gets one warning, not three.
@@ -31,11 +35,13 @@ export async function warnExpiring(custody: Pick<Custody, "db">): Promise<Tally>
 async function warn({ db }: Pick<Custody, "db">, { tenant_id, id }: Due, days: number): Promise<void> {
   await changeUnlessDone(db, system(tenant_id, "warn-expiring"), async (tx) => {
     const row = await lockCredential(tx, id);
-    if (row?.status !== "active" || row.expires_at === null) return null;
-    const left = row.expires_at.getTime() - row.now.getTime();
-    if (left <= 0 || left > days * dayMs || wasWarned(row.warned_days, days, left)) return null;
+    const ending = row === undefined ? null : await nextEnding(tx, row);
+    if (row === undefined || ending === null) return null;
+    const { at, estimated } = ending;
+    const left = at.getTime() - row.now.getTime();
+    if (left > days * dayMs || wasWarned(row.warned_days, days, left)) return null;
     await rescheduleCredential(tx, id, { warned_days: days });
-    const detail = { credential_id: id, days, expires_at: row.expires_at.toISOString() };
+    const detail = { credential_id: id, days, expires_at: at.toISOString(), estimated };
     return { value: undefined, events: [{ event: "credential.expiring", detail }] };
   });
 }

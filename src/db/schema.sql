@@ -150,6 +150,7 @@ create table public.credential_versions (
   store text not null,
   data_key_id uuid,
   state text not null,
+  key_since timestamp with time zone default now() not null,
   created_at timestamp with time zone default now() not null,
   destroyed_at timestamp with time zone,
   constraint credential_versions_pkey PRIMARY KEY (credential_id, version),
@@ -203,6 +204,8 @@ create table public.credentials (
   owner_expires_at timestamp with time zone,
   venue_expires_at timestamp with time zone,
   expires_at timestamp with time zone generated always as LEAST(owner_expires_at, venue_expires_at),
+  estimated_expires_at timestamp with time zone,
+  unused_days smallint,
   health text default 'unknown'::text not null,
   health_message text,
   last_validated_at timestamp with time zone,
@@ -232,8 +235,10 @@ CREATE INDEX credentials_by_account ON public.credentials USING btree (tenant_id
 CREATE INDEX credentials_by_age ON public.credentials USING btree (tenant_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX credentials_by_owner ON public.credentials USING btree (tenant_id, owner_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX credentials_due ON public.credentials USING btree (next_check_at) WHERE ((status = ANY (ARRAY['active'::text, 'pending'::text])) AND (deleted_at IS NULL));
+CREATE INDEX credentials_ending ON public.credentials USING btree (estimated_expires_at) WHERE ((status = 'active'::text) AND (estimated_expires_at IS NOT NULL));
 CREATE INDEX credentials_expiring ON public.credentials USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
 CREATE UNIQUE INDEX credentials_one_per_label ON public.credentials USING btree (tenant_id, account_id, venue, environment, label) WHERE (status <> 'revoked'::text);
+CREATE INDEX credentials_unused ON public.credentials USING btree (last_validated_at) WHERE ((status = ANY (ARRAY['active'::text, 'inactive'::text])) AND (unused_days IS NOT NULL));
 CREATE TRIGGER legal_beginnings AFTER INSERT ON public.credentials FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['pending'::text, 'active'::text]))) EXECUTE FUNCTION states.refuse_beginning('status');
 CREATE TRIGGER legal_moves AFTER UPDATE ON public.credentials FOR EACH ROW WHEN (((old.status <> new.status) AND ((((((((((((((old.status <> 'pending'::text) OR (new.status <> 'active'::text)) AND ((old.status <> 'pending'::text) OR (new.status <> 'invalid'::text))) AND ((old.status <> 'pending'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'inactive'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'invalid'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'expired'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'inactive'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'inactive'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'invalid'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'invalid'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'expired'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'expired'::text) OR (new.status <> 'revoked'::text))))) EXECUTE FUNCTION states.refuse_move('status');
 alter table public.credentials enable row level security;
@@ -1166,9 +1171,12 @@ CREATE OR REPLACE FUNCTION clock.expiring_credentials(days integer, most integer
 BEGIN ATOMIC
  SELECT c.tenant_id,
      c.id
-    FROM public.credentials c
-   WHERE ((c.status = 'active'::text) AND (c.deleted_at IS NULL) AND (c.expires_at > now()) AND (c.expires_at <= (now() + make_interval(days => expiring_credentials.days))) AND ((c.warned_days IS NULL) OR (c.warned_days > expiring_credentials.days) OR (c.expires_at > (now() + make_interval(days => (c.warned_days)::integer)))))
-   ORDER BY c.expires_at
+    FROM (public.credentials c
+      CROSS JOIN LATERAL ( SELECT min(known.at) AS at
+            FROM ( VALUES ((c.status = 'active'::text),c.expires_at), ((c.status = 'active'::text),c.estimated_expires_at), ((c.last_validated_at < (now() - '2 days'::interval)),(c.last_validated_at + make_interval(days => (c.unused_days)::integer)))) known(counts, at)
+           WHERE (known.counts AND (known.at > now()))) ends)
+   WHERE ((c.deleted_at IS NULL) AND (ends.at <= (now() + make_interval(days => expiring_credentials.days))) AND ((c.warned_days IS NULL) OR (c.warned_days > expiring_credentials.days) OR (ends.at > (now() + make_interval(days => (c.warned_days)::integer)))) AND (((c.status = 'active'::text) AND (c.expires_at > now()) AND (c.expires_at <= (now() + make_interval(days => expiring_credentials.days)))) OR ((c.status = 'active'::text) AND (c.estimated_expires_at > now()) AND (c.estimated_expires_at <= (now() + make_interval(days => expiring_credentials.days)))) OR ((c.status = ANY (ARRAY['active'::text, 'inactive'::text])) AND (c.unused_days IS NOT NULL) AND (c.last_validated_at < (now() - '2 days'::interval)))))
+   ORDER BY ends.at
   LIMIT expiring_credentials.most;
 END;
 alter function clock.expiring_credentials(integer,integer) owner to keyhold_recorder;

@@ -122,6 +122,8 @@ export interface CredentialsTable {
   venue_expires_at: TimeOrNull;
   /** The earlier of the two above; the database computes it. */
   expires_at: ColumnType<Date | null, never, never>;
+  estimated_expires_at: TimeOrNull;
+  unused_days: ColumnType<number | null, number | null | undefined, number | null>;
   health: Generated<"unknown" | "healthy" | "degraded" | "unhealthy">;
   health_message: string | null;
   last_validated_at: TimeOrNull;
@@ -143,6 +145,7 @@ interface CredentialVersionsTable {
   /** `null` once the version is destroyed. */
   data_key_id: string | null;
   state: "current" | "retired" | "destroyed";
+  key_since: Time;
   created_at: Time;
   destroyed_at: TimeOrNull;
 }

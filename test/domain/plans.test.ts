@@ -20,6 +20,7 @@ import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate } from "../../src/credentials/validate.ts";
+import { warnExpiring } from "../../src/credentials/warn-expiring.ts";
 import { type Db, openDb, openPool } from "../../src/db/connect.ts";
 import { IdempotencyKeys } from "../../src/http/idempotency.ts";
 import { DataKeys } from "../../src/keys/data-keys.ts";
@@ -101,7 +102,9 @@ async function fill(): Promise<void> {
     insert into credentials (tenant_id, id, account_id, owner_id, venue, environment, label, status, store, created_at)
       select tenant_id, id, account_id, owner_id, 'scripted', 'live', label::text, 'active', 'postgres',
         now() - label * interval '1 minute' from c;
-    update credentials set next_check_at = now() + (1 + random() * 5) * interval '1 hour';
+    update credentials set next_check_at = now() + (1 + random() * 5) * interval '1 hour', last_validated_at = now(),
+      unused_days = case when label < '4' then 14 end,
+      estimated_expires_at = case when label > '6' then now() + (20 + random() * 60) * interval '1 day' end;
     insert into health_checks (tenant_id, id, credential_id, venue, environment, purpose, outcome, status, health, checked_at)
       select tenant_id, gen_random_uuid(), id, 'scripted', 'live', 'health', 'valid', 'active', 'healthy',
         now() - random() * interval '6 hours' from c;
@@ -224,6 +227,7 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
   "what a crash left": () => reconcile(custody),
   "what is to be checked": () => checkDue(custody, { atOnce: 8, perSecond: 10_000 }),
   "what has passed its date": () => expireDue(custody),
+  "whose end is near": () => warnExpiring(custody),
   "deleted accounts": () => eraseAccounts(custody),
   "deleted tenants": () => eraseTenants(custody),
 };
@@ -249,6 +253,7 @@ describe("with 100,000 credentials of 500 tenants", () => {
 describe("the same check finds the missing", () => {
   test.each([
     ["drop index credentials_due", "what is to be checked"],
+    ["drop index credentials_ending", "whose end is near"],
     ["drop index credentials_expiring", "what has passed its date"],
     ["drop index accounts_deleted", "deleted accounts"],
     ["drop index tenants_deleted", "deleted tenants"],

@@ -24,6 +24,10 @@ create table credentials (
   owner_expires_at timestamptz,
   venue_expires_at timestamptz,
   expires_at timestamptz generated always as (least(owner_expires_at, venue_expires_at)) stored,
+  -- When the venue ends the key at the latest by a rule of its own, where it tells nothing of this key; or after how many days without
+  -- use. For warnings alone: they end nothing.
+  estimated_expires_at timestamptz,
+  unused_days smallint,
   health text not null default 'unknown' check (health in ('unknown', 'healthy', 'degraded', 'unhealthy')),
   health_message text,
   last_validated_at timestamptz,
@@ -50,6 +54,9 @@ create index credentials_by_account on credentials (tenant_id, account_id, creat
 create index credentials_by_owner on credentials (tenant_id, owner_id, created_at desc, id desc) where deleted_at is null;
 create index credentials_due on credentials (next_check_at) where status in ('active', 'pending') and deleted_at is null;
 create index credentials_expiring on credentials (expires_at) where status = 'active' and expires_at is not null;
+create index credentials_ending on credentials (estimated_expires_at) where status = 'active' and estimated_expires_at is not null;
+create index credentials_unused on credentials (last_validated_at)
+  where status in ('active', 'inactive') and unused_days is not null;
 
 -- Data keys, wrapped by a key-encryption key that is not in the database. One seals, and has successors; the other makes MACs,
 -- by which old requests must be recognised, and stays.
@@ -80,6 +87,8 @@ create table credential_versions (
   -- As long as a version can be opened, its key cannot go.
   data_key_id uuid,
   state text not null check (state in ('current', 'retired', 'destroyed')),
+  -- Since when Keyhold has had this key, in this version or in one that was sealed before: sealing it anew makes it no younger.
+  key_since timestamptz not null default now(),
   created_at timestamptz not null default now(),
   destroyed_at timestamptz,
   primary key (credential_id, version),

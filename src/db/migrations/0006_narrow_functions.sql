@@ -120,16 +120,29 @@ begin atomic
   where v.due_at <= now() order by v.due_at limit most;
 end;
 
--- Credentials that end within so many days and whose owner was not warned of it yet, or was before the date was moved.
+-- Credentials that end within so many days and whose owner was not warned of it yet, or was before the date was moved. What ends one
+-- first counts: a date that is told, or a rule of its venue. Whoever is checked is used, every day at least: two days without an answer
+-- of the venue mean that nobody keeps the key alive.
 create function clock.expiring_credentials(days integer, most integer)
 returns table (tenant_id uuid, id uuid)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select c.tenant_id, c.id from public.credentials c
-  where c.status = 'active' and c.deleted_at is null and c.expires_at > now()
-    and c.expires_at <= now() + make_interval(days => days) 
-    and (c.warned_days is null or c.warned_days > days or c.expires_at > now() + make_interval(days => c.warned_days))
-  order by c.expires_at limit most;
+  cross join lateral (
+    select min(known.at) as at from (values
+      (c.status = 'active', c.expires_at),
+      (c.status = 'active', c.estimated_expires_at),
+      (c.last_validated_at < now() - interval '2 days', c.last_validated_at + make_interval(days => c.unused_days))
+    ) known(counts, at) where known.counts and known.at > now()
+  ) ends
+  where c.deleted_at is null and ends.at <= now() + make_interval(days => days)
+    and (c.warned_days is null or c.warned_days > days or ends.at > now() + make_interval(days => c.warned_days))
+    and (
+      (c.status = 'active' and c.expires_at > now() and c.expires_at <= now() + make_interval(days => days))
+      or (c.status = 'active' and c.estimated_expires_at > now() and c.estimated_expires_at <= now() + make_interval(days => days))
+      or (c.status in ('active', 'inactive') and c.unused_days is not null and c.last_validated_at < now() - interval '2 days')
+    )
+  order by ends.at limit most;
 end;
 
 create function clock.expired_credentials(most integer)

@@ -15,7 +15,7 @@ insert into webhook_events values
   ('credential.invalidated', '{reason}'),
   ('credential.degraded', '{reason}'),
   ('credential.recovered', '{}'),
-  ('credential.expiring', '{days,expires_at}'),
+  ('credential.expiring', '{days,expires_at,estimated}'),
   ('credential.expired', '{}'),
   ('credential.permissions_changed', '{changed}'),
   ('credential.account_changed', '{changed}'),

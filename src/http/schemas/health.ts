@@ -5,6 +5,15 @@ import { time } from "./common.ts";
 
 const health = z.enum(["unknown", "healthy", "degraded", "unhealthy"]);
 
+const venueRule = z.object({
+  days: z.int(),
+  counted_from: z.enum(["creation", "last_use"]).meta({ description: "A check is a use" }),
+  applies: z
+    .enum(["yes", "unknown"])
+    .meta({ description: "unknown where the venue does not tell addresses or permissions of the key" }),
+  source: z.url().meta({ description: "Where the venue says so" }),
+});
+
 export const credentialHealth = component(
   "CredentialHealth",
   z.object({
@@ -16,6 +25,13 @@ export const credentialHealth = component(
       .nullable()
       .meta({ description: "When the venue is asked again; null for what is neither active nor pending" }),
     expires_at: time.nullable(),
+    venue_rule: venueRule.nullable().meta({
+      description: "The venue's own rule about how long such a key lives; null where none is known for it",
+    }),
+    estimated_expires_at: time.nullable().meta({
+      description:
+        "When the key ends at the latest by that rule, where the venue does not tell: counted from when Keyhold first had the key, which the venue may have made earlier, or from the last check. A reason for warnings, never for refusing a use",
+    }),
     checks: z
       .array(
         z.object({
@@ -35,6 +51,13 @@ export const credentialHealth = component(
     last_validated_at: "2026-11-20T09:00:00.000Z",
     next_check_at: "2026-11-20T15:00:00.000Z",
     expires_at: null,
+    venue_rule: {
+      days: 90,
+      counted_from: "creation",
+      applies: "yes",
+      source: "https://www.gate.com/help/guide/faq/17521/how-to-utilize-api",
+    },
+    estimated_expires_at: "2027-01-18T09:00:00.000Z",
     checks: [
       {
         at: "2026-11-20T09:00:00.000Z",

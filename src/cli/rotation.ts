@@ -82,7 +82,7 @@ function addVersions(credential: Command, cli: Cli): void {
 
 function showVersions({ output }: Cli, versions: Versions): void {
   const { items, rotation, old_version_uses: uses } = versions;
-  output.list({ items, next_cursor: null, count: items.length }, [
+  output.list({ ...versions, next_cursor: null, count: items.length }, [
     ["version", ({ version }) => version],
     ["state", ({ state }) => state],
     ["uses", ({ uses }) => uses],

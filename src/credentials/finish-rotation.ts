@@ -108,6 +108,6 @@ export function finishedEvent(open: RotationRow): AuditEvent {
 export function noneUnderWay(): KeyholdError {
   return new KeyholdError(
     "illegal_state",
-    "No rotation of this credential is under way: its overlap is over, and the old version is destroyed.",
+    "No rotation of this credential is under way. Once one has ended, only one of its two secrets is left.",
   );
 }

@@ -32,6 +32,7 @@ const options = {
 
 /** Each is loaded when it is asked for. */
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
+  crash: async () => (await import("./crash/crash.ts")).proveCrashes,
   ha: async () => (await import("./ha/ha.ts")).proveAvailability,
 };
 

@@ -1,11 +1,7 @@
 import { Kysely, PostgresDialect, sql } from "kysely";
 import { Pool } from "pg";
 import { z } from "zod";
-import { roles } from "../../src/access/permissions.ts";
-import { type Member, nowhere } from "../../src/access/principal.ts";
 import { change } from "../../src/audit/change.ts";
-import { Disclosures } from "../../src/audit/disclosures.ts";
-import type { Custody } from "../../src/credentials/custody.ts";
 import { register } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { endVersions, insertVersion, lockCredential, updateCredential } from "../../src/credentials/rows.ts";
@@ -19,7 +15,9 @@ import { loadKeyFile } from "../../src/keys/file.ts";
 import { createStores } from "../../src/stores/index.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import type { SecretFields } from "../../src/venues/venue.ts";
+import { bareCustody } from "../support/bare-custody.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
+import { memberOf } from "../support/tenants.ts";
 
 const taskShape = z.object({
   /** `careless` is what `replace` must not be: it points the credential at the new version first, and writes that after. */
@@ -65,32 +63,14 @@ function openMortalDb(): Db {
 
 const db = openMortalDb();
 const recordPool = new Pool({ ...task.connection, ssl: false, types });
-const unwired: Custody = {
+const unwired = bareCustody({
   db,
-  disclosures: new Disclosures(recordPool),
+  recordPool,
   dataKeys: new DataKeys(db, await loadKeyFile(task.keyFile)),
   stores: createStores(createPostgresStore(db)),
-  venues: { get: () => undefined, list: () => [] },
-  venueKeys: () => undefined,
-  turns: async (_key, work) => work(),
-  inspected: () => undefined,
-  checked: () => undefined,
-  refusalHeld: () => undefined,
-};
+});
 const custody = new ScriptedVenue().in(unwired);
-const { reach, scopes } = roles.owner;
-const member: Member = {
-  kind: "member",
-  tenantId: task.tenantId,
-  memberId: task.memberId,
-  role: "owner",
-  reach,
-  scopes: new Set(scopes),
-  agent: false,
-  apiKeyId: null,
-  limits: {},
-  origin: nowhere,
-};
+const member = memberOf(task.tenantId, task.memberId, "owner");
 const fields: SecretFields = new Map([
   ["api_key", Secret.fromText("new-key")],
   ["api_secret", Secret.fromText("new-secret")],

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -18,6 +18,7 @@ import { openFileStore } from "../../src/stores/file.ts";
 import { createStores } from "../../src/stores/index.ts";
 import type { StoreName } from "../../src/stores/store.ts";
 import { databaseTime, destroyUnusedDataKeys } from "../../src/tenants/data-keys/due.ts";
+import { findOrphans } from "../support/orphans.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 import type { Task } from "./reseal-child.ts";
@@ -93,29 +94,9 @@ async function lost(): Promise<string[]> {
   return now.filter((found, index) => found !== kept[index]?.secret);
 }
 
-/** Sealed bytes that no version in force points at, versions in force without bytes, and intents that nobody ended. */
-async function orphans(): Promise<string[]> {
-  const versions = await world.database.owner
-    .selectFrom("credential_versions")
-    .select(["store", "credential_id", "version"])
-    .where("state", "=", "current")
-    .execute();
-  const rows = await world.database.owner
-    .selectFrom("sealed_secrets")
-    .select(["credential_id", "version"])
-    .execute();
-  const files = await readdir(join(folder, "secrets"), { recursive: true });
-  const found = [
-    ...rows.map(({ credential_id, version }) => `postgres ${credential_id}.${version}`),
-    ...files.filter((path) => path.includes("/")).map((path) => `file ${path.split("/")[1]}`),
-  ];
-  const expected = versions.map((one) => `${one.store} ${one.credential_id}.${one.version}`);
-  const { length: intents } = await world.database.owner.selectFrom("intents").select("id").execute();
-  return [
-    ...found.filter((one) => !expected.includes(one)),
-    ...expected.filter((one) => !found.includes(one)).map((one) => `missing ${one}`),
-    ...Array.from({ length: intents }, () => "intent"),
-  ];
+async function orphans(): Promise<readonly string[]> {
+  const found = await findOrphans(world.database.owner, join(folder, "secrets"));
+  return found.map(({ what }) => what);
 }
 
 /** As if all of this had been three minutes ago. */

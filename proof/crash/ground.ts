@@ -1,0 +1,52 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { ClientConfig } from "pg";
+import { type Installation, install } from "../../bench/installation.ts";
+import { nowhere, type Operator } from "../../src/access/principal.ts";
+import type { Custody } from "../../src/credentials/custody.ts";
+import { openPool } from "../../src/db/connect.ts";
+import { openFileStore } from "../../src/stores/file.ts";
+import { createStores } from "../../src/stores/index.ts";
+import { createPostgresStore } from "../../src/stores/postgres.ts";
+import { bareCustody } from "../../test/support/bare-custody.ts";
+import { ScriptedVenue } from "../../test/support/scripted-venue.ts";
+import type { Stage } from "../proof.ts";
+import type { StoreChoice } from "./scenarios.ts";
+
+/** What all processes share: a database, a folder of files, and a custody that nobody kills. */
+export type Ground = Readonly<{
+  installation: Installation;
+  /** Of the store of files. */
+  folder: string;
+  operator: Operator;
+  /** By the store to which new secrets go. */
+  custody: Readonly<Record<StoreChoice, Custody>>;
+}>;
+
+export async function openGround(undo: Stage["undo"]): Promise<Ground> {
+  const installation = undo.use(await install());
+  const { db, dataKeys, app } = installation;
+  const recordPool = openPool(app, { applicationName: "proof record", max: 4 });
+  undo.defer(() => recordPool.end());
+  const folder = join(installation.folder, "secrets");
+  await mkdir(folder, { mode: 0o700 });
+  const [postgres, files] = [createPostgresStore(db), await openFileStore(folder)];
+  const venue = new ScriptedVenue();
+  const custodyOf = (...[first, second]: readonly [typeof files, typeof files]): Custody =>
+    venue.in(bareCustody({ db, recordPool, dataKeys, stores: createStores(first, second) }));
+  return {
+    installation,
+    folder,
+    operator: { kind: "operator", issuer: "proof", subject: "operator", origin: nowhere },
+    custody: { postgres: custodyOf(postgres, files), file: custodyOf(files, postgres) },
+  };
+}
+
+/** As a process of its own is told of it. */
+export function plainConnection({ host = "", port = 0, user, database }: ClientConfig) {
+  return { host, port, user: nameIn(user), database: nameIn(database) };
+}
+
+function nameIn(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

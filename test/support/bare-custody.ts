@@ -1,0 +1,20 @@
+import type { Pool } from "pg";
+import { Disclosures } from "../../src/audit/disclosures.ts";
+import type { Custody } from "../../src/credentials/custody.ts";
+
+/** A custody that tells nobody what it does and knows no venue: for processes of a test's own. */
+export function bareCustody({
+  recordPool,
+  ...parts
+}: Pick<Custody, "db" | "dataKeys" | "stores"> & Readonly<{ recordPool: Pool }>): Custody {
+  return {
+    ...parts,
+    disclosures: new Disclosures(recordPool),
+    venues: { get: () => undefined, list: () => [] },
+    venueKeys: () => undefined,
+    turns: async (_key, work) => work(),
+    inspected: () => undefined,
+    checked: () => undefined,
+    refusalHeld: () => undefined,
+  };
+}

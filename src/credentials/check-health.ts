@@ -4,23 +4,23 @@ import { system } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import { consult, type Consulted } from "./consult.ts";
 import type { Custody } from "./custody.ts";
-import { each, type Tally } from "./tally.ts";
+import { each, together, type Tally } from "./tally.ts";
 
 /** A credential that the venue is to be asked about. */
-export type DueCheck = Readonly<{ tenant_id: string; id: string; venue: string }>;
+export type DueCheck = Readonly<{ tenant_id: string; id: string }>;
 
 /** Asks the venue about a credential for its health. Throws what `openSecret` throws, for one that was frozen meanwhile, say. */
-export async function checkHealth(
-  custody: Custody,
-  { tenant_id, id }: Pick<DueCheck, "tenant_id" | "id">,
-): Promise<Consulted> {
+export async function checkHealth(custody: Custody, { tenant_id, id }: DueCheck): Promise<Consulted> {
   const target = { id, need: "validate", revision: null, purpose: "health" } as const;
   return consult(custody, system(tenant_id, "check-health"), target);
 }
 
-/** Credentials whose check is due, the longest due first. */
+/** Credentials whose check is due and that no worker has in hand, venue by venue, the longest due first. */
 export async function dueChecks(db: Db, most: number): Promise<readonly DueCheck[]> {
-  const { rows } = await sql<DueCheck>`select * from clock.due_checks(${most})`.execute(db);
+  const { rows } = await sql<DueCheck>`
+    select d.* from clock.due_venues() v cross join lateral clock.due_checks(v.venue, ${most}) d limit ${most}`.execute(
+    db,
+  );
   return rows;
 }
 
@@ -30,32 +30,63 @@ export async function uncheckedSince(db: Db, moment: Date, most: number): Promis
   return rows;
 }
 
-/** How hard a venue is asked: calls at once, and begun in a second. Far below what any venue allows a key, let alone an address. */
+/** How hard a venue is asked by one process: calls at once, and begun in a second. Far below what any venue allows an address. */
 export type Pace = Readonly<{ atOnce: number; perSecond: number }>;
-const usualPace: Pace = { atOnce: 4, perSecond: 5 };
+export const usualPace: Pace = { atOnce: 4, perSecond: 5 };
 
-const mostInRound = 2000;
 /** A round ends before the next begins; what it did not come to stays due. */
-const roundMs = 50_000;
+export const usualRoundMs = 50_000;
+const claimedAtOnce = 20;
+/** Longer than a round and the longest check together: whoever has not recorded a check by then has died, and another makes it. */
+const leaseSeconds = 180;
 
-/** Checks what is due, each venue at its pace and none waiting for another. */
-export async function checkDue(custody: Custody, pace = usualPace): Promise<Tally> {
+/** Checks what is due together with every other process that does, each venue at its pace and none waiting for another. */
+export async function checkDue(custody: Custody, pace = usualPace, roundMs = usualRoundMs): Promise<Tally> {
   const over = performance.now() + roundMs;
-  const byVenue = Map.groupBy(await dueChecks(custody.db, mostInRound), ({ venue }) => venue);
-  const tallies = await Promise.all(
-    [...byVenue.values()].map((due) => {
-      const turn = turns(pace.perSecond);
-      const check = async (one: DueCheck): Promise<void> => {
-        await turn();
-        if (performance.now() < over) await checkHealth(custody, one);
-      };
-      return each(due, check, pace.atOnce);
-    }),
-  );
-  return {
-    done: tallies.reduce((sum, { done }) => sum + done, 0),
-    failed: tallies.reduce((sum, { failed }) => sum + failed, 0),
+  const { rows } = await sql<{ venue: string }>`select * from clock.due_venues()`.execute(custody.db);
+  return together(rows.map(({ venue }) => checkVenue(custody, venue, pace, over)));
+}
+
+function checkVenue(custody: Custody, venue: string, pace: Pace, over: number): Promise<Tally> {
+  const check = async (due: DueCheck): Promise<void> => {
+    try {
+      await checkHealth(custody, due);
+    } catch (error) {
+      // It is tried again in the next round and not in this one. Where not even this can be noted, the lease ends by itself.
+      await shortenLease(custody.db, due, over).catch(() => undefined);
+      throw error;
+    }
   };
+  return each(claimDue(custody.db, venue, pace, over), check, pace.atOnce);
+}
+
+/** Claims what is due at a venue, a few at a time, and gives it out at the venue's pace for as long as the round lasts. */
+async function* claimDue(db: Db, venue: string, { perSecond }: Pace, over: number): AsyncGenerator<DueCheck> {
+  const turn = turns(perSecond);
+  const isOver = (): boolean => performance.now() >= over;
+  while (!isOver()) {
+    const claimed = await claimChecks(db, venue);
+    if (claimed.length === 0) return;
+    for (const due of claimed) {
+      if (!isOver()) await turn();
+      if (isOver()) await shortenLease(db, due, over);
+      else yield due;
+    }
+  }
+}
+
+async function claimChecks(db: Db, venue: string): Promise<readonly DueCheck[]> {
+  const { rows } = await sql<DueCheck>`
+    select * from clock.claim_checks(${venue}, ${claimedAtOnce}, make_interval(secs => ${leaseSeconds}))`.execute(
+    db,
+  );
+  return rows;
+}
+
+/** The credential can be claimed again from the end of the round. */
+async function shortenLease(db: Db, { tenant_id, id }: DueCheck, over: number): Promise<void> {
+  const seconds = Math.max(0, over - performance.now()) / 1000;
+  await sql`select clock.shorten_lease(${tenant_id}, ${id}, make_interval(secs => ${seconds}))`.execute(db);
 }
 
 /** Resolves for one after the other, so many in a second. */

@@ -128,6 +128,7 @@ export async function rescheduleCredential(
       | "last_validated_at"
       | "next_check_at"
       | "check_attempts"
+      | "check_leased_until"
       | "warned_days"
       | "estimated_expires_at"
       | "unused_days"

@@ -35,6 +35,9 @@ export type Settled = Readonly<{
   events: readonly AuditEvent[];
 }>;
 
+/** What was due was checked, or, with a verdict about another version, is due still: for whichever worker comes next. */
+const inNoHand = { check_leased_until: null } as const;
+
 /** What the venue's answer makes of the row: status and health, what it tells of the key, the next check, and the history. */
 export async function settleRow(
   tx: TenantTx,
@@ -53,8 +56,8 @@ export async function settleRow(
     const { check_minutes: everyMinutes = defaultCheckMinutes } = policy;
     const known = { now, everyMinutes, verdict, attempts, rejectedAt: row.rejected_at, held };
     const schedule = nextCheck({ ...known, random: Math.random() });
-    await rescheduleCredential(tx, row.id, { ...schedule, ...(await ruleNotes(tx, row)) });
-  }
+    await rescheduleCredential(tx, row.id, { ...schedule, ...inNoHand, ...(await ruleNotes(tx, row)) });
+  } else await rescheduleCredential(tx, row.id, inNoHand);
   await remember(tx, row, purpose, asked.outcome);
   const drift = verdict === null ? [] : eventsOf(before, row, reasonOf(verdict));
   return { row, held, events: also === undefined ? drift : [...drift, also.event] };

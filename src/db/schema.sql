@@ -212,6 +212,7 @@ create table public.credentials (
   rejected_at timestamp with time zone,
   next_check_at timestamp with time zone default now() not null,
   check_attempts smallint default 0 not null,
+  check_leased_until timestamp with time zone,
   warned_days smallint,
   deleted_at timestamp with time zone,
   revision bigint default 1 not null,
@@ -234,7 +235,7 @@ alter table public.credentials owner to keyhold_owner;
 CREATE INDEX credentials_by_account ON public.credentials USING btree (tenant_id, account_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX credentials_by_age ON public.credentials USING btree (tenant_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX credentials_by_owner ON public.credentials USING btree (tenant_id, owner_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
-CREATE INDEX credentials_due ON public.credentials USING btree (next_check_at) WHERE ((status = ANY (ARRAY['active'::text, 'pending'::text])) AND (deleted_at IS NULL));
+CREATE INDEX credentials_due ON public.credentials USING btree (venue, GREATEST(next_check_at, check_leased_until)) WHERE ((status = ANY (ARRAY['active'::text, 'pending'::text])) AND (deleted_at IS NULL));
 CREATE INDEX credentials_ending ON public.credentials USING btree (estimated_expires_at) WHERE ((status = 'active'::text) AND (estimated_expires_at IS NOT NULL));
 CREATE INDEX credentials_expiring ON public.credentials USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
 CREATE UNIQUE INDEX credentials_one_per_label ON public.credentials USING btree (tenant_id, account_id, venue, environment, label) WHERE (status <> 'revoked'::text);
@@ -254,8 +255,11 @@ create policy credential_updates on public.credentials for update to keyhold_app
   with check (scope.writes(tenant_id, owner_id));
 create policy recorder on public.credentials for select to keyhold_recorder
   using (true);
+create policy recorder_leases on public.credentials for update to keyhold_recorder
+  using (true)
+  with check (true);
 grant delete, insert, select, update on public.credentials to keyhold_app;
-grant select on public.credentials to keyhold_recorder;
+grant select, update (check_leased_until) on public.credentials to keyhold_recorder;
 
 create table public.data_keys (
   tenant_id uuid not null,
@@ -959,6 +963,35 @@ CREATE OR REPLACE FUNCTION audit.stamp(moment timestamp with time zone)
 RETURN to_char((moment AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text);
 alter function audit.stamp(timestamp with time zone) owner to keyhold_recorder;
 
+CREATE OR REPLACE FUNCTION clock.claim_checks(venue text, most integer, lease interval)
+ RETURNS TABLE(tenant_id uuid, id uuid)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_sort TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  with chosen as materialized (
+    select c.tenant_id, c.id from public.credentials c
+    where c.venue = claim_checks.venue and greatest(c.next_check_at, c.check_leased_until) <= now()
+      and c.status in ('active', 'pending') and c.deleted_at is null and c.frozen_at is null
+      and (select a.active and a.deleted_at is null and a.frozen_at is null from public.accounts a where a.id = c.account_id)
+      and (select t.status = 'active' and t.frozen_at is null from public.tenants t where t.id = c.tenant_id)
+    order by c.venue, greatest(c.next_check_at, c.check_leased_until) limit most
+    for no key update of c skip locked
+  )
+  update public.credentials c set check_leased_until = now() + lease
+  from chosen where c.tenant_id = chosen.tenant_id and c.id = chosen.id
+  returning c.tenant_id, c.id;
+end $function$;
+alter function clock.claim_checks(text,integer,interval) owner to keyhold_recorder;
+grant execute on function clock.claim_checks(text,integer,interval) to keyhold_app;
+
 CREATE OR REPLACE FUNCTION clock.credential_counts()
  RETURNS TABLE(tenant_id uuid, venue text, status text, count bigint)
  LANGUAGE sql
@@ -1076,26 +1109,25 @@ END;
 alter function clock.deleted_tenants(integer) owner to keyhold_recorder;
 grant execute on function clock.deleted_tenants(integer) to keyhold_app;
 
-CREATE OR REPLACE FUNCTION clock.due_checks(most integer)
- RETURNS TABLE(tenant_id uuid, id uuid, venue text)
+CREATE OR REPLACE FUNCTION clock.due_checks(venue text, most integer)
+ RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  SELECT c.tenant_id,
-     c.id,
-     c.venue
+     c.id
     FROM public.credentials c
-   WHERE ((c.next_check_at <= now()) AND (c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND ( SELECT (a.active AND (a.deleted_at IS NULL) AND (a.frozen_at IS NULL))
+   WHERE ((c.venue = due_checks.venue) AND (GREATEST(c.next_check_at, c.check_leased_until) <= now()) AND (c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND ( SELECT (a.active AND (a.deleted_at IS NULL) AND (a.frozen_at IS NULL))
             FROM public.accounts a
            WHERE (a.id = c.account_id)) AND ( SELECT ((t.status = 'active'::text) AND (t.frozen_at IS NULL))
             FROM public.tenants t
            WHERE (t.id = c.tenant_id)))
-   ORDER BY c.next_check_at
+   ORDER BY c.venue, GREATEST(c.next_check_at, c.check_leased_until)
   LIMIT due_checks.most;
 END;
-alter function clock.due_checks(integer) owner to keyhold_recorder;
-grant execute on function clock.due_checks(integer) to keyhold_app;
+alter function clock.due_checks(text,integer) owner to keyhold_recorder;
+grant execute on function clock.due_checks(text,integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.due_rotations(most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
@@ -1146,6 +1178,37 @@ BEGIN ATOMIC
 END;
 alter function clock.due_venue_rotations(integer) owner to keyhold_recorder;
 grant execute on function clock.due_venue_rotations(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.due_venues()
+ RETURNS TABLE(venue text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH RECURSIVE first(venue, at) AS (
+         ( SELECT c.venue,
+             GREATEST(c.next_check_at, c.check_leased_until) AS "greatest"
+            FROM public.credentials c
+           WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL))
+           ORDER BY c.venue, GREATEST(c.next_check_at, c.check_leased_until)
+          LIMIT 1)
+         UNION ALL
+          SELECT n.venue,
+             n.at
+            FROM (first f_1
+              CROSS JOIN LATERAL ( SELECT c.venue,
+                     GREATEST(c.next_check_at, c.check_leased_until) AS at
+                    FROM public.credentials c
+                   WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.venue > f_1.venue))
+                   ORDER BY c.venue, GREATEST(c.next_check_at, c.check_leased_until)
+                  LIMIT 1) n)
+         )
+  SELECT f.venue
+    FROM first f
+   WHERE (f.at <= now());
+END;
+alter function clock.due_venues() owner to keyhold_recorder;
+grant execute on function clock.due_venues() to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.expired_credentials(most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
@@ -1215,6 +1278,18 @@ END;
 alter function clock.sealing_keys(timestamp with time zone,bigint,integer) owner to keyhold_recorder;
 grant execute on function clock.sealing_keys(timestamp with time zone,bigint,integer) to keyhold_app;
 
+CREATE OR REPLACE FUNCTION clock.shorten_lease(tenant uuid, id uuid, rest interval)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE public.credentials c SET check_leased_until = (now() + shorten_lease.rest)
+   WHERE ((c.tenant_id = shorten_lease.tenant) AND (c.id = shorten_lease.id) AND (c.check_leased_until > (now() + shorten_lease.rest)));
+END;
+alter function clock.shorten_lease(uuid,uuid,interval) owner to keyhold_recorder;
+grant execute on function clock.shorten_lease(uuid,uuid,interval) to keyhold_app;
+
 CREATE OR REPLACE FUNCTION clock.stale_intents(older interval, most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE sql
@@ -1232,14 +1307,13 @@ alter function clock.stale_intents(interval,integer) owner to keyhold_recorder;
 grant execute on function clock.stale_intents(interval,integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.unchecked_since(moment timestamp with time zone, most integer)
- RETURNS TABLE(tenant_id uuid, id uuid, venue text)
+ RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  SELECT c.tenant_id,
-     c.id,
-     c.venue
+     c.id
     FROM public.credentials c
    WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND ( SELECT (a.active AND (a.deleted_at IS NULL) AND (a.frozen_at IS NULL))
             FROM public.accounts a

@@ -130,6 +130,7 @@ export interface CredentialsTable {
   rejected_at: TimeOrNull;
   next_check_at: Time;
   check_attempts: Generated<number>;
+  check_leased_until: ColumnType<Date | null, never, Date | null>;
   warned_days: ColumnType<number | null, number | null | undefined, number | null>;
   deleted_at: TimeOrNull;
   revision: Generated<number>;

@@ -15,26 +15,38 @@ import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-keys/
 
 type Task = (custody: Custody) => Promise<Tally>;
 
+type Lane = Readonly<{
+  /** `alone`: by one process at a time, for tasks that list what is due. `shared`: by all at once, for tasks that claim it. */
+  done: "alone" | "shared";
+  tasks: Readonly<Record<string, Task>>;
+}>;
+
 /**
  * The work that time brings, in lanes that do not wait for one another; within a lane it is done in order. Each task is safe to
  * repeat and to be cut off.
  */
-const lanes: readonly Readonly<Record<string, Task>>[] = [
+const lanes: readonly Lane[] = [
   {
-    reconcile,
-    "finish-rotations": finishDueRotations,
-    "expire-credentials": expireDue,
-    "warn-expiring": warnExpiring,
-    "erase-accounts": eraseAccounts,
-    "erase-tenants": eraseTenants,
-    "forget-webhooks": forgetOld,
+    done: "alone",
+    tasks: {
+      reconcile,
+      "finish-rotations": finishDueRotations,
+      "expire-credentials": expireDue,
+      "warn-expiring": warnExpiring,
+      "erase-accounts": eraseAccounts,
+      "erase-tenants": eraseTenants,
+      "forget-webhooks": forgetOld,
+    },
   },
-  { "check-health": checkDue },
-  { "begin-rotations": beginDue, "rotate-at-venues": stepDue },
+  { done: "shared", tasks: { "check-health": checkDue } },
+  { done: "alone", tasks: { "begin-rotations": beginDue, "rotate-at-venues": stepDue } },
   {
-    "rotate-data-keys": rotateWornDataKeys,
-    "reseal-credentials": resealDue,
-    "destroy-data-keys": destroyUnusedDataKeys,
+    done: "alone",
+    tasks: {
+      "rotate-data-keys": rotateWornDataKeys,
+      "reseal-credentials": resealDue,
+      "destroy-data-keys": destroyUnusedDataKeys,
+    },
   },
 ];
 
@@ -42,7 +54,7 @@ const lanes: readonly Readonly<Record<string, Task>>[] = [
 const firstLock = 7_160_432_001;
 
 export type Clock = Readonly<{
-  /** Runs every task once, unless another process is at it. */
+  /** Runs every task once, but for those that one process does alone and another is at. */
   tick(): Promise<void>;
   stop(): Promise<void>;
 }>;
@@ -55,12 +67,14 @@ type Needs = Readonly<{
   metrics: Pick<Metrics, "jobRuns" | "jobLastRun">;
 }>;
 
-/** Runs the lanes every `everyMs`; of several processes one at a time does a lane. */
-export function startClock(needs: Needs, everyMs = 60_000): Clock {
+export const usualIntervalMs = 60_000;
+
+/** Runs the lanes every `everyMs`. */
+export function startClock(needs: Needs, everyMs = usualIntervalMs): Clock {
   let running: Promise<void> | null = null;
   // A round that takes longer than the interval is not followed by those that it missed.
   const tick = (): Promise<void> => {
-    running ??= Promise.all(lanes.map((lane, at) => runAlone(needs, lane, firstLock + at)))
+    running ??= Promise.all(lanes.map((lane, at) => runLane(needs, lane, firstLock + at)))
       .then(() => undefined)
       .finally(() => (running = null));
     return running;
@@ -75,18 +89,26 @@ export function startClock(needs: Needs, everyMs = 60_000): Clock {
   };
 }
 
-async function runAlone(needs: Needs, lane: Readonly<Record<string, Task>>, lock: number): Promise<void> {
-  const client = await needs.pool.connect().catch(() => null);
+async function runLane(needs: Needs, { done, tasks }: Lane, lock: number): Promise<void> {
+  const runAll = async (): Promise<void> => {
+    for (const [job, task] of Object.entries(tasks)) await run(needs, job, task);
+  };
+  await (done === "shared" ? runAll() : alone(needs, lock, runAll));
+}
+
+/** Does the work unless another process is at it. */
+async function alone({ pool, log }: Needs, lock: number, work: () => Promise<void>): Promise<void> {
+  const client = await pool.connect().catch(() => null);
   if (client === null) return;
   try {
     const { rows } = await client.query<{ mine: boolean }>("select pg_try_advisory_lock($1) as mine", [lock]);
     if (rows[0]?.mine === true) {
-      for (const [job, task] of Object.entries(lane)) await run(needs, job, task);
+      await work();
       await client.query("select pg_advisory_unlock($1)", [lock]);
     }
     client.release();
   } catch (error) {
-    needs.log.error("the clock could not run", { error });
+    log.error("the clock could not run", { error });
     // The connection ends, and with it the lock, should it have it still.
     client.release(true);
   }

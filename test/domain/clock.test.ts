@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { deleteAccount } from "../../src/credentials/delete-account.ts";
@@ -6,13 +7,13 @@ import { show } from "../../src/credentials/show.ts";
 import { openPool } from "../../src/db/connect.ts";
 import { createTurns } from "../../src/db/turns.ts";
 import { startClock } from "../../src/jobs/clock.ts";
+import { createStores } from "../../src/stores/index.ts";
 import { createLog, type Log } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { suspendTenant } from "../../src/tenants/suspend.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
-import { makeDue } from "../support/due.ts";
 import { countRows } from "../support/record.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
+import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 
 let world: World;
@@ -49,6 +50,26 @@ async function begin() {
   return { venue, custody: venue.in(world.custody) };
 }
 
+/** A store that has destroyed nothing before `meanwhile` is over, and what a crash left to be destroyed in it. */
+function slowStore(meanwhile: () => Promise<unknown>) {
+  const { first } = world.custody.stores;
+  const store = { ...first, destroyed: 0 };
+  store.destroy = async (ref) => {
+    store.destroyed += 1;
+    await meanwhile();
+    return first.destroy(ref);
+  };
+  return { store, custody: { ...world.custody, stores: createStores(store) } };
+}
+
+async function leaveIntent(): Promise<void> {
+  await world.database.ownerPool.query(
+    `insert into intents (tenant_id, id, kind, credential_id, version, store, venue, environment, created_at)
+     values ($1, $2, 'destroy', $3, 1, 'postgres', 'scripted', 'live', now() - interval '1 hour')`,
+    [tenant.id, randomUUID(), randomUUID()],
+  );
+}
+
 const pool = (name: string) => openPool(world.database.connection("keyhold_app"), { applicationName: name });
 
 describe("the clock", () => {
@@ -71,28 +92,53 @@ describe("the clock", () => {
     );
   });
 
-  test("of two processes runs in one at a time, and rounds do not pile up", async () => {
-    const { venue, custody } = await begin();
-    await pending(custody);
+  test("of two processes does in one at a time what is done alone, and rounds do not pile up", async () => {
+    await begin();
+    await leaveIntent();
     const release = Promise.withResolvers<undefined>();
     const asked = Promise.withResolvers<undefined>();
-    venue.verdict = async () => {
+    const { store, custody } = slowStore(() => {
       asked.resolve(undefined);
-      await release.promise;
-      return { outcome: "timeout", message: "" };
-    };
+      return release.promise;
+    });
     const pools = [pool("clock 1"), pool("clock 2")] as const;
     const [first, second] = pools.map((clockPool) => startClock({ custody, pool: clockPool, log, metrics }));
     const running = first?.tick();
     await asked.promise;
     expect(first?.tick(), "a round under way is not followed by another").toBe(running);
+    await leaveIntent();
     await second?.tick();
-    expect(venue.inspections, "the other process leaves it alone").toBe(1);
+    expect(store.destroyed, "the other process leaves it alone").toBe(1);
     release.resolve(undefined);
     await running;
-    await makeDue(world);
     await second?.tick();
-    expect(venue.inspections, "the control: now it does it").toBe(2);
+    expect(store.destroyed, "the control: now it does it").toBe(2);
+    await Promise.all([first?.stop(), second?.stop()]);
+    await Promise.all(pools.map((one) => one.end()));
+  });
+
+  test("shares the checks: what one process has in hand holds up no other", async () => {
+    const { venue, custody } = await begin();
+    await pending(custody, "one");
+    const release = Promise.withResolvers<undefined>();
+    const asked = Promise.withResolvers<undefined>();
+    venue.verdict = async () => {
+      asked.resolve(undefined);
+      await release.promise;
+      return valid();
+    };
+    const pools = [pool("clock 1"), pool("clock 2")] as const;
+    const [first, second] = pools.map((clockPool) => startClock({ custody, pool: clockPool, log, metrics }));
+    const running = first?.tick();
+    await asked.promise;
+    const another = await pending(custody, "another");
+    venue.verdict = () => valid();
+    await second?.tick();
+    expect(venue.inspections, "the second asked about the other one alone").toBe(2);
+    expect(await another.now()).toMatchObject({ status: "active" });
+    release.resolve(undefined);
+    await running;
+    expect(venue.inspections).toBe(2);
     await Promise.all([first?.stop(), second?.stop()]);
     await Promise.all(pools.map((one) => one.end()));
   });
@@ -122,25 +168,22 @@ describe("the clock", () => {
   });
 
   test("leaves no lock behind when its connection breaks, and neither does a turn", async () => {
-    const { venue, custody } = await begin();
-    await pending(custody);
+    await begin();
+    await leaveIntent();
     const [first, second] = [pool("breaks"), pool("another")];
     const breakConnections = () =>
       world.database.ownerPool.query(
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'breaks'",
       );
-    venue.verdict = async () => {
-      await breakConnections();
-      return { outcome: "timeout", message: "" };
-    };
+    const { store, custody } = slowStore(breakConnections);
     const clock = startClock({ custody, pool: first, log, metrics });
     await clock.tick();
     await clock.stop();
-    await makeDue(world);
+    await leaveIntent();
     const next = startClock({ custody, pool: second, log, metrics });
     await next.tick();
     await next.stop();
-    expect(venue.inspections).toBe(2);
+    expect(store.destroyed).toBe(2);
 
     const key = new Uint8Array(8);
     const turn = createTurns(first)(key, async () => {

@@ -11,7 +11,7 @@ import { eraseAccounts, eraseTenants } from "../../src/credentials/erase.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { list } from "../../src/credentials/list.ts";
-import { checkDue } from "../../src/credentials/check-health.ts";
+import { checkDue, dueChecks } from "../../src/credentials/check-health.ts";
 import { expireDue, reconcile } from "../../src/credentials/reconcile.ts";
 import { register } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
@@ -225,7 +225,27 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
     await once();
   },
   "what a crash left": () => reconcile(custody),
-  "what is to be checked": () => checkDue(custody, { atOnce: 8, perSecond: 10_000 }),
+  "what is to be checked": async () => {
+    await sql`update credentials set next_check_at = now() where id = ${id}`.execute(world.database.owner);
+    expect(await checkDue(custody, { atOnce: 8, perSecond: 10_000 })).toEqual({ done: 1, failed: 0 });
+  },
+  "twenty of ten thousand that are to be checked": async () => {
+    const { owner: admin } = world.database;
+    const late = sql`label = '9' and id <> ${id}`;
+    await sql`update credentials set next_check_at = now() - random() * interval '1 hour' where ${late}`.execute(
+      admin,
+    );
+    await sql`analyze credentials`.execute(admin);
+    const { rows } = await sql`select * from clock.claim_checks('scripted', 20, interval '1 minute')`.execute(
+      db,
+    );
+    expect(rows).toHaveLength(20);
+    expect(await dueChecks(db, 20)).toHaveLength(20);
+    await sql`update credentials set next_check_at = now() + interval '1 hour', check_leased_until = null where ${late}`.execute(
+      admin,
+    );
+    await sql`analyze credentials`.execute(admin);
+  },
   "what has passed its date": () => expireDue(custody),
   "whose end is near": () => warnExpiring(custody),
   "deleted accounts": () => eraseAccounts(custody),

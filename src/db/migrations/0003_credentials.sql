@@ -36,6 +36,8 @@ create table credentials (
   -- When the venue is to be asked again, and how often in a row it could not tell.
   next_check_at timestamptz not null default now(),
   check_attempts smallint not null default 0,
+  -- Until then a worker has it in hand, or leaves it alone because it could not be opened. Gone as soon as a check is recorded.
+  check_leased_until timestamptz,
   -- Of the last warning before it expires: how many days ahead.
   warned_days smallint,
   -- Marked at once; the row goes when the secret is destroyed in its store.
@@ -52,7 +54,8 @@ create unique index credentials_one_per_label on credentials (tenant_id, account
 create index credentials_by_age on credentials (tenant_id, created_at desc, id desc) where deleted_at is null;
 create index credentials_by_account on credentials (tenant_id, account_id, created_at desc, id desc) where deleted_at is null;
 create index credentials_by_owner on credentials (tenant_id, owner_id, created_at desc, id desc) where deleted_at is null;
-create index credentials_due on credentials (next_check_at) where status in ('active', 'pending') and deleted_at is null;
+create index credentials_due on credentials (venue, greatest(next_check_at, check_leased_until))
+  where status in ('active', 'pending') and deleted_at is null;
 create index credentials_expiring on credentials (expires_at) where status = 'active' and expires_at is not null;
 create index credentials_ending on credentials (estimated_expires_at) where status = 'active' and estimated_expires_at is not null;
 create index credentials_unused on credentials (last_validated_at)

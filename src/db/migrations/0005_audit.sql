@@ -46,6 +46,9 @@ begin
     execute format('create policy recorder on %I for select to keyhold_recorder using (true)', one);
     execute format('grant select on %I to keyhold_recorder', one);
   end loop;
+  -- It leases checks, and writes nothing else of a credential.
+  create policy recorder_leases on credentials for update to keyhold_recorder using (true) with check (true);
+  grant update (check_leased_until) on credentials to keyhold_recorder;
   -- Of data keys everything but the keys.
   create policy recorder on data_keys for select to keyhold_recorder using (true);
   grant select (tenant_id, id, use, kek_id, state, operations, created_at, retired_at) on data_keys to keyhold_recorder;
@@ -112,12 +115,12 @@ end $$;
 -- validate (opens what is pending, invalid or expired, so that the venue can be asked), activate (what is switched off, too),
 -- reseal (whatever is not revoked, for the service alone: keys and stores change for what is frozen as for everything else).
 --
--- What a row speaks of is found by its key, row by row: a plan of few nodes, because at a low rate most groups hold one or two
--- rows and the start of the plan is most of their cost. Joining by hash takes a quarter more for one row, a sixth more for
--- sixteen, and saves a little only beyond sixty of one tenant. Planning anew for each group costs more than the group itself,
 -- versions: the one that is opened, where that is not the one in force. details: objects without the brace that closes them, because
 -- the version is added here, and cutting the brace off a text of several bytes a character costs ten times as much as adding it.
 --
+-- What a row speaks of is found by its key, row by row: a plan of few nodes, because at a low rate most groups hold one or two
+-- rows and the start of the plan is most of their cost. Joining by hash takes a quarter more for one row, a sixth more for
+-- sixteen, and saves a little only beyond sixty of one tenant. Planning anew for each group costs more than the group itself,
 -- and the planner, who cannot know how many rows there are, is not left to choose.
 create function audit.append(
   tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[],

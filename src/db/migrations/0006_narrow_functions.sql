@@ -52,25 +52,76 @@ begin atomic
   select i.tenant_id, i.id from public.intents i where i.created_at < now() - older order by i.created_at limit most;
 end;
 
--- What the venue is to be asked about by now. What may not be opened would only fill the record. Account and tenant are looked up
--- row by row: few are due at a time.
-create function clock.due_checks(most integer)
-returns table (tenant_id uuid, id uuid, venue text)
+-- The venues that are to be asked about something by now: from venue to venue through the index, however much is due at each.
+create function clock.due_venues()
+returns table (venue text)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select c.tenant_id, c.id, c.venue from public.credentials c
-  where c.next_check_at <= now() and c.status in ('active', 'pending') and c.deleted_at is null and c.frozen_at is null
+  with recursive first (venue, at) as (
+    (select c.venue, greatest(c.next_check_at, c.check_leased_until) from public.credentials c
+      where c.status in ('active', 'pending') and c.deleted_at is null
+      order by c.venue, greatest(c.next_check_at, c.check_leased_until) limit 1)
+    union all
+    select n.venue, n.at from first f cross join lateral (
+      select c.venue, greatest(c.next_check_at, c.check_leased_until) as at from public.credentials c
+      where c.status in ('active', 'pending') and c.deleted_at is null and c.venue > f.venue
+      order by c.venue, greatest(c.next_check_at, c.check_leased_until) limit 1
+    ) n
+  )
+  select f.venue from first f where f.at <= now();
+end;
+
+-- What one venue is to be asked about by now, the longest due first; what could not be opened when it was tried comes after that. What
+-- may not be opened would only fill the record. Account and tenant are looked up row by row: few are due at a time.
+create function clock.due_checks(venue text, most integer)
+returns table (tenant_id uuid, id uuid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.tenant_id, c.id from public.credentials c
+  where c.venue = due_checks.venue and greatest(c.next_check_at, c.check_leased_until) <= now()
+    and c.status in ('active', 'pending') and c.deleted_at is null and c.frozen_at is null
     and (select a.active and a.deleted_at is null and a.frozen_at is null from public.accounts a where a.id = c.account_id)
     and (select t.status = 'active' and t.frozen_at is null from public.tenants t where t.id = c.tenant_id)
-  order by c.next_check_at limit most;
+  order by c.venue, greatest(c.next_check_at, c.check_leased_until) limit most;
+end;
+
+-- Gives the same out, to be checked by the caller until its lease ends. Workers that claim at once wait for nobody: each is given what
+-- no other is. So is what somebody is changing this moment left for the next time, but not what only a foreign key holds.
+create function clock.claim_checks(venue text, most integer, lease interval)
+returns table (tenant_id uuid, id uuid)
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_sort = off as $$
+#variable_conflict use_column
+begin
+  return query
+  with chosen as materialized (
+    select c.tenant_id, c.id from public.credentials c
+    where c.venue = claim_checks.venue and greatest(c.next_check_at, c.check_leased_until) <= now()
+      and c.status in ('active', 'pending') and c.deleted_at is null and c.frozen_at is null
+      and (select a.active and a.deleted_at is null and a.frozen_at is null from public.accounts a where a.id = c.account_id)
+      and (select t.status = 'active' and t.frozen_at is null from public.tenants t where t.id = c.tenant_id)
+    order by c.venue, greatest(c.next_check_at, c.check_leased_until) limit most
+    for no key update of c skip locked
+  )
+  update public.credentials c set check_leased_until = now() + lease
+  from chosen where c.tenant_id = chosen.tenant_id and c.id = chosen.id
+  returning c.tenant_id, c.id;
+end $$;
+
+-- Ends a lease before its time. It makes none longer: whoever has been given the same since then keeps it, at worst too short.
+create function clock.shorten_lease(tenant uuid, id uuid, rest interval)
+returns void language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  update public.credentials c set check_leased_until = now() + rest
+  where c.tenant_id = tenant and c.id = shorten_lease.id and c.check_leased_until > now() + rest;
 end;
 
 -- For an operator who does not want to wait: what was not checked since a moment, due or not.
 create function clock.unchecked_since(moment timestamptz, most integer)
-returns table (tenant_id uuid, id uuid, venue text)
+returns table (tenant_id uuid, id uuid)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select c.tenant_id, c.id, c.venue from public.credentials c
+  select c.tenant_id, c.id from public.credentials c
   where c.status in ('active', 'pending') and c.deleted_at is null and c.frozen_at is null
     and (select a.active and a.deleted_at is null and a.frozen_at is null from public.accounts a where a.id = c.account_id)
     and (select t.status = 'active' and t.frozen_at is null from public.tenants t where t.id = c.tenant_id)

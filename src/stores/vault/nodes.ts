@@ -60,12 +60,16 @@ export class Nodes {
     const end = performance.now() + this.#deadlineMs;
     const deadline = AbortSignal.timeout(this.#deadlineMs);
     const first = this.#preferred;
+    const reasons = new Reasons();
     // No pause that would outlast the deadline: the last failure then says why, and not that time ran out.
     const again = handleWhen((error) => isUnavailable(error) && performance.now() + longestPauseMs < end);
-    return retry(again, { maxAttempts: Number.MAX_SAFE_INTEGER, backoff: this.#pauses() }).execute(
-      ({ attempt }) => this.#attempt(call, (first + attempt) % this.#origins.length, deadline),
+    const asked = retry(again, { maxAttempts: Number.MAX_SAFE_INTEGER, backoff: this.#pauses() }).execute(
+      ({ attempt }) => reasons.of(this.#attempt(call, (first + attempt) % this.#origins.length, deadline)),
       deadline,
     );
+    return asked.catch((error: unknown) => {
+      throw deadline.aborted ? (reasons.telling ?? error) : error;
+    });
   }
 
   close(): Promise<void> {
@@ -138,6 +142,20 @@ export class Nodes {
     // Health is of the node, and is asked for outside of any namespace.
     if (this.#namespace !== undefined && path !== healthPath) headers["x-vault-namespace"] = this.#namespace;
     return headers;
+  }
+}
+
+/** An attempt that the deadline cuts off tells only that; one before it may have told why. */
+class Reasons {
+  telling: StoreTrouble | null = null;
+
+  async of<T>(attempt: Promise<T>): Promise<T> {
+    try {
+      return await attempt;
+    } catch (error) {
+      if (isUnavailable(error) && error.answer.reason !== "timeout") this.telling = error;
+      throw error;
+    }
   }
 }
 

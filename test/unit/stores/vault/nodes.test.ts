@@ -102,6 +102,14 @@ describe("of several nodes", () => {
     expect(refusals).toBe(11);
   });
 
+  test("what the deadline cuts off ends with the reason that a node has given before", async () => {
+    const sealed: Reply = { status: 503, body: { errors: ["Vault is sealed"] } };
+    let asked = 0;
+    for (const each of nodes) each.reply(() => ((asked += 1) <= 2 ? sealed : null));
+    expect(await reasonOf(open({ attemptMs: 10_000, deadlineMs: 600 }).send(secret))).toBe("sealed");
+    expect(asked, "the last one says nothing").toBe(3);
+  });
+
   test("what nobody answers ends at the deadline, with the reason of the last one asked", async () => {
     for (const each of nodes) each.reply(() => ({ status: 503, body: { errors: ["Vault is sealed"] } }));
     expect(await reasonOf(open({ deadlineMs: 400 }).send(secret))).toBe("sealed");

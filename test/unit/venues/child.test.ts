@@ -39,7 +39,7 @@ describe("a venue process", () => {
     const child = start();
     const call = child.call(job, fields());
     const outcome = expect(call).rejects.toThrow(ProcessLost);
-    await expect.poll(() => venue.received.length).toBeGreaterThan(20);
+    await expect.poll(() => venue.received.length, { timeout: 10_000 }).toBeGreaterThan(20);
     await child.stop();
     await outcome;
     await expect(child.call(job, fields())).rejects.toThrow(ProcessLost);

@@ -6,21 +6,33 @@ import { install } from "./installation.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
 import { measureEnvelope } from "./points/envelope.ts";
 import { measureFootprint } from "./points/footprint.ts";
+import { measureHealth } from "./points/health.ts";
 import { measureRetrieval } from "./points/retrieval.ts";
 import { measureStores } from "./points/stores.ts";
 import { measureThroughput } from "./points/throughput.ts";
 import { measureValidations } from "./points/validations.ts";
+import { measureWebhooks } from "./points/webhooks.ts";
 import { seed } from "./seed.ts";
 
 /**
  * `npm run bench`: what the service does on this machine.
  *
  *     --json           one JSON object in place of the table
- *     --only <point>   retrieval, throughput, stores, envelope, validations or footprint
+ *     --only <point>   retrieval, throughput, stores, envelope, validations, health, webhooks or footprint
  *     --soak           retrieval alone, for five minutes
  *     --seconds <n>    seconds a point, 30 when left out
+ *     --count <n>      credentials that are checked (10,000 when left out), or webhooks that are delivered (1,000)
  */
-const points = ["envelope", "footprint", "validations", "retrieval", "throughput", "stores"] as const;
+const points = [
+  "envelope",
+  "footprint",
+  "validations",
+  "health",
+  "webhooks",
+  "retrieval",
+  "throughput",
+  "stores",
+] as const;
 type Point = (typeof points)[number];
 
 const soakSeconds = 300;
@@ -30,6 +42,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     soak: { type: "boolean", default: false },
     seconds: { type: "string", default: "30" },
+    count: { type: "string" },
   },
 });
 const seconds = values.soak ? soakSeconds : Number(values.seconds);
@@ -41,10 +54,21 @@ const measures: Readonly<Record<Point, () => Promise<Section>>> = {
     await using installation = await install();
     return await measureValidations(installation);
   },
+  health: () => measureHealth(countOr(10_000), seconds),
+  async webhooks() {
+    await using installation = await install();
+    return await measureWebhooks(installation, countOr(1000));
+  },
   retrieval: () => loaded(measureRetrieval),
   throughput: () => loaded(measureThroughput),
   stores: () => measureStores(seconds),
 };
+
+function countOr(usual: number): number {
+  const count = Number(values.count ?? usual);
+  if (Number.isInteger(count) && count > 0) return count;
+  throw new Error("--count takes a whole number above 0");
+}
 
 /** Many credentials over several tenants, as a service has them. */
 async function loaded(measure: typeof measureRetrieval): Promise<Section> {

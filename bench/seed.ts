@@ -11,6 +11,7 @@ import { Secret } from "../src/crypto/secret.ts";
 import type { TenantTx } from "../src/db/tenant.ts";
 import { createAccount } from "../src/tenants/accounts/create.ts";
 import { createTenant } from "../src/tenants/create.ts";
+import type { Environment } from "../src/venues/venue.ts";
 import type { Installation } from "./installation.ts";
 
 /** A tenant with an owner, one account and credentials that may be revealed. */
@@ -18,24 +19,33 @@ export type SeededTenant = Readonly<{ owner: Member; subject: string; credential
 
 const operator: Operator = { kind: "operator", issuer: localIssuerName, subject: "bench", origin: nowhere };
 
-/** An API key of a venue and its secret. */
-export type KeyPair = Readonly<{ apiKey: string; apiSecret: string }>;
+/** An API key and its secret, of Binance when nothing else is said. */
+export type KeyPair = Readonly<{
+  venue?: string;
+  environment?: Environment;
+  apiKey: string;
+  apiSecret: string;
+  passphrase?: string;
+}>;
 
 export type Filling = Readonly<{
   tenants: number;
   credentialsEach: number;
   /** Where the next key comes from; generated ones of 64 characters when left out. */
   nextKey?: () => KeyPair;
+  /** Until their first check. */
+  checkInMinutes?: number;
 }>;
 
 /** Fills an installation through the domain, but for the venue, which is not asked. */
 export async function seed(
   installation: Pick<Installation, "db" | "dataKeys">,
-  { tenants, credentialsEach, nextKey = generateKeyPair }: Filling,
+  { tenants, credentialsEach, nextKey = generateKeyPair, checkInMinutes = 360 }: Filling,
 ): Promise<readonly SeededTenant[]> {
   const seeded: SeededTenant[] = [];
   for (let number = 0; number < tenants; number += 1) {
-    seeded.push(await seedTenant(installation, Array.from({ length: credentialsEach }, nextKey)));
+    const keyPairs = Array.from({ length: credentialsEach }, nextKey);
+    seeded.push(await seedTenant(installation, keyPairs, checkInMinutes));
   }
   return seeded;
 }
@@ -47,6 +57,7 @@ function generateKeyPair(): KeyPair {
 async function seedTenant(
   { db, dataKeys }: Pick<Installation, "db" | "dataKeys">,
   keyPairs: readonly KeyPair[],
+  checkInMinutes: number,
 ): Promise<SeededTenant> {
   const subject = `bench-${randomUUID()}`;
   const { tenant, owner_id } = await createTenant(db, operator, {
@@ -55,10 +66,13 @@ async function seedTenant(
   });
   const owner = ownerOf(tenant.id, owner_id);
   const account = await createAccount(db, owner, { name: "Main" });
-  const key = await dataKeys.toSeal(tenant.id, keyPairs.length * 2);
+  const key = await dataKeys.toSeal(tenant.id, keyPairs.length * 3);
   const credentialIds = await change(db, owner, async (tx) => {
     const value: string[] = [];
-    for (const pair of keyPairs) value.push(await keep(tx, key, credentialOf(owner, account.id), pair));
+    for (const pair of keyPairs) {
+      const credential = { ...credentialOf(owner, account.id, pair), checkInMinutes };
+      value.push(await keep(tx, key, credential, pair));
+    }
     return { value, events: [{ event: "tenant.updated", detail: { changed: ["credentials"] } }] };
   });
   return { owner, subject, credentialIds };
@@ -69,12 +83,17 @@ async function keep(
   tx: TenantTx,
   key: DataKey,
   credential: NewCredential,
-  { apiKey, apiSecret }: KeyPair,
+  { apiKey, apiSecret, passphrase }: KeyPair,
 ): Promise<string> {
   const { tenantId, id: credentialId } = credential;
   const row = await insertCredential(tx, credential);
+  const fields = {
+    api_key: apiKey,
+    api_secret: apiSecret,
+    ...(passphrase === undefined ? {} : { passphrase }),
+  };
   const sealed = new Map(
-    Object.entries({ api_key: apiKey, api_secret: apiSecret }).map(([field, text]) => {
+    Object.entries(fields).map(([field, text]) => {
       using secret = Secret.fromText(text);
       return [field, seal(key, { tenantId, credentialId, version: row.version, field }, secret)];
     }),
@@ -92,15 +111,19 @@ async function keep(
   return credentialId;
 }
 
-function credentialOf(owner: Member, accountId: string): NewCredential {
+function credentialOf(
+  owner: Member,
+  accountId: string,
+  { venue = "binance", environment = "live" }: KeyPair,
+): NewCredential {
   const id = randomUUID();
   return {
     tenantId: owner.tenantId,
     id,
     accountId,
     ownerId: owner.memberId,
-    venue: "binance",
-    environment: "live",
+    venue,
+    environment,
     label: id,
     status: "active",
     permissions: null,

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { localIssuerName } from "../src/access/local-issuer.ts";
 import { roles } from "../src/access/permissions.ts";
 import { type Member, nowhere, type Operator } from "../src/access/principal.ts";
@@ -37,9 +38,12 @@ export type Filling = Readonly<{
   checkInMinutes?: number;
 }>;
 
-/** Fills an installation through the domain, but for the venue, which is not asked. */
+/**
+ * Fills an installation through the domain, but for the venue, which is not asked. The database then knows what it holds, as it does
+ * a minute later by itself.
+ */
 export async function seed(
-  installation: Pick<Installation, "db" | "dataKeys">,
+  installation: Pick<Installation, "db" | "ownerDb" | "dataKeys">,
   { tenants, credentialsEach, nextKey = generateKeyPair, checkInMinutes = 360 }: Filling,
 ): Promise<readonly SeededTenant[]> {
   const seeded: SeededTenant[] = [];
@@ -47,6 +51,7 @@ export async function seed(
     const keyPairs = Array.from({ length: credentialsEach }, nextKey);
     seeded.push(await seedTenant(installation, keyPairs, checkInMinutes));
   }
+  await sql`vacuum analyze`.execute(installation.ownerDb);
   return seeded;
 }
 

@@ -89,8 +89,8 @@ export interface EventDetails {
     operation?: string;
     /** Of a parent key: the one whose keys it manages. */
     for_credential_id?: string;
-  };
     version?: number;
+  };
   /** Of both: `version` is the one that was opened; the record itself says so where the request does not. */
   "credential.revealed": { credential_id: string; reason: string; version?: number };
   "credential.invoke_finished": {

@@ -6,15 +6,21 @@ import { formatReport, toJson } from "./report.ts";
 
 const usage = `npm run proof -- <name> [--short] [--json] [--only <part>]… [--seconds <n>] [--kills <n>] [--program <path>]
 
-  ha    the store's leader is lost while secrets are read and written and orders flow:
-        three nodes of OpenBao or HashiCorp Vault, some ten minutes
+  crash     processes are killed before, amid and after every effect of registering and rotating;
+            some six minutes
+  ha        the store's leader is lost while secrets are read and written and orders flow:
+            three nodes of OpenBao or HashiCorp Vault, some ten minutes
+  webhooks  processes that send webhooks are killed again and again while 10,000 events are told;
+            some four minutes
 
   --short          as few repetitions as still show something, under three minutes
-  --only <part>    one part; ha has leader-killed, leader-frozen, follower-killed,
-                   all-killed and control
-  --seconds <n>    of calm before, between and after faults
-  --kills <n>      how often the leader is killed
-  --program <path> \`bao\` or \`vault\`, in place of the first that is found
+  --only <part>    one part: crash has register, rotate, rotate-at-once, finish, reconcile and control;
+                   ha has leader-killed, leader-frozen, follower-killed, all-killed and control;
+                   webhooks has killed and control
+  --kills <n>      crash: how often somebody is killed at each point; ha: how often the leader is killed;
+                   webhooks: how many processes are killed
+  --seconds <n>    ha: of calm before, between and after faults
+  --program <path> ha: \`bao\` or \`vault\`, in place of the first that is found
   --json           one JSON object in place of the report
 
 Ends with 0 when every promise held and every control failed as it must, else with 1.
@@ -34,6 +40,7 @@ const options = {
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   crash: async () => (await import("./crash/crash.ts")).proveCrashes,
   ha: async () => (await import("./ha/ha.ts")).proveAvailability,
+  webhooks: async () => (await import("./webhooks/webhooks.ts")).proveWebhooks,
 };
 
 await main().then(

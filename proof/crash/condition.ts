@@ -5,7 +5,7 @@ import type { Db } from "../../src/db/connect.ts";
 import { findOrphans } from "../../test/support/orphans.ts";
 import type { Effect, Point } from "./effects.ts";
 import type { Found, Secret } from "./findings.ts";
-import type { Ground } from "./ground.ts";
+import type { Ground } from "../ground.ts";
 import type { Work } from "./processes.ts";
 import type { Victim } from "./victims.ts";
 

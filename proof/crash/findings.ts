@@ -1,5 +1,6 @@
 import type { Effect, Point } from "./effects.ts";
-import type { Scenario, StoreChoice } from "./scenarios.ts";
+import type { StoreChoice } from "../ground.ts";
+import type { Scenario } from "./scenarios.ts";
 
 /** Where work was cut off. */
 export type CutAt = Point & Readonly<{ store: StoreChoice; scenario: Scenario; effect: Effect["name"] }>;

@@ -1,6 +1,7 @@
 import type { Promised } from "../proof.ts";
 import type { Cut, Findings, Found, Secret } from "./findings.ts";
-import type { Scenario } from "./scenarios.ts";
+import { storeChoices } from "../ground.ts";
+import { type Scenario, scenarioNames } from "./scenarios.ts";
 
 /** By name, so that each control can say which of them it breaks. */
 export type CrashPromises = Readonly<
@@ -81,11 +82,12 @@ export type Row = Readonly<{
 
 /** A row for each kind of work in each store, and one for all. */
 export function rowsOf(cuts: readonly Cut[]): readonly Row[] {
-  const kinds = Map.groupBy(cuts, ({ scenario, store }) => `${scenario} ${store}`);
-  const rows = [...kinds.values()].flatMap((some) => {
-    const [first] = some;
-    return first === undefined ? [] : [rowOf(first.scenario, first.store, some)];
-  });
+  const rows = scenarioNames.flatMap((scenario) =>
+    storeChoices.flatMap((store) => {
+      const some = cuts.filter((cut) => cut.scenario === scenario && cut.store === store);
+      return some.length === 0 ? [] : [rowOf(scenario, store, some)];
+    }),
+  );
   return [...rows, rowOf("all", "", cuts)];
 }
 

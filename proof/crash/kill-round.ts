@@ -1,6 +1,6 @@
 import { type Case, type Killed, use } from "./condition.ts";
 import { type Effect, type Point, pointsOf } from "./effects.ts";
-import type { Ground } from "./ground.ts";
+import type { Ground } from "../ground.ts";
 import { rehearse, runAndKill, type Work } from "./processes.ts";
 import { prepareVictim } from "./victims.ts";
 

@@ -6,14 +6,12 @@ import { reconcile } from "../../src/credentials/reconcile.ts";
 import { register } from "../../src/credentials/register.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
 import { secretFields } from "../../test/support/tenants.ts";
+import { storeChoices } from "../ground.ts";
 import { flawNames } from "./flaws.ts";
 import { moments } from "./effects.ts";
 
 export const scenarioNames = ["register", "rotate", "rotate-at-once", "finish", "reconcile"] as const;
 export type Scenario = (typeof scenarioNames)[number];
-
-export const storeChoices = ["postgres", "file"] as const;
-export type StoreChoice = (typeof storeChoices)[number];
 
 const writerShape = z.object({
   tenantId: z.string(),

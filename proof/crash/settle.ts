@@ -4,7 +4,7 @@ import { finishDueRotations } from "../../src/credentials/finish-rotation.ts";
 import { reconcile } from "../../src/credentials/reconcile.ts";
 import type { Db } from "../../src/db/connect.ts";
 import { countRows } from "../../test/support/record.ts";
-import type { Ground } from "./ground.ts";
+import type { Ground } from "../ground.ts";
 import { assertDone, registerOne, rotateOne } from "./scenarios.ts";
 import type { Case } from "./condition.ts";
 import { ageIntents } from "./victims.ts";

@@ -7,7 +7,7 @@ import { unavailable } from "../../src/stores/results.ts";
 import { createAccount } from "../../src/tenants/accounts/create.ts";
 import { openTenant } from "../../test/support/tenants.ts";
 import type { Point } from "./effects.ts";
-import type { Ground } from "./ground.ts";
+import type { Ground } from "../ground.ts";
 import type { Work } from "./processes.ts";
 import { registerOne, rotateOne, type Scenario, type Writer } from "./scenarios.ts";
 

@@ -4,12 +4,15 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 export type Service = Readonly<{
+  /** Empty for a worker, which has no API. */
   url: string;
   metricsUrl: string;
   pid: number;
   /** Everything it has written so far, both streams. */
   output(): string;
   stop(): Promise<void>;
+  /** Ends it as a crash does. */
+  kill(): Promise<void>;
 }>;
 
 const root = join(import.meta.dirname, "../..");
@@ -32,13 +35,16 @@ export async function startService(
     metricsUrl: addressIn(lines, "metrics"),
     pid: child.pid ?? 0,
     output: () => lines.join("\n"),
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const exit = once(child, "exit");
-      child.kill("SIGTERM");
-      await exit;
-    },
+    stop: () => end(child, "SIGTERM"),
+    kill: () => end(child, "SIGKILL"),
   };
+}
+
+async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill(signal);
+  await exit;
 }
 
 function addressIn(lines: readonly string[], message: string): string {
@@ -53,7 +59,7 @@ async function listening(child: ChildProcess, lines: string[]): Promise<string> 
     createInterface({ input: stream }).on("line", (line) => {
       lines.push(line);
       const address = addressIn([line], "listening");
-      if (address !== "") found.resolve(address);
+      if (address !== "" || line.includes('"message":"working"')) found.resolve(address);
     });
   }
   return found.promise;

@@ -91,9 +91,9 @@ describe("the table", () => {
   test("has a row for each kind of work in each store, and one for all", () => {
     const rows = rowsOf([...good.cuts, cut({ store: "postgres" })]);
     expect(rows.map(({ work, store, cutOff }) => [work, store, cutOff])).toEqual([
-      ["rotate", "file", 2],
       ["register", "file", 2],
       ["rotate", "postgres", 1],
+      ["rotate", "file", 2],
       ["all", "", 5],
     ]);
     expect(rows.at(-1)).toMatchObject({

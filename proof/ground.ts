@@ -1,17 +1,19 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ClientConfig } from "pg";
-import { type Installation, install } from "../../bench/installation.ts";
-import { nowhere, type Operator } from "../../src/access/principal.ts";
-import type { Custody } from "../../src/credentials/custody.ts";
-import { openPool } from "../../src/db/connect.ts";
-import { openFileStore } from "../../src/stores/file.ts";
-import { createStores } from "../../src/stores/index.ts";
-import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { bareCustody } from "../../test/support/bare-custody.ts";
-import { ScriptedVenue } from "../../test/support/scripted-venue.ts";
-import type { Stage } from "../proof.ts";
-import type { StoreChoice } from "./scenarios.ts";
+import { type Installation, install } from "../bench/installation.ts";
+import { nowhere, type Operator } from "../src/access/principal.ts";
+import type { Custody } from "../src/credentials/custody.ts";
+import { openPool } from "../src/db/connect.ts";
+import { openFileStore } from "../src/stores/file.ts";
+import { createStores } from "../src/stores/index.ts";
+import { createPostgresStore } from "../src/stores/postgres.ts";
+import { bareCustody } from "../test/support/bare-custody.ts";
+import { ScriptedVenue } from "../test/support/scripted-venue.ts";
+import type { Stage } from "./proof.ts";
+
+export const storeChoices = ["postgres", "file"] as const;
+export type StoreChoice = (typeof storeChoices)[number];
 
 /** What all processes share: a database, a folder of files, and a custody that nobody kills. */
 export type Ground = Readonly<{

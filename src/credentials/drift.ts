@@ -15,6 +15,16 @@ export function eventsOf(before: Before, after: After, reason: string): readonly
   ];
 }
 
+/** For a change that is no check: whoever was told that the credential ailed is told that it does no more. */
+export function recoveryOf(
+  before: Before,
+  { id: credential_id, status, health }: After,
+): readonly AuditEvent[] {
+  const ailed = before.status === "invalid" || before.status === "expired" || before.health === "degraded";
+  if (!ailed || status !== "active" || health !== "healthy") return [];
+  return [{ event: "credential.recovered", detail: { credential_id } }];
+}
+
 function statusEvents(before: Before, { id: credential_id, status }: After, reason: string): AuditEvent[] {
   if (before.status === status) return [];
   if (status === "invalid") return [{ event: "credential.invalidated", detail: { credential_id, reason } }];

@@ -7,6 +7,7 @@ import { expiryOf, refuseAtRegister } from "./consequences.ts";
 import type { Credential, CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
+import { recoveryOf } from "./drift.ts";
 import { inspect, venueOf } from "./inspect.ts";
 import { keepVersion } from "./keep.ts";
 import { mergeSecret } from "./merge-secret.ts";
@@ -87,7 +88,7 @@ async function put(
       const detail = { credential_id: id, version };
       return {
         value: { credential: toCredential(updated), intents },
-        events: [{ event: "credential.secret_replaced", detail }],
+        events: [{ event: "credential.secret_replaced", detail }, ...recoveryOf(row, updated)],
       };
     },
   );

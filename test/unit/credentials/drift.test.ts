@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { differing } from "../../../src/credentials/differing.ts";
-import { eventsOf } from "../../../src/credentials/drift.ts";
+import { eventsOf, recoveryOf } from "../../../src/credentials/drift.ts";
 
 type Before = Parameters<typeof eventsOf>[0];
 
@@ -84,4 +84,16 @@ test("the event names what has changed", () => {
       detail: { credential_id: "c", changed: ["status", "expires_at"] },
     },
   ]);
+});
+
+test("a secret that takes the place of one that ailed is a recovery, and any other is none", () => {
+  const healthy = { ...before, id: "c" };
+  const recovered = [{ event: "credential.recovered", detail: { credential_id: "c" } }];
+  expect(recoveryOf({ ...before, status: "invalid", health: "unhealthy" }, healthy)).toEqual(recovered);
+  expect(recoveryOf({ ...before, status: "expired" }, healthy)).toEqual(recovered);
+  expect(recoveryOf({ ...before, health: "degraded" }, healthy)).toEqual(recovered);
+  expect(recoveryOf(before, healthy)).toEqual([]);
+  expect(recoveryOf({ ...before, status: "pending", health: "unknown" }, healthy)).toEqual([]);
+  const off = { ...healthy, status: "inactive" } as const;
+  expect(recoveryOf({ ...before, status: "inactive", health: "degraded" }, off)).toEqual([]);
 });

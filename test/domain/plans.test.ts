@@ -11,6 +11,9 @@ import { eraseAccounts, eraseTenants } from "../../src/credentials/erase.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { list } from "../../src/credentials/list.ts";
+import { beginDue, stepDue } from "../../src/credentials/at-venue/due.ts";
+import { schedule } from "../../src/credentials/at-venue/schedule.ts";
+import { showSchedule } from "../../src/credentials/at-venue/show-schedule.ts";
 import { checkDue, dueChecks } from "../../src/credentials/check-health.ts";
 import { expireDue, reconcile } from "../../src/credentials/reconcile.ts";
 import { register } from "../../src/credentials/register.ts";
@@ -20,6 +23,9 @@ import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate } from "../../src/credentials/validate.ts";
+import { finishDueRotations } from "../../src/credentials/finish-rotation.ts";
+import { rotate } from "../../src/credentials/rotate.ts";
+import { listVersions } from "../../src/credentials/versions.ts";
 import { warnExpiring } from "../../src/credentials/warn-expiring.ts";
 import { type Db, openDb, openPool } from "../../src/db/connect.ts";
 import { IdempotencyKeys } from "../../src/http/idempotency.ts";
@@ -115,6 +121,11 @@ async function fill(): Promise<void> {
       select id, gen_random_uuid(), use, 'kek', '\\x00' from t, unnest('{seal,mac}'::text[]) use where number < 500;
     insert into rotations (tenant_id, id, credential_id, from_version, to_version, state, overlap_until, ended_at)
       select tenant_id, gen_random_uuid(), id, 1, 2, 'finished', now(), now() from c where label = 3;
+    insert into rotation_schedules (tenant_id, credential_id, every_days, next_at)
+      select tenant_id, id, 30, now() + random() * interval '30 days' from c where label < 6;
+    insert into venue_rotations (tenant_id, id, credential_id, parent_id, stage, rotation_id, due_at)
+      select tenant_id, gen_random_uuid(), id, gen_random_uuid(), 'overlap', gen_random_uuid(), now() + interval '1 hour'
+      from c where label < 4;
     insert into webhook_endpoints (tenant_id, id, url)
       select t.id, gen_random_uuid(), 'https://hooks.example.com/' || hook from t, generate_series(1, 20) hook
       where t.number < 500;
@@ -246,6 +257,26 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
     );
     await sql`analyze credentials`.execute(admin);
   },
+  "what is to be rotated": async () => {
+    await schedule(custody, owner, id, { parentId: null, everyDays: 30, nextAt: new Date(0) });
+    expect(await beginDue(custody)).toEqual({ done: 1, failed: 0 });
+    await showSchedule(custody, owner, id);
+  },
+  "what is to be done about keys at venues": async () => {
+    await sql`insert into venue_rotations (tenant_id, id, credential_id, parent_id, stage, reason)
+      values (${tenant.id}, ${randomUUID()}, ${id}, ${randomUUID()}, 'withdrawing', 'test')
+      on conflict (credential_id) do update set due_at = now()`.execute(world.database.owner);
+    expect(await stepDue(custody)).toEqual({ done: 1, failed: 0 });
+  },
+  "a rotation, its versions and its end": async () => {
+    const { revision } = await show(custody, owner, id);
+    await rotate(custody, owner, id, revision, { fields: secretFields({ api_key: "3", api_secret: "3" }) });
+    await listVersions(custody, owner, id);
+    await sql`update rotations set overlap_until = now() where state = 'overlap' and credential_id = ${id}`.execute(
+      world.database.owner,
+    );
+    expect(await finishDueRotations(custody)).toEqual({ done: 1, failed: 0 });
+  },
   "what has passed its date": () => expireDue(custody),
   "whose end is near": () => warnExpiring(custody),
   "deleted accounts": () => eraseAccounts(custody),
@@ -275,6 +306,8 @@ describe("the same check finds the missing", () => {
     ["drop index credentials_due", "what is to be checked"],
     ["drop index credentials_ending", "whose end is near"],
     ["drop index credentials_expiring", "what has passed its date"],
+    ["drop index rotation_schedules_due", "what is to be rotated"],
+    ["drop index venue_rotations_due", "what is to be done about keys at venues"],
     ["drop index accounts_deleted", "deleted accounts"],
     ["drop index tenants_deleted", "deleted tenants"],
     ["drop index intents_by_age", "what a crash left"],

@@ -235,7 +235,7 @@ alter table public.credentials owner to keyhold_owner;
 CREATE INDEX credentials_by_account ON public.credentials USING btree (tenant_id, account_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX credentials_by_age ON public.credentials USING btree (tenant_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX credentials_by_owner ON public.credentials USING btree (tenant_id, owner_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
-CREATE INDEX credentials_due ON public.credentials USING btree (venue, GREATEST(next_check_at, check_leased_until)) WHERE ((status = ANY (ARRAY['active'::text, 'pending'::text])) AND (deleted_at IS NULL));
+CREATE INDEX credentials_due ON public.credentials USING btree (venue, GREATEST(next_check_at, check_leased_until)) WHERE ((status = ANY (ARRAY['active'::text, 'pending'::text])) AND (deleted_at IS NULL) AND (frozen_at IS NULL));
 CREATE INDEX credentials_ending ON public.credentials USING btree (estimated_expires_at) WHERE ((status = 'active'::text) AND (estimated_expires_at IS NOT NULL));
 CREATE INDEX credentials_expiring ON public.credentials USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
 CREATE UNIQUE INDEX credentials_one_per_label ON public.credentials USING btree (tenant_id, account_id, venue, environment, label) WHERE (status <> 'revoked'::text);
@@ -1189,7 +1189,7 @@ BEGIN ATOMIC
          ( SELECT c.venue,
              GREATEST(c.next_check_at, c.check_leased_until) AS "greatest"
             FROM public.credentials c
-           WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL))
+           WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL))
            ORDER BY c.venue, GREATEST(c.next_check_at, c.check_leased_until)
           LIMIT 1)
          UNION ALL
@@ -1199,7 +1199,7 @@ BEGIN ATOMIC
               CROSS JOIN LATERAL ( SELECT c.venue,
                      GREATEST(c.next_check_at, c.check_leased_until) AS at
                     FROM public.credentials c
-                   WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.venue > f_1.venue))
+                   WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND (c.venue > f_1.venue))
                    ORDER BY c.venue, GREATEST(c.next_check_at, c.check_leased_until)
                   LIMIT 1) n)
          )

@@ -55,7 +55,7 @@ create index credentials_by_age on credentials (tenant_id, created_at desc, id d
 create index credentials_by_account on credentials (tenant_id, account_id, created_at desc, id desc) where deleted_at is null;
 create index credentials_by_owner on credentials (tenant_id, owner_id, created_at desc, id desc) where deleted_at is null;
 create index credentials_due on credentials (venue, greatest(next_check_at, check_leased_until))
-  where status in ('active', 'pending') and deleted_at is null;
+  where status in ('active', 'pending') and deleted_at is null and frozen_at is null;
 create index credentials_expiring on credentials (expires_at) where status = 'active' and expires_at is not null;
 create index credentials_ending on credentials (estimated_expires_at) where status = 'active' and estimated_expires_at is not null;
 create index credentials_unused on credentials (last_validated_at)

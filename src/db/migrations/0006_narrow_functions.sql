@@ -59,12 +59,12 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   with recursive first (venue, at) as (
     (select c.venue, greatest(c.next_check_at, c.check_leased_until) from public.credentials c
-      where c.status in ('active', 'pending') and c.deleted_at is null
+      where c.status in ('active', 'pending') and c.deleted_at is null and c.frozen_at is null
       order by c.venue, greatest(c.next_check_at, c.check_leased_until) limit 1)
     union all
     select n.venue, n.at from first f cross join lateral (
       select c.venue, greatest(c.next_check_at, c.check_leased_until) as at from public.credentials c
-      where c.status in ('active', 'pending') and c.deleted_at is null and c.venue > f.venue
+      where c.status in ('active', 'pending') and c.deleted_at is null and c.frozen_at is null and c.venue > f.venue
       order by c.venue, greatest(c.next_check_at, c.check_leased_until) limit 1
     ) n
   )

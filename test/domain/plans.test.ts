@@ -122,7 +122,7 @@ async function fill(): Promise<void> {
     insert into rotations (tenant_id, id, credential_id, from_version, to_version, state, overlap_until, ended_at)
       select tenant_id, gen_random_uuid(), id, 1, 2, 'finished', now(), now() from c where label = 3;
     insert into rotation_schedules (tenant_id, credential_id, every_days, next_at)
-      select tenant_id, id, 30, now() + random() * interval '30 days' from c where label < 6;
+      select tenant_id, id, 30, now() + (1 + random() * 29) * interval '1 day' from c where label < 6;
     insert into venue_rotations (tenant_id, id, credential_id, parent_id, stage, rotation_id, due_at)
       select tenant_id, gen_random_uuid(), id, gen_random_uuid(), 'overlap', gen_random_uuid(), now() + interval '1 hour'
       from c where label < 4;

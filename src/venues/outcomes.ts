@@ -84,7 +84,8 @@ export function explanation(
 }
 
 function quoted({ code, text }: Said): string | undefined {
-  if (text !== undefined && code !== undefined && code !== text) return `It said: ${text} (${code})`;
   const words = text ?? code;
-  return words === undefined ? undefined : `It said: ${words}`;
+  if (words === undefined) return undefined;
+  const sentence = words.replace(/\.$/, "");
+  return code === undefined || code === words ? `It said: ${sentence}.` : `It said: ${sentence} (${code}).`;
 }

@@ -150,7 +150,7 @@ describe("a credential", () => {
     expect(await shell.transcript(bob, line, asLines({ ...good, apiSecret: withdrawing.apiSecret }))).toBe(
       text(
         "keyhold: the venue rejected the credential (venue_rejected)",
-        "  Binance: the signature is invalid: the secret does not belong to this API key. It said: Signature for this request is not valid. (-1022) Nothing was stored.",
+        "  Binance: the signature is invalid: the secret does not belong to this API key. It said: Signature for this request is not valid (-1022). Nothing was stored.",
         "hint: check the key at the venue, and that --environment is the right one",
         "[exit 1]",
       ),

@@ -33,7 +33,7 @@ describe("the venue's own words decide what a refusal means", () => {
     expect(verdict).toMatchObject({
       outcome: "ip_not_allowed",
       message:
-        "OKX: the API key may not be used from this address. Allow 192.0.2.7, 192.0.2.8 at the venue. It said: Your IP is not included (50110)",
+        "OKX: the API key may not be used from this address. Allow 192.0.2.7, 192.0.2.8 at the venue. It said: Your IP is not included (50110).",
     });
   });
 
@@ -44,7 +44,7 @@ describe("the venue's own words decide what a refusal means", () => {
       outcome: "rejected",
       reason: "bad_key",
       message:
-        "Binance: the API key is invalid or unauthorized. Binance does not say whether the key, the address or a permission is at fault. Allow 192.0.2.7, 192.0.2.8 at the venue. It said: Invalid API-key, IP, or permissions for action. (-2015)",
+        "Binance: the API key is invalid or unauthorized. Binance does not say whether the key, the address or a permission is at fault. Allow 192.0.2.7, 192.0.2.8 at the venue. It said: Invalid API-key, IP, or permissions for action (-2015).",
     });
   });
 });

@@ -10,6 +10,7 @@ import { expiryOf, refuseAtRegister } from "./consequences.ts";
 import type { Credential, CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
+import { recoveryOf } from "./drift.ts";
 import { inspect, venueOf } from "./inspect.ts";
 import { keepVersion } from "./keep.ts";
 import {
@@ -147,6 +148,7 @@ async function put(
         value: { credential: toCredential(updated), rotation, intents },
         events: [
           { event: "credential.rotation_started", detail },
+          ...recoveryOf(row, updated),
           ...((await alongside?.(tx, rotation)) ?? []),
         ],
       };

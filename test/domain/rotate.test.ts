@@ -73,6 +73,16 @@ async function letOverlapPass(id: string): Promise<void> {
 }
 
 describe("a rotation", () => {
+  test("of a credential that ailed tells that it does no more, and of a sound one tells nothing of it", async () => {
+    const { id } = await registered();
+    await rotated(id);
+    expect(await eventNames(custody.db, owner, id)).not.toContain("credential.recovered");
+    const { id: ailing } = await registered({ label: "ailing" });
+    await sql`update credentials set health = 'degraded' where id = ${ailing}`.execute(world.database.owner);
+    await rotated(ailing);
+    expect(await eventNames(custody.db, owner, ailing)).toContain("credential.recovered");
+  });
+
   test("puts the new secret in force at once and keeps the old one for the overlap", async () => {
     const { id } = await registered();
     const { credential, rotation } = await rotated(id);

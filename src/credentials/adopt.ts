@@ -21,6 +21,7 @@ import {
   toRotation,
 } from "./rotation.ts";
 import {
+  type Changes,
   endVersion,
   findPolicy,
   insertVersion,
@@ -123,21 +124,9 @@ async function put(
       const row = await lockCredential(tx, id);
       if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
       if ((await lockOpenRotation(tx, id)) !== undefined) throw underWay();
-      const ended = overlapSeconds === 0 ? await endVersion(tx, id, row.version) : [];
-      const intents = await intendDestruction(tx, row, ended);
-      if (overlapSeconds > 0) await retireVersion(tx, id, row.version);
-      const updated = await updateCredential(tx, id, {
-        version,
-        store: custody.stores.first.name,
-        permissions: verdict.permissions,
-        account_facts: verdict.account,
-        venue_expires_at: expiryOf(verdict),
-        health: "healthy",
-        health_message: null,
-        rejected_at: null,
-        warned_days: null,
-        last_validated_at: row.now,
-      });
+      const intents = await retire(tx, row, overlapSeconds);
+      const store = custody.stores.first.name;
+      const updated = await updateCredential(tx, id, { version, store, ...toldOf(verdict, row.now) });
       await insertVersion(tx, updated, dataKeyId);
       await countFromNow(tx, id);
       const span = { from: row.version, to: version, overlapSeconds };
@@ -156,6 +145,27 @@ async function put(
   );
   await destroyNow(custody, tenantId, intents);
   return rotated;
+}
+
+/** Without an overlap the present version ends at once. */
+async function retire(tx: TenantTx, row: CredentialRow, overlapSeconds: number): Promise<readonly string[]> {
+  if (overlapSeconds === 0) return intendDestruction(tx, row, await endVersion(tx, row.id, row.version));
+  await retireVersion(tx, row.id, row.version);
+  return [];
+}
+
+/** What a verdict about the new secret makes of the row. */
+function toldOf(verdict: Valid, now: Date): Changes {
+  return {
+    permissions: verdict.permissions,
+    account_facts: verdict.account,
+    venue_expires_at: expiryOf(verdict),
+    health: "healthy",
+    health_message: null,
+    rejected_at: null,
+    warned_days: null,
+    last_validated_at: now,
+  };
 }
 
 export function underWay(): KeyholdError {

@@ -136,7 +136,7 @@ describe.each(stages)("a process that dies at the venue in the stage %s", (stage
           expect(victim.account.keys.has(await keyInForce(victim)), `${name}: works later`).toBe(true);
         }
         await tick(victim);
-      const inForce = await keyInForce(victim);
+        const inForce = await keyInForce(victim);
         expect([...victim.account.keys.keys()], `${name}: no other key is left`).toEqual([inForce]);
         expect(inForce, name).toBe(stage === "withdrawing" ? "by hand" : inForce);
         expect(await orphans(), name).toBe(0);

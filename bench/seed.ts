@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { localIssuerName } from "../src/access/local-issuer.ts";
-import { roles } from "../src/access/permissions.ts";
 import { type Member, nowhere, type Operator } from "../src/access/principal.ts";
 import { change } from "../src/audit/change.ts";
 import { insertCredential, insertVersion, type NewCredential } from "../src/credentials/rows.ts";
@@ -13,6 +12,7 @@ import type { TenantTx } from "../src/db/tenant.ts";
 import { createAccount } from "../src/tenants/accounts/create.ts";
 import { createTenant } from "../src/tenants/create.ts";
 import type { Environment } from "../src/venues/venue.ts";
+import { memberOf } from "../test/support/tenants.ts";
 import type { Installation } from "./installation.ts";
 
 /** A tenant with an owner, one account and credentials that may be revealed. */
@@ -69,7 +69,7 @@ async function seedTenant(
     name: subject,
     owner: { issuer: localIssuerName, subject },
   });
-  const owner = ownerOf(tenant.id, owner_id);
+  const owner = memberOf(tenant.id, owner_id, "owner");
   const account = await createAccount(db, owner, { name: "Main" });
   const key = await dataKeys.toSeal(tenant.id, keyPairs.length * 3);
   const credentialIds = await change(db, owner, async (tx) => {
@@ -138,21 +138,5 @@ function credentialOf(
     ownerExpiresAt: null,
     venueExpiresAt: null,
     checkInMinutes: 360,
-  };
-}
-
-function ownerOf(tenantId: string, memberId: string): Member {
-  const { reach, scopes } = roles.owner;
-  return {
-    kind: "member",
-    tenantId,
-    memberId,
-    role: "owner",
-    reach,
-    scopes: new Set(scopes),
-    agent: false,
-    apiKeyId: null,
-    limits: {},
-    origin: nowhere,
   };
 }

@@ -7,7 +7,7 @@ import { openSecret } from "../open.ts";
 import type { Run } from "./run.ts";
 
 /** What is done with the parent's key: stands in the record of both credentials. */
-export type KeyWork = "create_key" | "find_key" | "revoke_key";
+export type KeyWork = "create_key" | "revoke_key";
 
 /**
  * Opens the parent's key and the one in force for as long as `work` speaks to the venue. Throws what `openSecret` throws, and

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { eventsOfCredential } from "../audit/events-of-credential.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import type { Custody } from "./custody.ts";
 import type { RotationRow } from "./rotation.ts";
@@ -30,10 +31,8 @@ export async function oldVersionUses(
         select (e.body->'detail'->'actor') - 'address' - 'request_id' as actor, e.body->>'at' as at,
           case when e.body->>'event' = 'credential.used' then 'fallback'
             when l.recorded_at < ${started_at} then 'revealed' else 'followed' end as how
-        from audit.links l
-        cross join lateral (select line::jsonb as body from string_to_table(l.events, E'\n') line) e
-        where l.tenant_id = ${tenant_id}::uuid and l.credential_ids @> array[${credential_id}::uuid]
-          and l.recorded_at >= (select v.created_at from credential_versions v
+        from ${eventsOfCredential(tenant_id, credential_id)}
+        where l.recorded_at >= (select v.created_at from credential_versions v
             where v.credential_id = ${credential_id} and v.version = ${from_version})
           and e.body->'detail'->>'credential_id' = ${credential_id} and e.body->>'outcome' = 'ok'
           and (e.body->>'event' = 'credential.revealed'

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { eventsOfCredential } from "../audit/events-of-credential.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import type { Custody } from "./custody.ts";
 import type { RotationRow } from "./rotation.ts";
@@ -14,10 +15,8 @@ export async function countUses(
   const { rows } = await readTenant(db, serviceScope(tenant_id), (tx) =>
     sql<{ version: number; uses: number }>`
       select (e.body->'detail'->>'version')::integer as version, count(*)::integer as uses
-      from audit.links l
-      cross join lateral (select line::jsonb as body from string_to_table(l.events, E'\n') line) e
-      where l.tenant_id = ${tenant_id}::uuid and l.credential_ids @> array[${credential_id}::uuid]
-        and l.recorded_at >= ${started_at} and l.recorded_at <= coalesce(${ended_at}::timestamptz, 'infinity')
+      from ${eventsOfCredential(tenant_id, credential_id)}
+      where l.recorded_at >= ${started_at} and l.recorded_at <= coalesce(${ended_at}::timestamptz, 'infinity')
         and e.body->'detail'->>'credential_id' = ${credential_id} and e.body->>'outcome' = 'ok'
         and (e.body->>'event' = 'credential.revealed'
           or (e.body->>'event' = 'credential.used' and e.body->'detail'->>'purpose' = any (${purposes})))

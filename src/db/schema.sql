@@ -327,8 +327,10 @@ create policy credential_writes on public.health_checks for all to keyhold_app
   WHERE ((c.tenant_id = health_checks.tenant_id) AND (c.id = health_checks.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))));
 create policy recorder on public.health_checks for select to keyhold_recorder
   using (true);
+create policy recorder_forgets on public.health_checks for delete to keyhold_recorder
+  using ((checked_at < (now() - '90 days'::interval)));
 grant delete, insert, select, update on public.health_checks to keyhold_app;
-grant select on public.health_checks to keyhold_recorder;
+grant delete, select on public.health_checks to keyhold_recorder;
 
 create table public.idempotency_keys (
   tenant_id uuid not null,
@@ -412,6 +414,7 @@ create table public.invocations (
   constraint invocations_tenant_id_id_key UNIQUE (tenant_id, id)
 );
 alter table public.invocations owner to keyhold_owner;
+CREATE INDEX invocations_ended ON public.invocations USING btree (updated_at) WHERE (state = ANY (ARRAY['done'::text, 'refused'::text]));
 alter table public.invocations enable row level security;
 alter table public.invocations force row level security;
 create policy invocation_writes on public.invocations for all to keyhold_app
@@ -421,7 +424,12 @@ create policy invocation_writes on public.invocations for all to keyhold_app
   with check (((tenant_id = scope.tenant()) AND (EXISTS ( SELECT
    FROM public.credentials c
   WHERE ((c.tenant_id = invocations.tenant_id) AND (c.id = invocations.credential_id) AND scope.writes(c.tenant_id, c.owner_id))))));
+create policy recorder on public.invocations for select to keyhold_recorder
+  using (true);
+create policy recorder_forgets on public.invocations for delete to keyhold_recorder
+  using (((state = ANY (ARRAY['done'::text, 'refused'::text])) AND (updated_at < (now() - '90 days'::interval))));
 grant delete, insert, select, update on public.invocations to keyhold_app;
+grant delete, select on public.invocations to keyhold_recorder;
 
 create table public.members (
   tenant_id uuid not null,
@@ -1244,6 +1252,40 @@ BEGIN ATOMIC
 END;
 alter function clock.expiring_credentials(integer,integer) owner to keyhold_recorder;
 grant execute on function clock.expiring_credentials(integer,integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.forget_history(most integer)
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH checks AS (
+          DELETE FROM public.health_checks h
+            USING ( SELECT o.tenant_id,
+                     o.id
+                    FROM public.health_checks o
+                   WHERE (o.checked_at < (now() - '90 days'::interval))
+                   ORDER BY o.checked_at
+                  LIMIT forget_history.most) old
+           WHERE ((h.tenant_id = old.tenant_id) AND (h.id = old.id))
+           RETURNING h.id
+         ), calls AS (
+          DELETE FROM public.invocations i
+            USING ( SELECT o.tenant_id,
+                     o.id
+                    FROM public.invocations o
+                   WHERE ((o.state = ANY (ARRAY['done'::text, 'refused'::text])) AND (o.updated_at < (now() - '90 days'::interval)))
+                   ORDER BY o.updated_at
+                  LIMIT forget_history.most) old
+           WHERE ((i.tenant_id = old.tenant_id) AND (i.id = old.id))
+           RETURNING i.id
+         )
+  SELECT (( SELECT count(*) AS count
+            FROM checks) + ( SELECT count(*) AS count
+            FROM calls));
+END;
+alter function clock.forget_history(integer) owner to keyhold_recorder;
+grant execute on function clock.forget_history(integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.refusals(venue text, environment text)
  RETURNS TABLE(checked bigint, refused bigint)

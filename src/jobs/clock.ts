@@ -5,6 +5,7 @@ import type { Custody } from "../credentials/custody.ts";
 import { checkDue } from "../credentials/check-health.ts";
 import { finishDueRotations } from "../credentials/finish-rotation.ts";
 import { expireDue, reconcile } from "../credentials/reconcile.ts";
+import { forgetHistory } from "../credentials/forget-history.ts";
 import { resealDue } from "../credentials/reseal-due.ts";
 import { warnExpiring } from "../credentials/warn-expiring.ts";
 import type { Tally } from "../credentials/tally.ts";
@@ -36,6 +37,7 @@ const lanes: readonly Lane[] = [
       "erase-accounts": eraseAccounts,
       "erase-tenants": eraseTenants,
       "forget-webhooks": forgetOld,
+      "forget-history": forgetHistory,
     },
   },
   { done: "shared", tasks: { "check-health": checkDue } },

@@ -8,6 +8,7 @@ import { Disclosures } from "../../src/audit/disclosures.ts";
 import { exportChain, readEvents } from "../../src/audit/read.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { eraseAccounts, eraseTenants } from "../../src/credentials/erase.ts";
+import { forgetHistory } from "../../src/credentials/forget-history.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { list } from "../../src/credentials/list.ts";
@@ -279,6 +280,7 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   "what has passed its date": () => expireDue(custody),
   "whose end is near": () => warnExpiring(custody),
+  "what was kept long enough": () => forgetHistory(custody),
   "deleted accounts": () => eraseAccounts(custody),
   "deleted tenants": () => eraseTenants(custody),
 };
@@ -308,6 +310,7 @@ describe("the same check finds the missing", () => {
     ["drop index credentials_expiring", "what has passed its date"],
     ["drop index rotation_schedules_due", "what is to be rotated"],
     ["drop index venue_rotations_due", "what is to be done about keys at venues"],
+    ["drop index health_checks_by_age", "what was kept long enough"],
     ["drop index accounts_deleted", "deleted accounts"],
     ["drop index tenants_deleted", "deleted tenants"],
     ["drop index intents_by_age", "what a crash left"],

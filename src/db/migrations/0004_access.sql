@@ -56,6 +56,7 @@ create table invocations (
   unique (tenant_id, credential_id, principal, key),
   foreign key (tenant_id, credential_id) references credentials (tenant_id, id) on delete cascade
 );
+create index invocations_ended on invocations (updated_at) where state in ('done', 'refused');
 
 do $$
 declare one text;

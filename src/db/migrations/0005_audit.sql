@@ -50,6 +50,14 @@ begin
   create policy recorder_leases on credentials for update to keyhold_recorder using (true) with check (true);
   grant update (check_leased_until) on credentials to keyhold_recorder;
   -- Of data keys everything but the keys.
+  -- What has been kept long enough can be forgotten, and nothing else.
+  create policy recorder on invocations for select to keyhold_recorder using (true);
+  create policy recorder_forgets on invocations for delete to keyhold_recorder
+    using (state in ('done', 'refused') and updated_at < now() - interval '90 days');
+  create policy recorder_forgets on health_checks for delete to keyhold_recorder
+    using (checked_at < now() - interval '90 days');
+  grant select, delete on invocations to keyhold_recorder;
+  grant delete on health_checks to keyhold_recorder;
   create policy recorder on data_keys for select to keyhold_recorder using (true);
   grant select (tenant_id, id, use, kek_id, state, operations, created_at, retired_at) on data_keys to keyhold_recorder;
 end $$;

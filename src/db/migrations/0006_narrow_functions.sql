@@ -204,6 +204,27 @@ begin atomic
   where c.status = 'active' and c.expires_at <= now() and c.deleted_at is null order by c.expires_at limit most;
 end;
 
+-- Removes what was kept for a quarter of a year: answers of venues about keys, and calls that were settled. A call of which nobody
+-- knows what came of it stays. Answers how many of both there were.
+create function clock.forget_history(most integer)
+returns bigint language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  with checks as (
+    delete from public.health_checks h using (
+      select o.tenant_id, o.id from public.health_checks o where o.checked_at < now() - interval '90 days'
+      order by o.checked_at limit most
+    ) old
+    where h.tenant_id = old.tenant_id and h.id = old.id returning h.id
+  ), calls as (
+    delete from public.invocations i using (
+      select o.tenant_id, o.id from public.invocations o
+      where o.state in ('done', 'refused') and o.updated_at < now() - interval '90 days' order by o.updated_at limit most
+    ) old
+    where i.tenant_id = old.tenant_id and i.id = old.id returning i.id
+  )
+  select (select count(*) from checks) + (select count(*) from calls);
+end;
+
 create function clock.deleted_accounts(most integer)
 returns table (tenant_id uuid, id uuid)
 language sql stable security definer set search_path = pg_catalog, pg_temp

@@ -310,7 +310,7 @@ describe("the same check finds the missing", () => {
     ["drop index credentials_expiring", "what has passed its date"],
     ["drop index rotation_schedules_due", "what is to be rotated"],
     ["drop index venue_rotations_due", "what is to be done about keys at venues"],
-    ["drop index health_checks_by_age", "what was kept long enough"],
+    ["drop index invocations_ended", "what was kept long enough"],
     ["drop index accounts_deleted", "deleted accounts"],
     ["drop index tenants_deleted", "deleted tenants"],
     ["drop index intents_by_age", "what a crash left"],

@@ -5,8 +5,9 @@ import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
 import type { SecretFields } from "../venues/venue.ts";
+import { accepted } from "./accepted.ts";
 import { countFromNow } from "./at-venue/schedule-row.ts";
-import { expiryOf, refuseAtRegister } from "./consequences.ts";
+import { refuseAtRegister } from "./consequences.ts";
 import type { Credential, CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
@@ -21,7 +22,6 @@ import {
   toRotation,
 } from "./rotation.ts";
 import {
-  type Changes,
   endVersion,
   findPolicy,
   insertVersion,
@@ -126,7 +126,12 @@ async function put(
       if ((await lockOpenRotation(tx, id)) !== undefined) throw underWay();
       const intents = await retire(tx, row, overlapSeconds);
       const store = custody.stores.first.name;
-      const updated = await updateCredential(tx, id, { version, store, ...toldOf(verdict, row.now) });
+      const updated = await updateCredential(tx, id, {
+        version,
+        store,
+        warned_days: null,
+        ...accepted(verdict, row.now),
+      });
       await insertVersion(tx, updated, dataKeyId);
       await countFromNow(tx, id);
       const span = { from: row.version, to: version, overlapSeconds };
@@ -152,20 +157,6 @@ async function retire(tx: TenantTx, row: CredentialRow, overlapSeconds: number):
   if (overlapSeconds === 0) return intendDestruction(tx, row, await endVersion(tx, row.id, row.version));
   await retireVersion(tx, row.id, row.version);
   return [];
-}
-
-/** What a verdict about the new secret makes of the row. */
-function toldOf(verdict: Valid, now: Date): Changes {
-  return {
-    permissions: verdict.permissions,
-    account_facts: verdict.account,
-    venue_expires_at: expiryOf(verdict),
-    health: "healthy",
-    health_message: null,
-    rejected_at: null,
-    warned_days: null,
-    last_validated_at: now,
-  };
 }
 
 export function underWay(): KeyholdError {

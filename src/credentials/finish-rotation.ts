@@ -5,6 +5,7 @@ import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { deleteOldKey, keyDeleted } from "./at-venue/delete-old-key.ts";
+import { isFailure } from "./at-venue/next.ts";
 import { endRun, findRun, type Run } from "./at-venue/run.ts";
 import { changeRow } from "./change-row.ts";
 import type { CredentialRow } from "./credential.ts";
@@ -63,7 +64,7 @@ export async function finishRotation(
 
 async function deleteAtVenue(custody: Custody, run: Run): Promise<void> {
   const revoked = await deleteOldKey(custody, run);
-  if (revoked.outcome === "revoked" || revoked.outcome === "absent") return;
+  if (!isFailure(revoked)) return;
   const advice =
     "The old key is in force still. Finish later, or delete it at the venue yourself and finish with leave_key.";
   const code = revoked.outcome === "refused" ? "venue_refused" : "venue_unavailable";

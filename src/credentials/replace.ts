@@ -3,7 +3,8 @@ import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
 import type { SecretFields } from "../venues/venue.ts";
-import { expiryOf, refuseAtRegister } from "./consequences.ts";
+import { accepted } from "./accepted.ts";
+import { refuseAtRegister } from "./consequences.ts";
 import type { Credential, CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
@@ -74,15 +75,9 @@ async function put(
         version,
         store: custody.stores.first.name,
         status: row.status === "inactive" ? "inactive" : "active",
-        permissions: verdict.permissions,
-        account_facts: verdict.account,
+        ...accepted(verdict, row.now),
         // A date that has passed belonged to the old secret.
         ...(isPast(row.owner_expires_at, row.now) ? { owner_expires_at: null } : {}),
-        venue_expires_at: expiryOf(verdict),
-        health: "healthy",
-        health_message: null,
-        rejected_at: null,
-        last_validated_at: row.now,
       });
       await insertVersion(tx, updated, dataKeyId);
       const detail = { credential_id: id, version };

@@ -1,6 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { sql } from "kysely";
-import { system } from "../../access/principal.ts";
 import type { AuditEvent } from "../../audit/events.ts";
 import { changeUnlessDone } from "../../audit/change.ts";
 import type { TenantTx } from "../../db/tenant.ts";
@@ -8,7 +6,8 @@ import { markerOf } from "../../venues/keys/marker.ts";
 import type { Custody } from "../custody.ts";
 import { lockOpenRotation } from "../rotation.ts";
 import { lockCredential } from "../rows.ts";
-import { findSchedule, type ScheduleRow } from "./schedule-row.ts";
+import { readRun, rotatorOf } from "./run.ts";
+import { countFromNow, findSchedule, postpone, type ScheduleRow } from "./schedule-row.ts";
 
 /** What cannot begin today is looked at tomorrow; who was reminded is reminded again after a week. */
 const postponeDays = 1;
@@ -20,7 +19,7 @@ export async function begin(
   tenantId: string,
   credentialId: string,
 ): Promise<void> {
-  await changeUnlessDone(db, system(tenantId, "rotate-at-venue"), async (tx) => {
+  await changeUnlessDone(db, rotatorOf(tenantId), async (tx) => {
     const row = await lockCredential(tx, credentialId);
     const due = row === undefined ? undefined : await findSchedule(tx, row.id);
     if (row === undefined || due === undefined || due.next_at > row.now) return null;
@@ -34,20 +33,8 @@ export async function begin(
 }
 
 async function isUnderWay(tx: TenantTx, credentialId: string): Promise<boolean> {
-  const run = await tx
-    .selectFrom("venue_rotations")
-    .select("id")
-    .where("credential_id", "=", credentialId)
-    .executeTakeFirst();
+  const run = await readRun(tx, credentialId);
   return run !== undefined || (await lockOpenRotation(tx, credentialId)) !== undefined;
-}
-
-async function postpone(tx: TenantTx, credentialId: string, days: number): Promise<void> {
-  await tx
-    .updateTable("rotation_schedules")
-    .set({ next_at: sql<Date>`now() + ${days} * interval '1 day'` })
-    .where("credential_id", "=", credentialId)
-    .execute();
 }
 
 async function remind(tx: TenantTx, { credential_id, every_days }: ScheduleRow): Promise<AuditEvent> {
@@ -57,7 +44,7 @@ async function remind(tx: TenantTx, { credential_id, every_days }: ScheduleRow):
 
 async function intend(
   tx: TenantTx,
-  { tenant_id, credential_id, every_days }: ScheduleRow,
+  { tenant_id, credential_id }: ScheduleRow,
   parent_id: string,
 ): Promise<AuditEvent> {
   const id = randomUUID();
@@ -65,7 +52,7 @@ async function intend(
     .insertInto("venue_rotations")
     .values({ tenant_id, id, credential_id, parent_id, stage: "creating" })
     .execute();
-  await postpone(tx, credential_id, every_days);
+  await countFromNow(tx, credential_id);
   const detail = { credential_id, parent_id, note: markerOf(id) };
   return { event: "credential.key_requested", detail };
 }

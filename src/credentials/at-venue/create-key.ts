@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { system } from "../../access/principal.ts";
 import { readTenant, serviceScope } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";
 import { markerOf } from "../../venues/keys/marker.ts";
@@ -11,8 +10,8 @@ import type { Custody } from "../custody.ts";
 import { findOpenRotation } from "../rotation.ts";
 import { findCredential } from "../rows.ts";
 import { OwnedFields } from "../secret-fields.ts";
-import { laterAfter, moved, type Next } from "./next.ts";
-import { moveRun, type Run } from "./run.ts";
+import { isFailure, laterAfter, moved, type Next } from "./next.ts";
+import { rotatorOf, moveRun, type Run } from "./run.ts";
 import { withKeys } from "./with-keys.ts";
 
 /** A key that was made a moment ago is not known everywhere at the venue at once: it is looked at again after these times. */
@@ -57,8 +56,7 @@ const superseded: Next = { to: "withdraw", reason: "superseded", message: "It wa
 async function removeLost(keys: VenueKeys, target: KeyTarget, key: SecretFields): Promise<Next> {
   using lost = new OwnedFields(key);
   const revoked = await keys.revoke(target, lost);
-  const isGone = revoked.outcome === "revoked" || revoked.outcome === "absent";
-  return isGone ? { to: "again", afterMs: 0 } : laterAfter(revoked);
+  return isFailure(revoked) ? laterAfter(revoked) : { to: "again", afterMs: 0 };
 }
 
 /** From here on the secret of the key is kept; until then nobody has it, and a key without a secret must go. */
@@ -71,7 +69,7 @@ async function putInForce(
 ): Promise<Next> {
   const [pause, ...others] = patience;
   try {
-    await adopt(custody, system(run.tenant_id, "rotate-at-venue"), row, { fields }, async (tx, rotation) => {
+    await adopt(custody, rotatorOf(run.tenant_id), row, { fields }, async (tx, rotation) => {
       const dueInMs = new Date(rotation.overlap_until).getTime() - new Date(rotation.started_at).getTime();
       const move = { stage: "overlap", rotation_id: rotation.id, attempts: 0, dueInMs } as const;
       if (!(await moveRun(tx, run, move))) throw new Superseded();

@@ -1,18 +1,17 @@
-import { system } from "../../access/principal.ts";
 import { readTenant, serviceScope } from "../../db/tenant.ts";
 import type { AuditEvent } from "../../audit/events.ts";
 import type { KeyRevocation } from "../../venues/keys/venue-keys.ts";
 import type { Custody } from "../custody.ts";
 import { openRetired, type OtherVersion } from "../open.ts";
 import type { RotationRow } from "../rotation.ts";
-import type { Run } from "./run.ts";
+import { rotatorOf, type Run } from "./run.ts";
 import { withKeys } from "./with-keys.ts";
 
 /** Deletes the key that was replaced at its venue, on behalf of the one that is in force. Throws what `openSecret` throws. */
 export async function deleteOldKey(custody: Custody, run: Run): Promise<KeyRevocation> {
   const retired = await retiredOf(custody, run);
   const request = {
-    principal: system(run.tenant_id, "rotate-at-venue"),
+    principal: rotatorOf(run.tenant_id),
     credentialId: run.credential_id,
     need: "validate",
     revision: null,

@@ -1,5 +1,4 @@
 import { sql } from "kysely";
-import { system } from "../../access/principal.ts";
 import { changeUnlessDone } from "../../audit/change.ts";
 import { readTenant, serviceScope } from "../../db/tenant.ts";
 import type { Custody } from "../custody.ts";
@@ -9,8 +8,8 @@ import { isUnused } from "../old-version-uses.ts";
 import { lockOpenRotation } from "../rotation.ts";
 import { lockCredential } from "../rows.ts";
 import { deleteOldKey, keyDeleted } from "./delete-old-key.ts";
-import { laterAfter, moved, type Next } from "./next.ts";
-import { endRun, type Run } from "./run.ts";
+import { isFailure, laterAfter, moved, type Next } from "./next.ts";
+import { rotatorOf, endRun, type Run } from "./run.ts";
 import { clearFailures } from "./schedule-row.ts";
 
 /** Deletes the old key at the venue once nobody needs it any more, and only then in its store. */
@@ -19,9 +18,9 @@ export async function endOverlap(custody: Custody, run: Run): Promise<Next> {
   if (rotation?.state !== "overlap") return overlapGone;
   if (!(await isUnused(custody, rotation))) return { to: "wait" };
   const revoked = await deleteOldKey(custody, run);
-  if (revoked.outcome !== "revoked" && revoked.outcome !== "absent") return laterAfter(revoked);
+  if (isFailure(revoked)) return laterAfter(revoked);
   const ended: string[] = [];
-  await changeUnlessDone(custody.db, system(run.tenant_id, "rotate-at-venue"), async (tx) => {
+  await changeUnlessDone(custody.db, rotatorOf(run.tenant_id), async (tx) => {
     const row = await lockCredential(tx, run.credential_id);
     const open = row === undefined ? undefined : await lockOpenRotation(tx, row.id);
     // Finished by hand or rolled back meanwhile.

@@ -1,4 +1,4 @@
-import type { KeyFailure } from "../../venues/keys/venue-keys.ts";
+import type { KeyFailure, KeyRevocation } from "../../venues/keys/venue-keys.ts";
 
 /** What a step at the venue has come to, and what follows. */
 export type Next =
@@ -21,4 +21,9 @@ export const moved: Next = { to: "moved" };
 export function laterAfter(failure: KeyFailure): Next {
   const reason = failure.outcome === "refused" ? failure.reason : failure.outcome;
   return { to: "later", reason, message: failure.message };
+}
+
+/** Whether a deletion left the key there, or may have. That it was gone before is as good as that it is now. */
+export function isFailure(revoked: KeyRevocation): revoked is KeyFailure {
+  return revoked.outcome !== "revoked" && revoked.outcome !== "absent";
 }

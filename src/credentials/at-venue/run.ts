@@ -1,4 +1,5 @@
 import { type Selectable, sql } from "kysely";
+import { type System, system } from "../../access/principal.ts";
 import type { Database } from "../../db/schema.ts";
 import { readTenant, serviceScope, type TenantTx } from "../../db/tenant.ts";
 import type { Custody } from "../custody.ts";
@@ -11,9 +12,21 @@ export async function findRun(
   tenantId: string,
   credentialId: string,
 ): Promise<Run | undefined> {
-  return readTenant(db, serviceScope(tenantId), (tx) =>
-    tx.selectFrom("venue_rotations").selectAll().where("credential_id", "=", credentialId).executeTakeFirst(),
-  );
+  return readTenant(db, serviceScope(tenantId), (tx) => readRun(tx, credentialId));
+}
+
+/** The same inside a transaction. */
+export async function readRun(tx: TenantTx, credentialId: string): Promise<Run | undefined> {
+  return tx
+    .selectFrom("venue_rotations")
+    .selectAll()
+    .where("credential_id", "=", credentialId)
+    .executeTakeFirst();
+}
+
+/** Who does what the clock brings at the venue. */
+export function rotatorOf(tenantId: string): System {
+  return system(tenantId, "rotate-at-venue");
 }
 
 type Move = Readonly<{

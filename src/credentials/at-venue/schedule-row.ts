@@ -21,6 +21,14 @@ export async function countFromNow(tx: TenantTx, credentialId: string): Promise<
     .execute();
 }
 
+export async function postpone(tx: TenantTx, credentialId: string, days: number): Promise<void> {
+  await tx
+    .updateTable("rotation_schedules")
+    .set({ next_at: sql<Date>`now() + ${days} * interval '1 day'` })
+    .where("credential_id", "=", credentialId)
+    .execute();
+}
+
 export async function clearFailures(tx: TenantTx, credentialId: string): Promise<void> {
   await tx
     .updateTable("rotation_schedules")

@@ -6,7 +6,7 @@ import { changeRow } from "../change-row.ts";
 import type { CredentialRow } from "../credential.ts";
 import type { Custody } from "../custody.ts";
 import { readRow } from "../show.ts";
-import { findSchedule } from "./schedule-row.ts";
+import type { ScheduleRow } from "./schedule-row.ts";
 import { type Schedule, toSchedule } from "./show-schedule.ts";
 import { unsupported } from "./with-keys.ts";
 
@@ -38,9 +38,7 @@ export async function schedule(
       throw new KeyholdError("illegal_state", "A revoked credential is not rotated any more.");
     }
     if (parent !== null) assertParent(custody, row, parent);
-    await put(tx, row, wanted);
-    const written = await findSchedule(tx, id);
-    if (written === undefined) throw new Error("the schedule was written in this transaction");
+    const written = await put(tx, row, wanted);
     const detail = { credential_id: id, parent_id: parentId, every_days };
     return {
       value: toSchedule(written, undefined),
@@ -53,17 +51,18 @@ async function put(
   tx: TenantTx,
   row: CredentialRow,
   { parentId, everyDays, nextAt }: NewSchedule,
-): Promise<void> {
+): Promise<ScheduleRow> {
   const schedule = {
     parent_id: parentId,
     every_days: everyDays,
     next_at: nextAt ?? sql<Date>`now() + ${everyDays} * interval '1 day'`,
   };
-  await tx
+  return tx
     .insertInto("rotation_schedules")
     .values({ tenant_id: row.tenant_id, credential_id: row.id, ...schedule })
     .onConflict((conflict) => conflict.column("credential_id").doUpdateSet(schedule))
-    .execute();
+    .returningAll()
+    .executeTakeFirstOrThrow();
 }
 
 /** Whether the venue agrees that it is the parent, and gives it the right, is seen at the first rotation. */

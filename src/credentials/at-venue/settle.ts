@@ -1,11 +1,11 @@
 import { sql } from "kysely";
-import { system } from "../../access/principal.ts";
+import type { AuditEvent } from "../../audit/events.ts";
 import { changeUnlessDone } from "../../audit/change.ts";
 import { type TenantTx, serviceScope, withTenant } from "../../db/tenant.ts";
 import { markerOf } from "../../venues/keys/marker.ts";
 import type { Custody } from "../custody.ts";
 import type { Next } from "./next.ts";
-import { endRun, moveRun, type Run } from "./run.ts";
+import { rotatorOf, endRun, moveRun, type Run } from "./run.ts";
 import { countFailure } from "./schedule-row.ts";
 
 const minuteMs = 60_000;
@@ -98,40 +98,35 @@ async function prolong(tx: TenantTx, rotationId: string, byMs: number): Promise<
 /** Told of once. */
 async function wait(custody: Pick<Custody, "db">, run: Run): Promise<void> {
   const { credential_id, rotation_id } = run;
-  const putOffOnce = (tx: TenantTx) => putOffBy(tx, run, { attempts: 1, dueInMs: waitMs });
-  if (run.attempts > 0 || rotation_id === null) return move(custody, run, putOffOnce);
-  await changeUnlessDone(custody.db, system(run.tenant_id, "rotate-at-venue"), async (tx) => {
-    if (!(await putOffOnce(tx))) return null;
-    const detail = { credential_id, rotation_id };
-    return { value: undefined, events: [{ event: "credential.rotation_waiting", detail }] };
-  });
+  const work: Work = (tx) => putOffBy(tx, run, { attempts: 1, dueInMs: waitMs });
+  if (run.attempts > 0 || rotation_id === null) return move(custody, run, work);
+  const detail = { credential_id, rotation_id };
+  await tell(custody, run, work, { event: "credential.rotation_waiting", detail });
 }
 
 async function giveUp(custody: Pick<Custody, "db">, run: Run, failure: Failure): Promise<void> {
-  await (wanted.has(failure.reason) ? withdrawn : record)(custody, run, failure, (tx) => endRun(tx, run));
+  const end: Work = (tx) => endRun(tx, run);
+  if (!wanted.has(failure.reason)) return record(custody, run, failure, end);
+  const detail = { credential_id: run.credential_id, note: markerOf(run.id), reason: failure.reason };
+  await tell(custody, run, end, { event: "credential.key_withdrawn", detail });
 }
 
+/** Moves a run, and answers whether it was still where it was seen. */
 type Work = (tx: TenantTx) => Promise<boolean>;
 
-async function withdrawn(
-  { db }: Pick<Custody, "db">,
-  run: Run,
-  { reason }: Failure,
-  work: Work,
-): Promise<void> {
-  await changeUnlessDone(db, system(run.tenant_id, "rotate-at-venue"), async (tx) => {
-    if (!(await work(tx))) return null;
-    const detail = { credential_id: run.credential_id, note: markerOf(run.id), reason };
-    return { value: undefined, events: [{ event: "credential.key_withdrawn", detail }] };
-  });
+async function record(custody: Pick<Custody, "db">, run: Run, failure: Failure, work: Work): Promise<void> {
+  const { id, credential_id, stage } = run;
+  const counted: Work = async (tx) => {
+    const isMoved = await work(tx);
+    if (isMoved) await countFailure(tx, credential_id, failure);
+    return isMoved;
+  };
+  const detail = { credential_id, stage, reason: failure.reason, note: markerOf(id) };
+  await tell(custody, run, counted, { event: "credential.rotation_failed", detail });
 }
 
-async function record({ db }: Pick<Custody, "db">, run: Run, failure: Failure, work: Work): Promise<void> {
-  const { credential_id, stage } = run;
-  await changeUnlessDone(db, system(run.tenant_id, "rotate-at-venue"), async (tx) => {
-    if (!(await work(tx))) return null;
-    await countFailure(tx, credential_id, failure);
-    const detail = { credential_id, stage, reason: failure.reason, note: markerOf(run.id) };
-    return { value: undefined, events: [{ event: "credential.rotation_failed", detail }] };
-  });
+async function tell({ db }: Pick<Custody, "db">, run: Run, work: Work, event: AuditEvent): Promise<void> {
+  await changeUnlessDone(db, rotatorOf(run.tenant_id), async (tx) =>
+    (await work(tx)) ? { value: undefined, events: [event] } : null,
+  );
 }

@@ -4,7 +4,7 @@ import { KeyholdError } from "../../errors.ts";
 import { markerOf } from "../../venues/keys/marker.ts";
 import type { Custody } from "../custody.ts";
 import { readRow } from "../show.ts";
-import type { Run } from "./run.ts";
+import { readRun, type Run } from "./run.ts";
 import { findSchedule, type ScheduleRow } from "./schedule-row.ts";
 
 /** A schedule as it leaves the service. */
@@ -30,11 +30,7 @@ export async function showSchedule(
   await readRow(custody, principal, id, "show-rotation-schedule");
   const { row, run } = await readTenant(custody.db, scopeOf(principal), async (tx) => ({
     row: await findSchedule(tx, id),
-    run: await tx
-      .selectFrom("venue_rotations")
-      .selectAll()
-      .where("credential_id", "=", id)
-      .executeTakeFirst(),
+    run: await readRun(tx, id),
   }));
   if (row === undefined) throw notScheduled();
   return toSchedule(row, run);

@@ -22,12 +22,12 @@ const unknownSettlesAfterMs = 60_000;
 export async function step(custody: Custody, tenantId: string, credentialId: string): Promise<void> {
   const run = await findRun(custody, tenantId, credentialId);
   if (run === undefined) return;
-  const next = await stages[run.stage](custody, run).catch(put);
+  const next = await stages[run.stage](custody, run).catch(laterAfterError);
   await settle(custody, run, next, await settlesAfterMs(custody, run));
 }
 
 /** What Keyhold could not open, the venue was not asked about. */
-function put(error: unknown): Next {
+function laterAfterError(error: unknown): Next {
   if (!(error instanceof KeyholdError)) throw error;
   return { to: "later", reason: error.code, message: error.detail };
 }

@@ -1,10 +1,9 @@
-import { system } from "../../access/principal.ts";
 import type { DisclosureRequest } from "../../audit/disclosures.ts";
 import { KeyholdError } from "../../errors.ts";
 import type { KeyTarget, VenueKeys } from "../../venues/keys/venue-keys.ts";
 import type { Custody } from "../custody.ts";
 import { openSecret } from "../open.ts";
-import type { Run } from "./run.ts";
+import { rotatorOf, type Run } from "./run.ts";
 
 /** What is done with the parent's key: stands in the record of both credentials. */
 export type KeyWork = "create_key" | "revoke_key";
@@ -20,7 +19,7 @@ export async function withKeys<T>(
   work: (keys: VenueKeys, target: KeyTarget) => Promise<T>,
 ): Promise<T> {
   const request = (credentialId: string, need: "use" | "validate"): DisclosureRequest => ({
-    principal: system(tenant_id, "rotate-at-venue"),
+    principal: rotatorOf(tenant_id),
     credentialId,
     need,
     revision: null,

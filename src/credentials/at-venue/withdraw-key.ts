@@ -1,7 +1,7 @@
 import { markerOf } from "../../venues/keys/marker.ts";
 import type { Custody } from "../custody.ts";
 import { OwnedFields } from "../secret-fields.ts";
-import { laterAfter, type Next } from "./next.ts";
+import { isFailure, laterAfter, type Next } from "./next.ts";
 import type { Run } from "./run.ts";
 import { withKeys } from "./with-keys.ts";
 
@@ -13,7 +13,7 @@ export async function withdrawKey(custody: Custody, run: Run): Promise<Next> {
     if (found.outcome !== "found") return laterAfter(found);
     using key = new OwnedFields(found.key);
     const revoked = await keys.revoke(target, key);
-    return revoked.outcome === "revoked" || revoked.outcome === "absent" ? givenUp(run) : laterAfter(revoked);
+    return isFailure(revoked) ? laterAfter(revoked) : givenUp(run);
   });
 }
 

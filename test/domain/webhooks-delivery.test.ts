@@ -5,15 +5,13 @@ import type { Member } from "../../src/access/principal.ts";
 import { KeyholdError } from "../../src/errors.ts";
 import { claimDue, outboxAge } from "../../src/webhooks/due.ts";
 import { deliver } from "../../src/webhooks/deliver.ts";
-import type { Delivery } from "../../src/webhooks/delivery.ts";
 import type { Webhooks } from "../../src/webhooks/endpoint.ts";
-import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
 import { rotateSecret } from "../../src/webhooks/rotate-secret.ts";
 import { showDelivery } from "../../src/webhooks/show-delivery.ts";
 import { showEndpoint } from "../../src/webhooks/show.ts";
 import { testEndpoint } from "../../src/webhooks/test.ts";
 import type { Received, Receiver } from "../support/receiver.ts";
-import { happen, WebhookWorld } from "../support/webhooks.ts";
+import { deliveriesOf, fails, happen, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
 
 let world: World;
@@ -38,14 +36,10 @@ beforeEach(async () => {
   return () => hooks.close();
 });
 
-const fails: Receiver["answer"] = (_, response) => void response.writeHead(500).end();
 /** Says nothing, ever. */
 const hangs: Receiver["answer"] = () => undefined;
 
-async function deliveries(): Promise<readonly Delivery[]> {
-  const { items } = await listDeliveries(webhooks, owner, {}, { limit: 200, after: null });
-  return items.toReversed();
-}
+const deliveries = () => deliveriesOf(webhooks, owner);
 
 const verifies = (secret: string, { payload, headers }: Received): boolean => {
   try {

@@ -2,9 +2,7 @@ import { sql } from "kysely";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import type { Delivery } from "../../src/webhooks/delivery.ts";
 import type { Webhooks } from "../../src/webhooks/endpoint.ts";
-import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
 import { replayDelivery } from "../../src/webhooks/replay.ts";
 import { showDelivery } from "../../src/webhooks/show-delivery.ts";
 import { showEndpoint } from "../../src/webhooks/show.ts";
@@ -12,7 +10,7 @@ import { testEndpoint } from "../../src/webhooks/test.ts";
 import { updateEndpoint } from "../../src/webhooks/update.ts";
 import { eventsOf } from "../support/record.ts";
 import type { Receiver } from "../support/receiver.ts";
-import { happen, WebhookWorld } from "../support/webhooks.ts";
+import { deliveriesOf, fails, happen, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
 
 let world: World;
@@ -37,12 +35,8 @@ beforeEach(async () => {
   return () => hooks.close();
 });
 
-const fails: Receiver["answer"] = (_, response) => void response.writeHead(500).end();
 const saysGone: Receiver["answer"] = (_, response) => void response.writeHead(410).end();
-async function deliveries(): Promise<readonly Delivery[]> {
-  const { items } = await listDeliveries(webhooks, owner, {}, { limit: 200, after: null });
-  return items.toReversed();
-}
+const deliveries = () => deliveriesOf(webhooks, owner);
 
 describe("a receiver that fails", () => {
   test("is sent the same message ten times, each signed anew, and then no more", async () => {

@@ -7,7 +7,9 @@ import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createEndpoint } from "../../src/webhooks/create.ts";
 import type { EndpointInput, EndpointWithSecret, Webhooks } from "../../src/webhooks/endpoint.ts";
+import type { Delivery } from "../../src/webhooks/delivery.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
+import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
 import { Receiver } from "./receiver.ts";
 import type { World } from "./world.ts";
 
@@ -76,6 +78,14 @@ export class WebhookWorld {
     for (const end of this.#ends.splice(0).toReversed()) await end();
     await this.#guard.close();
   }
+}
+
+export const fails: Receiver["answer"] = (_, response) => void response.writeHead(500).end();
+
+/** All of the member's tenant, in the order in which they came about. */
+export async function deliveriesOf(webhooks: Webhooks, member: Member): Promise<readonly Delivery[]> {
+  const { items } = await listDeliveries(webhooks, member, {}, { limit: 200, after: null });
+  return items.toReversed();
 }
 
 /** Changes something about a tenant that its webhooks tell: it says that an account was frozen. Answers how often. */

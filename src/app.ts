@@ -8,7 +8,7 @@ import { RateLimits } from "./access/rate-limits.ts";
 import { createTokenVerifier, remoteIssuer } from "./access/tokens.ts";
 import type { Config } from "./config.ts";
 import type { Custody } from "./credentials/custody.ts";
-import type { Db } from "./db/connect.ts";
+import { type Db, openDb } from "./db/connect.ts";
 import { KeyholdError, StartError } from "./errors.ts";
 import { Cursors } from "./http/cursor.ts";
 import { IdempotencyKeys } from "./http/idempotency.ts";
@@ -58,10 +58,10 @@ export async function startApp(config: Config, log: Log): Promise<App> {
 
 /** What time brings. */
 function startWork(
-  { custody, webhooks, metrics, turnsPool }: OpenCustody,
+  { background: { custody, webhooks, locks }, metrics }: OpenCustody,
   log: Log,
 ): Readonly<{ stop(): Promise<void> }> {
-  const clock = startClock({ custody, pool: turnsPool, log, metrics });
+  const clock = startClock({ custody, pool: locks, log, metrics });
   const deliveries = new Deliveries({ webhooks, log, metrics });
   return { stop: async () => void (await Promise.all([clock.stop(), deliveries.stop()])) };
 }
@@ -82,8 +82,9 @@ export async function createDoor(
   { custody, webhooks, database, metrics }: OpenCustody,
   { config, localIssuer, log }: DoorParts,
 ) {
-  const authenticator = createAuthenticator(config, database.db, localIssuer);
-  const limitsPool = database.openPool({ applicationName: "keyhold limits", max: 2 });
+  // Who is calling, and how often, is known however many requests wait for a connection.
+  const accessPool = database.openPool({ applicationName: "keyhold access", max: 4, answerWithin: 2000 });
+  const authenticator = createAuthenticator(config, openDb(accessPool), localIssuer);
   const sign = signer((tenantId, purpose, bytes) => custody.dataKeys.mac(tenantId, purpose, bytes));
   const routes = createRoutes({
     custody,
@@ -93,7 +94,7 @@ export async function createDoor(
     forget: (memberId) => authenticator.forget(memberId),
     ready: () => readiness(custody),
   });
-  const limits = new RateLimits(limitsPool, config.limits);
+  const limits = new RateLimits(accessPool, config.limits);
   const idempotency = new IdempotencyKeys(custody.db, sign);
   return createServer({ authenticator, limits, idempotency, metrics, log, http: config.http }, routes);
 }

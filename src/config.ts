@@ -48,6 +48,12 @@ const serviceVariables = z.object({
   KEYHOLD_DATABASE_TLS: z.enum(["verify", "off"]).prefault("verify").describe("verify or off"),
   KEYHOLD_DATABASE_CA_FILE: text.optional().describe("the path of a PEM file with the authorities to trust"),
   KEYHOLD_DATABASE_CONNECTIONS: wholeNumber(2, 1000).prefault("10").describe("a whole number from 2 to 1000"),
+  KEYHOLD_DATABASE_REPORT_CONNECTIONS: wholeNumber(1, 1000)
+    .prefault("4")
+    .describe("a whole number from 1 to 1000"),
+  KEYHOLD_DATABASE_WORK_CONNECTIONS: wholeNumber(2, 1000)
+    .prefault("10")
+    .describe("a whole number from 2 to 1000"),
   KEYHOLD_FOLDER: text.prefault(".keyhold").describe("the path of a folder"),
   KEYHOLD_KEY_FILE: text
     .optional()
@@ -117,7 +123,12 @@ export type Config = Readonly<{
     ownerUrl: string | null;
     tls: "verify" | "off";
     caFile: string | undefined;
+    /** For requests. */
     connections: number;
+    /** For searches and exports. */
+    reportConnections: number;
+    /** For what time brings. */
+    workConnections: number;
   }>;
   keyFile: string;
   /** Which key-encryption keys there are; `keyFile` is one place of them. */
@@ -171,6 +182,8 @@ export function readConfig(environment: Environment = process.env): Config {
       tls: values.KEYHOLD_DATABASE_TLS,
       caFile: values.KEYHOLD_DATABASE_CA_FILE,
       connections: values.KEYHOLD_DATABASE_CONNECTIONS,
+      reportConnections: values.KEYHOLD_DATABASE_REPORT_CONNECTIONS,
+      workConnections: values.KEYHOLD_DATABASE_WORK_CONNECTIONS,
     },
     keyFile: keyFile === undefined ? join(folder, "key-encryption.key") : resolve(keyFile),
     keys: keysOf(values),

@@ -24,15 +24,30 @@ export type OpenCustody = Readonly<{
   webhooks: Webhooks;
   database: StartedDatabase;
   metrics: Metrics;
-  /** Connections that are held for the length of a venue's call, or of a round of the clock. */
-  turnsPool: Pool;
+  /** The same domain for what time brings, on connections that no request can take. */
+  background: Background;
   /** Set when this start made the key file, which must be backed up. */
   newKeyFile: string | null;
   close(): Promise<void>;
 }>;
 
+export type Background = Readonly<{
+  custody: Custody;
+  webhooks: Webhooks;
+  /** Connections that the clock holds for the length of a round, because its locks belong to them. */
+  locks: Pool;
+}>;
+
 /** The record must be on disk within this time, or nothing is disclosed. */
 const recordWithinMs = 2000;
+/** A search that the database has not answered by then has failed, and its connection serves others. */
+const reportWithinMs = 10_000;
+/** What time brings may take longer than a request, which somebody waits for. */
+const workWithinMs = 60_000;
+/** Locks are tried, never waited for. */
+const lockWithinMs = 10_000;
+/** More than the clock has lanes. */
+const clockLocks = 8;
 /** Turns are held for the length of a venue's call. */
 const turnsAtOnce = 20;
 
@@ -43,28 +58,71 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
   const database = await startDatabase(config, options);
   undo.defer(() => database.stop());
   const { db, embeddedIn } = database;
+  const { reports, work, locks } = openFurther(database, config, options);
   const metrics = createMetrics({
-    countCredentials: () => countCredentials(db),
-    outboxAge: () => outboxAge(db),
+    countCredentials: () => countCredentials(work),
+    outboxAge: () => outboxAge(work),
   });
   const vault = config.vault === null ? null : await openVault(config.vault, { metrics, log });
   undo.defer(() => vault?.close());
   const { keyFile, aws } = config;
   const keys = await openKeys(config.keys, { db, keyFile, embeddedIn, vault, aws });
   undo.defer(() => keys.close());
-  const { stores, close } = await openStores(config.stores, { db, vault, aws, metrics, log });
-  undo.defer(close);
+  const { stores, ...opened } = await openStores(config.stores, { db, vault, aws, metrics, log });
+  undo.defer(() => opened.close());
   const venues = createVenues(config.venues);
   undo.defer(() => venues.close());
   const turnsPool = database.openPool({ applicationName: "keyhold turns", max: turnsAtOnce });
   const custody: Custody = {
     db,
+    reports,
     disclosures: openDisclosures(database, metrics),
     dataKeys: new DataKeys(db, keys.provider),
     stores,
     venues,
     venueKeys: (venue) => venues.keys(venue),
     turns: createTurns(turnsPool),
+    ...listeners(metrics, log),
+  };
+  const guard = createGuard(config.webhooks);
+  undo.defer(() => guard.close());
+  const webhooks: Webhooks = { db, dataKeys: custody.dataKeys, guard };
+  const background = { custody: { ...custody, db: work }, webhooks: { ...webhooks, db: work }, locks };
+  const running = undo.move();
+  const newKeyFile = keys.created ? keyFile : null;
+  const close = (): Promise<void> => running.disposeAsync();
+  return { custody, webhooks, background, database, metrics, newKeyFile, close };
+}
+
+/** Pools beside the one of the requests: neither a search nor what time brings takes a connection from those who trade. */
+function openFurther(
+  database: StartedDatabase,
+  { database: { reportConnections, workConnections } }: Config,
+  { shares = {} }: StartOptions = {},
+): Readonly<{ reports: Db; work: Db; locks: Pool }> {
+  return {
+    reports: database.openDb({
+      applicationName: "keyhold reports",
+      max: reportConnections,
+      answerWithin: reportWithinMs,
+      shares,
+    }),
+    work: database.openDb({
+      applicationName: "keyhold work",
+      max: workConnections,
+      answerWithin: workWithinMs,
+    }),
+    locks: database.openPool({
+      applicationName: "keyhold clock",
+      max: clockLocks,
+      answerWithin: lockWithinMs,
+    }),
+  };
+}
+
+/** What is counted and logged of the domain's work. */
+function listeners(metrics: Metrics, log: Log): Pick<Custody, "inspected" | "checked" | "refusalHeld"> {
+  return {
     inspected(venue, verdict, seconds) {
       metrics.validations.inc({ venue, outcome: verdict.outcome });
       metrics.validationSeconds.observe({ venue }, seconds);
@@ -80,12 +138,6 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
       });
     },
   };
-  const guard = createGuard(config.webhooks);
-  undo.defer(() => guard.close());
-  const webhooks: Webhooks = { db, dataKeys: custody.dataKeys, guard };
-  const running = undo.move();
-  const newKeyFile = keys.created ? keyFile : null;
-  return { custody, webhooks, database, metrics, turnsPool, newKeyFile, close: () => running.disposeAsync() };
 }
 
 function openDisclosures(database: StartedDatabase, metrics: Metrics): Disclosures {

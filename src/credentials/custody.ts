@@ -10,6 +10,8 @@ import type { Venues } from "../venues/venue.ts";
 /** What the verbs of this folder work with; each asks for the part that it needs. Wired in `app.ts`. */
 export type Custody = Readonly<{
   db: Db;
+  /** For searches and exports, which may take long: connections of their own, and a bound on each statement. */
+  reports: Db;
   disclosures: Pick<Disclosures, "append">;
   dataKeys: DataKeySource;
   stores: Stores;

@@ -5,9 +5,11 @@ import { Pool } from "pg";
 import type { ClientConfig } from "pg";
 import { StartError } from "../errors.ts";
 import type { Database } from "./schema.ts";
+import type { TenantShares } from "./shares.ts";
 import { types } from "./types.ts";
 
-export type Db = Kysely<Database>;
+/** With `shares`, the transactions of one tenant take a part of the connections and never all of them. */
+export type Db = Kysely<Database> & Readonly<{ shares?: TenantShares }>;
 
 export type DatabaseSettings = Readonly<{
   /** postgres://user:password@host:port/database; a Unix socket is `?host=/folder` or a host of `%2Ffolder`. */
@@ -73,8 +75,9 @@ export function openPool(connection: ClientConfig, options: PoolOptions): Pool {
 }
 
 /** `destroy()` of what this returns ends the pool. */
-export function openDb(pool: Pool): Db {
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+export function openDb(pool: Pool, shares?: TenantShares): Db {
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  return shares === undefined ? db : Object.assign(db, { shares });
 }
 
 function parseUrl(text: string): URL {

@@ -9,11 +9,19 @@ import { embeddedDatabase, startEmbedded } from "./embedded.ts";
 import { guardRole } from "./guard.ts";
 import { migrate } from "./migrate.ts";
 import { appRole, ensureRoles } from "./roles.ts";
+import { type ShareOptions, TenantShares } from "./shares.ts";
 
 export type StartSettings = Pick<Config, "folder" | "database">;
 
-/** For what runs beside the service: a database that is in use already is used with it. */
-export type StartOptions = Readonly<{ beside?: boolean }>;
+export type StartOptions = Readonly<{
+  /** For what runs beside the service: a database that is in use already is used with it. */
+  beside?: boolean;
+  /** How much of the connections for requests and for reports one tenant may take. */
+  shares?: Omit<ShareOptions, "connections">;
+}>;
+
+/** A request that the database has not answered by then has failed, and its connection serves others. */
+const answerRequestWithinMs = 15_000;
 
 /** A database that is migrated and whose row-level security binds the service. */
 export type StartedDatabase = Readonly<{
@@ -22,6 +30,8 @@ export type StartedDatabase = Readonly<{
   embeddedIn: string | null;
   /** A further pool of the same role, for work that must not wait for or delay the rest. Ends with `stop`. */
   openPool(options: PoolOptions): Pool;
+  /** The same for statements of many tenants; with `shares`, none of them takes all of its connections. Ends with `stop`. */
+  openDb(options: PoolOptions & Readonly<{ max: number; shares?: Omit<ShareOptions, "connections"> }>): Db;
   stop(): Promise<void>;
 }>;
 
@@ -38,13 +48,15 @@ type Server = Readonly<{
  */
 export async function startDatabase(
   settings: StartSettings,
-  { beside = false }: StartOptions = {},
+  { beside = false, shares = {} }: StartOptions = {},
 ): Promise<StartedDatabase> {
   await using undo = new AsyncDisposableStack();
   const server = (beside ? await join(settings) : null) ?? (await reach(settings));
   undo.defer(() => server.stop());
   if (server.owner !== null) await prepare(server.owner);
-  const db = openDb(openPool(server.app, { applicationName: "keyhold", max: settings.database.connections }));
+  const connections = settings.database.connections;
+  const forRequests = { applicationName: "keyhold", max: connections, answerWithin: answerRequestWithinMs };
+  const db = openDb(openPool(server.app, forRequests), new TenantShares({ ...shares, connections }));
   undo.defer(() => db.destroy());
   await guardRole(db);
   await assertMigrated(db);
@@ -56,6 +68,14 @@ export async function startDatabase(
       const pool = openPool(server.app, options);
       running.defer(() => pool.end());
       return pool;
+    },
+    openDb({ shares: own, ...options }) {
+      const further = openDb(
+        openPool(server.app, options),
+        own === undefined ? undefined : new TenantShares({ ...own, connections: options.max }),
+      );
+      running.defer(() => further.destroy());
+      return further;
     },
     stop: () => running.disposeAsync(),
   };

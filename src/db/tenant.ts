@@ -50,11 +50,13 @@ function within<T>(
   reach: Reach | "platform",
   work: (tx: Transaction<Database>) => Promise<T>,
 ): Promise<T> {
-  return db.transaction().execute(async (tx) => {
-    await sql`select set_config('keyhold.tenant_id', ${tenantId}, true),
+  const run = (): Promise<T> =>
+    db.transaction().execute(async (tx) => {
+      await sql`select set_config('keyhold.tenant_id', ${tenantId}, true),
       set_config('keyhold.member_id', ${memberId}, true), set_config('keyhold.reach', ${reach}, true)`.execute(
-      tx,
-    );
-    return work(tx);
-  });
+        tx,
+      );
+      return work(tx);
+    });
+  return db.shares === undefined || reach === "platform" ? run() : db.shares.within(tenantId, run);
 }

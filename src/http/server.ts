@@ -134,6 +134,8 @@ function sendProblem(
   if (error.status >= 500)
     log.error("a request failed", { request_id: request.id, code: error.code, error: thrown });
   if (error.code === "unauthenticated") void reply.header("www-authenticate", "Bearer");
+  const waitSeconds = error.facts["retry_after_seconds"];
+  if (typeof waitSeconds === "number") void reply.header("retry-after", String(waitSeconds));
   if (error instanceof LimitExceeded) {
     metrics.rateLimitRefusals.inc({ limit: error.state.limit });
     tellLimit(reply, error.state);

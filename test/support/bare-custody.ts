@@ -9,6 +9,7 @@ export function bareCustody({
 }: Pick<Custody, "db" | "dataKeys" | "stores"> & Readonly<{ recordPool: Pool }>): Custody {
   return {
     ...parts,
+    reports: parts.db,
     disclosures: new Disclosures(recordPool),
     venues: { get: () => undefined, list: () => [] },
     venueKeys: () => undefined,

@@ -51,6 +51,7 @@ export async function createWorld(options: { venues?: VenuesConfig } = {}): Prom
   const { app: db } = database;
   const custody: Custody = {
     db,
+    reports: db,
     disclosures: new Disclosures(recordPool),
     dataKeys: new DataKeys(db, await loadKeyFile(keyFile)),
     stores: createStores(createPostgresStore(db)),

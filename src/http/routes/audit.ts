@@ -31,7 +31,7 @@ function events({ custody, cursors }: Needs): Route {
       const { limit: _limit, cursor: _cursor, credential_id: credentialId, ...rest } = query;
       const filter = { ...rest, ...(credentialId === undefined ? {} : { credentialId }) };
       return pageByNumber(cursors, { tenantId: caller.tenantId, list: "audit" }, query, (page) =>
-        readEvents(custody.db, caller, filter, page),
+        readEvents(custody.reports, caller, filter, page),
       );
     },
   });
@@ -51,6 +51,6 @@ function whole({ custody }: Needs): Route {
     idempotency: "none",
     input: z.object({}),
     answer: lines("The chain, oldest first", "application/x-ndjson", exportLine),
-    handle: ({ caller }) => Promise.resolve(exportChain(custody.db, caller)),
+    handle: ({ caller }) => Promise.resolve(exportChain(custody.reports, caller)),
   });
 }

@@ -11,7 +11,15 @@ import { findPlace, passable } from "../../../src/db/embedded/place.ts";
 import { startDatabase, type StartSettings } from "../../../src/db/start.ts";
 import { makeState } from "../../support/state.ts";
 
-const database = { url: null, ownerUrl: null, tls: "verify", caFile: undefined, connections: 2 } as const;
+const database = {
+  url: null,
+  ownerUrl: null,
+  tls: "verify",
+  caFile: undefined,
+  connections: 2,
+  reportConnections: 1,
+  workConnections: 2,
+} as const;
 const settings = (folder: string): StartSettings => ({ folder, database });
 const beside = { beside: true };
 

@@ -6,7 +6,7 @@ import type { Config } from "./config.ts";
 import type { Custody } from "./credentials/custody.ts";
 import type { Db } from "./db/connect.ts";
 import { type StartedDatabase, startDatabase, type StartOptions } from "./db/start.ts";
-import { createTurns } from "./db/turns.ts";
+import { createTurns, type Turns } from "./db/turns.ts";
 import { DataKeys } from "./keys/data-keys.ts";
 import { openKeys } from "./keys/open.ts";
 import { openStores } from "./stores/open.ts";
@@ -48,8 +48,10 @@ const workWithinMs = 60_000;
 const lockWithinMs = 10_000;
 /** More than the clock has lanes. */
 const clockLocks = 8;
-/** Turns are held for the length of a venue's call. */
-const turnsAtOnce = 20;
+/** A turn is taken and given back by one statement each, and held without a connection. */
+const turnStatements = 4;
+/** Less than a lease, so that an answer that comes late cannot be taken for a turn that is still one. */
+const turnWithinMs = 2000;
 
 /** Connects the parts, from the ground up; whatever fails ends what was started before it. Throws `StartError`. */
 export async function openCustody(config: Config, log: Log, options?: StartOptions): Promise<OpenCustody> {
@@ -72,7 +74,6 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
   undo.defer(() => opened.close());
   const venues = createVenues(config.venues);
   undo.defer(() => venues.close());
-  const turnsPool = database.openPool({ applicationName: "keyhold turns", max: turnsAtOnce });
   const custody: Custody = {
     db,
     reports,
@@ -81,7 +82,7 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
     stores,
     venues,
     venueKeys: (venue) => venues.keys(venue),
-    turns: createTurns(turnsPool),
+    turns: openTurns(database),
     ...listeners(metrics, log),
   };
   const guard = createGuard(config.webhooks);
@@ -138,6 +139,16 @@ function listeners(metrics: Metrics, log: Log): Pick<Custody, "inspected" | "che
       });
     },
   };
+}
+
+function openTurns(database: StartedDatabase): Turns {
+  const pool = database.openPool({
+    applicationName: "keyhold turns",
+    max: turnStatements,
+    patience: turnWithinMs,
+    answerWithin: turnWithinMs,
+  });
+  return createTurns(pool);
 }
 
 function openDisclosures(database: StartedDatabase, metrics: Metrics): Disclosures {

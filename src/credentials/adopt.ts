@@ -71,7 +71,11 @@ async function judge(
   { fields, allowWider = false }: NewSecret,
 ): Promise<Valid> {
   const venue = venueOf(custody, row.venue, row.environment);
-  const verdict = await inspect(custody, venue, { environment: row.environment, fields });
+  const verdict = await inspect(custody, venue, {
+    tenantId: row.tenant_id,
+    environment: row.environment,
+    fields,
+  });
   try {
     if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
     assertSameAccount(row, verdict);

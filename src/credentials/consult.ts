@@ -84,7 +84,10 @@ async function ask(
   return openSecret(custody, request, async ({ disclosure, fields }) => {
     const { environment, version } = disclosure;
     const venue = venueOf(custody, disclosure.venue, environment);
-    return { verdict: await inspect(custody, venue, { environment, fields }), version };
+    return {
+      verdict: await inspect(custody, venue, { tenantId: principal.tenantId, environment, fields }),
+      version,
+    };
   });
 }
 

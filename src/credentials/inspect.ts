@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { KeyholdError } from "../errors.ts";
 import type { Verdict } from "../venues/verdict.ts";
-import { type Environment, environments, type SecretFields, type Venue } from "../venues/venue.ts";
+import {
+  type Environment,
+  environments,
+  type FieldName,
+  type SecretFields,
+  type Venue,
+} from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 
 /** The venue of this id. Throws `malformed` when there is none, or none of this environment. */
@@ -23,29 +29,39 @@ export function idOfVenue(custody: Pick<Custody, "venues">, name: string): strin
   return custody.venues.get(name)?.description.id ?? name;
 }
 
-/** Asks the venue whether the secret works and what it may do. Never throws for what the venue answers. */
+export type InspectTarget = Readonly<{ tenantId: string; environment: Environment; fields: SecretFields }>;
+
+/** Asks the venue whether the secret works and what it may do. Never throws for what the venue answers; throws `no_turn`. */
 export async function inspect(
   custody: Pick<Custody, "inspected" | "turns">,
   venue: Venue,
-  target: Readonly<{ environment: Environment; fields: SecretFields }>,
+  target: InspectTarget,
 ): Promise<Verdict> {
   const started = performance.now();
-  const verdict = await inTurn(custody, venue, target.fields, () => venue.inspect(target));
+  const verdict = await inTurn(custody, venue, target, () => venue.inspect(target));
   custody.inspected(venue.description.id, verdict, (performance.now() - started) / 1000);
   return verdict;
 }
 
-/** Where nonces must rise, two calls at once would spoil each other: they are made one after the other, in all processes. */
+/** What of a secret names the key and is no secret itself. */
+const naming: readonly FieldName[] = ["api_key", "uid", "wallet_address"];
+
+/**
+ * Where nonces must rise, two calls at once would spoil each other: they are made one after the other, in all processes. A turn
+ * is the tenant's own, so that no tenant waits for another that knows its key's name. Throws `no_turn`.
+ */
 export async function inTurn<T>(
   custody: Pick<Custody, "turns">,
   venue: Venue,
-  fields: SecretFields,
+  { tenantId, fields }: Pick<InspectTarget, "tenantId" | "fields">,
   call: () => Promise<T>,
 ): Promise<T> {
   if (!venue.description.risingNonce) return call();
-  const hash = createHash("sha256").update(`nonce ${venue.description.id} `);
-  for (const name of venue.description.fields) {
-    if (name === "api_key") fields.get(name)?.expose((bytes) => hash.update(bytes));
+  const hash = createHash("sha256").update(`nonce ${tenantId} ${venue.description.id}`);
+  for (const name of naming.filter((one) => venue.description.fields.includes(one))) {
+    const field = fields.get(name);
+    hash.update(` ${name} ${field?.byteLength ?? 0} `);
+    field?.expose((bytes) => hash.update(bytes));
   }
-  return custody.turns(hash.digest(), call);
+  return custody.turns({ tenantId, key: hash.digest() }, call);
 }

@@ -119,7 +119,7 @@ async function judge(
     if (policy.allow_deferred === true) return null;
     throw new KeyholdError("policy_forbids", "The tenant's policy does not permit deferred validation.");
   }
-  const verdict = await inspect(custody, venue, input);
+  const verdict = await inspect(custody, venue, { ...input, tenantId: principal.tenantId });
   try {
     if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
     assertStorable(verdict.permissions, policy);

@@ -46,7 +46,11 @@ export async function replace(
   assertSomeFields(venue.description, sent);
   using fields = await mergeSecret(custody, principal, row, sent);
   assertFields(venue.description, fields);
-  const verdict = await inspect(custody, venue, { environment: row.environment, fields });
+  const verdict = await inspect(custody, venue, {
+    tenantId: row.tenant_id,
+    environment: row.environment,
+    fields,
+  });
   if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
   const policy = await readTenant(custody.db, scopeOf(principal), (tx) => findPolicy(tx, row.tenant_id));
   assertStorable(verdict.permissions, policy);

@@ -18,7 +18,7 @@ export async function validateSecret(
   assertScope(principal, "credentials:validate");
   const venue = venueOf(custody, input.venue, input.environment);
   assertFields(venue.description, input.fields);
-  const verdict = await inspect(custody, venue, input);
+  const verdict = await inspect(custody, venue, { ...input, tenantId: principal.tenantId });
   const detail = { venue: venue.description.id, environment: input.environment, outcome: verdict.outcome };
   await note(custody.db, principal, { event: "credential.checked", detail });
   return describe(verdict);

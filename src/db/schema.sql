@@ -613,6 +613,17 @@ create policy tenant_writes on public.tenants for update to keyhold_app
 grant delete, insert, select, update on public.tenants to keyhold_app;
 grant select on public.tenants to keyhold_recorder;
 
+create table public.turns (
+  key bytea not null,
+  holder uuid not null,
+  leased_until timestamp with time zone not null,
+  wanted boolean default false not null,
+  constraint turns_pkey PRIMARY KEY (key),
+  constraint turns_key_check CHECK ((octet_length(key) = 32))
+);
+alter table public.turns owner to keyhold_owner;
+grant delete, insert, select, update on public.turns to keyhold_app;
+
 create table public.venue_rotations (
   tenant_id uuid not null,
   id uuid not null,

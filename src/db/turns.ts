@@ -1,31 +1,156 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
+import { KeyholdError } from "../errors.ts";
+import { TurnRows } from "./turn-rows.ts";
 
-/** Runs `work` while no other process runs work under the same key. */
-export type Turns = <T>(key: Uint8Array, work: () => Promise<T>) => Promise<T>;
+/** Calls of one tenant under one key, a digest of 32 bytes, are made one after the other. */
+export type Turn = Readonly<{ tenantId: string; key: Uint8Array }>;
 
 /**
- * One at a time across all processes, by an advisory lock of a session and not of a transaction, because `work` is slow: it calls
- * a venue. `pool` needs connections of its own, which must not pass through a pooler that shares sessions. The lock ends with
- * the connection if the process dies.
+ * Runs `work` while no other process runs work under the same key. Throws `no_turn` when `work` was not begun, and then nothing
+ * of it has happened.
  */
-export function createTurns(pool: Pool): Turns {
-  return async (key, work) => {
-    const lock = new DataView(key.buffer, key.byteOffset).getBigInt64(0).toString();
-    const client = await pool.connect();
-    try {
-      await client.query("select pg_advisory_lock($1::bigint)", [lock]);
-    } catch (error) {
-      client.release(true);
-      throw error;
+export type Turns = <T>(turn: Turn, work: () => Promise<T>) => Promise<T>;
+
+export type TurnOptions = Readonly<{
+  /** Calls that wait at most: under one key, and of one tenant. `Infinity` switches a bound off. */
+  waitingPerKey?: number;
+  waitingPerTenant?: number;
+  /** Milliseconds that a call waits at most. */
+  patience?: number;
+  /** Milliseconds after which the turn of a process that has died passes to another. */
+  leaseMs?: number;
+}>;
+
+type Waiter = Readonly<{ run: () => Promise<void>; refuse: (cause: unknown) => void }>;
+
+/** How long a process passes a turn on among its own calls before it asks whether another process wants it. */
+const passOnMs = 1000;
+const shortestPauseMs = 25;
+const longestPauseMs = 500;
+
+/**
+ * Turns of calls where nonces must rise. Calls wait in memory, in one line for each key, and only the first of a line asks the
+ * database. No connection is held while a call waits or runs.
+ */
+export function createTurns(pool: Pool, options: TurnOptions = {}): Turns {
+  const turns = new TurnLines(pool, options);
+  return (turn, work) => turns.run(turn, work);
+}
+
+class TurnLines {
+  readonly #rows: TurnRows;
+  readonly #options: Required<TurnOptions>;
+  /** By key: the calls that wait. A line is there for as long as it is served. */
+  readonly #lines = new Map<string, Waiter[]>();
+  readonly #waitingOf = new Map<string, number>();
+
+  constructor(pool: Pool, options: TurnOptions) {
+    const { waitingPerKey = 16, waitingPerTenant = 64, patience = 30_000, leaseMs = 10_000 } = options;
+    this.#options = { waitingPerKey, waitingPerTenant, patience, leaseMs };
+    this.#rows = new TurnRows(pool, leaseMs);
+  }
+
+  run<T>({ tenantId, key }: Turn, work: () => Promise<T>): Promise<T> {
+    const name = Buffer.from(key).toString("hex");
+    const line = this.#lines.get(name);
+    const waiting = this.#waitingOf.get(tenantId) ?? 0;
+    const { waitingPerKey, waitingPerTenant } = this.#options;
+    if ((line?.length ?? 0) >= waitingPerKey || waiting >= waitingPerTenant) {
+      return Promise.reject(noTurn());
     }
-    try {
-      return await work();
-    } finally {
-      // A connection that cannot let go ends, and its lock with it; what the work gave is not lost.
-      await client.query("select pg_advisory_unlock($1::bigint)", [lock]).then(
-        () => client.release(),
-        () => client.release(true),
+    const entered = line ?? [];
+    const result = this.#enter(tenantId, entered, work);
+    if (line === undefined) {
+      this.#lines.set(name, entered);
+      void this.#serve(key, entered, name);
+    }
+    return result;
+  }
+
+  #enter<T>(tenantId: string, line: Waiter[], work: () => Promise<T>): Promise<T> {
+    this.#count(tenantId, 1);
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => {
+        line.splice(line.indexOf(waiter), 1);
+        waiter.refuse(undefined);
+      }, this.#options.patience);
+      const leave = (): void => {
+        clearTimeout(late);
+        this.#count(tenantId, -1);
+      };
+      const waiter: Waiter = {
+        run: async () => {
+          leave();
+          try {
+            resolve(await work());
+          } catch (error) {
+            reject(error);
+          }
+        },
+        refuse: (cause) => {
+          leave();
+          reject(noTurn(cause));
+        },
+      };
+      line.push(waiter);
+    });
+  }
+
+  #count(tenantId: string, change: 1 | -1): void {
+    const waiting = (this.#waitingOf.get(tenantId) ?? 0) + change;
+    if (waiting > 0) this.#waitingOf.set(tenantId, waiting);
+    else this.#waitingOf.delete(tenantId);
+  }
+
+  /** Until nobody waits in the line. Never throws. */
+  async #serve(key: Uint8Array, line: Waiter[], name: string): Promise<void> {
+    while (line.length > 0) {
+      if (!(await this.#take(key, line))) continue;
+      const renewing = setInterval(
+        () => void this.#rows.renew(key).catch(() => undefined),
+        this.#options.leaseMs / 3,
       );
+      try {
+        do await this.#passOn(line);
+        while (line.length > 0 && (await this.#rows.keep(key).catch(() => false)));
+      } finally {
+        clearInterval(renewing);
+      }
+      // A turn that cannot be given back passes with its lease.
+      await this.#rows.release(key).catch(() => undefined);
+      // The process that wants it asks in its pauses, the longest of which must find it free.
+      if (line.length > 0) await sleep(longestPauseMs);
     }
-  };
+    // In the same step as the look at the line: nobody may enter a line that is not served any more.
+    this.#lines.delete(name);
+  }
+
+  /** One after the other, without a question to the database between them. */
+  async #passOn(line: Waiter[]): Promise<void> {
+    const until = performance.now() + passOnMs;
+    do await line.shift()?.run();
+    while (line.length > 0 && performance.now() < until);
+  }
+
+  /** Answers whether the turn was taken: not when everybody who waited for it has left. */
+  async #take(key: Uint8Array, line: Waiter[]): Promise<boolean> {
+    for (let pause = shortestPauseMs; line.length > 0; pause = Math.min(2 * pause, longestPauseMs)) {
+      try {
+        if (await this.#rows.take(key)) return true;
+      } catch (error) {
+        line.shift()?.refuse(error);
+      }
+      if (line.length > 0) await sleep(pause);
+    }
+    return false;
+  }
+}
+
+function noTurn(cause?: unknown): KeyholdError {
+  return new KeyholdError(
+    "no_turn",
+    "The venue takes the calls of this key one after the other, and others are under way, so this one was not made. Send it again in a moment.",
+    { facts: { retry_after_seconds: 5 }, ...(cause === undefined ? {} : { cause }) },
+  );
 }

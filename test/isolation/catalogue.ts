@@ -4,6 +4,7 @@ import type { PoolClient } from "pg";
 const shared: Readonly<Record<string, string>> = {
   installation: "which key-encryption key the database was sealed with",
   rate_limits: "counters under ids",
+  turns: "digests that name keys, for as long as a call with one of them runs",
   webhook_events: "names of events and of their fields",
   "migrations.applied": "of the program",
   "migrations.digests": "of the program",

@@ -10,7 +10,7 @@ function crowd(shares: TenantShares) {
     begin,
     tenants: () => running.map(({ tenant }) => tenant),
     /** Ends the work that has run longest. */
-    async end() {
+    end: async (): Promise<void> => {
       running.shift()?.end();
       await settled();
     },

@@ -9,6 +9,7 @@ import { venueOf } from "./inspect.ts";
 import { callVenue } from "./invoke/call-venue.ts";
 import type { Invocation, Invoked } from "./invoke/invocation.ts";
 import { invokeOnce } from "./invoke/once.ts";
+import { Sending } from "./invoke/sending.ts";
 import { readRow } from "./show.ts";
 
 export type InvokeInput = Readonly<{
@@ -28,8 +29,8 @@ const scopeOfClass: Readonly<Record<OperationClass, Scope>> = {
 /**
  * Runs one operation at the venue and answers with its result alone; the key does not leave. An operation above class read is
  * written down before the venue is called and is never sent twice. Throws `unknown_operation`, `malformed`,
- * `idempotency_key_required`, `idempotency_mismatch`, `forbidden`, `policy_forbids`, what `openSecret` throws, and for reads
- * what the venue's answer means.
+ * `idempotency_key_required`, `idempotency_mismatch`, `forbidden`, `policy_forbids`, what `openSecret` throws, `no_turn`, for
+ * reads what the venue's answer means, and for all else `not_sent` and `unsendable`.
  */
 export async function invoke(
   custody: Custody,
@@ -72,7 +73,7 @@ function parseParams(
 
 async function read(custody: Custody, invocation: Invocation): Promise<Invoked> {
   const { principal, credentialId, operation } = invocation;
-  const answer = await callVenue(custody, invocation, { clientOrderId: null, sendBefore: Infinity });
+  const answer = await callVenue(custody, invocation, new Sending(null, Infinity));
   const detail = {
     credential_id: credentialId,
     operation: operation.name,

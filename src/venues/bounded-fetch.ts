@@ -22,7 +22,8 @@ export class FetchFailure extends Error {
   }
 }
 
-export type Fetch = (request: HttpRequest, deadline: AbortSignal) => Promise<HttpAnswer>;
+/** `onSend` is called before the first byte of the request goes to a connection, and not for a connection that fails. */
+export type Fetch = (request: HttpRequest, deadline: AbortSignal, onSend?: () => void) => Promise<HttpAnswer>;
 
 /**
  * The one way out to venues: bounded in time over headers and body by `deadline`, bounded in size after
@@ -42,12 +43,33 @@ export function createBoundedFetch(
   return (venue, environment) => {
     const dispatcher = proxies.get(venue) ?? direct;
     const base = hostOf(settings, venue, environment);
-    return (request, deadline) =>
-      exchange({ ...request, url: rebase(request.url, base) }, { dispatcher, deadline, settings });
+    return (request, deadline, onSend) => {
+      const noting = onSend === undefined ? dispatcher : dispatcher.compose(noteSend(onSend));
+      return exchange(
+        { ...request, url: rebase(request.url, base) },
+        { dispatcher: noting, deadline, settings },
+      );
+    };
   };
 }
 
 type Bounds = Readonly<{ dispatcher: Dispatcher; deadline: AbortSignal; settings: VenueSettings }>;
+
+/** undici starts a request on a connection that stands, right before it writes to it. */
+function noteSend(onSend: () => void): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) =>
+    dispatch(options, {
+      onRequestStart(controller, context) {
+        onSend();
+        handler.onRequestStart?.(controller, context);
+      },
+      onRequestUpgrade: (...parts) => handler.onRequestUpgrade?.(...parts),
+      onResponseStart: (...parts) => handler.onResponseStart?.(...parts),
+      onResponseData: (...parts) => handler.onResponseData?.(...parts),
+      onResponseEnd: (...parts) => handler.onResponseEnd?.(...parts),
+      onResponseError: (...parts) => handler.onResponseError?.(...parts),
+    });
+}
 
 async function exchange(request: HttpRequest, bounds: Bounds): Promise<HttpAnswer> {
   try {

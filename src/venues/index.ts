@@ -1,7 +1,7 @@
 import { createAdapters } from "./adapters.ts";
 import { createVenueKeys } from "./keys/pooled.ts";
 import type { VenueKeys } from "./keys/venue-keys.ts";
-import { createPool, type Pool } from "./pool.ts";
+import { createPool, patienceMs, type Pool } from "./pool.ts";
 import type { Answer, Job } from "./protocol.ts";
 import { type VenuesConfig, venueSettings } from "./settings.ts";
 import type {
@@ -21,6 +21,8 @@ export type Venues = Readonly<{
   /** The venue of this id or former name. Keep `venue.description.id`, not the name that was asked for. */
   get(id: string): Venue | undefined;
   list(): VenueDescription[];
+  /** Milliseconds after which nothing of a call is under way any more, whatever happened to it. */
+  endsWithinMs: number;
   /** The management of API keys at this venue; `undefined` where its API has none. */
   keys(id: string): VenueKeys | undefined;
   /** Ends the venue processes; calls under way end as unavailable. */
@@ -35,7 +37,8 @@ const formerNames: Readonly<Record<string, string>> = { polygon: "massive" };
  * child processes, which are started by the first one. Throws `RangeError` for senseless settings.
  */
 export function createVenues(config: VenuesConfig = {}): Venues {
-  const pool = createPool(venueSettings(config));
+  const settings = venueSettings(config);
+  const pool = createPool(settings);
   const venues = new Map(
     [...createAdapters().values()].map(({ description }) => [description.id, pooled(description, pool)]),
   );
@@ -43,6 +46,7 @@ export function createVenues(config: VenuesConfig = {}): Venues {
   return {
     get: (id) => venues.get(formerNames[id] ?? id),
     list: () => [...venues.values()].map(({ description }) => description),
+    endsWithinMs: settings.timeoutMs + patienceMs,
     keys: (id) => keys.get(formerNames[id] ?? id),
     close: () => pool.close(),
   };
@@ -88,12 +92,18 @@ function incomplete(
     return {
       outcome: "rejected",
       reason: "wrong_environment",
+      unsent: true,
       message: `${name} has no ${environment} environment.`,
     };
   }
   const missing = description.fields.find((field) => (fields.get(field)?.byteLength ?? 0) === 0);
   if (missing === undefined) return undefined;
-  return { outcome: "rejected", reason: "malformed", message: `${name} needs the field ${missing}.` };
+  return {
+    outcome: "rejected",
+    reason: "malformed",
+    unsent: true,
+    message: `${name} needs the field ${missing}.`,
+  };
 }
 
 function isVerdict(answer: Answer): answer is Verdict {

@@ -30,23 +30,38 @@ export function createPerformer(settings: VenueSettings): Perform {
     const misfit = [...fields.values()].find((value) => !isPlain(value));
     if (misfit !== undefined) {
       const hint = "A field holds a line break or a character that no venue uses.";
-      return refusal(speaker, "malformed", { hint });
+      return { ...refusal(speaker, "malformed", { hint }), unsent: true };
     }
     const send = fetchFor(job.venue, job.environment);
     const deadline = AbortSignal.timeout(settings.timeoutMs);
+    let unsent = true;
     const call: VenueCall = {
       environment: job.environment,
       fields,
       speaker,
-      send: (request) => send(request, deadline),
+      send: (request) =>
+        send(request, deadline, () => {
+          unsent = false;
+        }),
       sendShared: (request) => send(request, AbortSignal.timeout(settings.timeoutMs)),
     };
-    try {
-      return scrubbed(await Promise.race([run(adapter, job, call), expiry(deadline, settings)]), scrub);
-    } catch (error) {
-      return explain(error, speaker);
-    }
+    const answer = await Promise.race([run(adapter, job, call), expiry(deadline, settings)]).catch(
+      (error: unknown) => explain(error, speaker),
+    );
+    return scrubbed(job.verb === "invoke" && unsent ? markedUnsent(answer) : answer, scrub);
   };
+}
+
+/** Nothing left for the venue, and after its deadline nothing of this call will. */
+function markedUnsent(answer: Answer): Answer {
+  switch (answer.outcome) {
+    case "done":
+    case "valid":
+    case "absent":
+      return answer;
+    default:
+      return { ...answer, unsent: true };
+  }
 }
 
 function run(adapter: Adapter, job: Job, call: VenueCall): Promise<Answer> {

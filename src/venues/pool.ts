@@ -25,7 +25,7 @@ const memoryPerProcess = 1536 * 1024 * 1024;
 /** Another process is started only when the first has so many calls under way. */
 const busyEnough = 4;
 /** A process that is so late against its own deadline no longer runs its event loop. */
-const patienceMs = 10_000;
+export const patienceMs = 10_000;
 
 /** What the pool needs of a venue process. */
 export type PoolChild = Pick<Child, "busy" | "calls" | "memory" | "lost" | "call" | "manageKeys" | "stop">;
@@ -52,7 +52,7 @@ export function createPool(
   };
 
   async function give<T>(work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
-    if (closed) return lost("the venue processes are stopped");
+    if (closed) return { ...lost("the venue processes are stopped"), unsent: true };
     const child = choose();
     const watchdog = setTimeout(() => void child.stop(), settings.timeoutMs + patienceMs);
     try {

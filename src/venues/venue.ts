@@ -1,5 +1,5 @@
 import type { Secret } from "../crypto/secret.ts";
-import type { Indefinite, Limited, Rejected, Verdict } from "./verdict.ts";
+import type { Indefinite, Limited, MaybeUnsent, Rejected, Verdict } from "./verdict.ts";
 
 export const environments = ["live", "paper", "testnet"] as const;
 export type Environment = (typeof environments)[number];
@@ -42,7 +42,7 @@ export type VenueDescription = Readonly<{
 export type InvokeResult =
   | Readonly<{ outcome: "done"; result: unknown }>
   /** The venue answered and said no; the operation did not take place. */
-  | Readonly<{ outcome: "refused"; message: string }>
+  | (MaybeUnsent & Readonly<{ outcome: "refused"; message: string }>)
   /** Authentication failed in a live call: decides nothing, triggers an inspection. */
   | Rejected
   | Limited
@@ -79,4 +79,6 @@ export interface Venue {
 export interface Venues {
   get(id: string): Venue | undefined;
   list(): readonly VenueDescription[];
+  /** Milliseconds after which nothing of a call is under way any more, whatever happened to it. */
+  readonly endsWithinMs: number;
 }

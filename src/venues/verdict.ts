@@ -32,28 +32,34 @@ export type Valid = Readonly<{
   account: AccountFacts;
 }>;
 
+/** Present where nothing of the call has left this machine, so that nothing took place. */
+export type MaybeUnsent = Readonly<{ unsent?: true }>;
+
 /** Definite: the venue knows the credential is bad. */
-export type Rejected = Readonly<{
-  outcome: "rejected";
-  reason: "bad_key" | "bad_signature" | "expired" | "revoked" | "wrong_environment" | "malformed";
-  message: string;
-}>;
+export type Rejected = MaybeUnsent &
+  Readonly<{
+    outcome: "rejected";
+    reason: "bad_key" | "bad_signature" | "expired" | "revoked" | "wrong_environment" | "malformed";
+    message: string;
+  }>;
 
 /** Definite about this request, not about the key: a permission or an address is missing. */
-export type Limited = Readonly<{ outcome: "insufficient_permission" | "ip_not_allowed"; message: string }>;
+export type Limited = MaybeUnsent &
+  Readonly<{ outcome: "insufficient_permission" | "ip_not_allowed"; message: string }>;
 
 /** Says nothing about the key. Never changes a credential. */
-export type Indefinite = Readonly<{
-  outcome:
-    | "clock_skew"
-    | "nonce"
-    | "rate_limited"
-    | "venue_unavailable"
-    | "timeout"
-    | "blocked"
-    | "unexpected_answer";
-  message: string;
-}>;
+export type Indefinite = MaybeUnsent &
+  Readonly<{
+    outcome:
+      | "clock_skew"
+      | "nonce"
+      | "rate_limited"
+      | "venue_unavailable"
+      | "timeout"
+      | "blocked"
+      | "unexpected_answer";
+    message: string;
+  }>;
 
 export type Verdict = Valid | Rejected | Limited | Indefinite;
 export type Outcome = Verdict["outcome"];

@@ -190,8 +190,9 @@ describe("where nonces rise", () => {
       },
     };
     await expect(order("key", late)).rejects.toMatchObject({
-      code: "venue_unavailable",
+      code: "no_turn",
       detail: expect.stringContaining("was not made"),
+      facts: { sent: false },
     });
     expect(venue.invocations).toBe(0);
     expect(await order("key")).toMatchObject({ outcome: "done" });

@@ -11,7 +11,7 @@ export function bareCustody({
     ...parts,
     reports: parts.db,
     disclosures: new Disclosures(recordPool),
-    venues: { get: () => undefined, list: () => [] },
+    venues: { get: () => undefined, list: () => [], endsWithinMs: 20_000 },
     venueKeys: () => undefined,
     turns: async (_key, work) => work(),
     inspected: () => undefined,

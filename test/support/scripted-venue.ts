@@ -60,6 +60,7 @@ export class ScriptedVenue implements Venue {
     const venues = {
       get: (name: string) => (name === id ? this : undefined),
       list: () => [this.description],
+      endsWithinMs: 13_000,
     };
     return { ...custody, venues };
   }

@@ -27,7 +27,7 @@ export const flaws: Readonly<Record<string, Flaw>> = {
       const venue = venues.get(id);
       return venue === undefined ? undefined : repeatsOrders(venue);
     };
-    return { ...custody, venues: { get, list: () => venues.list() } };
+    return { ...custody, venues: { get, list: () => venues.list(), endsWithinMs: venues.endsWithinMs } };
   },
 };
 

@@ -8,8 +8,8 @@ import { type Opened, openRetired } from "../open.ts";
 type Retired = Readonly<{ rotation: string; version: number; store: string }>;
 
 /**
- * The venue refused the present secret: where a rotation is under way, the one before it is tried. `null` when there is none, or when
- * the venue refuses that, too. A refusal is definite, so nothing was done that would be done twice.
+ * The venue refused the present secret: where a rotation is under way, the one before it is tried. `null` when there is none, when it
+ * could not be sent, or when the venue refuses that, too. A refusal is definite, so nothing was done that would be done twice.
  */
 export async function fallBack(
   custody: Custody,
@@ -22,8 +22,9 @@ export async function fallBack(
   const { version, store } = retired;
   const detail = { ...request.detail, purpose: "fallback" };
   const answer = await openRetired(custody, { ...request, detail }, { version, store }, call);
-  if (answer.outcome === "rejected") return null;
-  await count(custody, tenantId, retired.rotation);
+  if (answer.outcome === "rejected" || "unsent" in answer) return null;
+  // A count that fails must not hide what the venue answered.
+  await count(custody, tenantId, retired.rotation).catch(() => undefined);
   return answer;
 }
 

@@ -51,6 +51,8 @@ async function findOrder(
     const { environment } = disclosure;
     const venue = venueOf(custody, disclosure.venue, environment);
     if (!venue.description.clientOrderIds) return null;
-    return inTurn(custody, venue, fields, () => venue.findOrder({ environment, fields }, order));
+    return inTurn(custody, venue, { tenantId: principal.tenantId, fields }, () =>
+      venue.findOrder({ environment, fields }, order),
+    );
   });
 }

@@ -7,9 +7,12 @@ import { callVenue } from "./call-venue.ts";
 import type { Invocation, Invoked } from "./invocation.ts";
 import { lookUp } from "./look-up.ts";
 import { declare, describe, finish, forget, type InvocationRow } from "./rows.ts";
+import { Sending } from "./sending.ts";
 
 /** What has waited for its turn so long is not sent any more: a repeat must be able to tell that it never arrived. */
 const sendWithinMs = 30_000;
+/** An order may take this long to appear at the venue once nothing of its call is under way. */
+const appearsWithinMs = 10_000;
 
 /**
  * An operation that must not happen twice. The Idempotency-Key, and the client order id that follows from it, are committed
@@ -31,7 +34,9 @@ export async function invokeOnce(
   const clientOrderId = invocation.operation.placesOrder
     ? await clientOrderIdOf(custody, invocation, key)
     : null;
-  const { row, isNew } = await declare(custody.db, invocation, { key, requestMac: mac, clientOrderId });
+  const settledAfterMs = sendWithinMs + custody.venues.endsWithinMs + appearsWithinMs;
+  const mark = { key, requestMac: mac, clientOrderId, settledAfterMs };
+  const { row, isNew } = await declare(custody.db, invocation, mark);
   if (!timingSafeEqual(row.request_mac, mac)) {
     throw new KeyholdError(
       "idempotency_mismatch",
@@ -63,17 +68,63 @@ async function clientOrderIdOf(custody: Custody, invocation: Invocation, key: st
   return Buffer.from(mac).subarray(0, 16).toString("hex");
 }
 
+/** Once a byte of it may have left, nothing ends the row but what the venue answered. */
 async function send(custody: Custody, invocation: Invocation, row: InvocationRow): Promise<Invoked> {
-  const order = { clientOrderId: row.client_order_id, sendBefore: performance.now() + sendWithinMs };
-  let answer: InvokeResult;
-  try {
-    answer = await callVenue(custody, invocation, order);
-  } catch (error) {
-    // The secret was not opened, or not in time: nothing was sent, and the key is free for another attempt.
-    await forget(custody.db, invocation, row);
-    throw error;
+  const sending = new Sending(row.client_order_id, performance.now() + sendWithinMs);
+  const unsent = await callVenue(custody, invocation, sending).catch(asError);
+  const { answer } = sending;
+  if (answer !== null) return finish(custody.db, invocation, row, stateOf(answer), answer);
+  throw await free(custody, invocation, row, unsent);
+}
+
+/** What was thrown, or an answer that is none of the venue's. */
+type Unsent = Error | InvokeResult;
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error("a call broke off", { cause: thrown });
+}
+
+/** Nothing has left: the key is free for another attempt. Answers what the caller is told. */
+async function free(
+  custody: Custody,
+  invocation: Invocation,
+  row: InvocationRow,
+  why: Unsent,
+): Promise<KeyholdError> {
+  const error = whyUnsent(why);
+  const isFree = await forget(custody.db, invocation, row.id).then(
+    () => true,
+    () => false,
+  );
+  const advice = isFree
+    ? "The Idempotency-Key may be used again."
+    : "Use a new Idempotency-Key to send it again.";
+  return new KeyholdError(error.code, `${error.detail} Nothing was sent to the venue. ${advice}`, {
+    facts: { ...error.facts, sent: false },
+    cause: error.cause ?? error,
+  });
+}
+
+function whyUnsent(why: Unsent): KeyholdError {
+  if (why instanceof KeyholdError) return why;
+  if (why instanceof Error) {
+    return new KeyholdError("not_sent", "The database cannot be reached now.", {
+      facts: { retry_after_seconds: 1 },
+      cause: why,
+    });
   }
-  return finish(custody.db, invocation, row, stateOf(answer), answer);
+  const facts = { outcome: why.outcome };
+  switch (why.outcome) {
+    case "done":
+      throw new TypeError("what was done was sent");
+    case "refused":
+    case "rejected":
+    case "insufficient_permission":
+    case "ip_not_allowed":
+      return new KeyholdError("unsendable", why.message, { facts });
+    default:
+      return new KeyholdError("not_sent", why.message, { facts: { ...facts, retry_after_seconds: 1 } });
+  }
 }
 
 /** Only an answer of the venue itself is certain: after anything else the operation may have taken place. */

@@ -12,26 +12,43 @@ import type { Invocation, Invoked } from "./invocation.ts";
 /** `settled` by the database's clock: whatever was sent has arrived at the venue or never will. */
 export type InvocationRow = Selectable<Database["invocations"]> & Readonly<{ settled: boolean }>;
 
-/** An order may take this long to appear at the venue; before, its absence there proves nothing. */
-const settledAfterMs = 60_000;
-
 /** By what a repeat is recognised, and its order found at the venue. */
-export type Mark = Readonly<{ key: string; requestMac: Uint8Array; clientOrderId: string | null }>;
+export type Mark = Readonly<{
+  key: string;
+  requestMac: Uint8Array;
+  clientOrderId: string | null;
+  /** Milliseconds until the order is at the venue or never will be; before, its absence there proves nothing. */
+  settledAfterMs: number;
+}>;
 
 /** Writes down what is about to be asked of a venue, or finds what was written under the same key. */
 export async function declare(
   db: Db,
-  { principal, credentialId, operation, params }: Invocation,
+  invocation: Invocation,
   mark: Mark,
 ): Promise<{ row: InvocationRow; isNew: boolean }> {
+  const id = randomUUID();
+  return insertOrFind(db, invocation, mark, id).catch(async (error: unknown) => {
+    // The connection may have broken after the commit. Nothing was sent, so the key must not look used.
+    await forget(db, invocation, id).catch(() => undefined);
+    throw error;
+  });
+}
+
+async function insertOrFind(
+  db: Db,
+  { principal, credentialId, operation, params }: Invocation,
+  mark: Mark,
+  id: string,
+): Promise<{ row: InvocationRow; isNew: boolean }> {
   const symbol = typeof params["symbol"] === "string" ? params["symbol"] : null;
-  const settled = sql<boolean>`created_at < clock_timestamp() - ${settledAfterMs} * interval '1 millisecond'`;
+  const settled = sql<boolean>`created_at < clock_timestamp() - ${mark.settledAfterMs}::float8 * interval '1 millisecond'`;
   return withTenant(db, serviceScope(principal.tenantId), async (tx) => {
     const inserted = await tx
       .insertInto("invocations")
       .values({
         tenant_id: principal.tenantId,
-        id: randomUUID(),
+        id,
         credential_id: credentialId,
         principal: principalName(principal),
         key: mark.key,
@@ -59,7 +76,7 @@ export async function declare(
   });
 }
 
-/** Keeps what came of it, with its event, and answers with what is told. */
+/** Keeps what came of it, with its event, and answers with what is told. Throws `record_unavailable` when it cannot be kept. */
 export async function finish(
   db: Db,
   { principal, credentialId, operation }: Invocation,
@@ -85,8 +102,18 @@ export async function finish(
       .executeTakeFirst();
     const earlier = numUpdatedRows === 0n ? await findInvocation(tx, row.id) : undefined;
     return { value: earlier, events: [{ event: "credential.invoke_finished", detail }] };
+  }).catch((cause: unknown) => {
+    throw unwritten(row, cause);
   });
   return describe(kept ?? { ...row, state, message, result });
+}
+
+function unwritten({ client_order_id }: InvocationRow, cause: unknown): KeyholdError {
+  return new KeyholdError(
+    "record_unavailable",
+    "The venue was asked, and what came of it could not be written down. Send this again with the same Idempotency-Key: that sends nothing twice.",
+    { facts: { sent: true, client_order_id }, cause },
+  );
 }
 
 async function findInvocation(tx: TenantTx, id: string): Promise<Told | undefined> {
@@ -94,9 +121,9 @@ async function findInvocation(tx: TenantTx, id: string): Promise<Told | undefine
 }
 
 /** Frees the key of what was never sent. */
-export async function forget(db: Db, { principal }: Invocation, row: InvocationRow): Promise<void> {
+export async function forget(db: Db, { principal }: Invocation, id: string): Promise<void> {
   await withTenant(db, serviceScope(principal.tenantId), (tx) =>
-    tx.deleteFrom("invocations").where("id", "=", row.id).execute(),
+    tx.deleteFrom("invocations").where("id", "=", id).execute(),
   );
 }
 

@@ -91,6 +91,7 @@ describe("Alpaca", () => {
     expect(await invoke("createOrder", { ...terms, [name]: true })).toEqual({
       outcome: "refused",
       message: `Alpaca: orders have no ${name} here.`,
+      unsent: true,
     });
     expect(venue.received).toEqual([]);
   });

@@ -83,12 +83,12 @@ test.each([
   ["with connections of their own", ownPool],
   ["behind a pooler that gives each statement another connection", poolerPool],
 ])("two processes %s never have the turn of one key at once, and both get it", async (_, openOne) => {
-  const processes = [openProcess({}, openOne()), openProcess({}, openOne())];
+  const [one, another] = [openProcess({}, openOne()), openProcess({}, openOne())];
   const { seen, work } = counter();
   const turn = { tenantId: "a", key: keyOf(`shared ${openOne.name}`) };
   const byProcess = [0, 0];
   const calls = Array.from({ length: 20 }, (__, n) =>
-    processes[n % 2]?.(turn, async () => {
+    (n % 2 === 0 ? one : another)(turn, async () => {
       byProcess[n % 2] = (byProcess[n % 2] ?? 0) + 1;
       await work();
     }),

@@ -1,26 +1,45 @@
 import { createHash } from "node:crypto";
 
 /**
- * The chain as an export shows it, one JSON object a line: the events of a link, exactly as they were hashed, then the link.
+ * The chain as an export shows it, one JSON object a line: the events of a link, exactly as they were hashed, then the link; and
+ * after the last link the head, which is where the database said that the chain ends.
  *
  *     {"at":…,"detail":…,"event":…,"outcome":…,"seq":1}
  *     {"at":…,"detail":…,"event":…,"outcome":…,"seq":2}
  *     {"count":2,"hash":"…","link":1,"previous":"…","tenant":"…"}
+ *     {"head":{"at":"…","hash":"…","link":1,"seq":2,"tenant":"…"}}
  *
  * hash = SHA-256(tenant ‖ LF ‖ link ‖ LF ‖ previous in hex ‖ LF ‖ the event lines joined by LF), in UTF-8. No line holds a raw
  * line feed, so the concatenation is unambiguous. The first link follows the genesis hash of its tenant.
  */
 export type Link = Readonly<{ count: number; hash: string; link: number; previous: string; tenant: string }>;
 
+/** `at` is the time of the link that it names. */
+export type Head = Readonly<{ at: string; hash: string; link: number; seq: number; tenant: string }>;
+
 export type ChainEnd = Readonly<{ link: number; seq: number; hash: string }>;
 
-/** An end that was noted down earlier: enough to notice that a chain was cut off before it. */
+/** An end that was noted down earlier: what leads to it cannot have been computed again since. */
 export type KnownEnd = Pick<ChainEnd, "link" | "hash">;
 
-/** What verification found: where the chain ends, or the first line that does not hold and why. */
-export type Verification =
-  | Readonly<{ intact: true; tenant: string | null; links: number; events: number; end: ChainEnd | null }>
-  | Readonly<{ intact: false; line: number; reason: string }>;
+/** What is known of the chain from elsewhere. */
+export type Expected = Readonly<{ end?: KnownEnd; tenant?: string }>;
+
+/** A chain that holds, with what that does not prove. */
+export type Intact = Readonly<{
+  intact: true;
+  /** Whether the export reaches the end that the database named. */
+  complete: boolean;
+  tenant: string;
+  links: number;
+  events: number;
+  end: ChainEnd;
+  /** What was not checked, a sentence each. */
+  unchecked: readonly string[];
+}>;
+
+/** What verification found: a chain that holds, or the first line that does not and why. */
+export type Verification = Intact | Readonly<{ intact: false; line: number; reason: string }>;
 
 /** The hash before the first link of a tenant's chain, as 64 hexadecimal digits. */
 export function genesis(tenant: string): string {
@@ -38,74 +57,159 @@ export function formatLink(link: Link): string {
   return JSON.stringify({ count, hash, link: number, previous, tenant });
 }
 
+export function formatHead(head: Head): string {
+  const { at, hash, link, seq, tenant } = head;
+  return JSON.stringify({ head: { at, hash, link, seq, tenant } });
+}
+
 /**
- * Reads an export line by line and holds every link against the one before. Finds any edit, deletion, insertion or reordering;
- * a chain that was cut off at its end is found only against a chain end that is known from elsewhere (`expected`).
+ * Reads an export line by line and holds every link against the one before, and the last against the head. Finds an edit, a deletion,
+ * an insertion or another order, unless all hashes that follow were computed again: the chain has no key, so that only `expected.end`
+ * shows that. An export without a link is not intact.
  */
 export async function verifyChain(
   lines: AsyncIterable<string> | Iterable<string>,
-  expected?: KnownEnd,
+  expected: Expected = {},
 ): Promise<Verification> {
-  const walk = new ChainWalk();
+  const walk = new ChainWalk(expected);
   let line = 0;
   for await (const text of lines) {
     line += 1;
     const fault = walk.read(text);
     if (fault !== null) return { intact: false, line, reason: fault };
   }
-  const fault = walk.finish(expected);
-  if (fault !== null) return { intact: false, line, reason: fault };
-  return { intact: true, tenant: walk.tenant, links: walk.links, events: walk.events, end: walk.end };
+  const found = walk.finish();
+  return typeof found === "string" ? { intact: false, line, reason: found } : found;
 }
 
 class ChainWalk {
-  tenant: string | null = null;
-  links = 0;
-  events = 0;
-  end: ChainEnd | null = null;
-  readonly #seen = new Map<number, string>();
+  readonly #expected: Expected;
+  #tenant: string | null = null;
+  #end: ChainEnd | null = null;
   #pending: string[] = [];
+  /** The time of the event that was read last. */
+  #latest: unknown = null;
+  #headSeen = false;
+
+  constructor(expected: Expected) {
+    this.#expected = expected;
+  }
 
   /** `null`, or what is wrong with this line. */
   read(text: string): string | null {
-    const value = parse(text);
-    if (value === null) return "not a JSON object";
-    if (isLink(value)) return this.#close(value, text);
-    if (typeof value["seq"] !== "number" || typeof value["event"] !== "string")
-      return "neither an event nor a link";
-    const expected = this.events + this.#pending.length + 1;
-    if (value["seq"] !== expected) return `event ${value["seq"]} stands where event ${expected} belongs`;
+    if (this.#headSeen) return "a line stands after the head, which is the last one of an export";
+    const line = parseLine(text);
+    switch (line?.kind) {
+      case undefined:
+        return "this is neither an event, a link nor a head as an export writes them";
+      case "event":
+        return this.#event(line, text);
+      case "link":
+        return this.#link(line.link);
+      case "head":
+        return this.#head(line.head);
+    }
+  }
+
+  /** What was found, or what is missing at the end. */
+  finish(): Intact | string {
+    const { end: known } = this.#expected;
+    if (this.#pending.length > 0) return "the last events have no link";
+    if (this.#tenant === null || this.#end === null)
+      return "there is no link, so that there is nothing to verify";
+    if (known !== undefined && this.#end.link < known.link) {
+      return `the chain ends at link ${this.#end.link}, before the known link ${known.link}`;
+    }
+    return {
+      intact: true,
+      complete: this.#headSeen,
+      tenant: this.#tenant,
+      links: this.#end.link,
+      events: this.#end.seq,
+      end: this.#end,
+      unchecked: [...this.#perhapsRewritten(this.#end.link), this.#perhapsCut(this.#end.link)],
+    };
+  }
+
+  #event({ seq, at }: Readonly<{ seq: number; at: unknown }>, text: string): string | null {
+    const expected = (this.#end?.seq ?? 0) + this.#pending.length + 1;
+    if (seq !== expected) return `event ${seq} stands where event ${expected} belongs`;
     this.#pending.push(text);
+    this.#latest = at;
     return null;
   }
 
-  finish(expected: KnownEnd | undefined): string | null {
-    if (this.#pending.length > 0) return "the last events have no link";
-    if (expected === undefined || this.#seen.get(expected.link) === expected.hash) return null;
-    return this.links < expected.link
-      ? `the chain ends at link ${this.links}, before the known link ${expected.link}`
-      : `link ${expected.link} is not the one that is known`;
-  }
-
-  #close(link: Link, text: string): string | null {
-    if (text !== formatLink(link)) return "a link that is not written as links are";
-    const previous = this.end?.hash ?? genesis(link.tenant);
-    if (this.tenant !== null && link.tenant !== this.tenant) return "a link of another tenant";
-    if (link.link !== this.links + 1) return `link ${link.link} stands where link ${this.links + 1} belongs`;
-    if (link.count === 0 || link.count !== this.#pending.length)
-      return `link ${link.link} counts ${link.count} events`;
-    if (link.previous !== previous) return `link ${link.link} does not follow the one before`;
-    if (link.hash !== linkHash(link.tenant, link.link, previous, this.#pending)) {
-      return `the events of link ${link.link} are not those that were recorded`;
+  #link({ link, count, hash, previous, tenant }: Link): string | null {
+    const number = (this.#end?.link ?? 0) + 1;
+    const before = this.#end?.hash ?? genesis(tenant);
+    const fault = this.#tenantFault(tenant);
+    if (fault !== null) return fault;
+    if (link !== number) return `link ${link} stands where link ${number} belongs`;
+    if (count === 0 || count !== this.#pending.length) return `link ${link} counts ${count} events`;
+    if (previous !== before) return `link ${link} does not follow the one before`;
+    if (hash !== linkHash(tenant, link, previous, this.#pending)) {
+      return `the events of link ${link} are not those that were recorded`;
     }
-    this.tenant = link.tenant;
-    this.links += 1;
-    this.events += link.count;
-    this.end = { link: link.link, seq: this.events, hash: link.hash };
-    this.#seen.set(link.link, link.hash);
+    const { end: known } = this.#expected;
+    if (link === known?.link && hash !== known.hash) return `link ${link} is not the one that is known`;
+    this.#tenant = tenant;
+    this.#end = { link, seq: (this.#end?.seq ?? 0) + count, hash };
     this.#pending = [];
     return null;
   }
+
+  #head({ at, link, seq, hash, tenant }: Head): string | null {
+    if (this.#pending.length > 0) return "the events before the head have no link";
+    const fault = this.#tenantFault(tenant);
+    if (fault !== null) return fault;
+    const end = this.#end?.link ?? 0;
+    if (end !== link)
+      return `the chain ends at link ${end}, ${end < link ? "before" : "after"} its head, link ${link}`;
+    if (this.#end !== null && (seq !== this.#end.seq || hash !== this.#end.hash || at !== this.#latest)) {
+      return `link ${link} is not the one that the head names`;
+    }
+    this.#headSeen = true;
+    return null;
+  }
+
+  #tenantFault(tenant: string): string | null {
+    const { tenant: wanted } = this.#expected;
+    if (wanted !== undefined && tenant !== wanted)
+      return `this is the record of tenant ${tenant}, not of ${wanted}`;
+    return this.#tenant === null || tenant === this.#tenant ? null : "this line is of another tenant";
+  }
+
+  #perhapsRewritten(last: number): readonly string[] {
+    const known = this.#expected.end?.link ?? 0;
+    if (known === last) return [];
+    const from = known === 0 ? "" : ` after link ${known}`;
+    return [
+      `whether the chain was computed again${from}: it has no key, so the owner of the database's tables can do that (--end shows it, with an end that was noted before)`,
+    ];
+  }
+
+  #perhapsCut(last: number): string {
+    return this.#headSeen
+      ? `whether links after link ${last} were removed together with the head`
+      : `whether the chain goes on after link ${last}: the export has no head, because it was cut off or an earlier version made it`;
+  }
+}
+
+/** What a line of an export is; `null` for anything else. */
+type Line =
+  | Readonly<{ kind: "event"; seq: number; at: unknown }>
+  | Readonly<{ kind: "link"; link: Link }>
+  | Readonly<{ kind: "head"; head: Head }>;
+
+/** Reads one line. Links and heads are written in one way only: any other spelling of them is no line of an export. */
+function parseLine(text: string): Line | null {
+  const value = parse(text);
+  if (value === null) return null;
+  if (isLink(value)) return text === formatLink(value) ? { kind: "link", link: value } : null;
+  const head = value["head"];
+  if (isRecord(head)) return isHead(head) && text === formatHead(head) ? { kind: "head", head } : null;
+  const { seq, event, at } = value;
+  return typeof seq === "number" && typeof event === "string" ? { kind: "event", seq, at } : null;
 }
 
 function parse(text: string): Record<string, unknown> | null {
@@ -127,6 +231,16 @@ function isLink(value: Record<string, unknown>): value is Record<string, unknown
     typeof value["count"] === "number" &&
     typeof value["hash"] === "string" &&
     typeof value["previous"] === "string" &&
+    typeof value["tenant"] === "string"
+  );
+}
+
+function isHead(value: Record<string, unknown>): value is Record<string, unknown> & Head {
+  return (
+    typeof value["at"] === "string" &&
+    typeof value["link"] === "number" &&
+    typeof value["seq"] === "number" &&
+    typeof value["hash"] === "string" &&
     typeof value["tenant"] === "string"
   );
 }

@@ -1,14 +1,23 @@
 import { createReadStream } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import { z } from "zod";
-import type { KnownEnd, Verification } from "../audit/chain.ts";
+import type { Expected, KnownEnd, Verification } from "../audit/chain.ts";
 import { type Cli, type PageOptions, pageOptions } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import type { Column } from "./output.ts";
 import type { Event } from "./shapes.ts";
 
 type ListOptions = PageOptions &
-  Readonly<{ credential?: string; event?: string; since?: string; until?: string }>;
+  Readonly<{
+    credential?: string;
+    apiKey?: string;
+    event?: string;
+    outcome?: string;
+    actor?: string;
+    issuer?: string;
+    since?: string;
+    until?: string;
+  }>;
 
 const columns: readonly Column<Event>[] = [
   ["seq", ({ seq }) => seq],
@@ -44,42 +53,51 @@ export function addAuditCommands(program: Command, cli: Cli): void {
     .description("show events, newest first")
     .option("--credential <id>", "of this credential")
     .option("--event <name>", "of this name, such as credential.revealed")
+    .option("--outcome <word>", "with this outcome, such as ok")
+    .option("--actor <name>", "by this member (its id), operator (its subject) or task of the service")
+    .option("--api-key <id>", "through this API key")
+    .option("--issuer <issuer>", "by an operator with a token of this issuer")
     .option("--since <time>", "from this time on, RFC 3339")
     .option("--until <time>", "before this time, RFC 3339")
-    .action(async ({ credential, ...rest }: ListOptions) => {
+    .action(async ({ credential, apiKey, ...rest }: ListOptions) => {
       const api = await cli.api();
-      const page = await api.audit.list({ credential_id: credential, ...rest });
+      const page = await api.audit.list({ credential_id: credential, api_key_id: apiKey, ...rest });
       cli.output.list(page, columns);
     });
   audit
     .command("verify")
-    .description("hold every link of the chain against the one before; exits with 1 where it is broken")
+    .description(
+      "hold every link of the chain against the one before, and the last against the head; says what that does not prove. " +
+        "Exits with 0 when the record is intact, 1 when it is broken or empty, 2 when it cannot be read, 3 when the service cannot be asked",
+    )
     .argument("[file]", "an export, or - for standard input; asked of the service when left out")
     .option(
       "--end <link:hash>",
-      "an end that is known from before, to find a chain that was cut off",
+      "an end that an earlier verification printed: the record must lead to it",
       parseEnd,
     )
-    .action(async (file: string | undefined, { end }: Readonly<{ end?: KnownEnd }>) => {
+    .option("--tenant <id>", "the tenant that the record must be of", parseTenant)
+    .action(async (file: string | undefined, expected: Expected) => {
       const { verifyChain } = await import("../audit/chain.ts");
       const { readLines } = await import("./lines.ts");
-      const verification = await readable(file, () => verifyChain(readLines(source(cli, file)), end));
-      tell(cli, verification);
+      const verification = await readable(file, () => verifyChain(readLines(source(cli, file)), expected));
+      show(cli, verification);
     });
 }
 
-function tell({ output }: Cli, verification: Verification): void {
+function show({ output }: Cli, verification: Verification): void {
   if (!verification.intact) {
     const { line, reason } = verification;
     output.data(verification);
     throw new CliError("refused", `the record is broken at line ${line}: ${reason}`);
   }
   output.one(verification, [
-    ["intact", ({ intact }) => intact],
+    ["intact", ({ complete }) => (complete ? "yes" : "as far as it goes")],
     ["tenant", ({ tenant }) => tenant],
     ["links", ({ links }) => links],
     ["events", ({ events }) => events],
-    ["end", ({ end }) => (end === null ? null : `${end.link}:${end.hash}`)],
+    ["end", ({ end }) => `${end.link}:${end.hash}`],
+    ...verification.unchecked.map((sentence) => ["not checked", () => sentence] as const),
   ]);
 }
 
@@ -104,6 +122,12 @@ function parseEnd(text: string): KnownEnd {
     throw new InvalidArgumentError("Give the end as an earlier verification printed it.");
   }
   return { link: Number(link), hash };
+}
+
+function parseTenant(text: string): string {
+  const parsed = z.uuid().toLowerCase().safeParse(text);
+  if (!parsed.success) throw new InvalidArgumentError("Give the id of a tenant.");
+  return parsed.data;
 }
 
 function wordOf(value: unknown): string {

@@ -43,6 +43,65 @@ create policy recorder on audit.heads for all to keyhold_recorder
 grant select on audit.heads to keyhold_app;
 grant insert, select, update on audit.heads to keyhold_recorder;
 
+create table audit.index_heads (
+  tenant_id uuid not null,
+  link bigint not null,
+  seq bigint not null,
+  constraint index_heads_pkey PRIMARY KEY (tenant_id)
+);
+alter table audit.index_heads owner to keyhold_owner;
+alter table audit.index_heads enable row level security;
+alter table audit.index_heads force row level security;
+create policy readers on audit.index_heads for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = ANY (ARRAY['tenant-read'::text, 'tenant-write'::text]))));
+create policy recorder_forgets on audit.index_heads for delete to keyhold_recorder
+  using ((NOT (EXISTS ( SELECT
+   FROM public.tenants t
+  WHERE (t.id = index_heads.tenant_id)))));
+create policy recorder_inserts on audit.index_heads for insert to keyhold_recorder
+  with check (true);
+create policy recorder_moves on audit.index_heads for update to keyhold_recorder
+  using (true)
+  with check (true);
+create policy recorder_reads on audit.index_heads for select to keyhold_recorder
+  using (true);
+grant select on audit.index_heads to keyhold_app;
+grant delete, insert, select, update on audit.index_heads to keyhold_recorder;
+
+create table audit.indexed_events (
+  tenant_id uuid not null,
+  seq bigint not null,
+  link bigint not null,
+  recorded_at timestamp with time zone not null,
+  event text not null,
+  actor text not null,
+  issuer text,
+  api_key_id uuid,
+  credential_id uuid,
+  outcome text not null,
+  constraint indexed_events_pkey PRIMARY KEY (tenant_id, event, seq)
+);
+alter table audit.indexed_events owner to keyhold_owner;
+CREATE INDEX indexed_events_by_actor ON audit.indexed_events USING btree (tenant_id, actor, seq);
+CREATE INDEX indexed_events_by_api_key ON audit.indexed_events USING btree (tenant_id, api_key_id, seq) WHERE (api_key_id IS NOT NULL);
+CREATE INDEX indexed_events_by_credential ON audit.indexed_events USING btree (tenant_id, credential_id, seq) WHERE (credential_id IS NOT NULL);
+CREATE INDEX indexed_events_by_issuer ON audit.indexed_events USING btree (tenant_id, issuer, seq) WHERE (issuer IS NOT NULL);
+CREATE INDEX indexed_events_by_outcome ON audit.indexed_events USING btree (tenant_id, outcome, seq);
+alter table audit.indexed_events enable row level security;
+alter table audit.indexed_events force row level security;
+create policy readers on audit.indexed_events for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = ANY (ARRAY['tenant-read'::text, 'tenant-write'::text]))));
+create policy recorder_forgets on audit.indexed_events for delete to keyhold_recorder
+  using ((NOT (EXISTS ( SELECT
+   FROM public.tenants t
+  WHERE (t.id = indexed_events.tenant_id)))));
+create policy recorder_inserts on audit.indexed_events for insert to keyhold_recorder
+  with check (true);
+create policy recorder_reads on audit.indexed_events for select to keyhold_recorder
+  using (true);
+grant select on audit.indexed_events to keyhold_app;
+grant delete, insert, select on audit.indexed_events to keyhold_recorder;
+
 create table audit.links (
   tenant_id uuid not null,
   link bigint not null,
@@ -931,6 +990,129 @@ CREATE OR REPLACE FUNCTION audit.compose(stamp text, detail text, event text, ou
  IMMUTABLE PARALLEL SAFE
 RETURN (((((((((('{"at":"'::text || stamp) || '","detail":'::text) || detail) || ',"event":"'::text) || event) || '","outcome":"'::text) || outcome) || '","seq":'::text) || (seq)::text) || '}'::text);
 alter function audit.compose(text,text,text,text,bigint) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION audit.facts_of(line text)
+ RETURNS TABLE(event text, actor text, issuer text, api_key_id uuid, credential_id uuid, outcome text, detail jsonb)
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT "left"((p.body ->> 'event'::text), 255) AS "left",
+     "left"(COALESCE((p.actor ->> 'member_id'::text), (p.actor ->> 'subject'::text), (p.actor ->> 'task'::text), ''::text), 255) AS "left",
+     "left"((p.actor ->> 'issuer'::text), 255) AS "left",
+         CASE
+             WHEN pg_input_is_valid((p.actor ->> 'api_key_id'::text), 'uuid'::text) THEN ((p.actor ->> 'api_key_id'::text))::uuid
+             ELSE NULL::uuid
+         END AS "case",
+         CASE
+             WHEN pg_input_is_valid((p.detail ->> 'credential_id'::text), 'uuid'::text) THEN ((p.detail ->> 'credential_id'::text))::uuid
+             ELSE NULL::uuid
+         END AS "case",
+     "left"(COALESCE((p.body ->> 'outcome'::text), ''::text), 255) AS "left",
+     p.detail
+    FROM ( SELECT b.body,
+             (b.body -> 'detail'::text) AS detail,
+             ((b.body -> 'detail'::text) -> 'actor'::text) AS actor
+            FROM ( SELECT
+                         CASE
+                             WHEN pg_input_is_valid(facts_of.line, 'jsonb'::text) THEN (facts_of.line)::jsonb
+                             ELSE NULL::jsonb
+                         END AS body
+                  OFFSET 0) b) p
+   WHERE (((p.body ->> 'event'::text) IS NOT NULL) AND (jsonb_typeof(p.detail) = 'object'::text));
+END;
+alter function audit.facts_of(text) owner to keyhold_recorder;
+grant execute on function audit.facts_of(text) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION audit.forget_index(tenant uuid, most integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+declare
+  forgotten bigint;
+begin
+  delete from audit.indexed_events e
+    using (select o.event, o.seq from audit.indexed_events o where o.tenant_id = tenant order by o.event, o.seq limit most) old
+    where e.tenant_id = tenant and e.event = old.event and e.seq = old.seq;
+  get diagnostics forgotten = row_count;
+  if forgotten = 0 then
+    delete from audit.index_heads i where i.tenant_id = tenant;
+  end if;
+  return forgotten;
+end $function$;
+alter function audit.forget_index(uuid,integer) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION audit.index_due(after uuid, most integer)
+ RETURNS TABLE(tenant_id uuid, due boolean)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+BEGIN ATOMIC
+ SELECT h.tenant_id,
+         CASE
+             WHEN (t.id IS NULL) THEN (i.tenant_id IS NOT NULL)
+             ELSE (h.link > COALESCE(i.link, (0)::bigint))
+         END AS "case"
+    FROM ((audit.heads h
+      LEFT JOIN audit.index_heads i ON ((i.tenant_id = h.tenant_id)))
+      LEFT JOIN public.tenants t ON ((t.id = h.tenant_id)))
+   WHERE (h.tenant_id > index_due.after)
+   ORDER BY h.tenant_id
+  LIMIT index_due.most;
+END;
+alter function audit.index_due(uuid,integer) owner to keyhold_recorder;
+grant execute on function audit.index_due(uuid,integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION audit.index_events(tenant uuid, most integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  reached audit.index_heads;
+  last_link bigint;
+  link_end bigint;
+  last_seq bigint;
+begin
+  if not exists (select from public.tenants t where t.id = tenant) then
+    return audit.forget_index(tenant, most);
+  end if;
+  insert into audit.index_heads values (tenant, 0, 0) on conflict do nothing;
+  select * into reached from audit.index_heads i where i.tenant_id = tenant for update skip locked;
+  if not found then
+    return 0;
+  end if;
+  select n.link, n.first_seq + n.event_count - 1 into last_link, link_end
+    from (
+      select l.link, l.first_seq, l.event_count from audit.links l
+      where l.tenant_id = tenant and l.link > reached.link order by l.link limit most
+    ) n
+    where n.first_seq <= reached.seq + most order by n.link desc limit 1;
+  if not found then
+    return 0;
+  end if;
+  last_seq := least(reached.seq + most, link_end);
+  insert into audit.indexed_events (tenant_id, seq, link, recorded_at, event, actor, issuer, api_key_id, credential_id, outcome)
+    select tenant, l.first_seq + t.place - 1, l.link, l.recorded_at, f.event, f.actor, f.issuer, f.api_key_id, f.credential_id, f.outcome
+    from audit.links l
+    cross join lateral string_to_table(l.events, E'\n') with ordinality t (line, place)
+    cross join lateral audit.facts_of(t.line) f
+    where l.tenant_id = tenant and l.link > reached.link and l.link <= last_link
+      and t.place <= l.event_count and l.first_seq + t.place - 1 > reached.seq and l.first_seq + t.place - 1 <= last_seq
+    on conflict do nothing;
+  update audit.index_heads i
+    set link = case when last_seq = link_end then last_link else last_link - 1 end, seq = last_seq
+    where i.tenant_id = tenant;
+  return last_seq - reached.seq;
+end $function$;
+alter function audit.index_events(uuid,integer) owner to keyhold_recorder;
+grant execute on function audit.index_events(uuid,integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION audit.link_hash(tenant uuid, link bigint, previous bytea, events text)
  RETURNS bytea

@@ -1,4 +1,5 @@
 import type { Pool } from "pg";
+import { indexRecord } from "../audit/index-record.ts";
 import { beginDue, stepDue } from "../credentials/at-venue/due.ts";
 import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
 import type { Custody } from "../credentials/custody.ts";
@@ -41,6 +42,7 @@ const lanes: readonly Lane[] = [
     },
   },
   { done: "shared", tasks: { "check-health": checkDue } },
+  { done: "shared", tasks: { "index-record": indexRecord } },
   { done: "alone", tasks: { "begin-rotations": beginDue, "rotate-at-venues": stepDue } },
   {
     done: "alone",

@@ -33,6 +33,8 @@ const randomKeys = [
 /** What the service may do besides reading and writing rows under policies: nothing. */
 const rights: Readonly<Record<string, string>> = {
   "audit.heads": "SELECT",
+  "audit.index_heads": "SELECT",
+  "audit.indexed_events": "SELECT",
   "audit.links": "SELECT",
   installation: "INSERT, SELECT, UPDATE",
 };

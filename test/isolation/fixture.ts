@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import type { Member } from "../../src/access/principal.ts";
+import { indexRecord } from "../../src/audit/index-record.ts";
 import { checkHealth } from "../../src/credentials/check-health.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
@@ -41,6 +42,7 @@ export async function furnish(world: World): Promise<FurnishedTenant> {
     )
     insert into webhook_attempts (tenant_id, delivery_id, number, outcome, milliseconds)
     select ${tenant.id}, id, 1, 'timeout', 15000 from delivery`.execute(db);
+  await indexRecord(world.custody);
   return { id: tenant.id, owner, trader };
 }
 

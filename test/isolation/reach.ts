@@ -28,6 +28,8 @@ export const sights: Readonly<Record<string, readonly [Sight, Sight, Sight, Sigh
   webhook_deliveries: ["none", "tenant", "tenant", "none"],
   webhook_attempts: ["none", "tenant", "tenant", "none"],
   "audit.heads": ["none", "tenant", "tenant", "none"],
+  "audit.index_heads": ["none", "tenant", "tenant", "none"],
+  "audit.indexed_events": ["none", "tenant", "tenant", "none"],
   "audit.links": ["none", "tenant", "tenant", "none"],
 };
 const reaches = ["own", "tenant-read", "tenant-write", "platform"] as const;
@@ -286,6 +288,8 @@ async function askedAcross(
   if (record !== "42501") found.push(`the record of another tenant can be written: ${record}`);
   const queue = await ask("select webhooks.queue($1, now(), '{}', '{}') as answer", [other.id]);
   if (queue !== "42501") found.push(`messages can be queued past the record: ${queue}`);
+  const forget = await ask("select audit.forget_index($1, 1) as answer", [other.id]);
+  if (forget !== "42501") found.push(`the index of events can be removed: ${forget}`);
   const use = `select outcome || coalesce(encode(sealed, 'hex'), '') as answer from audit.append(array[$1::uuid],
     array[$2::uuid], '{owner}', '{false}', '{null}', array[$3::uuid], '{null}', '{null}', '{use}', '{credential.used}', array['{"actor":{}'])`;
   const own = await ask(use, [one.id, member.memberId, one.trader.credentialId]);

@@ -21,6 +21,8 @@ function events({ custody, cursors }: Needs): Route {
     operationId: "listAuditEvents",
     tag: "audit",
     summary: "List events of the record",
+    description:
+      "Newest first; every filter must hold. A page looks at a bounded number of events: it may hold fewer than `limit`, or none, while `next_cursor` goes on. At the end `next_cursor` is null.",
     permission: holdersOf("audit:read"),
     audit: { none: "reading the record does not change what it tells" },
     problems: [],
@@ -28,8 +30,18 @@ function events({ custody, cursors }: Needs): Route {
     input: z.object({ query: pageQuery.extend(eventFilter) }),
     answer: json(200, "A page of events", eventList),
     handle: ({ caller, input: { query } }) => {
-      const { limit: _limit, cursor: _cursor, credential_id: credentialId, ...rest } = query;
-      const filter = { ...rest, ...(credentialId === undefined ? {} : { credentialId }) };
+      const {
+        limit: _limit,
+        cursor: _cursor,
+        credential_id: credentialId,
+        api_key_id: apiKeyId,
+        ...rest
+      } = query;
+      const filter = {
+        ...rest,
+        ...(credentialId === undefined ? {} : { credentialId }),
+        ...(apiKeyId === undefined ? {} : { apiKeyId }),
+      };
       return pageByNumber(cursors, { tenantId: caller.tenantId, list: "audit" }, query, (page) =>
         readEvents(custody.reports, caller, filter, page),
       );
@@ -44,7 +56,8 @@ function whole({ custody }: Needs): Route {
     operationId: "exportAudit",
     tag: "audit",
     summary: "Export the whole record, to be verified elsewhere",
-    description: "One JSON object a line, exactly as it was hashed: `keyhold audit verify` reads it.",
+    description:
+      "One JSON object a line, exactly as it was hashed, and at the end the head: `keyhold audit verify` reads it.",
     permission: holdersOf("audit:read"),
     audit: { none: "reading the record does not change what it tells" },
     problems: [],

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { component, listOf } from "../components.ts";
-import { id, time, timeInput } from "./common.ts";
+import { id, text, time, timeInput } from "./common.ts";
 
 const event = z.object({
   seq: z.int().meta({ description: "Counts the tenant's events from 1 without gaps" }),
@@ -33,16 +33,23 @@ export const eventFilter = {
     .string()
     .regex(/^[a-z_]{1,32}\.[a-z_]{1,48}$/, { message: "is not the name of an event" })
     .exactOptional(),
+  outcome: text(255).exactOptional().meta({ description: "Such as `ok`, or why something was refused" }),
+  actor: text(255)
+    .exactOptional()
+    .meta({ description: "A member by its id, an operator by its subject, the service by its task" }),
+  api_key_id: id.exactOptional().meta({ description: "Of the API key that a member acted through" }),
+  issuer: text(255).exactOptional().meta({ description: "Of the token that an operator acted with" }),
   since: timeInput.exactOptional(),
   until: timeInput.exactOptional(),
 };
 
-/** One line of an export: an event as it was hashed, or the link that closes the events before it. */
+/** One line of an export: an event as it was hashed, the link that closes the events before it, or the head at the end. */
 export const exportLine = component(
   "AuditExportLine",
   z.union([
     event,
     z.object({ count: z.int(), hash: z.string(), link: z.int(), previous: z.string(), tenant: id }),
+    z.object({ head: z.object({ at: time, hash: z.string(), link: z.int(), seq: z.int(), tenant: id }) }),
   ]),
   eventExample,
 );

@@ -1,0 +1,54 @@
+import { sql } from "kysely";
+import type { Db } from "../db/connect.ts";
+
+/** Tenants that are asked about at once. */
+const tenantsAtOnce = 1000;
+/** Events of one transaction. */
+const portion = 5000;
+/** Portions of one round at most, over all tenants: what is left comes in the next round. */
+const mostPortions = 200;
+
+/**
+ * Brings the index of events forward to what is committed, and removes that of erased tenants. Any number of processes share it:
+ * what one is at, the others leave out. Each portion is a transaction, so that a process that ends in between loses nothing and
+ * repeats nothing. Tenants have their turns, a portion each.
+ */
+export async function indexRecord({
+  db,
+}: Readonly<{ db: Db }>): Promise<Readonly<{ done: number; failed: number }>> {
+  const tally = { done: 0, failed: 0 };
+  let portions = 0;
+  for (let due = await dueTenants(db); due.length > 0 && portions < mostPortions;) {
+    const unfinished: string[] = [];
+    for (const tenantId of due) {
+      const events = await indexPortion(db, tenantId).catch(() => null);
+      portions += 1;
+      if (events === null) tally.failed += 1;
+      else tally.done += events;
+      if (events !== null && events > 0) unfinished.push(tenantId);
+      if (portions >= mostPortions) break;
+    }
+    due = unfinished;
+  }
+  return tally;
+}
+
+/** Those that have something to be indexed or forgotten, in order. */
+async function dueTenants(db: Db): Promise<string[]> {
+  const due: string[] = [];
+  for (let after = "00000000-0000-0000-0000-000000000000"; ;) {
+    const { rows } = await sql<{ tenant_id: string; due: boolean }>`
+      select * from audit.index_due(${after}::uuid, ${tenantsAtOnce})`.execute(db);
+    due.push(...rows.filter((row) => row.due).map(({ tenant_id }) => tenant_id));
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < tenantsAtOnce) return due;
+    after = last.tenant_id;
+  }
+}
+
+/** How many events it has brought in or removed. */
+async function indexPortion(db: Db, tenantId: string): Promise<number> {
+  const { rows } = await sql<{ events: number }>`
+    select audit.index_events(${tenantId}::uuid, ${portion}) as events`.execute(db);
+  return rows[0]?.events ?? 0;
+}

@@ -1,7 +1,15 @@
 import { assert, constantFrom, gen, type GeneratorValue, integer, nat, property } from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type ChainEnd, formatLink, genesis, linkHash, verifyChain } from "../../src/audit/chain.ts";
+import {
+  type ChainEnd,
+  formatHead,
+  formatLink,
+  genesis,
+  linkHash,
+  verifyChain,
+} from "../../src/audit/chain.ts";
 import { note } from "../../src/audit/change.ts";
+import { exportChain } from "../../src/audit/read.ts";
 import { freezeAccount, unfreezeAccount } from "../../src/tenants/accounts/freeze.ts";
 import { exportLines } from "../support/record.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
@@ -134,14 +142,22 @@ describe("the record", () => {
   test("that was cut after a link, or written anew as a whole, shows only against a known end", async () => {
     const links = lines.flatMap((line, at) => (line.startsWith('{"count"') ? [at] : []));
     const cut = lines.slice(0, (links.at(-2) ?? 0) + 1);
-    expect(await verifyChain(cut), "without it").toMatchObject({ intact: true });
+    expect(await verifyChain(cut), "without it").toMatchObject({
+      intact: true,
+      complete: false,
+      unchecked: [expect.stringContaining("has no key"), expect.stringContaining("the export has no head")],
+    });
     expect(await verifyChain(cut, { end })).toMatchObject({
       intact: false,
       reason: expect.stringContaining("the chain ends"),
     });
 
     const forged = rewritten(lines.map((line) => line.replace("reason 3", "reason 4")));
-    expect(await verifyChain(forged), "without it").toMatchObject({ intact: true });
+    expect(await verifyChain(forged), "without it").toMatchObject({
+      intact: true,
+      complete: true,
+      unchecked: [expect.stringContaining("has no key"), expect.stringContaining("together with the head")],
+    });
     expect(await verifyChain(forged, { end })).toMatchObject({
       intact: false,
       reason: expect.stringContaining("not the one"),
@@ -162,9 +178,97 @@ describe("the record", () => {
   test("with a link of no events, or a link with a word more, is not intact", async () => {
     const empty = { tenant: tenant.id, link: end.link + 1, previous: end.hash, count: 0 };
     const hash = linkHash(empty.tenant, empty.link, empty.previous, []);
-    expect(await verifyChain([...lines, formatLink({ ...empty, hash })])).toMatchObject({ intact: false });
-    const worded = [...lines.slice(0, -1), (lines.at(-1) ?? "").replace(/}$/, ',"note":"verified"}')];
-    expect(await verifyChain(worded, { end })).toMatchObject({ intact: false });
+    const longer = [...lines.slice(0, -1), formatLink({ ...empty, hash })];
+    expect(await verifyChain(longer)).toMatchObject({ intact: false });
+    for (const at of [lines.length - 1, lines.length - 2]) {
+      const worded = lines.with(at, (lines[at] ?? "").replace(/}$/, ',"note":"verified"}'));
+      expect(await verifyChain(worded, { end })).toMatchObject({ intact: false });
+    }
+  });
+});
+
+describe("an export", () => {
+  /** As the owner of the tables does it, and put back. */
+  async function afterTampering<T>(statement: string, look: () => Promise<T>): Promise<T> {
+    const { ownerPool } = world.database;
+    await ownerPool.query(
+      "create table kept_links as select * from audit.links; create table kept_heads as select * from audit.heads",
+    );
+    try {
+      await ownerPool.query(statement.replaceAll("$1", `'${tenant.id}'`));
+      return await look();
+    } finally {
+      await ownerPool.query(`delete from audit.links; insert into audit.links select * from kept_links; drop table kept_links;
+        delete from audit.heads; insert into audit.heads select * from kept_heads; drop table kept_heads`);
+    }
+  }
+
+  test.each([
+    [
+      "the newest links were removed",
+      "delete from audit.links where tenant_id = $1 and link > 30",
+      /ends at link 30, before its head/,
+    ],
+    [
+      "the head was set back",
+      "update audit.heads set link = 30 where tenant_id = $1",
+      /ends at link \d+, after its head/,
+    ],
+    [
+      "the head names another hash",
+      "update audit.heads set hash = sha256('') where tenant_id = $1",
+      /not the one that the head names/,
+    ],
+    [
+      "the head counts another event",
+      "update audit.heads set seq = seq + 1 where tenant_id = $1",
+      /not the one that the head names/,
+    ],
+    [
+      "a link in the middle was removed",
+      "delete from audit.links where tenant_id = $1 and link = 7",
+      /stands where/,
+    ],
+    [
+      "all links but the first were removed",
+      "delete from audit.links where tenant_id = $1 and link > 1",
+      /ends at link 1, before its head/,
+    ],
+  ])("is broken after %s", async (_, statement, reason) => {
+    const { db } = world.custody;
+    const verdict = await afterTampering(statement, async () =>
+      verifyChain(await exportLines(db, tenant.owner)),
+    );
+    expect(verdict).toMatchObject({ intact: false, reason: expect.stringMatching(reason) });
+    const restored = await verifyChain(await exportLines(db, tenant.owner));
+    expect(restored, "the control: as it was, it is intact").toMatchObject({ intact: true, complete: true });
+  });
+
+  test("is intact and complete while others append to the chain", async () => {
+    const { db } = world.custody;
+    const { owner } = tenant;
+    const event = {
+      event: "credential.checked",
+      detail: { venue: "x", environment: "live", outcome: "valid" },
+    } as const;
+    const lines: string[] = [];
+    let before = 0;
+    for await (const chunk of exportChain(db, owner)) {
+      if (lines.length === 0) before = (await verifiedLinks()) - 1;
+      lines.push(...chunk.trimEnd().split("\n"));
+      await note(db, owner, event);
+    }
+    const verdict = await verifyChain(lines, { tenant: tenant.id });
+    expect(verdict).toMatchObject({ intact: true, complete: true });
+    expect(await verifiedLinks(), "the control: the chain grew meanwhile").toBeGreaterThan(before + 20);
+
+    async function verifiedLinks(): Promise<number> {
+      const { rows } = await world.database.ownerPool.query<{ link: number }>(
+        "select link from audit.heads where tenant_id = $1",
+        [tenant.id],
+      );
+      return rows[0]?.link ?? 0;
+    }
   });
 });
 
@@ -175,6 +279,7 @@ function rewritten(given: readonly string[]): string[] {
   let previous = genesis(tenant.id);
   let link = 0;
   for (const line of given) {
+    if (line.startsWith('{"head"')) break;
     if (!line.startsWith('{"count"')) {
       pending.push(line);
       continue;
@@ -185,5 +290,7 @@ function rewritten(given: readonly string[]): string[] {
     previous = hash;
     pending = [];
   }
+  const at = /"at":"([^"]+)"/.exec(result.at(-2) ?? "")?.[1] ?? "";
+  result.push(formatHead({ at, hash: previous, link, seq: result.length - link, tenant: tenant.id }));
   return result;
 }

@@ -40,6 +40,8 @@ export type Background = Readonly<{
 
 /** The record must be on disk within this time, or nothing is disclosed. */
 const recordWithinMs = 2000;
+/** Tenants whose chain is slow that wait for it at once, a connection each; one connection more waits for all that are only busy. */
+const slowChainsAtOnce = 4;
 /** A search that the database has not answered by then has failed, and its connection serves others. */
 const reportWithinMs = 10_000;
 /** What time brings may take longer than a request, which somebody waits for. */
@@ -152,13 +154,19 @@ function openTurns(database: StartedDatabase): Turns {
 }
 
 function openDisclosures(database: StartedDatabase, metrics: Metrics): Disclosures {
-  const pool = database.openPool({
-    applicationName: "keyhold record",
-    max: 2,
-    patience: recordWithinMs,
-    answerWithin: recordWithinMs,
+  const within = { patience: recordWithinMs, answerWithin: recordWithinMs };
+  const pool = database.openPool({ applicationName: "keyhold record", max: 2, ...within });
+  const waitingPool = database.openPool({
+    applicationName: "keyhold record waits",
+    max: 1 + slowChainsAtOnce,
+    ...within,
   });
-  return new Disclosures(pool, { onGroup: (size) => metrics.disclosureGroupSize.observe(size) });
+  return new Disclosures(pool, {
+    withinMs: recordWithinMs,
+    waitingPool,
+    slowAtOnce: slowChainsAtOnce,
+    onGroup: (size) => metrics.disclosureGroupSize.observe(size),
+  });
 }
 
 async function countCredentials(db: Db): Promise<readonly CredentialCount[]> {

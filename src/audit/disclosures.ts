@@ -2,6 +2,8 @@ import type { Pool } from "pg";
 import type { Principal } from "../access/principal.ts";
 import { assertUuid } from "../crypto/uuid.ts";
 import { KeyholdError } from "../errors.ts";
+import { type Asked, BusyChains } from "./busy-chains.ts";
+import { Commits, type Waiting } from "./commits.ts";
 import { describeEvent, type EventDetails } from "./events.ts";
 
 /**
@@ -69,11 +71,8 @@ export type Granted = Readonly<{
 }>;
 export type Disclosure = Granted | Readonly<{ outcome: Refusal }>;
 
-type Waiting = Readonly<{
-  request: DisclosureRequest;
-  resolve: (disclosure: Disclosure) => void;
-  reject: (error: unknown) => void;
-}>;
+type WaitingRequest = Waiting &
+  Readonly<{ request: DisclosureRequest; resolve: (disclosure: Disclosure) => void }>;
 
 type Row = Readonly<{
   place: number;
@@ -90,27 +89,55 @@ type Row = Readonly<{
 const statement = {
   name: "audit_append",
   text: `select * from audit.append($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::uuid[], $6::uuid[],
-    $7::bigint[], $8::integer[], $9::text[], $10::text[], string_to_array($11, E'\\n'))`,
+    $7::bigint[], $8::integer[], $9::text[], $10::text[], string_to_array($11, E'\\n'), $12::integer)`,
 };
+
+export type DisclosuresOptions = Readonly<{
+  mostInGroup?: number;
+  onGroup?: (size: number) => void;
+  /** Milliseconds from its arrival after which a request is refused, when its chain is held for so long. */
+  withinMs?: number;
+  /** Where a request waits for a chain that another connection holds; the pool itself when left out. */
+  waitingPool?: Pool;
+  /** Tenants with a slow chain that may wait at once, a connection each. */
+  slowAtOnce?: number;
+  /** Whether a group goes on without the chains that are held. Otherwise it waits for all of them. */
+  skipsHeldChains?: boolean;
+}>;
 
 /**
  * The group commit before disclosure: requests that arrive while one group is being committed form the next, so that many share
  * one transaction and one write to disk. The database judges each row and answers row by row.
  *
- * Correct with any number of processes: the chains are locked in order inside the database.
+ * Correct with any number of processes: the chains are locked in order inside the database. A group takes the chains that are free.
+ * Requests whose chain is held are tried again, waiting, beside the groups of all others (`busy-chains.ts`).
  */
 export class Disclosures {
-  readonly #pool: Pool;
-  readonly #mostInGroup: number;
   readonly #onGroup: (size: number) => void;
-  #waiting: Waiting[] = [];
-  #committing = false;
+  readonly #groups: Commits<WaitingRequest>;
+  readonly #busy: BusyChains<WaitingRequest>;
 
   /** `pool` should limit statements to the two seconds after which the record counts as unavailable. */
-  constructor(pool: Pool, options: { mostInGroup?: number; onGroup?: (size: number) => void } = {}) {
-    this.#pool = pool;
-    this.#mostInGroup = options.mostInGroup ?? 256;
+  constructor(pool: Pool, options: DisclosuresOptions = {}) {
+    const { mostInGroup = 256, withinMs = 2000, waitingPool = pool } = options;
+    const { slowAtOnce = 4, skipsHeldChains = true } = options;
     this.#onGroup = options.onGroup ?? (() => undefined);
+    const patienceMs = skipsHeldChains ? 0 : withinMs;
+    this.#groups = new Commits(
+      async (group) => {
+        const { settle, unanswered } = await this.#ask(pool, group, patienceMs);
+        for (const one of unanswered) this.#busy.add(one);
+        return settle;
+      },
+      { mostInGroup },
+    );
+    this.#busy = new BusyChains({
+      ask: (group, patience) => this.#ask(waitingPool, group, patience),
+      withinMs,
+      mostInGroup,
+      slowAtOnce,
+      tryAgain: (one) => this.#take(one),
+    });
   }
 
   /**
@@ -121,45 +148,40 @@ export class Disclosures {
   append(request: DisclosureRequest): Promise<Disclosure> {
     return new Promise((resolve, reject) => {
       assertUuid(request.credentialId, "credentialId");
-      this.#waiting.push({ request, resolve, reject });
-      if (this.#committing) return;
-      this.#committing = true;
-      // Requests that were read from their sockets together go together: started at once, the first would go alone.
-      setImmediate(() => void this.#commitNext());
+      const { tenantId } = request.principal;
+      const since = performance.now();
+      this.#take({ request, tenantId, since, resolve, reject: (cause) => reject(unavailable(cause)) });
     });
   }
 
-  /** The next group is on its way before the secrets of this one are opened: the database and this process work at once. */
-  async #commitNext(): Promise<void> {
-    const group = this.#waiting.splice(0, this.#mostInGroup);
-    this.#committing = group.length > 0;
-    if (group.length === 0) return;
-    const answer = await this.#ask(group).catch(unavailable);
-    // Without a record, whoever came meanwhile would wait as long once more.
-    if (answer instanceof KeyholdError) group.push(...this.#waiting.splice(0));
-    void this.#commitNext();
-    settle(group, answer);
+  #take(one: WaitingRequest): void {
+    if (!this.#busy.joins(one)) this.#groups.push(one);
   }
 
-  async #ask(group: readonly Waiting[]): Promise<readonly Row[]> {
+  /** With a patience of 0 milliseconds, rows whose chain is held get no answer. */
+  async #ask(
+    pool: Pool,
+    group: readonly WaitingRequest[],
+    patienceMs: number,
+  ): Promise<Asked<WaitingRequest>> {
     this.#onGroup(group.length);
-    const { rows } = await this.#pool.query<Row>({ ...statement, values: parameters(group) });
-    if (rows.length < group.length) throw new Error("the record answered fewer rows than it was asked");
-    return rows;
+    const values = [...parameters(group), Math.ceil(patienceMs)];
+    const { rows } = await pool.query<Row>({ ...statement, values });
+    const answered = new Map(rows.map((row) => [row.place, row]));
+    const unanswered = group.filter((_, at) => !answered.has(at + 1));
+    if (patienceMs > 0 && unanswered.length > 0)
+      throw new Error("the record answered fewer rows than it was asked");
+    return { settle: () => settle(group, rows), unanswered };
   }
 }
 
-function settle(group: readonly Waiting[], answer: readonly Row[] | KeyholdError): void {
-  if (answer instanceof KeyholdError) {
-    for (const { reject } of group) reject(answer);
-    return;
-  }
+function settle(group: readonly WaitingRequest[], answer: readonly Row[]): void {
   for (const row of answer) {
     const waiting = group[row.place - 1];
     try {
       waiting?.resolve(readRow(row));
     } catch (error) {
-      waiting?.reject(unavailable(error));
+      waiting?.reject(error);
     }
   }
 }
@@ -194,7 +216,7 @@ function readRow(row: Row): Disclosure {
  * Each column of the group as one text. The driver would quote and escape every element of an array: ids and words need neither,
  * and a line of JSON has no end of line in it.
  */
-function parameters(group: readonly Waiting[]): string[] {
+function parameters(group: readonly WaitingRequest[]): string[] {
   const requests = group.map(({ request }) => request);
   const members = requests.map(({ principal }) => (principal.kind === "member" ? principal : null));
   return [

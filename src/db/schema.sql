@@ -886,7 +886,7 @@ END;
 alter function access.member(uuid,text,text) owner to keyhold_recorder;
 grant execute on function access.member(uuid,text,text) to keyhold_app;
 
-CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], versions integer[], needs text[], events text[], details text[])
+CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], versions integer[], needs text[], events text[], details text[], patience integer DEFAULT 2000)
  RETURNS TABLE(place bigint, outcome text, revision bigint, version integer, venue text, environment text, store text, owner_id uuid, sealed bytea)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -899,10 +899,18 @@ CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles te
 AS $function$
 #variable_conflict use_column
 declare
+  held uuid[];
   moment timestamptz;
   stamp text;
 begin
-  perform from audit.heads h where h.tenant_id = any (tenants) order by h.tenant_id for update;
+  if patience > 0 then
+    perform set_config('lock_timeout', patience || 'ms', true);
+    perform from audit.heads h where h.tenant_id = any (tenants) order by h.tenant_id for update;
+    held := tenants;
+  else
+    held := array(
+      select h.tenant_id from audit.heads h where h.tenant_id = any (tenants) order by h.tenant_id for update skip locked);
+  end if;
   moment := clock_timestamp();
   stamp := audit.stamp(moment);
   return query
@@ -938,6 +946,7 @@ begin
     left join public.api_keys k on k.tenant_id = a.tenant_id and k.id = a.api_key_id and k.member_id = a.member_id
     left join public.credentials c on c.tenant_id = a.tenant_id and c.id = a.credential_id
     left join public.accounts o on o.id = c.account_id
+    where a.tenant_id = any (held)
   ), composed as (
     select j.tenant_id, j.credential_id, j.place, h.link, h.seq, h.hash,
       audit.compose(stamp, case when j.outcome = 'ok' then j.detail || ',"version":' || j.opened::text || '}' else j.detail || '}' end,
@@ -968,8 +977,8 @@ begin
     )
   from judged j;
 end $function$;
-alter function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[]) owner to keyhold_recorder;
-grant execute on function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[]) to keyhold_app;
+alter function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[],integer) owner to keyhold_recorder;
+grant execute on function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[],integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION audit.begin_chain()
  RETURNS trigger

@@ -11,6 +11,10 @@ export type Task = Readonly<{
   connection: Parameters<typeof openPool>[0];
   credentials: readonly Readonly<{ tenantId: string; id: string }>[];
   appends: number;
+  /** Disclosures and changes under way at once; many, so that groups form and meet those of the other processes. */
+  atOnce?: number;
+  /** Whether only the disclosures are made, without changes. */
+  noChanges?: boolean;
 }>;
 
 process.once("message", (task: Task) => void answer(task));
@@ -20,16 +24,17 @@ async function answer(task: Task): Promise<void> {
   process.disconnect?.();
 }
 
-async function run({ connection, credentials, appends }: Task) {
+async function run({ connection, credentials, appends, atOnce = 40, noChanges = false }: Task) {
   const recordPool = openPool(connection, { applicationName: "record", max: 2, answerWithin: 10_000 });
   const db = openDb(openPool(connection, { applicationName: "changes", max: 2 }));
-  const disclosures = new Disclosures(recordPool, { mostInGroup: 16 });
+  const waitingPool = openPool(connection, { applicationName: "record waits", max: 5 });
+  const disclosures = new Disclosures(recordPool, { mostInGroup: 16, withinMs: 60_000, waitingPool });
   const one = async (n: number): Promise<void> => {
     const credential = credentials[(n * 7 + process.pid) % credentials.length];
     if (credential === undefined) return;
     const { tenantId, id } = credential;
     const principal = system(tenantId, `child ${process.pid}`);
-    if (n % 10 === 0) {
+    if (n % 10 === 0 && !noChanges) {
       await note(db, principal, {
         event: "access.refused",
         detail: { kind: "credential", id, action: `${n}` },
@@ -39,13 +44,12 @@ async function run({ connection, credentials, appends }: Task) {
     const event = { event: "credential.used", detail: { purpose: "scope" } } as const;
     await disclosures.append({ principal, credentialId: id, need: "use", revision: null, ...event });
   };
-  // Forty at a time, so that groups form and meet those of the other processes.
   let next = 0;
   let failed = 0;
   const worker = async (): Promise<void> => {
     for (let n = next++; n < appends; n = next++) await one(n).catch(() => (failed += 1));
   };
-  await Promise.all(Array.from({ length: 40 }, worker));
-  await Promise.all([recordPool.end(), db.destroy()]);
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  await Promise.all([recordPool.end(), waitingPool.end(), db.destroy()]);
   return { appended: appends - failed, failed };
 }

@@ -336,7 +336,13 @@ describe("a group", () => {
 
   test("that is empty of tenants that exist is answered and leaves no link", async () => {
     const nobody = { ...request(), principal: system(crypto.randomUUID(), "task") };
-    expect(await together([nobody])).toEqual([{ outcome: "tenant_inactive" }]);
+    const disclosures = new Disclosures(world.database.appPool);
+    expect(await disclosures.append(nobody)).toEqual({ outcome: "tenant_inactive" });
+    const { rows } =
+      await sql`select from audit.links where tenant_id = ${nobody.principal.tenantId}`.execute(
+        world.database.owner,
+      );
+    expect(rows).toEqual([]);
   });
 
   test("is not spoilt by an id that is none", async () => {

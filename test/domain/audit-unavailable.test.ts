@@ -58,7 +58,7 @@ async function registered(label = "default") {
 }
 
 const append =
-  "audit.append(uuid[], uuid[], text[], boolean[], uuid[], uuid[], bigint[], integer[], text[], text[], text[])";
+  "audit.append(uuid[], uuid[], text[], boolean[], uuid[], uuid[], bigint[], integer[], text[], text[], text[], integer)";
 const record = "audit.record(uuid, text[], text[], text[], uuid[])";
 const refuse = `create function public.refuse() returns trigger language plpgsql as
   $$ begin raise exception 'no space left on device' using errcode = 'disk_full'; end $$`;

@@ -1,0 +1,132 @@
+import { DatabaseError } from "pg";
+import { Commits, type Waiting } from "./commits.ts";
+
+/** What came of a group: how to settle what was recorded, and what was not because its chain was held. */
+export type Asked<T> = Readonly<{ settle: () => void; unanswered: readonly T[] }>;
+
+export type BusyChainsOptions<T> = Readonly<{
+  /** Records a group, waiting at most so many milliseconds for each chain; 0 leaves out what is held. */
+  ask: (group: readonly T[], patienceMs: number) => Promise<Asked<T>>;
+  /** Milliseconds from its arrival after which a request is refused. */
+  withinMs: number;
+  mostInGroup: number;
+  /** Tenants with a slow chain that may wait at once; each of them needs a connection. */
+  slowAtOnce: number;
+  /** Takes what is to be tried again without waiting. */
+  tryAgain: (one: T) => void;
+}>;
+
+/** Longer than a few commits take, so a chain that is held for this long is slow and not only busy. */
+const briefMs = 200;
+/** A tenant whose chain was slow waits apart from the others for this long. */
+const slowForMs = 10_000;
+/** Between two tries of what finds no connection to wait on. */
+const pauseMs = 25;
+
+/**
+ * Second tries for requests whose chain another connection held. PostgreSQL queues those that wait for a chain, so what waits here
+ * gets its turn. Chains that are busy for a moment are waited for together, in one commit. A chain that is held for longer is waited
+ * for apart, so that it costs the requests of its own tenant alone.
+ */
+export class BusyChains<T extends Waiting> {
+  readonly #options: BusyChainsOptions<T>;
+  readonly #together: Commits<T>;
+  readonly #apart = new Map<string, Commits<T>>();
+  readonly #slowUntil = new Map<string, number>();
+
+  constructor(options: BusyChainsOptions<T>) {
+    this.#options = options;
+    this.#together = new Commits((group) => this.#waitTogether(group), options);
+  }
+
+  /** Takes a request of a tenant whose requests wait here already, and answers whether it did. */
+  joins(one: T): boolean {
+    const apart = this.#apart.get(one.tenantId);
+    const queue = apart ?? (this.#together.concerns(one.tenantId) ? this.#together : undefined);
+    queue?.push(one);
+    return queue !== undefined;
+  }
+
+  /** Takes a request whose chain was held when it was tried. */
+  add(one: T): void {
+    if (this.joins(one)) return;
+    if ((this.#slowUntil.get(one.tenantId) ?? 0) > performance.now()) this.#waitApart(one);
+    else this.#together.push(one);
+  }
+
+  async #waitTogether(group: readonly T[]): Promise<() => void> {
+    try {
+      return (await this.#options.ask(group, Math.min(briefMs, this.#msLeft(group)))).settle;
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      const { settle, unanswered } = await this.#options.ask(group, 0);
+      for (const one of unanswered) {
+        this.#noteSlow(one.tenantId);
+        this.#waitApart(one);
+      }
+      return settle;
+    }
+  }
+
+  #waitApart(one: T): void {
+    const queue = this.#apart.get(one.tenantId) ?? this.#open(one.tenantId);
+    if (queue === undefined) this.#tryLater(one);
+    else queue.push(one);
+  }
+
+  /** A queue of this tenant, if there is a connection left to wait on. */
+  #open(tenantId: string): Commits<T> | undefined {
+    const { slowAtOnce, mostInGroup } = this.#options;
+    if (this.#apart.size >= slowAtOnce) return undefined;
+    const onIdle = (): void => void this.#apart.delete(tenantId);
+    const queue = new Commits<T>((group) => this.#waitForOne(tenantId, group), { mostInGroup, onIdle });
+    this.#apart.set(tenantId, queue);
+    return queue;
+  }
+
+  async #waitForOne(tenantId: string, group: readonly T[]): Promise<() => void> {
+    try {
+      return (await this.#options.ask(group, this.#msLeft(group))).settle;
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      this.#noteSlow(tenantId);
+      const over = group.filter((one) => this.#isOver(one));
+      for (const one of group) if (!over.includes(one)) this.#waitApart(one);
+      return () => {
+        for (const { reject } of over) reject(error);
+      };
+    }
+  }
+
+  #tryLater(one: T): void {
+    if (this.#isOver(one)) {
+      one.reject(new Error("the chain was held for too long"));
+      return;
+    }
+    setTimeout(() => this.#options.tryAgain(one), pauseMs);
+  }
+
+  #noteSlow(tenantId: string): void {
+    const now = performance.now();
+    for (const [known, until] of this.#slowUntil) if (until <= now) this.#slowUntil.delete(known);
+    this.#slowUntil.set(tenantId, now + slowForMs);
+  }
+
+  /** Until the oldest of a group is refused. */
+  #msLeft(group: readonly T[]): number {
+    const oldest = Math.min(...group.map(({ since }) => since));
+    return Math.max(1, oldest + this.#options.withinMs - performance.now());
+  }
+
+  /** A lock's time-out is a whole number of milliseconds, so it may come a little early. */
+  #isOver({ since }: T): boolean {
+    return performance.now() - since >= this.#options.withinMs - 2;
+  }
+}
+
+function isLockTimeout(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === lockNotAvailable;
+}
+
+/** SQLSTATE 55P03. */
+const lockNotAvailable = "55P03";

@@ -128,7 +128,8 @@ async function settledOutbox(owner: Db, desks: readonly Desk[]): Promise<Outbox 
   const tenants = desks.map(({ tenantId }) => tenantId);
   const { rows } = await sql<Outbox & { pending: number }>`
     select count(*)::integer as queued, count(*) filter (where state = 'delivered')::integer as delivered,
-      count(*) filter (where state = 'pending')::integer as pending
+      count(*) filter (where state = 'pending')::integer
+        + (select count(*) from webhook_links where tenant_id = any (${tenants}::uuid[]))::integer as pending
     from webhook_deliveries where tenant_id = any (${tenants}::uuid[])`.execute(owner);
   const [row] = rows;
   return row === undefined || row.pending > 0 ? null : { queued: row.queued, delivered: row.delivered };

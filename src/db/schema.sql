@@ -202,6 +202,15 @@ create policy recorder on public.api_keys for select to keyhold_recorder
 grant delete, insert, select, update on public.api_keys to keyhold_app;
 grant select on public.api_keys to keyhold_recorder;
 
+create table public.clock_lanes (
+  lane text not null,
+  holder uuid not null,
+  leased_until timestamp with time zone not null,
+  constraint clock_lanes_pkey PRIMARY KEY (lane)
+);
+alter table public.clock_lanes owner to keyhold_owner;
+grant delete, insert, select, update on public.clock_lanes to keyhold_recorder;
+
 create table public.credential_versions (
   tenant_id uuid not null,
   credential_id uuid not null,
@@ -835,6 +844,24 @@ create table public.webhook_events (
 alter table public.webhook_events owner to keyhold_owner;
 grant select on public.webhook_events to keyhold_recorder;
 
+create table public.webhook_links (
+  tenant_id uuid not null,
+  link bigint not null,
+  endpoints uuid[] not null,
+  places jsonb not null,
+  constraint webhook_links_pkey PRIMARY KEY (tenant_id, link)
+);
+alter table public.webhook_links owner to keyhold_owner;
+alter table public.webhook_links enable row level security;
+alter table public.webhook_links force row level security;
+create policy recorder on public.webhook_links for all to keyhold_recorder
+  using (true)
+  with check (true);
+create policy tenant_reads on public.webhook_links for select to keyhold_app
+  using (((tenant_id = scope.tenant()) AND (scope.reach() = ANY (ARRAY['tenant-read'::text, 'tenant-write'::text]))));
+grant select on public.webhook_links to keyhold_app;
+grant delete, insert, select, update on public.webhook_links to keyhold_recorder;
+
 CREATE OR REPLACE FUNCTION access.api_key(hash bytea)
  RETURNS TABLE(id uuid, tenant_id uuid, member_id uuid, scopes text[], agent boolean, active boolean, role text, status text, tenant_status text, limits jsonb)
  LANGUAGE sql
@@ -1160,7 +1187,7 @@ begin
     set link = head.link + 1, seq = head.seq + cardinality(events),
         hash = audit.link_hash(tenant, head.link + 1, head.hash, lines)
     where h.tenant_id = tenant;
-  perform webhooks.queue(tenant, moment, events, details);
+  perform webhooks.announce(tenant, head.link + 1, events, credentials);
   return head.seq + cardinality(events);
 end $function$;
 alter function audit.record(uuid,text[],text[],text[],uuid[]) owner to keyhold_recorder;
@@ -1253,7 +1280,7 @@ BEGIN ATOMIC
       JOIN public.credentials c ON ((c.id = v.credential_id)))
       JOIN public.tenants t ON ((t.id = v.tenant_id)))
    WHERE ((k.state = 'retired'::text) AND (v.state = 'current'::text) AND (c.deleted_at IS NULL) AND (t.status <> 'deleted'::text))
-   ORDER BY v.credential_id
+   ORDER BY (row_number() OVER (PARTITION BY v.tenant_id ORDER BY v.credential_id)), v.credential_id
   LIMIT credentials_under_retired_keys.most;
 END;
 alter function clock.credentials_under_retired_keys(integer) owner to keyhold_recorder;
@@ -1300,6 +1327,7 @@ BEGIN ATOMIC
      a.id
     FROM public.accounts a
    WHERE (a.deleted_at IS NOT NULL)
+   ORDER BY (row_number() OVER (PARTITION BY a.tenant_id ORDER BY a.deleted_at)), a.deleted_at
   LIMIT deleted_accounts.most;
 END;
 alter function clock.deleted_accounts(integer) owner to keyhold_recorder;
@@ -1351,7 +1379,7 @@ BEGIN ATOMIC
    WHERE ((r.state = 'overlap'::text) AND (r.overlap_until <= now()) AND (NOT (EXISTS ( SELECT
             FROM public.venue_rotations v
            WHERE (v.rotation_id = r.id)))))
-   ORDER BY r.overlap_until
+   ORDER BY (row_number() OVER (PARTITION BY r.tenant_id ORDER BY r.overlap_until)), r.overlap_until
   LIMIT due_rotations.most;
 END;
 alter function clock.due_rotations(integer) owner to keyhold_recorder;
@@ -1367,24 +1395,33 @@ BEGIN ATOMIC
      s.credential_id
     FROM public.rotation_schedules s
    WHERE (s.next_at <= now())
-   ORDER BY s.next_at
+   ORDER BY (row_number() OVER (PARTITION BY s.tenant_id ORDER BY s.next_at)), s.next_at
   LIMIT due_schedules.most;
 END;
 alter function clock.due_schedules(integer) owner to keyhold_recorder;
 grant execute on function clock.due_schedules(integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.due_venue_rotations(most integer)
- RETURNS TABLE(tenant_id uuid, id uuid)
+ RETURNS TABLE(tenant_id uuid, id uuid, parent_id uuid, venue text)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
- SELECT v.tenant_id,
-     v.credential_id
-    FROM public.venue_rotations v
-   WHERE (v.due_at <= now())
-   ORDER BY v.due_at
-  LIMIT due_venue_rotations.most;
+ SELECT d.tenant_id,
+     d.credential_id,
+     d.parent_id,
+     c.venue
+    FROM (( SELECT v.tenant_id,
+             v.credential_id,
+             v.parent_id,
+             v.due_at,
+             row_number() OVER (PARTITION BY v.tenant_id ORDER BY v.due_at) AS turn
+            FROM public.venue_rotations v
+           WHERE (v.due_at <= now())
+           ORDER BY (row_number() OVER (PARTITION BY v.tenant_id ORDER BY v.due_at)), v.due_at
+          LIMIT due_venue_rotations.most) d
+      JOIN public.credentials c ON (((c.tenant_id = d.tenant_id) AND (c.id = d.credential_id))))
+   ORDER BY d.turn, d.due_at;
 END;
 alter function clock.due_venue_rotations(integer) owner to keyhold_recorder;
 grant execute on function clock.due_venue_rotations(integer) to keyhold_app;
@@ -1489,6 +1526,18 @@ END;
 alter function clock.forget_history(integer) owner to keyhold_recorder;
 grant execute on function clock.forget_history(integer) to keyhold_app;
 
+CREATE OR REPLACE FUNCTION clock.leave_lane(lane text, holder uuid)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ DELETE FROM public.clock_lanes l
+   WHERE ((l.lane = leave_lane.lane) AND (l.holder = leave_lane.holder));
+END;
+alter function clock.leave_lane(text,uuid) owner to keyhold_recorder;
+grant execute on function clock.leave_lane(text,uuid) to keyhold_app;
+
 CREATE OR REPLACE FUNCTION clock.refusals(venue text, environment text)
  RETURNS TABLE(checked bigint, refused bigint)
  LANGUAGE sql
@@ -1544,11 +1593,29 @@ BEGIN ATOMIC
      i.id
     FROM public.intents i
    WHERE (i.created_at < (now() - stale_intents.older))
-   ORDER BY i.created_at
+   ORDER BY (row_number() OVER (PARTITION BY i.tenant_id ORDER BY i.created_at)), i.created_at
   LIMIT stale_intents.most;
 END;
 alter function clock.stale_intents(interval,integer) owner to keyhold_recorder;
 grant execute on function clock.stale_intents(interval,integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.take_lane(lane text, holder uuid, lease interval)
+ RETURNS boolean
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH taken AS (
+          INSERT INTO public.clock_lanes AS l (lane, holder, leased_until)
+           VALUES (take_lane.lane, take_lane.holder, (now() + take_lane.lease)) ON CONFLICT ON CONSTRAINT clock_lanes_pkey DO UPDATE SET holder = excluded.holder, leased_until = excluded.leased_until
+           WHERE ((l.leased_until <= now()) OR (l.holder = excluded.holder))
+           RETURNING l.lane
+         )
+  SELECT (EXISTS ( SELECT
+            FROM taken)) AS "exists";
+END;
+alter function clock.take_lane(text,uuid,interval) owner to keyhold_recorder;
+grant execute on function clock.take_lane(text,uuid,interval) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.unchecked_since(moment timestamp with time zone, most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
@@ -1652,6 +1719,23 @@ end $function$;
 alter function states.refuse_move() owner to keyhold_owner;
 grant execute on function states.refuse_move() to public;
 
+CREATE OR REPLACE FUNCTION webhooks.announce(tenant uuid, link bigint, names text[], credentials uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into public.webhook_links (tenant_id, link, endpoints, places)
+  select tenant, announce.link, array_agg(e.id), (
+      select coalesce(jsonb_object_agg(c.id, jsonb_build_array(c.venue, c.environment)), '{}') from public.credentials c
+      where c.tenant_id = tenant and c.id = any (credentials)
+    )
+  from public.webhook_endpoints e
+  where e.tenant_id = tenant and e.status = 'active' and e.deleted_at is null
+    and exists (select from public.webhook_events w where w.name = any (names) and (e.events = '{}' or w.name = any (e.events)))
+  having count(*) > 0;
+end $function$;
+alter function webhooks.announce(uuid,bigint,text[],uuid[]) owner to keyhold_recorder;
+
 CREATE OR REPLACE FUNCTION webhooks.claim(most integer, at_once integer, lease interval)
  RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE plpgsql
@@ -1663,6 +1747,7 @@ CREATE OR REPLACE FUNCTION webhooks.claim(most integer, at_once integer, lease i
 AS $function$
 #variable_conflict use_column
 begin
+  perform webhooks.expand(8, 250);
   -- One process claims at a time, so that what is on its way to an endpoint is counted right.
   perform pg_advisory_xact_lock(7160433001);
   return query
@@ -1686,7 +1771,7 @@ end $function$;
 alter function webhooks.claim(integer,integer,interval) owner to keyhold_recorder;
 grant execute on function webhooks.claim(integer,integer,interval) to keyhold_app;
 
-CREATE OR REPLACE FUNCTION webhooks.compose(tenant uuid, moment timestamp with time zone, event text, fields text[], detail json)
+CREATE OR REPLACE FUNCTION webhooks.compose(tenant uuid, moment timestamp with time zone, event text, fields text[], detail json, places jsonb)
  RETURNS text
  LANGUAGE sql
  STABLE
@@ -1697,17 +1782,86 @@ AS $function$
     select 0, 'tenant_id', to_json(tenant)
     union all
     select f.place, f.name, f.value
-    from (select (detail->>'credential_id')::uuid as id) about
-    left join public.credentials c on c.tenant_id = tenant and c.id = about.id
+    from (select detail->>'credential_id' as id) about
     cross join lateral (values
-      (1, 'credential_id', to_json(about.id)), (2, 'venue', to_json(c.venue)), (3, 'environment', to_json(c.environment))
+      (1, 'credential_id', to_json(about.id)), (2, 'venue', (places->about.id->0)::json),
+      (3, 'environment', (places->about.id->1)::json)
     ) f (place, name, value)
     where about.id is not null
     union all
     select 3 + f.place, f.name, detail->f.name from unnest(fields) with ordinality f (name, place)
   ) told (place, name, value)
 $function$;
-alter function webhooks.compose(uuid,timestamp with time zone,text,text[],json) owner to keyhold_recorder;
+alter function webhooks.compose(uuid,timestamp with time zone,text,text[],json,jsonb) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION webhooks.expand(most_tenants integer, most_events integer)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  turn uuid;
+begin
+  foreach turn in array array(
+    select w.tenant_id from webhooks.first_links() f
+    join public.webhook_links w on w.tenant_id = f.tenant_id and w.link = f.link
+    order by f.recorded_at limit most_tenants
+    for update of w skip locked
+  ) loop
+    begin
+      perform webhooks.expand_tenant(turn, most_events);
+    exception when others then
+      raise warning 'the webhooks of tenant % could not be queued: %', turn, sqlerrm;
+    end;
+  end loop;
+end $function$;
+alter function webhooks.expand(integer,integer) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION webhooks.expand_tenant(tenant uuid, most_events integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET lock_timeout TO '500ms'
+AS $function$
+begin
+  with taken as (
+    delete from public.webhook_links w using (
+      select x.link, sum(l.event_count) over (order by x.link) - l.event_count as events_before
+      from (select i.link from public.webhook_links i where i.tenant_id = tenant order by i.link limit most_events) x
+      join audit.links l on l.tenant_id = tenant and l.link = x.link
+    ) first
+    where w.tenant_id = tenant and w.link = first.link and first.events_before < most_events
+    returning w.link, w.endpoints, w.places
+  ), messages as materialized (
+    select t.link, h.place, t.endpoints, e.name as event, l.recorded_at, gen_random_uuid() as id,
+      webhooks.compose(tenant, l.recorded_at, e.name, e.fields, h.line::json->'detail', t.places) as payload
+    from taken t
+    join audit.links l on l.tenant_id = tenant and l.link = t.link
+    cross join lateral string_to_table(l.events, E'\n') with ordinality h (line, place)
+    join public.webhook_events e on e.name = h.line::json->>'event'
+  )
+  insert into public.webhook_deliveries (tenant_id, endpoint_id, message_id, event, payload, due_at, created_at)
+  select tenant, e.id, m.id, m.event, m.payload, m.recorded_at, date_trunc('milliseconds', m.recorded_at)
+  from messages m join public.webhook_endpoints e
+    on e.tenant_id = tenant and e.id = any (m.endpoints) and e.deleted_at is null and (e.events = '{}' or m.event = any (e.events))
+  order by m.link, m.place;
+end $function$;
+alter function webhooks.expand_tenant(uuid,integer) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION webhooks.first_links()
+ RETURNS TABLE(tenant_id uuid, link bigint, recorded_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with recursive waiting (tenant_id, link) as (
+    (select w.tenant_id, w.link from public.webhook_links w order by w.tenant_id, w.link limit 1)
+    union all
+    select n.tenant_id, n.link from waiting w cross join lateral (
+      select x.tenant_id, x.link from public.webhook_links x where x.tenant_id > w.tenant_id order by x.tenant_id, x.link limit 1
+    ) n
+  )
+  select w.tenant_id, w.link, l.recorded_at from waiting w
+  join audit.links l on l.tenant_id = w.tenant_id and l.link = w.link
+$function$;
+alter function webhooks.first_links() owner to keyhold_recorder;
 
 CREATE OR REPLACE FUNCTION webhooks.forget(most integer)
  RETURNS bigint
@@ -1780,29 +1934,6 @@ CREATE OR REPLACE FUNCTION webhooks.outbox_age(at_once integer)
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_seqscan TO 'off'
-RETURN (SELECT (COALESCE(EXTRACT(epoch FROM (now() - min(o.due_at))), (0)::numeric))::double precision AS "coalesce" FROM webhooks.open_endpoints(outbox_age.at_once) o(tenant_id, id, failing, due_at, free));
+RETURN (SELECT (COALESCE(EXTRACT(epoch FROM (now() - LEAST((SELECT min(o.due_at) AS min FROM webhooks.open_endpoints(outbox_age.at_once) o(tenant_id, id, failing, due_at, free)), (SELECT min(f.recorded_at) AS min FROM webhooks.first_links() f(tenant_id, link, recorded_at))))), (0)::numeric))::double precision AS "coalesce");
 alter function webhooks.outbox_age(integer) owner to keyhold_recorder;
 grant execute on function webhooks.outbox_age(integer) to keyhold_app;
-
-CREATE OR REPLACE FUNCTION webhooks.queue(tenant uuid, moment timestamp with time zone, names text[], details text[])
- RETURNS void
- LANGUAGE plpgsql
-AS $function$
-begin
-  if not exists (select from public.webhook_endpoints e
-      where e.tenant_id = tenant and e.status = 'active' and e.deleted_at is null) then
-    return;
-  end if;
-  with messages as materialized (
-    select h.place, h.event, gen_random_uuid() as id,
-      webhooks.compose(tenant, moment, h.event, w.fields, h.detail::json) as payload
-    from unnest(names, details) with ordinality h (event, detail, place)
-    join public.webhook_events w on w.name = h.event
-  )
-  insert into public.webhook_deliveries (tenant_id, endpoint_id, message_id, event, payload)
-  select tenant, e.id, m.id, m.event, m.payload
-  from messages m join public.webhook_endpoints e
-    on e.tenant_id = tenant and e.status = 'active' and e.deleted_at is null and (e.events = '{}' or m.event = any (e.events))
-  order by m.place;
-end $function$;
-alter function webhooks.queue(uuid,timestamp with time zone,text[],text[]) owner to keyhold_recorder;

@@ -2,6 +2,7 @@ import type { PoolClient } from "pg";
 
 /** Tables that belong to no tenant, each with the reason. */
 const shared: Readonly<Record<string, string>> = {
+  clock_lanes: "names of lanes, and which process is in them",
   installation: "which key-encryption key the database was sealed with",
   rate_limits: "counters under ids",
   turns: "digests that name keys, for as long as a call with one of them runs",
@@ -36,6 +37,7 @@ const rights: Readonly<Record<string, string>> = {
   "audit.index_heads": "SELECT",
   "audit.indexed_events": "SELECT",
   "audit.links": "SELECT",
+  webhook_links: "SELECT",
   installation: "INSERT, SELECT, UPDATE",
 };
 const usualRights = "DELETE, INSERT, SELECT, UPDATE";

@@ -43,6 +43,9 @@ export async function furnish(world: World): Promise<FurnishedTenant> {
     insert into webhook_attempts (tenant_id, delivery_id, number, outcome, milliseconds)
     select ${tenant.id}, id, 1, 'timeout', 15000 from delivery`.execute(db);
   await indexRecord(world.custody);
+  await sql`insert into webhook_links (tenant_id, link, endpoints, places) values (${tenant.id}, 1, '{}', '{}')`.execute(
+    db,
+  );
   return { id: tenant.id, owner, trader };
 }
 

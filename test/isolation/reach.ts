@@ -26,6 +26,7 @@ export const sights: Readonly<Record<string, readonly [Sight, Sight, Sight, Sigh
   idempotency_keys: ["none", "none", "tenant", "none"],
   webhook_endpoints: ["none", "tenant", "tenant", "none"],
   webhook_deliveries: ["none", "tenant", "tenant", "none"],
+  webhook_links: ["none", "tenant", "tenant", "none"],
   webhook_attempts: ["none", "tenant", "tenant", "none"],
   "audit.heads": ["none", "tenant", "tenant", "none"],
   "audit.index_heads": ["none", "tenant", "tenant", "none"],
@@ -286,7 +287,7 @@ async function askedAcross(
     other.id,
   ]);
   if (record !== "42501") found.push(`the record of another tenant can be written: ${record}`);
-  const queue = await ask("select webhooks.queue($1, now(), '{}', '{}') as answer", [other.id]);
+  const queue = await ask("select webhooks.announce($1, 1, '{}', '{}') as answer", [other.id]);
   if (queue !== "42501") found.push(`messages can be queued past the record: ${queue}`);
   const forget = await ask("select audit.forget_index($1, 1) as answer", [other.id]);
   if (forget !== "42501") found.push(`the index of events can be removed: ${forget}`);

@@ -118,7 +118,7 @@ const breakages: readonly (readonly [string, string, string])[] = [
   ],
   [
     "messages that anybody may queue",
-    "grant execute on function webhooks.queue(uuid, timestamptz, text[], text[]) to keyhold_app",
+    "grant execute on function webhooks.announce(uuid, bigint, text[], uuid[]) to keyhold_app",
     "messages can be queued",
   ],
   ["a record that can be written", "grant insert, update on audit.links to keyhold_app", "on audit.links"],

@@ -82,13 +82,20 @@ export class WebhookWorld {
 
 export const fails: Receiver["answer"] = (_, response) => void response.writeHead(500).end();
 
+/** Queues what the record still has to tell, as every look at the outbox does, and takes nothing. */
+export async function queueAll({ db }: Pick<Webhooks, "db">): Promise<void> {
+  await sql`select from webhooks.claim(0, 0, interval '0')`.execute(db);
+}
+
 /** All of the member's tenant, in the order in which they came about. */
 export async function deliveriesOf(webhooks: Webhooks, member: Member): Promise<readonly Delivery[]> {
+  await queueAll(webhooks);
   const { items } = await listDeliveries(webhooks, member, {}, { limit: 200, after: null });
   return items.toReversed();
 }
 
-/** Changes something about a tenant that its webhooks tell: it says that an account was frozen. Answers how often. */
+/** Changes something about a tenant that its webhooks tell: it says that an account was frozen, and
+ * that is queued. Answers how often. */
 export async function happen(db: Db, member: Member, accountId: string, times = 1): Promise<number> {
   for (let n = 0; n < times; n += 1) {
     await change(db, member, () =>
@@ -98,5 +105,6 @@ export async function happen(db: Db, member: Member, accountId: string, times = 
       }),
     );
   }
+  await queueAll({ db });
   return times;
 }

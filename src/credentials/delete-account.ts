@@ -1,54 +1,45 @@
 import { sql } from "kysely";
 import { assertScope, type Principal } from "../access/principal.ts";
-import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { changeAccount } from "../tenants/accounts/account.ts";
 import type { Custody } from "./custody.ts";
-import { destroyNow } from "./destroy.ts";
-import { end } from "./revoke.ts";
+import { endPortion } from "./end-portion.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
 
-/** Deletes an account: everything below it is revoked in the same moment, and destroyed in its stores after. */
+/** So many are ended before the request is answered; a job ends the others. */
+const endedAtOnce = 20;
+
+/**
+ * Deletes an account. One short transaction marks it and everything below it, and from then on nothing of it can be used or seen.
+ * Then its credentials are revoked, recorded and destroyed in portions, so that no transaction holds the record for long.
+ */
 export async function deleteAccount(custody: Needs, principal: Principal, id: string): Promise<void> {
   assertScope(principal, "accounts:write");
-  const intents = await changeAccount(custody.db, principal, { id, action: "delete" }, async (tx) => {
-    const ended = await endAll(tx, id);
+  await changeAccount(custody.db, principal, { id, action: "delete" }, async (tx) => {
+    const credentials = await markDeleted(tx, id);
     await tx
       .updateTable("accounts")
       .set({ deleted_at: sql`now()`, active: false })
       .where("id", "=", id)
       .execute();
-    const deleted: AuditEvent = {
-      event: "account.deleted",
-      detail: { account_id: id, credentials: ended.events.length },
+    return {
+      value: undefined,
+      events: [{ event: "account.deleted", detail: { account_id: id, credentials } }],
     };
-    return { value: ended.intents, events: [deleted, ...ended.events] };
   });
-  await destroyNow(custody, principal.tenantId, intents);
+  // The account is deleted. What fails from here on, the job does.
+  await endPortion(custody, principal, { accountId: id, most: endedAtOnce }).catch(() => undefined);
 }
 
-/** In the caller's transaction: the end of every credential, of one account or of all. */
-export async function endAll(
-  tx: TenantTx,
-  accountId: string | null,
-): Promise<Readonly<{ intents: readonly string[]; events: readonly AuditEvent[] }>> {
-  const rows = await tx
-    .selectFrom("credentials")
-    .selectAll()
-    .select(sql<Date>`now()`.as("now"))
-    .where("deleted_at", "is", null)
-    .$if(accountId !== null, (query) => query.where("account_id", "=", accountId ?? ""))
-    .orderBy("id")
-    .forUpdate()
-    .execute();
-  const intents: string[] = [];
-  const events: AuditEvent[] = [];
-  for (const row of rows) {
-    const ended = await end(tx, row, row.now);
-    intents.push(...ended.intents);
-    if (row.status !== "revoked")
-      events.push({ event: "credential.revoked", detail: { credential_id: row.id } });
-  }
-  return { intents, events };
+/** Answers how many credentials there were that are not revoked yet. */
+async function markDeleted(tx: TenantTx, accountId: string): Promise<number> {
+  const { rows } = await sql<{ status: string }>`
+    update credentials c set deleted_at = now()
+    from (select id from credentials where account_id = ${accountId} and deleted_at is null order by id for update) below
+    where c.id = below.id returning c.status`.execute(tx);
+  // What was revoked before, and is gone from its store, has nothing left that its row must wait for.
+  await sql`delete from credentials c where c.account_id = ${accountId} and c.status = 'revoked'
+    and not exists (select from intents i where i.credential_id = c.id)`.execute(tx);
+  return rows.filter(({ status }) => status !== "revoked").length;
 }

@@ -30,13 +30,17 @@ export async function intendDestruction(
   return intents.map(({ id }) => id);
 }
 
-/** What fails here stays an intent, which the reconciler finishes. */
+/** What fails here stays an intent, which the reconciler finishes. After one failure the others are left to it as well. */
 export async function destroyNow(
   custody: Needs,
   tenantId: string,
   intents: readonly string[],
 ): Promise<void> {
-  for (const intent of intents) await destroyIntended(custody, tenantId, intent).catch(() => undefined);
+  try {
+    for (const intent of intents) await destroyIntended(custody, tenantId, intent);
+  } catch {
+    // The versions are not in force any more, so the caller has nothing to be told.
+  }
 }
 
 /**
@@ -84,6 +88,8 @@ export async function removeIfDeleted(tx: TenantTx, credentialId: string): Promi
     .deleteFrom("credentials")
     .where("id", "=", credentialId)
     .where("deleted_at", "is not", null)
+    // One that is only marked still has its versions.
+    .where("status", "=", "revoked")
     .where((eb) =>
       eb.not(eb.exists(eb.selectFrom("intents").select("id").where("credential_id", "=", credentialId))),
     )

@@ -4,20 +4,33 @@ import { changeUnlessDone } from "../audit/change.ts";
 import { serviceScope, type TenantTx, readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Custody } from "./custody.ts";
-import { endAll } from "./delete-account.ts";
 import { destroyIntended } from "./destroy.ts";
-import { each, type Tally } from "./tally.ts";
+import { endPortion } from "./end-portion.ts";
+import { byTenant, doRound } from "./round.ts";
+import type { Tally } from "./tally.ts";
 
 type Needs = Pick<Custody, "db" | "stores"> & Readonly<{ dataKeys: Pick<Custody["dataKeys"], "destroyAll"> }>;
 
 const mostAtOnce = 100;
+/** Credentials that end in one transaction: it holds the record for some milliseconds. */
+const portionSize = 50;
+const roundMs = 45_000;
+/** One tenant's deletions are done in order: they would only wait for the same chain. */
+const round = { atOnce: 4, bounds: [byTenant(1)], roundMs };
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
 
-/** Removes the rows of deleted accounts whose secrets are gone from their stores. */
-export async function eraseAccounts(custody: Pick<Custody, "db">): Promise<Tally> {
+/** Ends what was deleted with its account, and removes the rows of accounts whose secrets are gone from their stores. */
+export async function eraseAccounts(custody: Pick<Custody, "db" | "stores">): Promise<Tally> {
   const { rows } = await sql<Due>`select * from clock.deleted_accounts(${mostAtOnce})`.execute(custody.db);
-  return each(rows, ({ tenant_id, id }) => eraseAccount(custody, tenant_id, id));
+  const over = performance.now() + roundMs;
+  return doRound(
+    rows,
+    async ({ tenant_id, id }) => {
+      if (await endCredentials(custody, tenant_id, id, over)) await eraseAccount(custody, tenant_id, id);
+    },
+    round,
+  );
 }
 
 async function eraseAccount(custody: Pick<Custody, "db">, tenantId: string, id: string): Promise<void> {
@@ -42,14 +55,20 @@ export async function eraseTenants(custody: Needs): Promise<Tally> {
   const { rows } = await sql<
     Pick<Due, "tenant_id">
   >`select * from clock.deleted_tenants(${mostAtOnce})`.execute(custody.db);
-  return each(rows, ({ tenant_id }) => eraseTenant(custody, tenant_id));
+  const over = performance.now() + roundMs;
+  return doRound(rows, ({ tenant_id }) => eraseTenant(custody, tenant_id, over), round);
 }
 
-async function eraseTenant(custody: Needs, tenantId: string): Promise<void> {
-  await endCredentials(custody, tenantId);
+async function eraseTenant(custody: Needs, tenantId: string, over: number): Promise<void> {
+  if (!(await endCredentials(custody, tenantId, null, over))) return;
   const intents = await intentsOf(custody, tenantId);
-  const { failed } = await each(intents, (id) => destroyIntended(custody, tenantId, id));
+  const { done, failed } = await doRound(intents, (id) => destroyIntended(custody, tenantId, id), {
+    atOnce: 1,
+    bounds: [],
+    roundMs: over - performance.now(),
+  });
   if (failed > 0) throw new KeyholdError("store_unavailable", "Not every secret could be destroyed yet.");
+  if (done < intents.length) return;
   await custody.dataKeys.destroyAll(tenantId);
   await changeUnlessDone(custody.db, system(tenantId, "erase"), async (tx) => {
     // Whoever was registering while the tenant was deleted may have come to an end meanwhile.
@@ -59,11 +78,18 @@ async function eraseTenant(custody: Needs, tenantId: string): Promise<void> {
   });
 }
 
-async function endCredentials(custody: Pick<Custody, "db">, tenantId: string): Promise<void> {
-  await changeUnlessDone(custody.db, system(tenantId, "erase"), async (tx) => {
-    const [first, ...others] = (await endAll(tx, null)).events;
-    return first === undefined ? null : { value: undefined, events: [first, ...others] };
-  });
+/** Portion after portion, until the round is over. Answers whether nothing is left. */
+async function endCredentials(
+  custody: Pick<Custody, "db" | "stores">,
+  tenantId: string,
+  accountId: string | null,
+  over: number,
+): Promise<boolean> {
+  while (performance.now() < over) {
+    const portion = { accountId, most: portionSize };
+    if ((await endPortion(custody, system(tenantId, "erase"), portion)) < portionSize) return true;
+  }
+  return false;
 }
 
 /** Secrets that rest in a store, or may come to. */
@@ -71,7 +97,7 @@ async function isAnythingLeft(tx: TenantTx): Promise<boolean> {
   const credential = await tx
     .selectFrom("credentials")
     .select("id")
-    .where("deleted_at", "is", null)
+    .where("status", "<>", "revoked")
     .limit(1)
     .executeTakeFirst();
   const intent = await tx.selectFrom("intents").select("id").limit(1).executeTakeFirst();

@@ -7,6 +7,7 @@ import { describeMachine, formatMachine } from "./machine.ts";
 import { measureEnvelope } from "./points/envelope.ts";
 import { measureFootprint } from "./points/footprint.ts";
 import { measureHealth } from "./points/health.ts";
+import { measureRecord } from "./points/record.ts";
 import { measureRetrieval } from "./points/retrieval.ts";
 import { measureStores } from "./points/stores.ts";
 import { measureThroughput } from "./points/throughput.ts";
@@ -18,7 +19,7 @@ import { seed } from "./seed.ts";
  * `npm run bench`: what the service does on this machine.
  *
  *     --json           one JSON object in place of the table
- *     --only <point>   retrieval, throughput, stores, envelope, validations, health, webhooks or footprint
+ *     --only <point>   retrieval, throughput, stores, envelope, validations, health, webhooks, record or footprint
  *     --soak           retrieval alone, for five minutes
  *     --seconds <n>    seconds a point, 30 when left out
  *     --count <n>      credentials that are checked (10,000 when left out), or webhooks that are delivered (1,000)
@@ -29,6 +30,7 @@ const points = [
   "validations",
   "health",
   "webhooks",
+  "record",
   "retrieval",
   "throughput",
   "stores",
@@ -58,6 +60,10 @@ const measures: Readonly<Record<Point, () => Promise<Section>>> = {
   async webhooks() {
     await using installation = await install();
     return await measureWebhooks(installation, countOr(1000));
+  },
+  async record() {
+    await using installation = await install();
+    return await measureRecord(installation, seconds);
   },
   retrieval: () => loaded(measureRetrieval),
   throughput: () => loaded(measureThroughput),

@@ -58,10 +58,10 @@ export async function startApp(config: Config, log: Log): Promise<App> {
 
 /** What time brings. */
 function startWork(
-  { background: { custody, webhooks, locks }, metrics }: OpenCustody,
+  { background: { custody, webhooks }, metrics }: OpenCustody,
   log: Log,
 ): Readonly<{ stop(): Promise<void> }> {
-  const clock = startClock({ custody, pool: locks, log, metrics });
+  const clock = startClock({ custody, log, metrics });
   const deliveries = new Deliveries({ webhooks, log, metrics });
   return { stop: async () => void (await Promise.all([clock.stop(), deliveries.stop()])) };
 }

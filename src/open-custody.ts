@@ -1,6 +1,5 @@
 import { mkdir } from "node:fs/promises";
 import { sql } from "kysely";
-import type { Pool } from "pg";
 import { Disclosures } from "./audit/disclosures.ts";
 import type { Config } from "./config.ts";
 import type { Custody } from "./credentials/custody.ts";
@@ -34,8 +33,6 @@ export type OpenCustody = Readonly<{
 export type Background = Readonly<{
   custody: Custody;
   webhooks: Webhooks;
-  /** Connections that the clock holds for the length of a round, because its locks belong to them. */
-  locks: Pool;
 }>;
 
 /** The record must be on disk within this time, or nothing is disclosed. */
@@ -46,10 +43,6 @@ const slowChainsAtOnce = 4;
 const reportWithinMs = 10_000;
 /** What time brings may take longer than a request, which somebody waits for. */
 const workWithinMs = 60_000;
-/** Locks are tried, never waited for. */
-const lockWithinMs = 10_000;
-/** More than the clock has lanes. */
-const clockLocks = 8;
 /** A turn is taken and given back by one statement each, and held without a connection. */
 const turnStatements = 4;
 /** Less than a lease, so that an answer that comes late cannot be taken for a turn that is still one. */
@@ -62,7 +55,7 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
   const database = await startDatabase(config, options);
   undo.defer(() => database.stop());
   const { db, embeddedIn } = database;
-  const { reports, work, locks } = openFurther(database, config, options);
+  const { reports, work } = openFurther(database, config, options);
   const metrics = createMetrics({
     countCredentials: () => countCredentials(work),
     outboxAge: () => outboxAge(work),
@@ -90,7 +83,7 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
   const guard = createGuard(config.webhooks);
   undo.defer(() => guard.close());
   const webhooks: Webhooks = { db, dataKeys: custody.dataKeys, guard };
-  const background = { custody: { ...custody, db: work }, webhooks: { ...webhooks, db: work }, locks };
+  const background = { custody: { ...custody, db: work }, webhooks: { ...webhooks, db: work } };
   const running = undo.move();
   const newKeyFile = keys.created ? keyFile : null;
   const close = (): Promise<void> => running.disposeAsync();
@@ -102,7 +95,7 @@ function openFurther(
   database: StartedDatabase,
   { database: { reportConnections, workConnections } }: Config,
   { shares = {} }: StartOptions = {},
-): Readonly<{ reports: Db; work: Db; locks: Pool }> {
+): Readonly<{ reports: Db; work: Db }> {
   return {
     reports: database.openDb({
       applicationName: "keyhold reports",
@@ -114,11 +107,6 @@ function openFurther(
       applicationName: "keyhold work",
       max: workConnections,
       answerWithin: workWithinMs,
-    }),
-    locks: database.openPool({
-      applicationName: "keyhold clock",
-      max: clockLocks,
-      answerWithin: lockWithinMs,
     }),
   };
 }

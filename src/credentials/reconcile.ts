@@ -4,6 +4,7 @@ import { changeUnlessDone } from "../audit/change.ts";
 import type { Custody } from "./custody.ts";
 import { destroyIntended } from "./destroy.ts";
 import { lockCredential, updateCredential } from "./rows.ts";
+import { byTenant, doRound } from "./round.ts";
 import { each, type Tally } from "./tally.ts";
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
@@ -11,6 +12,8 @@ type Due = Readonly<{ tenant_id: string; id: string }>;
 /** A writer needs seconds; whoever left an intent for this long has died. */
 const abandonedAfter = "2 minutes";
 const mostAtOnce = 500;
+/** A store that is slow for one tenant leaves room for the others. */
+const round = { atOnce: 8, bounds: [byTenant(2)], roundMs: 45_000 };
 
 /** Finishes or removes what a crash left between a store and the database. A second run right after changes nothing. */
 export async function reconcile(custody: Custody): Promise<Tally> {
@@ -18,7 +21,7 @@ export async function reconcile(custody: Custody): Promise<Tally> {
     await sql<Due>`select * from clock.stale_intents(${abandonedAfter}::interval, ${mostAtOnce})`.execute(
       custody.db,
     );
-  return each(rows, ({ tenant_id, id }) => destroyIntended(custody, tenant_id, id));
+  return doRound(rows, ({ tenant_id, id }) => destroyIntended(custody, tenant_id, id), round);
 }
 
 /** Marks what has passed its date. Uses are refused from the date itself; this makes the status say so. */

@@ -3,18 +3,19 @@ import type { Db } from "../db/connect.ts";
 import type { StoreName } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
 import { reseal } from "./reseal.ts";
-import { each, type Tally } from "./tally.ts";
+import { byTenant, doRound } from "./round.ts";
+import type { Tally } from "./tally.ts";
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
 
 /** Each costs a write to the store, a destruction, and four commits. */
 const mostAtOnce = 200;
+const round = { atOnce: 4, bounds: [byTenant(1)], roundMs: 45_000 };
 
 /** Goes on with a rotation of data keys that was cut off, or that the clock began. */
 export async function resealDue(custody: Custody): Promise<Tally> {
-  return each(await underRetiredKeys(custody.db, mostAtOnce), ({ tenant_id, id }) =>
-    reseal(custody, tenant_id, id),
-  );
+  const due = await underRetiredKeys(custody.db, mostAtOnce);
+  return doRound(due, ({ tenant_id, id }) => reseal(custody, tenant_id, id), round);
 }
 
 /** Credentials whose present version is sealed with a data key that has a successor. */

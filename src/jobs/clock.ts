@@ -1,8 +1,10 @@
-import type { Pool } from "pg";
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { indexRecord } from "../audit/index-record.ts";
 import { beginDue, stepDue } from "../credentials/at-venue/due.ts";
 import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
 import type { Custody } from "../credentials/custody.ts";
+import type { Db } from "../db/connect.ts";
 import { checkDue } from "../credentials/check-health.ts";
 import { finishDueRotations } from "../credentials/finish-rotation.ts";
 import { expireDue, reconcile } from "../credentials/reconcile.ts";
@@ -18,33 +20,43 @@ import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-keys/
 type Task = (custody: Custody) => Promise<Tally>;
 
 type Lane = Readonly<{
+  name: string;
   /** `alone`: by one process at a time, for tasks that list what is due. `shared`: by all at once, for tasks that claim it. */
   done: "alone" | "shared";
   tasks: Readonly<Record<string, Task>>;
 }>;
 
 /**
- * The work that time brings, in lanes that do not wait for one another; within a lane it is done in order. Each task is safe to
- * repeat and to be cut off.
+ * The work that time brings, in lanes that do not wait for one another; within a lane it is done in order. What asks a store or a venue
+ * shares no lane with what does not. Each task is safe to repeat and to be cut off.
  */
 const lanes: readonly Lane[] = [
+  { name: "intents", done: "alone", tasks: { reconcile } },
+  { name: "overlaps", done: "alone", tasks: { "finish-rotations": finishDueRotations } },
   {
+    name: "dates",
     done: "alone",
-    tasks: {
-      reconcile,
-      "finish-rotations": finishDueRotations,
-      "expire-credentials": expireDue,
-      "warn-expiring": warnExpiring,
-      "erase-accounts": eraseAccounts,
-      "erase-tenants": eraseTenants,
-      "forget-webhooks": forgetOld,
-      "forget-history": forgetHistory,
-    },
+    tasks: { "expire-credentials": expireDue, "warn-expiring": warnExpiring },
   },
-  { done: "shared", tasks: { "check-health": checkDue } },
-  { done: "shared", tasks: { "index-record": indexRecord } },
-  { done: "alone", tasks: { "begin-rotations": beginDue, "rotate-at-venues": stepDue } },
+  { name: "record", done: "shared", tasks: { "index-record": indexRecord } },
   {
+    name: "erasures",
+    done: "alone",
+    tasks: { "erase-accounts": eraseAccounts, "erase-tenants": eraseTenants },
+  },
+  {
+    name: "history",
+    done: "alone",
+    tasks: { "forget-webhooks": forgetOld, "forget-history": forgetHistory },
+  },
+  { name: "checks", done: "shared", tasks: { "check-health": checkDue } },
+  {
+    name: "rotations",
+    done: "alone",
+    tasks: { "begin-rotations": beginDue, "rotate-at-venues": stepDue },
+  },
+  {
+    name: "data-keys",
     done: "alone",
     tasks: {
       "rotate-data-keys": rotateWornDataKeys,
@@ -54,68 +66,105 @@ const lanes: readonly Lane[] = [
   },
 ];
 
-/** Numbers that only this clock locks: this one and those that follow, one for each lane. */
-const firstLock = 7_160_432_001;
-
 export type Clock = Readonly<{
   /** Runs every task once, but for those that one process does alone and another is at. */
   tick(): Promise<void>;
+  /** Begins no round any more, and waits for those under way. */
   stop(): Promise<void>;
 }>;
 
 type Needs = Readonly<{
   custody: Custody;
-  /** Connections that are not shared through a pooler: the lock belongs to the session. */
-  pool: Pool;
   log: Log;
-  metrics: Pick<Metrics, "jobRuns" | "jobLastRun">;
+  metrics: Pick<Metrics, "jobRuns" | "jobLastRun" | "jobEnded">;
+}>;
+
+export type ClockOptions = Readonly<{
+  everyMs?: number;
+  /** Whether each lane has rounds of its own. Otherwise no lane begins again until all have ended. */
+  lanesApart?: boolean;
 }>;
 
 export const usualIntervalMs = 60_000;
 
 /** Runs the lanes every `everyMs`. */
-export function startClock(needs: Needs, everyMs = usualIntervalMs): Clock {
-  let running: Promise<void> | null = null;
-  // A round that takes longer than the interval is not followed by those that it missed.
-  const tick = (): Promise<void> => {
-    running ??= Promise.all(lanes.map((lane, at) => runLane(needs, lane, firstLock + at)))
-      .then(() => undefined)
-      .finally(() => (running = null));
-    return running;
-  };
-  const timer = setInterval(() => void tick(), everyMs);
+export function startClock(
+  needs: Needs,
+  { everyMs = usualIntervalMs, lanesApart = true }: ClockOptions = {},
+): Clock {
+  for (const job of lanes.flatMap(({ tasks }) => Object.keys(tasks))) needs.metrics.jobEnded(job);
+  const holder = randomUUID();
+  const runs = lanes.map((lane) => () => runLane(needs, lane, holder));
+  const together = (): Promise<unknown> => Promise.all(runs.map((run) => run()));
+  const rounds = (lanesApart ? runs : [together]).map((run) => new Rounds(run, everyMs));
   return {
-    tick,
-    async stop() {
-      clearInterval(timer);
-      await running;
-    },
+    tick: async () => void (await Promise.all(rounds.map((one) => one.run()))),
+    stop: async () => void (await Promise.all(rounds.map((one) => one.stop()))),
   };
 }
 
-async function runLane(needs: Needs, { done, tasks }: Lane, lock: number): Promise<void> {
+/** Rounds with a timer of their own. One that takes longer than the interval is not followed by those that it missed. */
+class Rounds {
+  readonly #work: () => Promise<unknown>;
+  readonly #timer: NodeJS.Timeout;
+  #running: Promise<void> | null = null;
+
+  constructor(work: () => Promise<unknown>, everyMs: number) {
+    this.#work = work;
+    this.#timer = setInterval(() => void this.run(), everyMs);
+  }
+
+  /** The round under way, or a new one. */
+  run(): Promise<void> {
+    this.#running ??= this.#work()
+      .then(() => undefined)
+      .finally(() => (this.#running = null));
+    return this.#running;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#running;
+  }
+}
+
+async function runLane(needs: Needs, { name, done, tasks }: Lane, holder: string): Promise<void> {
   const runAll = async (): Promise<void> => {
     for (const [job, task] of Object.entries(tasks)) await run(needs, job, task);
   };
-  await (done === "shared" ? runAll() : alone(needs, lock, runAll));
+  await (done === "shared" ? runAll() : alone(needs, name, holder, runAll));
 }
 
-/** Does the work unless another process is at it. */
-async function alone({ pool, log }: Needs, lock: number, work: () => Promise<void>): Promise<void> {
-  const client = await pool.connect().catch(() => null);
-  if (client === null) return;
+/** A process that has not asked again by then has died, and another takes its lane. */
+const leaseSeconds = 60;
+
+/** Does the work unless another process is at it. Two that were at it at once, after a long pause of one, would do no harm. */
+async function alone(
+  { custody: { db }, log }: Needs,
+  lane: string,
+  holder: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  const take = (): Promise<boolean> => takeLane(db, lane, holder);
+  const mine = await take().catch((error: unknown) => {
+    log.warn("a round of the clock could not be made: its lane could not be taken", { job: lane, error });
+    return false;
+  });
+  if (!mine) return;
+  const renewal = setInterval(() => void take().catch(() => undefined), (leaseSeconds * 1000) / 3);
   try {
-    const { rows } = await client.query<{ mine: boolean }>("select pg_try_advisory_lock($1) as mine", [lock]);
-    if (rows[0]?.mine === true) {
-      await work();
-      await client.query("select pg_advisory_unlock($1)", [lock]);
-    }
-    client.release();
-  } catch (error) {
-    log.error("the clock could not run", { error });
-    // The connection ends, and with it the lock, should it have it still.
-    client.release(true);
+    await work();
+  } finally {
+    clearInterval(renewal);
+    // A lane that cannot be left is free when its lease is over.
+    await sql`select clock.leave_lane(${lane}, ${holder})`.execute(db).catch(() => undefined);
   }
+}
+
+async function takeLane(db: Db, lane: string, holder: string): Promise<boolean> {
+  const { rows } = await sql<{ mine: boolean }>`
+    select clock.take_lane(${lane}, ${holder}, make_interval(secs => ${leaseSeconds})) as mine`.execute(db);
+  return rows[0]?.mine === true;
 }
 
 async function run({ custody, log, metrics }: Needs, job: string, task: Task): Promise<void> {
@@ -124,6 +173,7 @@ async function run({ custody, log, metrics }: Needs, job: string, task: Task): P
     if (failed > 0) log.warn("a job could not finish everything and will try again", { job, count: failed });
     metrics.jobRuns.inc({ job, outcome: "ok" });
     metrics.jobLastRun.set({ job }, Date.now() / 1000);
+    metrics.jobEnded(job);
   } catch (error) {
     metrics.jobRuns.inc({ job, outcome: "failed" });
     log.error("a job failed", { job, error });

@@ -22,6 +22,7 @@ export function createMetrics(source: MetricsSource) {
   return {
     registry,
     ...serviceMetrics(registers),
+    jobEnded: jobAgeGauge(registers),
     ...healthMetrics(registers),
     ...storeMetrics(registers),
     ...webhookMetrics(registers),
@@ -58,6 +59,21 @@ function outboxGauge(registers: Registry[], { outboxAge }: MetricsSource): void 
       gauge.set(await outboxAge().catch(() => Number.NaN));
     },
   });
+}
+
+/** Answers how to tell that a round of a job has ended, or that its clock has started. */
+function jobAgeGauge(registers: Registry[]): (job: string) => void {
+  const ended = new Map<string, number>();
+  const gauge = new Gauge({
+    name: "keyhold_job_age_seconds",
+    help: "Seconds since a round of a job last ended well here, or since the clock started",
+    labelNames: ["job"],
+    registers,
+    collect() {
+      for (const [job, at] of ended) gauge.set({ job }, (performance.now() - at) / 1000);
+    },
+  });
+  return (job) => void ended.set(job, performance.now());
 }
 
 function serviceMetrics(registers: Registry[]) {

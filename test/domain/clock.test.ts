@@ -4,7 +4,6 @@ import type { Custody } from "../../src/credentials/custody.ts";
 import { deleteAccount } from "../../src/credentials/delete-account.ts";
 import { register } from "../../src/credentials/register.ts";
 import { show } from "../../src/credentials/show.ts";
-import { openPool } from "../../src/db/connect.ts";
 import { startClock } from "../../src/jobs/clock.ts";
 import { createStores } from "../../src/stores/index.ts";
 import { createLog, type Log } from "../../src/telemetry/log.ts";
@@ -69,7 +68,6 @@ async function leaveIntent(): Promise<void> {
   );
 }
 
-const pool = (name: string) => openPool(world.database.connection("keyhold_app"), { applicationName: name });
 
 describe("the clock", () => {
   test("does all that time brings, and says when it last did", async () => {
@@ -77,11 +75,9 @@ describe("the clock", () => {
     const asked = await pending(custody);
     const gone = await pending(custody);
     await deleteAccount(custody, tenant.owner, gone.accountId);
-    const clockPool = pool("clock");
-    const clock = startClock({ custody, pool: clockPool, log, metrics });
+    const clock = startClock({ custody, log, metrics });
     await clock.tick();
     await clock.stop();
-    await clockPool.end();
     expect(await asked.now()).toMatchObject({ status: "active" });
     expect(await countRows(world.database.owner)).toMatchObject({ accounts: 1 });
     const { values } = await metrics.jobRuns.get();
@@ -100,20 +96,18 @@ describe("the clock", () => {
       asked.resolve(undefined);
       return release.promise;
     });
-    const pools = [pool("clock 1"), pool("clock 2")] as const;
-    const [first, second] = pools.map((clockPool) => startClock({ custody, pool: clockPool, log, metrics }));
+    const [first, second] = [1, 2].map(() => startClock({ custody, log, metrics }));
     const running = first?.tick();
     await asked.promise;
-    expect(first?.tick(), "a round under way is not followed by another").toBe(running);
     await leaveIntent();
+    const again = first?.tick();
     await second?.tick();
-    expect(store.destroyed, "the other process leaves it alone").toBe(1);
+    expect(store.destroyed, "neither another round nor another process begins with it").toBe(1);
     release.resolve(undefined);
-    await running;
+    await Promise.all([running, again]);
     await second?.tick();
     expect(store.destroyed, "the control: now it does it").toBe(2);
     await Promise.all([first?.stop(), second?.stop()]);
-    await Promise.all(pools.map((one) => one.end()));
   });
 
   test("shares the checks: what one process has in hand holds up no other", async () => {
@@ -126,8 +120,7 @@ describe("the clock", () => {
       await release.promise;
       return valid();
     };
-    const pools = [pool("clock 1"), pool("clock 2")] as const;
-    const [first, second] = pools.map((clockPool) => startClock({ custody, pool: clockPool, log, metrics }));
+    const [first, second] = [1, 2].map(() => startClock({ custody, log, metrics }));
     const running = first?.tick();
     await asked.promise;
     const another = await pending(custody, "another");
@@ -139,7 +132,6 @@ describe("the clock", () => {
     await running;
     expect(venue.inspections).toBe(2);
     await Promise.all([first?.stop(), second?.stop()]);
-    await Promise.all(pools.map((one) => one.end()));
   });
 
   test("goes on with the others when one fails, and says so", async () => {
@@ -152,11 +144,9 @@ describe("the clock", () => {
       [bad?.id],
     );
     lines.length = 0;
-    const clockPool = pool("clock");
-    const clock = startClock({ custody, pool: clockPool, log, metrics });
+    const clock = startClock({ custody, log, metrics });
     await clock.tick();
     await clock.stop();
-    await clockPool.end();
     expect(venue.inspections).toBe(2);
     expect(await Promise.all(ids.map(async ({ now }) => (await now()).status))).toEqual([
       "pending",
@@ -166,24 +156,29 @@ describe("the clock", () => {
     expect(lines.join("")).toContain('"job":"check-health","count":1');
   });
 
-  test("leaves no lock behind when its connection breaks", async () => {
+  test("takes a lane from a process that died when its lease is over, and says why a round could not be made", async () => {
     await begin();
     await leaveIntent();
-    const [first, second] = [pool("breaks"), pool("another")];
-    const breakConnections = () =>
-      world.database.ownerPool.query(
-        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'breaks'",
-      );
-    const { store, custody } = slowStore(breakConnections);
-    const clock = startClock({ custody, pool: first, log, metrics });
+    const { store, custody } = slowStore(() => Promise.resolve());
+    const { ownerPool } = world.database;
+    await ownerPool.query("insert into clock_lanes values ('intents', $1, now() + interval '1 hour')", [
+      randomUUID(),
+    ]);
+    const clock = startClock({ custody, log, metrics });
+    lines.length = 0;
     await clock.tick();
-    await clock.stop();
-    await leaveIntent();
-    const next = startClock({ custody, pool: second, log, metrics });
-    await next.tick();
-    await next.stop();
-    expect(store.destroyed).toBe(2);
+    expect(store.destroyed, "somebody is at it").toBe(0);
+    expect(lines.join(""), "which is no fault").not.toContain("could not be made");
+    await ownerPool.query("update clock_lanes set leased_until = now() where lane = 'intents'");
+    await clock.tick();
+    expect(store.destroyed).toBe(1);
+    expect((await ownerPool.query("select from clock_lanes")).rowCount, "nothing is held").toBe(0);
 
-    await Promise.all([first.end(), second.end()]);
+    const takeLane = "execute on function clock.take_lane(text, uuid, interval)";
+    await ownerPool.query(`revoke ${takeLane} from keyhold_app`);
+    await clock.tick();
+    await ownerPool.query(`grant ${takeLane} to keyhold_app`);
+    expect(lines.join("")).toMatch(/could not be made.*"job":"intents"|"job":"intents".*could not be made/);
+    await clock.stop();
   });
 });

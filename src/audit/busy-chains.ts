@@ -18,7 +18,9 @@ export type BusyChainsOptions<T> = Readonly<{
 
 /** Longer than a few commits take, so a chain that is held for this long is slow and not only busy. */
 const briefMs = 200;
-/** A tenant whose chain was slow waits apart from the others for this long. */
+/** After its chain was busy, a tenant's requests wait at once for this long: a try without waiting would mostly be lost. */
+const busyForMs = 1000;
+/** After its chain was slow, a tenant's requests wait apart from the others for this long. */
 const slowForMs = 10_000;
 /** Between two tries of what finds no connection to wait on. */
 const pauseMs = 25;
@@ -32,26 +34,32 @@ export class BusyChains<T extends Waiting> {
   readonly #options: BusyChainsOptions<T>;
   readonly #together: Commits<T>;
   readonly #apart = new Map<string, Commits<T>>();
-  readonly #slowUntil = new Map<string, number>();
+  readonly #wereBusy = new Recently(busyForMs);
+  readonly #wereSlow = new Recently(slowForMs);
 
   constructor(options: BusyChainsOptions<T>) {
     this.#options = options;
     this.#together = new Commits((group) => this.#waitTogether(group), options);
   }
 
-  /** Takes a request of a tenant whose requests wait here already, and answers whether it did. */
+  /** Takes a request of a tenant whose chain was held a moment ago, and answers whether it did. */
   joins(one: T): boolean {
-    const apart = this.#apart.get(one.tenantId);
-    const queue = apart ?? (this.#together.concerns(one.tenantId) ? this.#together : undefined);
+    const queue = this.#queueOf(one.tenantId);
     queue?.push(one);
     return queue !== undefined;
   }
 
+  #queueOf(tenantId: string): Commits<T> | undefined {
+    const apart = this.#apart.get(tenantId);
+    if (apart !== undefined) return apart;
+    if (this.#wereSlow.has(tenantId)) return this.#open(tenantId);
+    return this.#wereBusy.has(tenantId) ? this.#together : undefined;
+  }
+
   /** Takes a request whose chain was held when it was tried. */
   add(one: T): void {
-    if (this.joins(one)) return;
-    if ((this.#slowUntil.get(one.tenantId) ?? 0) > performance.now()) this.#waitApart(one);
-    else this.#together.push(one);
+    this.#wereBusy.note(one.tenantId);
+    if (!this.joins(one)) this.#tryLater(one);
   }
 
   async #waitTogether(group: readonly T[]): Promise<() => void> {
@@ -61,17 +69,11 @@ export class BusyChains<T extends Waiting> {
       if (!isLockTimeout(error)) throw error;
       const { settle, unanswered } = await this.#options.ask(group, 0);
       for (const one of unanswered) {
-        this.#noteSlow(one.tenantId);
-        this.#waitApart(one);
+        this.#wereSlow.note(one.tenantId);
+        this.add(one);
       }
       return settle;
     }
-  }
-
-  #waitApart(one: T): void {
-    const queue = this.#apart.get(one.tenantId) ?? this.#open(one.tenantId);
-    if (queue === undefined) this.#tryLater(one);
-    else queue.push(one);
   }
 
   /** A queue of this tenant, if there is a connection left to wait on. */
@@ -89,9 +91,9 @@ export class BusyChains<T extends Waiting> {
       return (await this.#options.ask(group, this.#msLeft(group))).settle;
     } catch (error) {
       if (!isLockTimeout(error)) throw error;
-      this.#noteSlow(tenantId);
+      this.#wereSlow.note(tenantId);
       const over = group.filter((one) => this.#isOver(one));
-      for (const one of group) if (!over.includes(one)) this.#waitApart(one);
+      for (const one of group) if (!over.includes(one)) this.add(one);
       return () => {
         for (const { reject } of over) reject(error);
       };
@@ -106,12 +108,6 @@ export class BusyChains<T extends Waiting> {
     setTimeout(() => this.#options.tryAgain(one), pauseMs);
   }
 
-  #noteSlow(tenantId: string): void {
-    const now = performance.now();
-    for (const [known, until] of this.#slowUntil) if (until <= now) this.#slowUntil.delete(known);
-    this.#slowUntil.set(tenantId, now + slowForMs);
-  }
-
   /** Until the oldest of a group is refused. */
   #msLeft(group: readonly T[]): number {
     const oldest = Math.min(...group.map(({ since }) => since));
@@ -121,6 +117,28 @@ export class BusyChains<T extends Waiting> {
   /** A lock's time-out is a whole number of milliseconds, so it may come a little early. */
   #isOver({ since }: T): boolean {
     return performance.now() - since >= this.#options.withinMs - 2;
+  }
+}
+
+/** Tenants of which something was noted a moment ago. */
+class Recently {
+  readonly #ms: number;
+  readonly #until = new Map<string, number>();
+
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  note(tenantId: string): void {
+    this.#until.set(tenantId, performance.now() + this.#ms);
+  }
+
+  has(tenantId: string): boolean {
+    const until = this.#until.get(tenantId);
+    if (until === undefined) return false;
+    if (until > performance.now()) return true;
+    this.#until.delete(tenantId);
+    return false;
   }
 }
 

@@ -18,8 +18,6 @@ export type CommitsOptions = Readonly<{
 export class Commits<T extends Waiting> {
   readonly #commit: Commit<T>;
   readonly #options: CommitsOptions;
-  /** How many of each tenant wait or are being committed. */
-  readonly #tenants = new Map<string, number>();
   #waiting: T[] = [];
   #committing = false;
 
@@ -29,17 +27,11 @@ export class Commits<T extends Waiting> {
   }
 
   push(one: T): void {
-    this.#count(one.tenantId, 1);
     this.#waiting.push(one);
     if (this.#committing) return;
     this.#committing = true;
     // Requests that were read from their sockets together go together: started at once, the first would go alone.
     setImmediate(() => void this.#commitNext());
-  }
-
-  /** Whether something of this tenant waits here or is being committed. */
-  concerns(tenantId: string): boolean {
-    return this.#tenants.has(tenantId);
   }
 
   /** The next group is on its way before the secrets of this one are opened: the database and this process work at once. */
@@ -57,14 +49,7 @@ export class Commits<T extends Waiting> {
         for (const { reject } of group) reject(error);
       };
     });
-    for (const { tenantId } of group) this.#count(tenantId, -1);
     void this.#commitNext();
     settle();
-  }
-
-  #count(tenantId: string, change: 1 | -1): void {
-    const count = (this.#tenants.get(tenantId) ?? 0) + change;
-    if (count === 0) this.#tenants.delete(tenantId);
-    else this.#tenants.set(tenantId, count);
   }
 }

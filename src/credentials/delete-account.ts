@@ -34,12 +34,15 @@ export async function deleteAccount(custody: Needs, principal: Principal, id: st
 
 /** Answers how many credentials there were that are not revoked yet. */
 async function markDeleted(tx: TenantTx, accountId: string): Promise<number> {
-  const { rows } = await sql<{ status: string }>`
-    update credentials c set deleted_at = now()
-    from (select id from credentials where account_id = ${accountId} and deleted_at is null order by id for update) below
-    where c.id = below.id returning c.status`.execute(tx);
+  const marked = await tx
+    .updateTable("credentials")
+    .set({ deleted_at: sql`now()` })
+    .where("account_id", "=", accountId)
+    .where("deleted_at", "is", null)
+    .returning("status")
+    .execute();
   // What was revoked before, and is gone from its store, has nothing left that its row must wait for.
   await sql`delete from credentials c where c.account_id = ${accountId} and c.status = 'revoked'
     and not exists (select from intents i where i.credential_id = c.id)`.execute(tx);
-  return rows.filter(({ status }) => status !== "revoked").length;
+  return marked.filter(({ status }) => status !== "revoked").length;
 }

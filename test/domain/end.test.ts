@@ -17,7 +17,7 @@ import { validate } from "../../src/credentials/validate.ts";
 import { freezeAccount, unfreezeAccount } from "../../src/tenants/accounts/freeze.ts";
 import { freezeTenant, unfreezeTenant } from "../../src/tenants/freeze.ts";
 import { deleteTenant } from "../../src/tenants/suspend.ts";
-import { countRows, eventNames, exportLines } from "../support/record.ts";
+import { countRows, eventNames, eventsOf, exportLines } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 
@@ -331,5 +331,52 @@ describe("deleting a tenant", () => {
     await expect(registering).rejects.toMatchObject({ code: "not_found" });
     await eraseTenants(custody);
     expect(Object.keys(await rowsOf(tenant.id)).toSorted()).toEqual(["audit.heads", "audit.links"]);
+  });
+});
+
+describe("an account with many credentials", () => {
+  test("is out of use at once, and ends in transactions of fifty credentials at most", async () => {
+    const { id } = await registered();
+    const many = 130;
+    // Copies of a row, without a secret: their end is what counts.
+    await world.database.ownerPool.query(
+      `insert into credentials (tenant_id, id, account_id, owner_id, venue, environment, label, status, store)
+       select tenant_id, gen_random_uuid(), account_id, owner_id, venue, environment, n::text, 'pending', store
+       from credentials, generate_series(2, $2) n where id = $1`,
+      [id, many],
+    );
+    await deleteAccount(custody, owner, accountId);
+    expect((await list(custody, owner, {}, { limit: 50, after: null })).items).toEqual([]);
+    expect(await ways(id)).toEqual(everyWay("not_found"));
+    const sizes = async (): Promise<readonly number[]> => {
+      const { rows } = await world.database.ownerPool.query<{ n: number }>(
+        `select (length(events) - length(replace(events, '"credential.revoked"', ''))) / 20 as n from audit.links
+         where tenant_id = $1 and events like '%"credential.revoked"%' order by link`,
+        [tenant.id],
+      );
+      return rows.map(({ n }) => n);
+    };
+    expect(await sizes(), "before the answer").toEqual([20]);
+    expect(await eraseAccounts(custody)).toEqual({ done: 1, failed: 0 });
+    expect(await sizes()).toEqual([20, 50, 50, 10]);
+    const after = await rowsOf(tenant.id);
+    for (const name of ["accounts", "credentials", "sealed_secrets", "intents"])
+      expect(after).not.toHaveProperty(name);
+    const deleted = (await eventsOf(custody.db, owner)).find(({ event }) => event === "account.deleted");
+    expect(deleted?.detail).toMatchObject({ account_id: accountId, credentials: many });
+  });
+
+  test("loses no secret when only its mark was made: the job destroys what is left", async () => {
+    const { id } = await registered();
+    await world.database.ownerPool.query("update credentials set deleted_at = now() where id = $1", [id]);
+    await world.database.ownerPool.query(
+      "update accounts set deleted_at = now(), active = false where id = $1",
+      [accountId],
+    );
+    expect(await rowsOf(tenant.id)).toMatchObject({ credentials: 1, sealed_secrets: 1 });
+    await eraseAccounts(custody);
+    const after = await rowsOf(tenant.id);
+    for (const name of ["accounts", "credentials", "sealed_secrets"]) expect(after).not.toHaveProperty(name);
+    expect(await eventNames(custody.db, owner, id)).toContain("credential.version_destroyed");
   });
 });

@@ -68,7 +68,6 @@ async function leaveIntent(): Promise<void> {
   );
 }
 
-
 describe("the clock", () => {
   test("does all that time brings, and says when it last did", async () => {
     const { custody } = await begin();

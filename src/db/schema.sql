@@ -138,8 +138,10 @@ create table public.accounts (
   revision bigint default 1 not null,
   created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
   updated_at timestamp with time zone default now() not null,
+  switched_off_rank text,
   constraint accounts_pkey PRIMARY KEY (id),
   constraint accounts_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+  constraint accounts_switched_off_rank_check CHECK ((switched_off_rank = ANY (ARRAY['trader'::text, 'admin'::text, 'owner'::text]))),
   constraint accounts_tenant_id_id_key UNIQUE (tenant_id, id),
   constraint accounts_tenant_id_id_owner_id_key UNIQUE (tenant_id, id, owner_id),
   constraint accounts_tenant_id_owner_id_fkey FOREIGN KEY (tenant_id, owner_id) REFERENCES public.members(tenant_id, id)
@@ -148,6 +150,7 @@ alter table public.accounts owner to keyhold_owner;
 CREATE INDEX accounts_by_age ON public.accounts USING btree (tenant_id, created_at DESC, id DESC);
 CREATE INDEX accounts_by_owner ON public.accounts USING btree (tenant_id, owner_id);
 CREATE INDEX accounts_deleted ON public.accounts USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+CREATE TRIGGER derive_frozen BEFORE UPDATE OF frozen_at ON public.accounts FOR EACH ROW WHEN ((old.frozen_at IS DISTINCT FROM new.frozen_at)) EXECUTE FUNCTION states.derive_frozen();
 alter table public.accounts enable row level security;
 alter table public.accounts force row level security;
 create policy account_deletes on public.accounts for delete to keyhold_app
@@ -159,6 +162,9 @@ create policy account_reads on public.accounts for select to keyhold_app
 create policy account_updates on public.accounts for update to keyhold_app
   using (scope.writes(tenant_id, owner_id))
   with check (scope.writes(tenant_id, owner_id));
+create policy narrowing on public.accounts as restrictive for all to keyhold_app
+  using (scope.reaches(id, NULL::uuid))
+  with check (scope.reaches(id, NULL::uuid));
 create policy recorder on public.accounts for select to keyhold_recorder
   using (true);
 grant delete, insert, select, update on public.accounts to keyhold_app;
@@ -173,19 +179,28 @@ create table public.api_keys (
   hash bytea not null,
   scopes text[] not null,
   agent boolean default false not null,
-  expires_at timestamp with time zone,
+  expires_at timestamp with time zone default (now() + '90 days'::interval) not null,
   revoked_at timestamp with time zone,
   created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  makers uuid[] default '{}'::uuid[] not null,
+  credentials uuid[],
+  accounts uuid[],
+  networks cidr[],
+  made_without_end boolean default false not null,
   constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_accounts_check CHECK ((array_position(accounts, NULL::uuid) IS NULL)),
+  constraint api_keys_credentials_check CHECK ((array_position(credentials, NULL::uuid) IS NULL)),
   constraint api_keys_hash_check CHECK ((octet_length(hash) = 32)),
   constraint api_keys_hash_key UNIQUE (hash),
   constraint api_keys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 64))),
+  constraint api_keys_networks_check CHECK (((cardinality(networks) > 0) AND (array_position(networks, NULL::cidr) IS NULL))),
   constraint api_keys_tenant_id_id_key UNIQUE (tenant_id, id),
   constraint api_keys_tenant_id_member_id_fkey FOREIGN KEY (tenant_id, member_id) REFERENCES public.members(tenant_id, id)
 );
 alter table public.api_keys owner to keyhold_owner;
 CREATE INDEX api_keys_by_age ON public.api_keys USING btree (tenant_id, created_at DESC, id DESC);
 CREATE INDEX api_keys_by_member ON public.api_keys USING btree (tenant_id, member_id);
+CREATE TRIGGER end_api_key BEFORE INSERT ON public.api_keys FOR EACH ROW EXECUTE FUNCTION states.end_api_key();
 alter table public.api_keys enable row level security;
 alter table public.api_keys force row level security;
 create policy api_key_deletes on public.api_keys for delete to keyhold_app
@@ -286,6 +301,7 @@ create table public.credentials (
   revision bigint default 1 not null,
   created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
   updated_at timestamp with time zone default now() not null,
+  switched_off_rank text,
   constraint credentials_pkey PRIMARY KEY (id),
   constraint credentials_allow_check CHECK ((allow <@ '{read,trade,transfer,withdraw}'::text[])),
   constraint credentials_check CHECK ((last_version >= version)),
@@ -294,6 +310,7 @@ create table public.credentials (
   constraint credentials_label_check CHECK (((char_length(label) >= 1) AND (char_length(label) <= 64))),
   constraint credentials_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'inactive'::text, 'invalid'::text, 'expired'::text, 'revoked'::text]))),
   constraint credentials_store_check CHECK ((store = ANY (ARRAY['postgres'::text, 'vault'::text, 'aws'::text, 'file'::text, 'env'::text]))),
+  constraint credentials_switched_off_rank_check CHECK ((switched_off_rank = ANY (ARRAY['trader'::text, 'admin'::text, 'owner'::text]))),
   constraint credentials_tenant_id_account_id_owner_id_fkey FOREIGN KEY (tenant_id, account_id, owner_id) REFERENCES public.accounts(tenant_id, id, owner_id) ON UPDATE CASCADE,
   constraint credentials_tenant_id_id_key UNIQUE (tenant_id, id),
   constraint credentials_venue_check CHECK (((char_length(venue) >= 1) AND (char_length(venue) <= 64))),
@@ -308,6 +325,7 @@ CREATE INDEX credentials_ending ON public.credentials USING btree (estimated_exp
 CREATE INDEX credentials_expiring ON public.credentials USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
 CREATE UNIQUE INDEX credentials_one_per_label ON public.credentials USING btree (tenant_id, account_id, venue, environment, label) WHERE (status <> 'revoked'::text);
 CREATE INDEX credentials_unused ON public.credentials USING btree (last_validated_at) WHERE ((status = ANY (ARRAY['active'::text, 'inactive'::text])) AND (unused_days IS NOT NULL));
+CREATE TRIGGER derive_frozen BEFORE UPDATE OF frozen_at ON public.credentials FOR EACH ROW WHEN ((old.frozen_at IS DISTINCT FROM new.frozen_at)) EXECUTE FUNCTION states.derive_frozen();
 CREATE TRIGGER legal_beginnings AFTER INSERT ON public.credentials FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['pending'::text, 'active'::text]))) EXECUTE FUNCTION states.refuse_beginning('status');
 CREATE TRIGGER legal_moves AFTER UPDATE ON public.credentials FOR EACH ROW WHEN (((old.status <> new.status) AND ((((((((((((((old.status <> 'pending'::text) OR (new.status <> 'active'::text)) AND ((old.status <> 'pending'::text) OR (new.status <> 'invalid'::text))) AND ((old.status <> 'pending'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'inactive'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'invalid'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'expired'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'inactive'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'inactive'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'invalid'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'invalid'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'expired'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'expired'::text) OR (new.status <> 'revoked'::text))))) EXECUTE FUNCTION states.refuse_move('status');
 alter table public.credentials enable row level security;
@@ -321,6 +339,9 @@ create policy credential_reads on public.credentials for select to keyhold_app
 create policy credential_updates on public.credentials for update to keyhold_app
   using (scope.writes(tenant_id, owner_id))
   with check (scope.writes(tenant_id, owner_id));
+create policy narrowing on public.credentials as restrictive for all to keyhold_app
+  using (scope.reaches(account_id, id))
+  with check (scope.reaches(account_id, id));
 create policy recorder on public.credentials for select to keyhold_recorder
   using (true);
 create policy recorder_leases on public.credentials for update to keyhold_recorder
@@ -359,6 +380,44 @@ create policy service_only on public.data_keys for all to keyhold_app
   with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
 grant delete, insert, select, update on public.data_keys to keyhold_app;
 grant select (created_at), select (id), select (kek_id), select (operations), select (retired_at), select (state), select (tenant_id), select (use) on public.data_keys to keyhold_recorder;
+
+create table public.freezes (
+  tenant_id uuid not null,
+  id uuid default gen_random_uuid() not null,
+  account_id uuid,
+  credential_id uuid,
+  rank text not null,
+  actor jsonb,
+  reason text,
+  frozen_at timestamp with time zone default date_trunc('milliseconds'::text, clock_timestamp()) not null,
+  constraint freezes_pkey PRIMARY KEY (tenant_id, id),
+  constraint freezes_check CHECK (((account_id IS NULL) OR (credential_id IS NULL))),
+  constraint freezes_rank_check CHECK ((rank = ANY (ARRAY['trader'::text, 'admin'::text, 'owner'::text, 'operator'::text]))),
+  constraint freezes_tenant_id_account_id_credential_id_rank_actor_key UNIQUE NULLS NOT DISTINCT (tenant_id, account_id, credential_id, rank, actor),
+  constraint freezes_tenant_id_account_id_fkey FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, id) ON DELETE CASCADE,
+  constraint freezes_tenant_id_credential_id_fkey FOREIGN KEY (tenant_id, credential_id) REFERENCES public.credentials(tenant_id, id) ON DELETE CASCADE,
+  constraint freezes_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE
+);
+alter table public.freezes owner to keyhold_owner;
+CREATE INDEX freezes_by_account ON public.freezes USING btree (tenant_id, account_id) WHERE (account_id IS NOT NULL);
+CREATE INDEX freezes_by_credential ON public.freezes USING btree (tenant_id, credential_id) WHERE (credential_id IS NOT NULL);
+alter table public.freezes enable row level security;
+alter table public.freezes force row level security;
+create policy freeze_reads on public.freezes for select to keyhold_app
+  using ((((account_id IS NULL) AND (credential_id IS NULL) AND ((tenant_id = scope.tenant()) OR (scope.reach() = 'platform'::text))) OR ((tenant_id = scope.tenant()) AND ((EXISTS ( SELECT
+   FROM public.accounts a
+  WHERE ((a.tenant_id = freezes.tenant_id) AND (a.id = freezes.account_id)))) OR (EXISTS ( SELECT
+   FROM public.credentials c
+  WHERE ((c.tenant_id = freezes.tenant_id) AND (c.id = freezes.credential_id))))))));
+create policy member_freezes on public.freezes for insert to keyhold_app
+  with check (((rank <> 'operator'::text) AND scope.freezes(tenant_id, account_id, credential_id)));
+create policy member_lifts on public.freezes for delete to keyhold_app
+  using (((rank <> 'operator'::text) AND ((scope.reach() = 'tenant-write'::text) OR (rank = 'trader'::text)) AND scope.freezes(tenant_id, account_id, credential_id)));
+create policy operator_freezes on public.freezes for insert to keyhold_app
+  with check (((scope.reach() = 'platform'::text) AND (rank = 'operator'::text) AND (account_id IS NULL) AND (credential_id IS NULL)));
+create policy operator_lifts on public.freezes for delete to keyhold_app
+  using (((scope.reach() = 'platform'::text) AND (account_id IS NULL) AND (credential_id IS NULL)));
+grant delete, insert, select on public.freezes to keyhold_app;
 
 create table public.health_checks (
   tenant_id uuid not null,
@@ -509,11 +568,13 @@ create table public.members (
   revision bigint default 1 not null,
   created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
   updated_at timestamp with time zone default now() not null,
+  suspended_rank text,
   constraint members_pkey PRIMARY KEY (id),
   constraint members_issuer_check CHECK (((char_length(issuer) >= 1) AND (char_length(issuer) <= 255))),
   constraint members_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'trader'::text, 'viewer'::text, 'auditor'::text]))),
   constraint members_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text]))),
   constraint members_subject_check CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
+  constraint members_suspended_rank_check CHECK ((suspended_rank = ANY (ARRAY['trader'::text, 'admin'::text, 'owner'::text]))),
   constraint members_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id),
   constraint members_tenant_id_id_key UNIQUE (tenant_id, id),
   constraint members_tenant_id_issuer_subject_key UNIQUE (tenant_id, issuer, subject)
@@ -665,6 +726,7 @@ alter table public.tenants owner to keyhold_owner;
 CREATE INDEX tenants_by_age ON public.tenants USING btree (created_at DESC, id DESC);
 CREATE INDEX tenants_deleted ON public.tenants USING btree (updated_at) WHERE (status = 'deleted'::text);
 CREATE TRIGGER begin_chain AFTER INSERT ON public.tenants FOR EACH ROW EXECUTE FUNCTION audit.begin_chain();
+CREATE TRIGGER derive_frozen BEFORE UPDATE OF frozen_at ON public.tenants FOR EACH ROW WHEN ((old.frozen_at IS DISTINCT FROM new.frozen_at)) EXECUTE FUNCTION states.derive_frozen();
 alter table public.tenants enable row level security;
 alter table public.tenants force row level security;
 create policy platform_creates on public.tenants for insert to keyhold_app
@@ -863,7 +925,7 @@ grant select on public.webhook_links to keyhold_app;
 grant delete, insert, select, update on public.webhook_links to keyhold_recorder;
 
 CREATE OR REPLACE FUNCTION access.api_key(hash bytea)
- RETURNS TABLE(id uuid, tenant_id uuid, member_id uuid, scopes text[], agent boolean, active boolean, role text, status text, tenant_status text, limits jsonb)
+ RETURNS TABLE(id uuid, tenant_id uuid, member_id uuid, scopes text[], agent boolean, active boolean, role text, status text, tenant_status text, limits jsonb, makers uuid[], credentials uuid[], accounts uuid[], networks text[])
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -873,11 +935,15 @@ BEGIN ATOMIC
      k.member_id,
      k.scopes,
      k.agent,
-     ((k.revoked_at IS NULL) AND ((k.expires_at IS NULL) OR (k.expires_at > now()))),
+     ((k.revoked_at IS NULL) AND (k.expires_at > now()) AND access.keys_live(k.makers, now())),
      m.role,
      m.status,
      t.status,
-     t.limits
+     t.limits,
+     k.makers,
+     k.credentials,
+     k.accounts,
+     (k.networks)::text[] AS networks
     FROM ((public.api_keys k
       JOIN public.members m ON (((m.tenant_id = k.tenant_id) AND (m.id = k.member_id))))
       JOIN public.tenants t ON ((t.id = k.tenant_id)))
@@ -894,6 +960,14 @@ CREATE OR REPLACE FUNCTION access.exists_in_tenant(kind text, id uuid)
 RETURN CASE kind WHEN 'credential'::text THEN (EXISTS (SELECT FROM public.credentials c WHERE ((c.tenant_id = scope.tenant()) AND (c.id = exists_in_tenant.id) AND (c.deleted_at IS NULL)))) WHEN 'account'::text THEN (EXISTS (SELECT FROM public.accounts a WHERE ((a.tenant_id = scope.tenant()) AND (a.id = exists_in_tenant.id) AND (a.deleted_at IS NULL)))) WHEN 'member'::text THEN (EXISTS (SELECT FROM public.members m WHERE ((m.tenant_id = scope.tenant()) AND (m.id = exists_in_tenant.id)))) WHEN 'api_key'::text THEN (EXISTS (SELECT FROM public.api_keys k WHERE ((k.tenant_id = scope.tenant()) AND (k.id = exists_in_tenant.id)))) ELSE false END;
 alter function access.exists_in_tenant(text,uuid) owner to keyhold_recorder;
 grant execute on function access.exists_in_tenant(text,uuid) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION access.keys_live(keys uuid[], moment timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN ((keys = '{}'::uuid[]) OR (cardinality(keys) = (SELECT count(*) AS count FROM public.api_keys k WHERE ((k.id = ANY (keys_live.keys)) AND (k.revoked_at IS NULL) AND (k.expires_at > keys_live.moment)))));
+alter function access.keys_live(uuid[],timestamp with time zone) owner to keyhold_recorder;
+grant execute on function access.keys_live(uuid[],timestamp with time zone) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION access.member(tenant uuid, issuer text, subject text)
  RETURNS TABLE(id uuid, role text, status text, tenant_status text, limits jsonb)
@@ -913,7 +987,32 @@ END;
 alter function access.member(uuid,text,text) owner to keyhold_recorder;
 grant execute on function access.member(uuid,text,text) to keyhold_app;
 
-CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], versions integer[], needs text[], events text[], details text[], patience integer DEFAULT 2000)
+CREATE OR REPLACE FUNCTION access.standing(tenant uuid, member uuid, role text, api_key uuid, recorded bigint)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    select case
+      when t.status is distinct from 'active' then 'tenant_inactive'
+      when m.status is distinct from 'active' then 'member_inactive'
+      when m.role <> standing.role then 'principal_changed'
+      when standing.api_key is not null and (k.id is null or k.revoked_at is not null or k.expires_at <= clock_timestamp()
+        or not access.keys_live(k.makers, clock_timestamp())) then 'api_key_inactive'
+      else 'ok'
+    end
+    from (values (1)) one
+    left join public.tenants t on t.id = tenant
+    left join public.members m on m.tenant_id = tenant and m.id = member
+    left join public.api_keys k on k.tenant_id = tenant and k.id = standing.api_key and k.member_id = member
+  );
+end $function$;
+alter function access.standing(uuid,uuid,text,uuid,bigint) owner to keyhold_recorder;
+grant execute on function access.standing(uuid,uuid,text,uuid,bigint) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], versions integer[], needs text[], events text[], details text[], patience integer DEFAULT 2000, addresses inet[] DEFAULT '{}'::inet[], reached_credentials text[] DEFAULT '{}'::text[], reached_accounts text[] DEFAULT '{}'::text[])
  RETURNS TABLE(place bigint, outcome text, revision bigint, version integer, venue text, environment text, store text, owner_id uuid, sealed bytea)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -950,9 +1049,16 @@ begin
         when a.member_id is not null and m.status is distinct from 'active' then 'member_inactive'
         when a.member_id is not null and m.role <> a.role then 'principal_changed'
         when a.api_key_id is not null
-          and (k.id is null or k.revoked_at is not null or k.expires_at <= moment) then 'api_key_inactive'
+          and (k.id is null or k.revoked_at is not null or k.expires_at <= moment or not access.keys_live(k.makers, moment))
+          then 'api_key_inactive'
+        when k.networks is not null and (a.address <<= any (k.networks)) is not true then 'narrowed'
         when c.id is null or c.deleted_at is not null or o.deleted_at is not null then 'absent'
         when a.own and c.owner_id is distinct from a.member_id then 'forbidden'
+        when (k.credentials is not null or k.accounts is not null)
+          and (c.id = any (k.credentials)) is not true and (c.account_id = any (k.accounts)) is not true then 'narrowed'
+        when (a.reached_credentials is not null or a.reached_accounts is not null)
+          and (c.id = any (a.reached_credentials::uuid[])) is not true
+          and (c.account_id = any (a.reached_accounts::uuid[])) is not true then 'narrowed'
         when a.need = 'reseal' and a.member_id is not null then 'forbidden'
         when c.status = 'revoked' then 'revoked'
         when coalesce(t.frozen_at, o.frozen_at, c.frozen_at) is not null then 'frozen'
@@ -966,8 +1072,10 @@ begin
         else 'ok'
       end as outcome,
       c.revision, c.version, coalesce(a.version, c.version) as opened, c.venue, c.environment, c.store, c.owner_id
-    from unnest(tenants, members, roles, own, api_keys, credentials, revisions, versions, needs, events, details)
-      with ordinality a (tenant_id, member_id, role, own, api_key_id, credential_id, revision, version, need, event, detail, place)
+    from unnest(tenants, members, roles, own, api_keys, credentials, revisions, versions, needs, events, details, addresses,
+        reached_credentials, reached_accounts)
+      with ordinality a (tenant_id, member_id, role, own, api_key_id, credential_id, revision, version, need, event, detail, address,
+        reached_credentials, reached_accounts, place)
     left join public.tenants t on t.id = a.tenant_id
     left join public.members m on m.tenant_id = a.tenant_id and m.id = a.member_id
     left join public.api_keys k on k.tenant_id = a.tenant_id and k.id = a.api_key_id and k.member_id = a.member_id
@@ -1004,8 +1112,8 @@ begin
     )
   from judged j;
 end $function$;
-alter function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[],integer) owner to keyhold_recorder;
-grant execute on function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[],integer) to keyhold_app;
+alter function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[],integer,inet[],text[],text[]) owner to keyhold_recorder;
+grant execute on function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[],integer,inet[],text[],text[]) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION audit.begin_chain()
  RETURNS trigger
@@ -1655,6 +1763,14 @@ END;
 alter function clock.unused_data_keys(integer) owner to keyhold_recorder;
 grant execute on function clock.unused_data_keys(integer) to keyhold_app;
 
+CREATE OR REPLACE FUNCTION scope.freezes(tenant uuid, account uuid, credential uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN ((tenant = scope.tenant()) AND (((account IS NULL) AND (credential IS NULL) AND (scope.reach() = 'tenant-write'::text)) OR (EXISTS (SELECT FROM public.accounts a WHERE ((a.tenant_id = freezes.tenant) AND (a.id = freezes.account) AND scope.writes(a.tenant_id, a.owner_id)))) OR (EXISTS (SELECT FROM public.credentials c WHERE ((c.tenant_id = freezes.tenant) AND (c.id = freezes.credential) AND scope.writes(c.tenant_id, c.owner_id))))));
+alter function scope.freezes(uuid,uuid,uuid) owner to keyhold_owner;
+grant execute on function scope.freezes(uuid,uuid,uuid) to public;
+
 CREATE OR REPLACE FUNCTION scope.member()
  RETURNS uuid
  LANGUAGE sql
@@ -1670,6 +1786,14 @@ CREATE OR REPLACE FUNCTION scope.reach()
 RETURN NULLIF(current_setting('keyhold.reach'::text, true), ''::text);
 alter function scope.reach() owner to keyhold_owner;
 grant execute on function scope.reach() to public;
+
+CREATE OR REPLACE FUNCTION scope.reaches(account uuid, credential uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (((COALESCE(current_setting('keyhold.accounts'::text, true), ''::text) = ''::text) AND (COALESCE(current_setting('keyhold.credentials'::text, true), ''::text) = ''::text)) OR COALESCE((account = ANY ((NULLIF(current_setting('keyhold.accounts'::text, true), ''::text))::uuid[])), false) OR COALESCE((credential = ANY ((NULLIF(current_setting('keyhold.credentials'::text, true), ''::text))::uuid[])), false));
+alter function scope.reaches(uuid,uuid) owner to keyhold_owner;
+grant execute on function scope.reaches(uuid,uuid) to public;
 
 CREATE OR REPLACE FUNCTION scope.reads(tenant uuid, owner uuid)
  RETURNS boolean
@@ -1694,6 +1818,42 @@ CREATE OR REPLACE FUNCTION scope.writes(tenant uuid, owner uuid)
 RETURN ((tenant = scope.tenant()) AND ((scope.reach() = 'tenant-write'::text) OR ((scope.reach() = 'own'::text) AND (owner = scope.member()))));
 alter function scope.writes(uuid,uuid) owner to keyhold_owner;
 grant execute on function scope.writes(uuid,uuid) to public;
+
+CREATE OR REPLACE FUNCTION states.derive_frozen()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  subject jsonb := to_jsonb(new);
+  tenant uuid := coalesce(subject ->> 'tenant_id', subject ->> 'id')::uuid;
+  account uuid := case tg_table_name when 'accounts' then new.id end;
+  credential uuid := case tg_table_name when 'credentials' then new.id end;
+  since timestamptz := (select min(f.frozen_at) from public.freezes f where f.tenant_id = tenant
+    and f.account_id is not distinct from account and f.credential_id is not distinct from credential);
+begin
+  if since is null and new.frozen_at is not null then
+    insert into public.freezes (tenant_id, account_id, credential_id, rank, frozen_at)
+    values (tenant, account, credential, 'owner', new.frozen_at);
+  else
+    new.frozen_at := since;
+  end if;
+  return new;
+end $function$;
+alter function states.derive_frozen() owner to keyhold_owner;
+grant execute on function states.derive_frozen() to public;
+
+CREATE OR REPLACE FUNCTION states.end_api_key()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.expires_at := least(coalesce(new.expires_at, now() + interval '90 days'), now() + interval '366 days');
+  return new;
+end $function$;
+alter function states.end_api_key() owner to keyhold_owner;
+grant execute on function states.end_api_key() to public;
 
 CREATE OR REPLACE FUNCTION states.refuse_beginning()
  RETURNS trigger

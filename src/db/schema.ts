@@ -19,6 +19,7 @@ export interface Database {
   api_keys: ApiKeysTable;
   idempotency_keys: IdempotencyKeysTable;
   invocations: InvocationsTable;
+  freezes: FreezesTable;
   webhook_endpoints: WebhookEndpointsTable;
   webhook_deliveries: WebhookDeliveriesTable;
   webhook_attempts: WebhookAttemptsTable;
@@ -27,6 +28,10 @@ export interface Database {
 
 type Time = ColumnType<Date, Date | undefined, Date>;
 type TimeOrNull = ColumnType<Date | null, Date | null | undefined, Date | null>;
+/** `null` beside something that is switched off is read as owner. */
+type RankOrNull = ColumnType<MemberRank | null, MemberRank | null | undefined, MemberRank | null>;
+type MemberRank = Exclude<StoredRank, "operator">;
+type ArrayOrNull = ColumnType<string[] | null, string[] | null | undefined, never>;
 type OperationClass = "read" | "trade" | "transfer" | "withdraw";
 
 /** What the venue said that a key may do, as it is kept and shown. */
@@ -83,6 +88,7 @@ interface MembersTable {
   subject: string;
   role: "owner" | "admin" | "trader" | "viewer" | "auditor";
   status: Generated<"active" | "suspended">;
+  suspended_rank: RankOrNull;
   revision: Generated<number>;
   created_at: Time;
   updated_at: Time;
@@ -94,6 +100,7 @@ interface AccountsTable {
   owner_id: string;
   name: string;
   active: Generated<boolean>;
+  switched_off_rank: RankOrNull;
   frozen_at: TimeOrNull;
   deleted_at: TimeOrNull;
   revision: Generated<number>;
@@ -117,6 +124,7 @@ export interface CredentialsTable {
   store: "postgres" | "vault" | "aws" | "file" | "env";
   version: Generated<number>;
   last_version: Generated<number>;
+  switched_off_rank: RankOrNull;
   frozen_at: TimeOrNull;
   owner_expires_at: TimeOrNull;
   venue_expires_at: TimeOrNull;
@@ -252,9 +260,38 @@ interface ApiKeysTable {
   hash: Uint8Array;
   scopes: string[];
   agent: Generated<boolean>;
-  expires_at: TimeOrNull;
+  /** The keys by which it was made, from the first to its maker; it ends with any of them. */
+  makers: Generated<string[]>;
+  credentials: ArrayOrNull;
+  accounts: ArrayOrNull;
+  networks: ArrayOrNull;
+  made_without_end: Generated<boolean>;
+  /** The database sets 90 days where none is given, and 366 at most. */
+  expires_at: ColumnType<Date, Date | null | undefined, Date>;
   revoked_at: TimeOrNull;
   created_at: Time;
+}
+
+/** Who may end a freeze: the same rank or a higher one. */
+export type StoredRank = "trader" | "admin" | "owner" | "operator";
+
+/** As the record names an actor. */
+export type StoredActor = Readonly<{
+  kind: "member" | "system" | "operator";
+  member_id?: string;
+  task?: string;
+}>;
+
+interface FreezesTable {
+  tenant_id: string;
+  id: Generated<string>;
+  account_id: string | null;
+  credential_id: string | null;
+  rank: StoredRank;
+  /** `null` for a freeze that was made before this was kept. */
+  actor: ColumnType<StoredActor | null, string | null | undefined, never>;
+  reason: string | null;
+  frozen_at: Time;
 }
 
 interface IdempotencyKeysTable {

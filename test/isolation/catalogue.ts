@@ -38,6 +38,7 @@ const rights: Readonly<Record<string, string>> = {
   "audit.indexed_events": "SELECT",
   "audit.links": "SELECT",
   webhook_links: "SELECT",
+  freezes: "DELETE, INSERT, SELECT",
   installation: "INSERT, SELECT, UPDATE",
 };
 const usualRights = "DELETE, INSERT, SELECT, UPDATE";

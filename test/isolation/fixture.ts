@@ -69,6 +69,8 @@ async function furnishMember(world: World, member: Member): Promise<Furnished> {
     values (${member.tenantId}, ${randomUUID()}, ${credential.id}, ${randomUUID()}, 'overlap', ${rotated.rotation.id})`.execute(
     world.database.owner,
   );
+  await sql`insert into freezes (tenant_id, account_id, rank)
+    values (${member.tenantId}, ${accountId}, 'trader')`.execute(world.database.owner);
   await checkHealth(custody, { tenant_id: member.tenantId, id: credential.id });
   const { apiKey } = await createApiKey(custody.db, member, { name: "key", scopes: ["credentials:read"] });
   return { member, accountId, credentialId: credential.id, apiKeyId: apiKey.id };

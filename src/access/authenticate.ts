@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { hashApiKey, isApiKey } from "./api-keys.ts";
 import type { ActiveMember, Memberships } from "./membership.ts";
+import { assertFrom, namesSubjects, type Narrowing } from "./narrowing.ts";
 import { grantedScopes, type Role, roles, type Scope } from "./permissions.ts";
 import type { Member, Operator, Origin } from "./principal.ts";
 import type { VerifiedToken, VerifyToken } from "./tokens.ts";
@@ -16,12 +17,14 @@ type Right = Readonly<{
   scopes: readonly string[];
   agent: boolean;
   apiKeyId: string | null;
+  makers: readonly string[];
+  narrowing: Narrowing;
 }>;
 
 /**
  * Turns an `Authorization` header into who is asking. Tokens and API keys alike lead to one active membership of one tenant,
- * whose role caps the scopes. Everything that is wrong is `unauthenticated`, in the same words; `not_ready` when the
- * database cannot be asked.
+ * whose role caps the scopes. Everything that is wrong is `unauthenticated`, in the same words; `forbidden` when the caller's address
+ * is outside the networks that its token or key is narrowed to, and `not_ready` when the database cannot be asked.
  */
 export class Authenticator {
   readonly #verify: VerifyToken;
@@ -46,10 +49,11 @@ export class Authenticator {
     const digest = hash("sha256", credential, "base64");
     const token = this.#known(digest) ?? (await this.#verifyOnce(digest, credential));
     const { issuer, subject } = token;
+    assertFrom(token.narrowing, origin.address);
     if (token.kind === "operator") return { kind: "operator", issuer, subject, origin };
     const member = await this.#memberships.member(token.tenantId, issuer, subject);
     if (member === null) throw unauthenticated("membership");
-    return principal(member, { ...token, apiKeyId: null }, origin);
+    return principal(member, { ...token, apiKeyId: null, makers: [] }, origin);
   }
 
   /** Makes a change of this member's rights known at once in this process. */
@@ -60,6 +64,7 @@ export class Authenticator {
   async #byApiKey(key: string, origin: Origin): Promise<Member> {
     const found = await this.#memberships.apiKey(hashApiKey(key));
     if (found === null) throw unauthenticated("api_key");
+    assertFrom(found.narrowing, origin.address);
     return principal(found, found, origin);
   }
 
@@ -90,7 +95,7 @@ function bearerOf(authorization: string | undefined): string {
 
 function principal(
   { memberId, role, limits }: ActiveMember,
-  { tenantId, scopes, agent, apiKeyId }: Right,
+  { tenantId, scopes, agent, apiKeyId, makers, narrowing }: Right,
   origin: Origin,
 ): Member {
   return {
@@ -99,24 +104,27 @@ function principal(
     memberId,
     role,
     reach: roles[role].reach,
-    scopes: grantedOnce(role, scopes, agent),
+    scopes: grantedOnce(role, { scopes, agent, narrowing }),
     agent,
     apiKeyId,
+    makers,
+    narrowing,
     limits,
     origin,
   };
 }
 
 /** A token's own list, as it was verified → what is left of it. */
-const granted = new WeakMap<
-  readonly string[],
-  Readonly<{ role: Role; agent: boolean; scopes: ReadonlySet<Scope> }>
->();
+const granted = new WeakMap<readonly string[], Readonly<{ role: Role; scopes: ReadonlySet<Scope> }>>();
 
-function grantedOnce(role: Role, asked: readonly string[], agent: boolean): ReadonlySet<Scope> {
+function grantedOnce(
+  role: Role,
+  { scopes: asked, agent, narrowing }: Pick<Right, "scopes" | "agent" | "narrowing">,
+): ReadonlySet<Scope> {
   const known = granted.get(asked);
-  if (known?.role === role && known.agent === agent) return known.scopes;
-  const scopes = grantedScopes(role, asked, agent);
-  granted.set(asked, { role, agent, scopes });
+  // The list is of one token or key, which is an agent's or narrowed for as long as it lives.
+  if (known?.role === role) return known.scopes;
+  const scopes = grantedScopes(role, asked, agent, namesSubjects(narrowing));
+  granted.set(asked, { role, scopes });
   return scopes;
 }

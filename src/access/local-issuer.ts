@@ -12,6 +12,10 @@ export type TokenRequest = Readonly<{
   subject: string;
   scopes: readonly string[];
   agent?: boolean;
+  /** What the token reaches, and from where it may be used. */
+  credentials?: readonly string[];
+  accounts?: readonly string[];
+  networks?: readonly string[];
   /** At most an hour. */
   ttlSeconds: number;
 }>;
@@ -66,7 +70,7 @@ export async function openLocalIssuer(folder: string): Promise<LocalIssuer> {
   };
 }
 
-function compose({ tenantId, subject, scopes, agent, ttlSeconds }: TokenRequest): SignJWT {
+function compose({ tenantId, subject, scopes, agent, ttlSeconds, ...narrowing }: TokenRequest): SignJWT {
   if (!(ttlSeconds >= 1 && ttlSeconds <= longestLifeSeconds)) {
     throw new RangeError(`a token lives from 1 to ${longestLifeSeconds} seconds`);
   }
@@ -75,6 +79,7 @@ function compose({ tenantId, subject, scopes, agent, ttlSeconds }: TokenRequest)
     scope: scopes.join(" "),
     ...(tenantId === undefined ? {} : { tenant_id: tenantId }),
     ...(agent === undefined ? {} : { agent }),
+    ...narrowing,
   })
     .setIssuer(localIssuerName)
     .setAudience(audience)

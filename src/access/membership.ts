@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import type { Db } from "../db/connect.ts";
 import { KeyholdError } from "../errors.ts";
+import type { Narrowing } from "./narrowing.ts";
 import { isRole, type Role } from "./permissions.ts";
 import type { TenantLimits } from "./principal.ts";
 
@@ -10,7 +11,14 @@ export type ActiveMember = Readonly<{ memberId: string; role: Role; limits: Tena
 
 /** An API key that is neither revoked nor expired, of a member who may act. */
 export type ActiveApiKey = ActiveMember &
-  Readonly<{ apiKeyId: string; tenantId: string; scopes: readonly string[]; agent: boolean }>;
+  Readonly<{
+    apiKeyId: string;
+    tenantId: string;
+    scopes: readonly string[];
+    agent: boolean;
+    makers: readonly string[];
+    narrowing: Narrowing;
+  }>;
 
 type MemberRow = Readonly<{
   id: string;
@@ -20,7 +28,9 @@ type MemberRow = Readonly<{
   limits: TenantLimits;
 }>;
 type ApiKeyRow = Omit<MemberRow, "id"> &
+  Narrowing &
   Readonly<{
+    makers: readonly string[];
     id: string;
     tenant_id: string;
     member_id: string;
@@ -122,8 +132,9 @@ async function askApiKey(db: Db, hash: Uint8Array): Promise<ActiveApiKey | null>
   if (row === undefined || !row.active) return null;
   const member = activeMember(row.member_id, row);
   if (member === null) return null;
-  const { id: apiKeyId, tenant_id: tenantId, scopes, agent } = row;
-  return { ...member, apiKeyId, tenantId, scopes, agent };
+  const { id: apiKeyId, tenant_id: tenantId, scopes, agent, makers, credentials, accounts, networks } = row;
+  const narrowing = { credentials, accounts, networks };
+  return { ...member, apiKeyId, tenantId, scopes, agent, makers, narrowing };
 }
 
 function activeMember(memberId: string, row: Omit<MemberRow, "id">): ActiveMember | null {

@@ -85,15 +85,26 @@ export const givenBy: Readonly<Partial<Record<Role, readonly Role[]>>> = {
   admin: ["admin", "trader", "viewer", "auditor"],
 };
 
-/** What an agent never holds, whatever its role: it must not see a key, widen its own rights, nor have the tenant's news sent elsewhere. */
-const neverForAgents: readonly Scope[] = [
-  "credentials:reveal",
-  "credentials:write",
+/**
+ * What an agent never holds, whatever its role. It reads and places orders: it sees no key, moves no money out of an account, changes
+ * nothing, and does not read what is sent to the tenant's webhooks.
+ */
+const neverForAgents: readonly Scope[] = scopes.filter(
+  (scope) =>
+    scope.endsWith(":write") ||
+    scope === "credentials:reveal" ||
+    scope === "credentials:withdraw" ||
+    scope === "credentials:transfer" ||
+    scope === "webhooks:read",
+);
+
+/** What a token or key never holds that is narrowed to credentials or accounts: it concerns the tenant as a whole. */
+const neverWhenNarrowed: readonly Scope[] = [
+  "tenant:write",
+  "members:write",
   "webhooks:read",
   "webhooks:write",
-  "api-keys:write",
-  "members:write",
-  "tenant:write",
+  "audit:read",
 ];
 
 export function isScope(word: string): word is Scope {
@@ -104,13 +115,20 @@ export function isRole(word: string): word is Role {
   return Object.hasOwn(roles, word);
 }
 
-/** The scopes that are left of `asked` under a role, and for an agent. */
-export function grantedScopes(role: Role, asked: Iterable<string>, agent: boolean): ReadonlySet<Scope> {
+/** The scopes that are left of `asked` under a role, for an agent, and for a caller that is narrowed to credentials or accounts. */
+export function grantedScopes(
+  role: Role,
+  asked: Iterable<string>,
+  agent: boolean,
+  narrowed = false,
+): ReadonlySet<Scope> {
   const allowed: readonly Scope[] = roles[role].scopes;
   const granted = new Set<Scope>();
   for (const word of asked) {
-    if (isScope(word) && allowed.includes(word) && !(agent && neverForAgents.includes(word)))
-      granted.add(word);
+    if (!isScope(word) || !allowed.includes(word)) continue;
+    if (agent && neverForAgents.includes(word)) continue;
+    if (narrowed && neverWhenNarrowed.includes(word)) continue;
+    granted.add(word);
   }
   return granted;
 }

@@ -1,5 +1,6 @@
 import { type Reach, serviceScope, type TenantScope } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
+import type { Narrowing } from "./narrowing.ts";
 import type { Role, Scope } from "./permissions.ts";
 
 /** Where a request came from, for the record. */
@@ -22,6 +23,9 @@ export type Member = Readonly<{
   scopes: ReadonlySet<Scope>;
   agent: boolean;
   apiKeyId: string | null;
+  /** The keys by which that key was made; none for one that was made with a token. */
+  makers: readonly string[];
+  narrowing: Narrowing;
   limits: TenantLimits;
   origin: Origin;
 }>;
@@ -43,7 +47,12 @@ export function system(tenantId: string, task: string): System {
 /** The part of the database that a principal's transaction reaches. */
 export function scopeOf(principal: Principal): TenantScope {
   return principal.kind === "member"
-    ? { tenantId: principal.tenantId, memberId: principal.memberId, reach: principal.reach }
+    ? {
+        tenantId: principal.tenantId,
+        memberId: principal.memberId,
+        reach: principal.reach,
+        narrowing: principal.narrowing,
+      }
     : serviceScope(principal.tenantId);
 }
 

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Pool } from "pg";
 import { RateLimiterPostgres } from "rate-limiter-flexible";
 import { KeyholdError } from "../errors.ts";
-import { type Member, principalName, type TenantLimits } from "./principal.ts";
+import type { Member, TenantLimits } from "./principal.ts";
 
 export type Limit = "requests" | "reveals" | "invokes";
 
@@ -28,7 +28,8 @@ const granted: Readonly<Record<Limit, keyof TenantLimits>> = {
 };
 
 /**
- * Limits per minute that hold across processes: requests of a tenant, reveals and invokes of a principal.
+ * Limits per minute that hold across processes: requests of a tenant, reveals of a member, invokes of a member with one credential.
+ * The tokens and API keys of a member count together, so that nobody has more by making keys.
  *
  * A process does not count each request in the database. It leases a tenth of the limit at a time and spends that from memory,
  * so that about ten small writes a minute and process do for any number of requests. The database adds up what was leased and
@@ -39,7 +40,7 @@ const granted: Readonly<Record<Limit, keyof TenantLimits>> = {
 export class RateLimits {
   readonly #counter: RateLimiterPostgres;
   readonly #defaults: Readonly<Record<Limit, number>>;
-  /** By the id of the tenant, the member or the API key that a lease is for. */
+  /** By what is counted: a tenant, a member, or a member with a credential. */
   readonly #leases: Readonly<Record<Limit, LRUCache<string, Lease>>> = {
     requests: new LRUCache({ max: mostLeases }),
     reveals: new LRUCache({ max: mostLeases }),
@@ -62,10 +63,11 @@ export class RateLimits {
   }
 
   /** Throws `LimitExceeded`, or `not_ready` when the count cannot be had. */
-  async take(limit: Limit, member: Member): Promise<LimitState> {
+  async take(limit: Limit, member: Member, credentialId: string | null = null): Promise<LimitState> {
     const quota = member.limits[granted[limit]] ?? this.#defaults[limit];
+    const holder = holderOf(limit, member, credentialId);
     for (;;) {
-      const lease = this.#current(limit, member, quota) ?? (await this.#lease(limit, member, quota));
+      const lease = this.#current(limit, holder, quota) ?? (await this.#lease(limit, member, holder, quota));
       if (lease.left > 0) {
         lease.left -= 1;
         return stateOf(limit, lease);
@@ -75,20 +77,20 @@ export class RateLimits {
   }
 
   /** A lease that may be spent, or one that says that there is nothing to lease. */
-  #current(limit: Limit, member: Member, quota: number): Lease | undefined {
-    const lease = this.#leases[limit].get(holderOf(limit, member));
+  #current(limit: Limit, holder: string, quota: number): Lease | undefined {
+    const lease = this.#leases[limit].get(holder);
     if (lease === undefined || lease.quota !== quota || lease.endsAt <= Date.now()) return undefined;
     return lease.left > 0 || lease.unleased === 0 ? lease : undefined;
   }
 
   /** Requests that come meanwhile wait for the same lease. */
-  async #lease(limit: Limit, member: Member, quota: number): Promise<Lease> {
-    const key = keyOf(limit, member);
+  async #lease(limit: Limit, { tenantId }: Member, holder: string, quota: number): Promise<Lease> {
+    const key = limit === "requests" ? `requests:${tenantId}` : `${limit}:${tenantId}:${holder}`;
     const running = this.#leasing.get(key);
     if (running !== undefined) return running;
     const started = this.#ask(key, quota)
       .then((lease) => {
-        this.#leases[limit].set(holderOf(limit, member), lease);
+        this.#leases[limit].set(holder, lease);
         return lease;
       })
       .finally(() => this.#leasing.delete(key));
@@ -116,15 +118,9 @@ export class RateLimits {
   }
 }
 
-function holderOf(limit: Limit, member: Member): string {
-  return limit === "requests" ? member.tenantId : (member.apiKeyId ?? member.memberId);
-}
-
-/** How the holder is named where all are counted together. */
-function keyOf(limit: Limit, member: Member): string {
-  return limit === "requests"
-    ? `requests:${member.tenantId}`
-    : `${limit}:${member.tenantId}:${principalName(member)}`;
+function holderOf(limit: Limit, { tenantId, memberId }: Member, credentialId: string | null): string {
+  if (limit === "requests") return tenantId;
+  return limit === "invokes" && credentialId !== null ? `${memberId}:${credentialId}` : memberId;
 }
 
 function stateOf(limit: Limit, { quota, left, unleased, endsAt }: Lease): LimitState {

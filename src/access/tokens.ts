@@ -8,6 +8,7 @@ import {
 } from "jose";
 import { z } from "zod";
 import type { ConfiguredIssuer } from "../config.ts";
+import { canonicalNetwork, longestList, namesSubjects, type Narrowing } from "./narrowing.ts";
 import { operatorScope } from "./permissions.ts";
 import { RemoteKeys } from "./remote-keys.ts";
 import { type AuthenticationFailure, unauthenticated } from "./unauthenticated.ts";
@@ -25,7 +26,12 @@ export type Issuer = Readonly<{
 }>;
 
 /** What a verified token says. `validUntil` is in milliseconds since 1970. */
-export type VerifiedToken = Readonly<{ issuer: string; subject: string; validUntil: number }> &
+export type VerifiedToken = Readonly<{
+  issuer: string;
+  subject: string;
+  validUntil: number;
+  narrowing: Narrowing;
+}> &
   (
     | Readonly<{ kind: "member"; tenantId: string; scopes: readonly string[]; agent: boolean }>
     | Readonly<{ kind: "operator" }>
@@ -44,6 +50,25 @@ const subject = z
   .max(255)
   .refine((value) => !value.includes("\0") && value.isWellFormed());
 
+/** Left out, a claim narrows nothing. Anything else than a list, `null` too, is no token of ours: it was meant to narrow something. */
+const ids = z
+  .array(z.uuid().toLowerCase())
+  .max(longestList)
+  .optional()
+  .transform((list) => list ?? null);
+const networks = z
+  .array(
+    z.string().transform((text, context) => {
+      const network = canonicalNetwork(text);
+      if (network !== null) return network;
+      context.addIssue({ code: "custom", message: "is no network" });
+      return z.NEVER;
+    }),
+  )
+  .max(longestList)
+  .optional()
+  .transform((list) => list ?? null);
+
 const claims = z.object({
   sub: subject,
   exp: z.number(),
@@ -51,6 +76,9 @@ const claims = z.object({
   tenant_id: z.uuid().toLowerCase().optional(),
   scope: z.string().max(4096).default(""),
   agent: z.boolean().default(false),
+  credentials: ids,
+  accounts: ids,
+  networks,
 });
 
 /** An issuer of the configuration, whose keys are fetched when the first token names it. */
@@ -112,15 +140,18 @@ async function verify(token: string, issuer: Issuer, now: number): Promise<JWTPa
 function read(payload: JWTPayload, issuer: Issuer): VerifiedToken {
   const parsed = claims.safeParse(payload);
   if (!parsed.success) throw unauthenticated("claims");
-  const { sub, exp, iat, tenant_id: tenantId, scope, agent } = parsed.data;
+  const { sub, exp, iat, tenant_id: tenantId, scope, agent, credentials, accounts, networks } = parsed.data;
   const validUntil = 1000 * (Math.min(exp, iat + issuer.maxAgeSeconds) + skewSeconds);
-  const who = { issuer: issuer.issuer, subject: sub, validUntil };
+  const narrowing = { credentials, accounts, networks };
+  const who = { issuer: issuer.issuer, subject: sub, validUntil, narrowing };
   const scopes = scope.split(" ");
   if (tenantId !== undefined) {
     if (issuer.tenants !== "*" && !issuer.tenants.includes(tenantId)) throw unauthenticated("tenant");
     return { ...who, kind: "member", tenantId, scopes, agent };
   }
   if (!issuer.operator || agent || !scopes.includes(operatorScope)) throw unauthenticated("tenant");
+  // An operator reaches no credential, so such a token means something else than it would be taken for.
+  if (namesSubjects(narrowing)) throw unauthenticated("claims");
   return { ...who, kind: "operator" };
 }
 

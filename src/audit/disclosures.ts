@@ -1,5 +1,6 @@
 import type { Pool } from "pg";
-import type { Principal } from "../access/principal.ts";
+import { canonicalAddress } from "../access/narrowing.ts";
+import type { Member, Principal } from "../access/principal.ts";
 import { assertUuid } from "../crypto/uuid.ts";
 import { KeyholdError } from "../errors.ts";
 import { type Asked, BusyChains } from "./busy-chains.ts";
@@ -45,6 +46,7 @@ export const refusals = [
   "member_inactive",
   "principal_changed",
   "api_key_inactive",
+  "narrowed",
   "absent",
   "forbidden",
   "revoked",
@@ -89,7 +91,8 @@ type Row = Readonly<{
 const statement = {
   name: "audit_append",
   text: `select * from audit.append($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::uuid[], $6::uuid[],
-    $7::bigint[], $8::integer[], $9::text[], $10::text[], string_to_array($11, E'\\n'), $12::integer)`,
+    $7::bigint[], $8::integer[], $9::text[], $10::text[], string_to_array($11, E'\\n'), $15::integer, $12::inet[],
+    $13::text[], $14::text[])`,
 };
 
 export type DisclosuresOptions = Readonly<{
@@ -219,6 +222,8 @@ function readRow(row: Row): Disclosure {
 function parameters(group: readonly WaitingRequest[]): string[] {
   const requests = group.map(({ request }) => request);
   const members = requests.map(({ principal }) => (principal.kind === "member" ? principal : null));
+  // What a key is narrowed to, the database reads from its row.
+  const tokens = members.map((member) => (member?.apiKeyId === null ? member : null));
   return [
     array(requests.map(({ principal }) => principal.tenantId)),
     array(members.map((member) => member?.memberId)),
@@ -231,7 +236,21 @@ function parameters(group: readonly WaitingRequest[]): string[] {
     array(requests.map(({ need }) => need)),
     array(requests.map(({ event }) => event)),
     requests.map(describeOpenly).join("\n"),
+    array(members.map(addressOf)),
+    array(tokens.map((member) => listOf(member?.narrowing.credentials))),
+    array(tokens.map((member) => listOf(member?.narrowing.accounts))),
   ];
+}
+
+/** Needed for a key alone that is bound to networks. */
+function addressOf(member: Member | null): string | null {
+  if (member === null || member.narrowing.networks === null) return null;
+  return canonicalAddress(member.origin.address);
+}
+
+/** A list of ids inside an array of such lists: its own commas are in quotes. */
+function listOf(ids: readonly string[] | null | undefined): string | null {
+  return ids === null || ids === undefined ? null : `"{${ids.join(",")}}"`;
 }
 
 /** Without the brace that closes it: the version follows, which the database knows. */

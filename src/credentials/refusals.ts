@@ -7,6 +7,10 @@ const told: Readonly<Record<Refusal, readonly [ErrorCode, string]>> = {
   member_inactive: ["forbidden", "Your membership is suspended."],
   principal_changed: ["unauthenticated", "Your role has changed. Send the request again."],
   api_key_inactive: ["unauthenticated", "The API key is revoked or has expired."],
+  narrowed: [
+    "forbidden",
+    "Your token or API key is narrowed, and does not reach this credential from where you are.",
+  ],
   absent: ["not_found", "There is no such credential."],
   forbidden: ["forbidden", "The credential belongs to another member."],
   revoked: ["illegal_state", "The credential is revoked and its secret destroyed. Register a new one."],

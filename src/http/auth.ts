@@ -1,10 +1,12 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticate.ts";
 import type { LimitState, RateLimits } from "../access/rate-limits.ts";
+import { KeyholdError } from "../errors.ts";
 import { failureOf } from "../access/unauthenticated.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Caller } from "./permission.ts";
 import type { Route } from "./route.ts";
+import { idParams } from "./schemas/common.ts";
 
 export type DoorKeeping = Readonly<{
   authenticator: Pick<Authenticator, "authenticate">;
@@ -27,7 +29,8 @@ export async function identify(
   const caller = await authenticator
     .authenticate(request.headers.authorization, origin)
     .catch((error: unknown) => {
-      metrics.authenticationFailures.inc({ reason: failureOf(error) ?? "not_ready" });
+      const reason = error instanceof KeyholdError && error.code === "forbidden" ? "network" : "not_ready";
+      metrics.authenticationFailures.inc({ reason: failureOf(error) ?? reason });
       throw error;
     });
   if (caller.kind === "operator") {
@@ -36,8 +39,14 @@ export async function identify(
   }
   tellLimit(reply, await limits.take("requests", caller));
   route.admission.admit(caller);
-  if (route.limit !== undefined) tellLimit(reply, await limits.take(route.limit, caller));
+  if (route.limit !== undefined)
+    tellLimit(reply, await limits.take(route.limit, caller, credentialOf(request)));
   return caller;
+}
+
+/** The id in the path in the spelling that is used inside: another spelling must not have a count of its own. */
+function credentialOf({ params }: FastifyRequest): string | null {
+  return idParams.safeParse(params).data?.id ?? null;
 }
 
 /** draft-ietf-httpapi-ratelimit-headers: the policy, and what is left of it. The narrower limit of a route comes last and stands. */

@@ -1,4 +1,6 @@
-import { principalName } from "../access/principal.ts";
+import { hash } from "node:crypto";
+import { namesSubjects } from "../access/narrowing.ts";
+import { type Member, principalName } from "../access/principal.ts";
 import { KeyholdError } from "../errors.ts";
 import { jsonReply, type Reply } from "./answer.ts";
 import type { IdempotencyKeys } from "./idempotency.ts";
@@ -17,7 +19,7 @@ export async function runOnce(
   run: () => Promise<Reply>,
 ): Promise<Reply> {
   const operates = caller.kind === "operator";
-  const principal = operates ? `operator:${caller.issuer} ${caller.subject}` : principalName(caller);
+  const principal = operates ? `operator:${caller.issuer} ${caller.subject}` : nameOf(caller);
   const request = {
     tenantId: operates ? null : caller.tenantId,
     principal,
@@ -33,6 +35,14 @@ export async function runOnce(
     return { status: reply.status, body: reply.kept };
   });
   return fresh[0] ?? jsonReply(status, body, { "idempotency-replayed": "true" });
+}
+
+/** A narrowed token is not given what a wider one of the same member was answered. */
+function nameOf(caller: Member): string {
+  const { credentials, accounts } = caller.narrowing;
+  const name = principalName(caller);
+  if (caller.apiKeyId !== null || !namesSubjects(caller.narrowing)) return name;
+  return `${name}:${hash("sha256", JSON.stringify([credentials, accounts]), "base64url")}`;
 }
 
 /** Throws `malformed` for a header that is no key. */

@@ -143,7 +143,7 @@ describe("the limit of reveals", () => {
     return `/api/v1/credentials/${id}`;
   }
 
-  it("is a principal's own, holds across processes, and leaves other requests alone", async () => {
+  it("is a member's own, holds across processes, and leaves other requests alone", async () => {
     const tenant = await api.createTenant();
     const path = await revealable(tenant);
     const second = await tenant.addMember("owner");
@@ -159,6 +159,22 @@ describe("the limit of reveals", () => {
     expect((await one.as(tenant.owner.token).get(path)).status).toBe(200);
   });
 
+  it("is that of a member's tokens and keys together", async () => {
+    const tenant = await api.createTenant();
+    const path = await revealable(tenant);
+    const { as } = await another({ reveals: 10 });
+    const makeKey = async (): Promise<Client> => {
+      const body = { name: "key", scopes: ["credentials:reveal"] };
+      return as(String((await tenant.owner.post("/api/v1/api-keys", body)).json["key"]));
+    };
+    const callers = [as(tenant.owner.token), await makeKey(), await makeKey(), await makeKey()];
+    const answers = await Promise.all(
+      callers.map((client) => times(10, () => client.post(`${path}/reveal`, { reason: "test" }))),
+    );
+
+    expect(accepted(answers.flat())).toBe(10);
+  });
+
   it("is counted before anything is opened: the record has the reveals that were let through and no more", async () => {
     const tenant = await api.createTenant();
     const path = await revealable(tenant);
@@ -167,6 +183,31 @@ describe("the limit of reveals", () => {
     const events = await tenant.owner.get("/api/v1/audit/events?event=credential.revealed");
 
     expect(events.json["count"]).toBe(4);
+  });
+
+  it("of invokes is that of a member with one credential, however the id is spelled and by whatever key", async () => {
+    const tenant = await api.createTenant();
+    const [one, two] = [await revealable(tenant), await revealable(tenant)];
+    const { as } = await another({ invokes: 4 });
+    const body = { name: "key", scopes: ["credentials:use"] };
+    const key = as(String((await tenant.owner.post("/api/v1/api-keys", body)).json["key"]));
+    const client = as(tenant.owner.token);
+    const invoke = (who: Client, path: string) => () =>
+      who.post(`${path}/invoke`, { operation: "fetchBalance" });
+    const answers = [
+      ...(await times(3, invoke(client, one))),
+      ...(await times(3, invoke(key, one))),
+      ...(await times(
+        3,
+        invoke(
+          client,
+          one.replace(/[^/]+$/, (id) => id.toUpperCase()),
+        ),
+      )),
+    ];
+
+    expect(accepted(answers)).toBe(4);
+    expect(accepted(await times(6, invoke(key, two)))).toBe(4);
   });
 
   it("is apart from that of invokes", async () => {

@@ -138,7 +138,9 @@ describe("what changes is in force at the next disclosure", () => {
       world.database.owner,
     );
     expect(await outcome({ who })).toBe("api_key_inactive");
-    await sql`update api_keys set expires_at = null where id = ${apiKey.id}`.execute(world.database.owner);
+    await sql`update api_keys set expires_at = now() + interval '1 day' where id = ${apiKey.id}`.execute(
+      world.database.owner,
+    );
     expect(await outcome({ who })).toBe("ok");
     await revokeApiKey(custody.db, owner, apiKey.id);
     expect(await outcome({ who })).toBe("api_key_inactive");

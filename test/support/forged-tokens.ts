@@ -146,6 +146,25 @@ const keyHeaders: readonly Forgery[] = [
   ["an empty list of extensions", () => token({ header: { crit: [] } })],
 ];
 
+/** Each was meant to narrow something, and says nothing that could. */
+const narrowings: readonly object[] = [
+  { credentials: "all" },
+  { credentials: null },
+  { credentials: ["*"] },
+  { credentials: [{}] },
+  { credentials: Array.from({ length: 101 }, () => tenant) },
+  { accounts: tenant },
+  { accounts: { id: tenant } },
+  { networks: "10.0.0.0/8" },
+  { networks: ["10.0.0.1/8"] },
+  { networks: ["10.0.0.0/33"] },
+  { networks: ["0x0a.0.0.1"] },
+  { networks: ["010.0.0.1"] },
+  { networks: ["fe80::1%eth0"] },
+  { networks: ["example.com"] },
+  { networks: [10] },
+];
+
 const claims: readonly Forgery[] = [
   ["no issuer", () => token({ payload: { iss: undefined } })],
   ["an issuer that is not configured", () => token({ payload: { iss: "https://evil.example.com" } })],
@@ -220,6 +239,11 @@ const claims: readonly Forgery[] = [
     () => token({ payload: { agent: false } }),
   ],
   ["the claims in a list", () => forge(header, [payload], signed)],
+  ...narrowings.map((claims): Forgery => [
+    `the narrowing ${JSON.stringify(claims)}`,
+    () => token({ payload: claims }),
+    () => token({ payload: { credentials: [tenant], accounts: [], networks: ["10.0.0.0/8", "::1"] } }),
+  ]),
 ];
 
 const operator = { iss: operators, tenant_id: undefined, scope: "platform:tenants" };
@@ -239,6 +263,11 @@ const operatorClaims: readonly Forgery[] = [
     "the operator's scope in capitals",
     () => token({ payload: { ...operator, scope: "PLATFORM:TENANTS" } }),
     operatorToken,
+  ],
+  [
+    "credentials for the operator, who reaches none",
+    () => token({ payload: { ...operator, credentials: [tenant] } }),
+    () => token({ payload: { ...operator, networks: ["10.0.0.0/8"] } }),
   ],
   ["an agent as the operator", () => token({ payload: { ...operator, agent: true } }), operatorToken],
   [

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Role, roles } from "../../src/access/permissions.ts";
+import { notNarrowed } from "../../src/access/narrowing.ts";
 import { type Member, nowhere, type Operator } from "../../src/access/principal.ts";
 import { Secret } from "../../src/crypto/secret.ts";
 import type { Db } from "../../src/db/connect.ts";
@@ -46,6 +47,8 @@ export function memberOf(tenantId: string, memberId: string, role: Role): Member
     scopes: new Set(scopes),
     agent: false,
     apiKeyId: null,
+    makers: [],
+    narrowing: notNarrowed,
     limits: {},
     origin: nowhere,
   };

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Selectable, sql } from "kysely";
 import { principalName } from "../../access/principal.ts";
-import { change } from "../../audit/change.ts";
+import { recordOutcome } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import type { Database } from "../../db/schema.ts";
 import { serviceScope, type TenantTx, withTenant } from "../../db/tenant.ts";
@@ -92,7 +92,7 @@ export async function finish(
     outcome: state === "unknown" ? "outcome_unknown" : answer.outcome,
     client_order_id: row.client_order_id,
   };
-  const kept = await change(db, principal, async (tx) => {
+  const kept = await recordOutcome(db, principal, async (tx) => {
     const { numUpdatedRows } = await tx
       .updateTable("invocations")
       .set({ state, message, result: JSON.stringify(result), updated_at: sql`now()` })

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { makeApiKey } from "../../../src/access/api-keys.ts";
 import { Authenticator } from "../../../src/access/authenticate.ts";
 import type { ActiveApiKey, ActiveMember } from "../../../src/access/membership.ts";
+import { notNarrowed } from "../../../src/access/narrowing.ts";
 import { nowhere } from "../../../src/access/principal.ts";
 import type { VerifiedToken } from "../../../src/access/tokens.ts";
 import { failureOf } from "../../../src/access/unauthenticated.ts";
@@ -14,6 +15,8 @@ const apiKey: ActiveApiKey = {
   tenantId,
   scopes: ["credentials:read"],
   agent: false,
+  makers: [],
+  narrowing: notNarrowed,
 };
 
 function setUp(token: Partial<VerifiedToken> = {}) {
@@ -26,6 +29,7 @@ function setUp(token: Partial<VerifiedToken> = {}) {
       tenantId,
       scopes: ["credentials:read", "audit:read"],
       agent: false,
+      narrowing: notNarrowed,
       validUntil: state.now + 60_000,
     },
     token,

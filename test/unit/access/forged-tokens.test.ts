@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { notNarrowed } from "../../../src/access/narrowing.ts";
 import {
   createTokenVerifier,
   remoteIssuer,
@@ -111,6 +112,7 @@ describe("a token says", () => {
       tenantId: tenant,
       scopes: ["credentials:read", "credentials:use"],
       agent: true,
+      narrowing: notNarrowed,
       validUntil: (now + 615) * 1000,
     });
   });

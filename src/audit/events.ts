@@ -9,7 +9,7 @@ export interface EventDetails {
   "tenant.updated": { changed: readonly string[] };
   "tenant.suspended": object;
   "tenant.resumed": object;
-  "tenant.frozen": { reason: string | null; rank: string };
+  "tenant.frozen": { reason: string | null; rank?: string };
   "tenant.unfrozen": object;
   /** One of several freezes; what is frozen stays so until the last one is lifted. */
   "freeze.lifted": { freeze_id: string; rank: string; credential_id?: string; account_id?: string };
@@ -19,7 +19,7 @@ export interface EventDetails {
   "member.updated": { member_id: string; changed: readonly string[] };
   "account.created": { account_id: string; owner_id: string };
   "account.updated": { account_id: string; changed: readonly string[] };
-  "account.frozen": { account_id: string; reason: string | null; rank: string };
+  "account.frozen": { account_id: string; reason: string | null; rank?: string };
   "account.unfrozen": { account_id: string };
   "account.deleted": { account_id: string; credentials: number };
   "account.erased": { account_id: string };
@@ -77,7 +77,7 @@ export interface EventDetails {
   "credential.updated": { credential_id: string; changed: readonly string[] };
   "credential.secret_replaced": { credential_id: string; version: number };
   "credential.rotation_refused": { credential_id: string; reason: string };
-  "credential.frozen": { credential_id: string; reason: string | null; rank: string };
+  "credential.frozen": { credential_id: string; reason: string | null; rank?: string };
   "credential.unfrozen": { credential_id: string };
   "credential.expired": { credential_id: string };
   "credential.revoked": { credential_id: string };

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type Cli, type PageOptions, pageOptions } from "./cli.ts";
+import { frozenOf, noteWhatIsLeft } from "./freezes.ts";
 import type { Column } from "./output.ts";
 import type { Account } from "./shapes.ts";
 
@@ -7,7 +8,7 @@ const columns: readonly Column<Account>[] = [
   ["id", ({ id }) => id],
   ["name", ({ name }) => name],
   ["active", ({ active }) => active],
-  ["frozen", ({ frozen }) => frozen],
+  ["frozen", frozenOf],
   ["owner", ({ owner_id }) => owner_id],
 ];
 
@@ -53,5 +54,9 @@ function addOne(account: Command, cli: Cli): void {
     .command("unfreeze")
     .description("allow the use of its credentials again")
     .argument("<account>", "its id")
-    .action(async (id: string) => cli.output.one(await (await cli.api()).accounts.unfreeze(id), columns));
+    .action(async (id: string) => {
+      const unfrozen = await (await cli.api()).accounts.unfreeze(id);
+      cli.output.one(unfrozen, columns);
+      noteWhatIsLeft(cli, unfrozen);
+    });
 }

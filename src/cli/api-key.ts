@@ -1,5 +1,12 @@
 import type { Command } from "commander";
-import { type Cli, collect, type PageOptions, pageOptions } from "./cli.ts";
+import {
+  type Cli,
+  collect,
+  narrowingOf,
+  type NarrowingOptions,
+  type PageOptions,
+  pageOptions,
+} from "./cli.ts";
 import type { Column } from "./output.ts";
 import type { ApiKey } from "./shapes.ts";
 
@@ -8,12 +15,26 @@ const columns: readonly Column<ApiKey>[] = [
   ["name", ({ name }) => name],
   ["prefix", ({ prefix }) => prefix],
   ["agent", ({ agent }) => agent],
-  ["expires", ({ expires_at }) => expires_at],
+  [
+    "expires",
+    ({ expires_at, made_without_end }) => `${expires_at}${made_without_end ? " (made without an end)" : ""}`,
+  ],
   ["revoked", ({ revoked_at }) => revoked_at],
   ["scopes", ({ scopes }) => scopes],
+  ["reaches", reachOf],
 ];
 
-type CreateOptions = Readonly<{ scope: readonly string[]; agent?: true; expires?: string }>;
+/** What it is narrowed to. */
+function reachOf({ credentials, accounts, networks }: ApiKey): readonly string[] {
+  return [
+    ...(credentials ?? []).map((id) => `credential ${id}`),
+    ...(accounts ?? []).map((id) => `account ${id}`),
+    ...(networks ?? []).map((network) => `from ${network}`),
+  ];
+}
+
+type CreateOptions = Readonly<{ scope: readonly string[]; agent?: true; expires?: string }> &
+  NarrowingOptions;
 
 export function addApiKeyCommands(program: Command, cli: Cli): void {
   const apiKey = program.command("api-key").description("keys for programs that call Keyhold in your name");
@@ -22,15 +43,24 @@ export function addApiKeyCommands(program: Command, cli: Cli): void {
     .description("make a key; it is shown this once")
     .argument("<name>", "what it is for")
     .requiredOption("--scope <scopes>", "what it may be used for", collect)
-    .option("--agent", "for an agent, which never reveals a secret nor widens its rights")
-    .option("--expires <time>", "when it ends, RFC 3339")
-    .action(async (name: string, { scope, agent, expires }: CreateOptions) => {
+    .option("--agent", "for an agent, which reads and places orders, and nothing else")
+    .option("--expires <time>", "when it ends, RFC 3339: at most 366 days from now, 90 when left out")
+    .option(
+      "--credential <credentials>",
+      "it reaches these, and those of --account, and nothing else",
+      collect,
+    )
+    .option("--account <accounts>", "it reaches the credentials of these accounts", collect)
+    .option("--network <networks>", "from where it may be used, such as 10.20.0.0/16", collect)
+    .action(async (name: string, options: CreateOptions) => {
+      const { scope, agent, expires } = options;
       const api = await cli.api();
       const created = await api.apiKeys.create({
         name,
         scopes: scope,
         ...(agent === undefined ? {} : { agent }),
         ...(expires === undefined ? {} : { expires_at: expires }),
+        ...narrowingOf(options),
       });
       cli.output.one(created, [["key", ({ key }) => key], ...columns]);
       cli.output.note("Keep the key now: it is not shown again.");

@@ -74,9 +74,14 @@ function tenants({ json }: Client) {
     own: () => one("GET", "/tenant"),
     suspend: (id: string) => one("POST", `${at("/tenants", id)}/suspend`),
     resume: (id: string) => one("POST", `${at("/tenants", id)}/resume`),
-    freeze: (body: object) => one("POST", "/tenant/freeze", body),
-    unfreeze: () => one("POST", "/tenant/unfreeze"),
+    freeze: (id: string | undefined, body: object) => one("POST", `${tenantAt(id)}/freeze`, body),
+    unfreeze: (id: string | undefined) => one("POST", `${tenantAt(id)}/unfreeze`),
   };
+}
+
+/** One of all tenants, for the operator, or the caller's own. */
+function tenantAt(id: string | undefined): string {
+  return id === undefined ? "/tenant" : at("/tenants", id);
 }
 
 function members({ json }: Client) {
@@ -102,7 +107,15 @@ function accounts({ json }: Client) {
 function apiKeys({ json, empty }: Client) {
   return {
     create: (
-      body: Readonly<{ name: string; scopes: readonly string[]; agent?: boolean; expires_at?: string }>,
+      body: Readonly<{
+        name: string;
+        scopes: readonly string[];
+        agent?: boolean;
+        expires_at?: string;
+        credentials?: readonly string[];
+        accounts?: readonly string[];
+        networks?: readonly string[];
+      }>,
     ) => json(shapes.createdApiKey, "POST", "/api-keys", { body }),
     list: (query: Query) => json(shapes.pageOf(shapes.apiKey), "GET", "/api-keys", { query }),
     revoke: (id: string) => empty("DELETE", at("/api-keys", id)),

@@ -20,6 +20,22 @@ export function collect(value: string, earlier: readonly string[] = []): readonl
   return [...earlier, ...values.filter((part) => part !== "")];
 }
 
+/** What a key or token is narrowed to. */
+export type NarrowingOptions = Readonly<{
+  credential?: readonly string[];
+  account?: readonly string[];
+  network?: readonly string[];
+}>;
+
+/** The same under the names of the API and of claims. */
+export function narrowingOf({ credential, account, network }: NarrowingOptions) {
+  return {
+    ...(credential === undefined ? {} : { credentials: credential }),
+    ...(account === undefined ? {} : { accounts: account }),
+    ...(network === undefined ? {} : { networks: network }),
+  };
+}
+
 /** Where a page of a list begins and how long it is. */
 export type PageOptions = Readonly<{ limit?: string; cursor?: string }>;
 

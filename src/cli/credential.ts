@@ -4,6 +4,7 @@ import { confirm } from "./ask.ts";
 import { askSecret, stdinOption } from "./ask-secret.ts";
 import { type Cli, collect, type PageOptions, pageOptions } from "./cli.ts";
 import { CliError, hints } from "./errors.ts";
+import { noteWhatIsLeft, statusOf } from "./freezes.ts";
 import type { Column } from "./output.ts";
 import { addHealthCommand } from "./health.ts";
 import { addRotationCommands } from "./rotation.ts";
@@ -20,7 +21,10 @@ const listColumns: readonly Column<Credential>[] = [
   ["health", ({ health }) => health],
 ];
 const columns: readonly Column<Credential>[] = [
-  ...listColumns,
+  ...listColumns.map(([heading, cell]): Column<Credential> => [
+    heading,
+    heading === "status" ? statusOf : cell,
+  ]),
   ["message", ({ health_message }) => health_message],
   ["account", ({ account_id }) => account_id],
   ["policy", ({ policy }) => [...policy.allow, ...(policy.reveal ? ["reveal"] : [])]],
@@ -243,7 +247,11 @@ function addFreeze(credential: Command, cli: Cli): void {
     .command("unfreeze")
     .description("allow its use again")
     .argument("<credential>", "its id")
-    .action(async (id: string) => cli.output.one(await (await cli.api()).credentials.unfreeze(id), columns));
+    .action(async (id: string) => {
+      const unfrozen = await (await cli.api()).credentials.unfreeze(id);
+      cli.output.one(unfrozen, columns);
+      noteWhatIsLeft(cli, unfrozen);
+    });
 }
 
 function addEnds(credential: Command, cli: Cli): void {

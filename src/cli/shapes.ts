@@ -6,6 +6,11 @@ import { z } from "zod";
  */
 const texts = z.array(z.string());
 
+const freezes = z
+  .array(z.looseObject({ rank: z.string(), reason: z.string().nullable(), frozen_at: z.string() }))
+  .default([]);
+export type Freezes = z.output<typeof freezes>;
+
 export const me = z.looseObject({
   kind: z.string(),
   tenant_id: z.string().nullable(),
@@ -20,6 +25,7 @@ export const tenant = z.looseObject({
   name: z.string(),
   status: z.string(),
   frozen: z.boolean(),
+  freezes,
   policy: z.record(z.string(), z.unknown()),
   created_at: z.string(),
 });
@@ -40,6 +46,7 @@ export const account = z.looseObject({
   owner_id: z.string(),
   active: z.boolean(),
   frozen: z.boolean(),
+  freezes,
 });
 export type Account = z.output<typeof account>;
 
@@ -49,7 +56,11 @@ export const apiKey = z.looseObject({
   prefix: z.string(),
   scopes: texts,
   agent: z.boolean(),
+  credentials: texts.nullable().default(null),
+  accounts: texts.nullable().default(null),
+  networks: texts.nullable().default(null),
   expires_at: z.string().nullable(),
+  made_without_end: z.boolean().default(false),
   revoked_at: z.string().nullable(),
 });
 export type ApiKey = z.output<typeof apiKey>;
@@ -83,6 +94,7 @@ export const credential = z.looseObject({
   label: z.string(),
   status: z.string(),
   frozen: z.boolean(),
+  freezes,
   permissions: permissions.nullable(),
   policy: z.looseObject({ allow: texts, reveal: z.boolean() }),
   health: z.string(),

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type Cli, type PageOptions, pageOptions } from "./cli.ts";
+import { frozenOf, noteWhatIsLeft } from "./freezes.ts";
 import type { Column } from "./output.ts";
 import type { Tenant } from "./shapes.ts";
 
@@ -7,7 +8,7 @@ const columns: readonly Column<Tenant>[] = [
   ["id", ({ id }) => id],
   ["name", ({ name }) => name],
   ["status", ({ status }) => status],
-  ["frozen", ({ frozen }) => frozen],
+  ["frozen", frozenOf],
 ];
 const policyColumn: Column<Tenant> = [
   "policy",
@@ -71,14 +72,20 @@ function addStates(tenant: Command, cli: Cli): void {
     .action(async (id: string) => cli.output.one(await (await cli.api()).tenants.resume(id), columns));
   tenant
     .command("freeze")
-    .description("stop every use of your tenant's credentials at once")
+    .description("stop every use of a tenant's credentials at once")
+    .argument("[tenant]", "its id, for the operator; your own when left out")
     .option("--reason <text>", "for the record")
-    .action(async ({ reason }: Readonly<{ reason?: string }>) => {
+    .action(async (id: string | undefined, { reason }: Readonly<{ reason?: string }>) => {
       const api = await cli.api();
-      cli.output.one(await api.tenants.freeze({ reason }), columns);
+      cli.output.one(await api.tenants.freeze(id, { reason }), columns);
     });
   tenant
     .command("unfreeze")
-    .description("allow the use of your tenant's credentials again")
-    .action(async () => cli.output.one(await (await cli.api()).tenants.unfreeze(), columns));
+    .description("allow the use of a tenant's credentials again")
+    .argument("[tenant]", "its id, for the operator; your own when left out")
+    .action(async (id: string | undefined) => {
+      const unfrozen = await (await cli.api()).tenants.unfreeze(id);
+      cli.output.one(unfrozen, columns);
+      noteWhatIsLeft(cli, unfrozen);
+    });
 }

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { isScope, operatorScope, scopes } from "../access/permissions.ts";
-import { type Cli, collect } from "./cli.ts";
+import { type Cli, collect, narrowingOf, type NarrowingOptions } from "./cli.ts";
 import { CliError } from "./errors.ts";
 
 type Options = Readonly<{
@@ -12,7 +12,8 @@ type Options = Readonly<{
   scope?: readonly string[];
   agent?: boolean;
   ttl: number;
-}>;
+}> &
+  NarrowingOptions;
 
 export function addTokenCommand(program: Command, cli: Cli): void {
   program
@@ -26,7 +27,14 @@ export function addTokenCommand(program: Command, cli: Cli): void {
       "what it may be used for; everything that the member's role gives when left out",
       collect,
     )
-    .option("--agent", "for an agent, which never reveals a secret nor widens its rights")
+    .option("--agent", "for an agent, which reads and places orders, and nothing else")
+    .option(
+      "--credential <credentials>",
+      "it reaches these, and those of --account, and nothing else",
+      collect,
+    )
+    .option("--account <accounts>", "it reaches the credentials of these accounts", collect)
+    .option("--network <networks>", "from where it may be used, such as 10.20.0.0/16", collect)
     .option("--ttl <time>", "how long it lives: 900, 15m or 1h, which is the longest", parseTtl, 3600)
     .action(async (options: Options) => {
       const subject = checked(options);
@@ -36,16 +44,22 @@ export function addTokenCommand(program: Command, cli: Cli): void {
 }
 
 /** The subject of a request that makes sense. */
-function checked({ operator, tenant, subject, scope = [], agent }: Options): string {
+function checked({ operator, tenant, subject, scope = [], agent, credential, account }: Options): string {
   const unknown = scope.find((word) => !isScope(word));
   if (unknown !== undefined) {
     throw new CliError("usage", `there is no scope ${unknown}`, { hint: `scopes are ${scopes.join(", ")}` });
   }
   if (operator === true) {
-    if (tenant === undefined && scope.length === 0 && agent === undefined) return subject ?? "operator";
-    throw new CliError("usage", "an operator has neither a tenant nor scopes, and is no agent", {
-      hint: "leave out --operator for a token of a member",
-    });
+    const narrowed = credential !== undefined || account !== undefined;
+    if (tenant === undefined && scope.length === 0 && agent === undefined && !narrowed)
+      return subject ?? "operator";
+    throw new CliError(
+      "usage",
+      "an operator has neither a tenant nor scopes, reaches no credential, and is no agent",
+      {
+        hint: "leave out --operator for a token of a member",
+      },
+    );
   }
   if (tenant !== undefined && subject !== undefined) return subject;
   throw new CliError("usage", "whose token?", {
@@ -65,7 +79,12 @@ async function mint({ environment }: Cli, subject: string, options: Options): Pr
   if (!existsSync(join(folder, signingKeyName))) throw noServiceHere(folder);
   const issuer = await openLocalIssuer(folder);
   const { operator, tenant, scope, agent, ttl: ttlSeconds } = options;
-  const request = { subject, ttlSeconds, ...(agent === undefined ? {} : { agent }) };
+  const request = {
+    subject,
+    ttlSeconds,
+    ...(agent === undefined ? {} : { agent }),
+    ...narrowingOf(options),
+  };
   if (operator === true || tenant === undefined)
     return issuer.mintToken({ ...request, scopes: [operatorScope] });
   return issuer.mintToken({ ...request, tenantId: tenant, scopes: scope ?? scopes });

@@ -127,6 +127,7 @@ async function put(
     async (tx, { version, dataKeyId }) => {
       const row = await lockCredential(tx, id);
       if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
+      assertStorable(verdict.permissions, await findPolicy(tx, tenantId));
       if ((await lockOpenRotation(tx, id)) !== undefined) throw underWay();
       const intents = await retire(tx, row, overlapSeconds);
       const store = custody.stores.first.name;

@@ -1,6 +1,8 @@
 import type { Selectable } from "kysely";
+import type { MemberRank } from "../access/ranks.ts";
 import type { CredentialsTable, StoredAccountFacts, StoredPermissions } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
+import type { Freeze } from "../tenants/freezes.ts";
 
 export const statuses = ["pending", "active", "inactive", "invalid", "expired", "revoked"] as const;
 export type Status = (typeof statuses)[number];
@@ -34,7 +36,7 @@ export type Policy = Readonly<{
 
 export const defaultPolicy: Policy = { allow: ["read"], reveal: false };
 
-export type CredentialRow = Selectable<CredentialsTable>;
+export type CredentialRow = Selectable<CredentialsTable> & Readonly<{ freezes: readonly Freeze[] }>;
 
 /** A credential as it leaves the service: metadata alone. */
 export type Credential = Readonly<{
@@ -45,7 +47,10 @@ export type Credential = Readonly<{
   environment: "live" | "paper" | "testnet";
   label: string;
   status: Status;
+  /** Of whoever switched it off: that rank, or a higher one, switches it on. `null` unless it is inactive. */
+  switched_off_rank: MemberRank | null;
   frozen: boolean;
+  freezes: readonly Freeze[];
   permissions: StoredPermissions | null;
   account: StoredAccountFacts;
   policy: Policy;

@@ -16,6 +16,8 @@ const endedAtOnce = 20;
  */
 export async function deleteAccount(custody: Needs, principal: Principal, id: string): Promise<void> {
   assertScope(principal, "accounts:write");
+  // It revokes.
+  assertScope(principal, "credentials:write");
   await changeAccount(custody.db, principal, { id, action: "delete" }, async (tx) => {
     const credentials = await markDeleted(tx, id);
     await tx

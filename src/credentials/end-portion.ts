@@ -3,6 +3,7 @@ import { changeUnlessDone } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import { sql } from "kysely";
 import type { TenantTx } from "../db/tenant.ts";
+import { freezesOf } from "../tenants/freezes.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow } from "./destroy.ts";
 import { end } from "./revoke.ts";
@@ -40,6 +41,7 @@ async function endSome(
   const rows = await tx
     .selectFrom("credentials")
     .selectAll()
+    .select(freezesOf("credentials").as("freezes"))
     .select(sql<Date>`now()`.as("now"))
     .where("status", "<>", "revoked")
     .$if(accountId !== null, (query) => query.where("account_id", "=", accountId ?? ""))

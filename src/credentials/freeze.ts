@@ -1,11 +1,11 @@
 import { assertScope, type Principal } from "../access/principal.ts";
-import type { TenantTx } from "../db/tenant.ts";
+import { addFreeze, eventsOfLifting, frozenAt, liftFreezes } from "../tenants/freezes.ts";
 import { changeRow } from "./change-row.ts";
-import type { Credential, CredentialRow } from "./credential.ts";
+import type { Credential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { toCredential, updateCredential } from "./rows.ts";
 
-/** Stops every use of a credential, effective at once in every process. Freezing what is frozen changes nothing but the record. */
+/** Stops every use of a credential, effective at once in every process. */
 export async function freeze(
   custody: Pick<Custody, "db">,
   principal: Principal,
@@ -13,24 +13,31 @@ export async function freeze(
   reason: string | null,
 ): Promise<Credential> {
   assertScope(principal, "credentials:write");
-  return changeRow(custody, principal, { id, action: "freeze" }, async (tx, row) => ({
-    value: await setFrozen(tx, row, row.frozen_at ?? row.now),
-    events: [{ event: "credential.frozen", detail: { credential_id: id, reason } }],
-  }));
+  return changeRow(custody, principal, { id, action: "freeze" }, async (tx, { tenant_id: tenantId }) => {
+    const rank = await addFreeze(tx, principal, { tenantId, credentialId: id }, reason);
+    return {
+      value: toCredential(await updateCredential(tx, id, { frozen_at: frozenAt.added })),
+      events: [{ event: "credential.frozen", detail: { credential_id: id, reason, rank } }],
+    };
+  });
 }
 
+/**
+ * Lifts the freezes of a credential that the caller may lift; the answer shows those that are left. Throws `forbidden` when the caller
+ * may lift none of those that stand.
+ */
 export async function unfreeze(
   custody: Pick<Custody, "db">,
   principal: Principal,
   id: string,
 ): Promise<Credential> {
   assertScope(principal, "credentials:write");
-  return changeRow(custody, principal, { id, action: "unfreeze" }, async (tx, row) => ({
-    value: await setFrozen(tx, row, null),
-    events: [{ event: "credential.unfrozen", detail: { credential_id: id } }],
-  }));
-}
-
-async function setFrozen(tx: TenantTx, row: CredentialRow, frozenAt: Date | null): Promise<Credential> {
-  return toCredential(await updateCredential(tx, row.id, { frozen_at: frozenAt }));
+  return changeRow(custody, principal, { id, action: "unfreeze" }, async (tx, { tenant_id: tenantId }) => {
+    const lifted = await liftFreezes(tx, principal, { tenantId, credentialId: id });
+    const about = { credential_id: id };
+    return {
+      value: toCredential(await updateCredential(tx, id, { frozen_at: frozenAt.lifted })),
+      events: eventsOfLifting(lifted, { event: "credential.unfrozen", detail: about }, about),
+    };
+  });
 }

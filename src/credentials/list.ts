@@ -2,6 +2,7 @@ import { refuseMiss } from "../access/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import { readTenant } from "../db/tenant.ts";
+import { freezesOf } from "../tenants/freezes.ts";
 import type { Environment } from "../venues/venue.ts";
 import type { Credential, Status } from "./credential.ts";
 import type { Custody } from "./custody.ts";
@@ -42,6 +43,7 @@ export async function list(
     return tx
       .selectFrom("credentials")
       .selectAll()
+      .select(freezesOf("credentials").as("freezes"))
       .where("deleted_at", "is", null)
       .where((eb) =>
         eb.and([

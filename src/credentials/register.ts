@@ -86,24 +86,14 @@ async function findAccount(
   input: Labelled,
 ): Promise<Account> {
   const found = await readTenant(custody.db, scopeOf(principal), async (tx) => {
-    const account = await tx
-      .selectFrom("accounts")
-      .innerJoin("tenants", "tenants.id", "accounts.tenant_id")
-      .select(["owner_id", "active", "policy", "accounts.frozen_at", "tenants.frozen_at as tenant_frozen_at"])
-      .where("accounts.id", "=", input.accountId)
-      .where("accounts.deleted_at", "is", null)
-      .executeTakeFirst();
+    const account = await selectAccount(tx, input.accountId).executeTakeFirst();
     if (account !== undefined) await rejectDuplicates(tx, input);
     return account;
   });
   if (found === undefined) {
     return refuseMiss(custody.db, principal, { kind: "account", id: input.accountId, action: "register" });
   }
-  if (!found.active)
-    throw new KeyholdError("credential_inactive", "The account is switched off. Activate it first.");
-  if ((found.frozen_at ?? found.tenant_frozen_at) !== null) {
-    throw new KeyholdError("policy_forbids", "The account or its tenant is frozen. Unfreeze it first.");
-  }
+  assertTakes(found);
   return { ownerId: found.owner_id, policy: found.policy };
 }
 
@@ -116,8 +106,8 @@ async function judge(
   { policy }: Account,
 ): Promise<Valid | null> {
   if (input.validation === "deferred") {
-    if (policy.allow_deferred === true) return null;
-    throw new KeyholdError("policy_forbids", "The tenant's policy does not permit deferred validation.");
+    assertDeferrable(policy);
+    return null;
   }
   const verdict = await inspect(custody, venue, { ...input, tenantId: principal.tenantId });
   try {
@@ -150,7 +140,7 @@ async function keep(
     principal,
     { kind: "register", of, fields },
     async (tx, { version, dataKeyId }) => {
-      await holdAccount(tx, account_id);
+      await holdAccount(tx, credential);
       await rejectDuplicates(tx, credential);
       const row = await insertCredential(tx, credential).catch(asDuplicate);
       await insertVersion(tx, row, dataKeyId);
@@ -161,16 +151,40 @@ async function keep(
   );
 }
 
-/** The venue took its time: whoever deletes the account now waits, and finds the credential; who has deleted it is obeyed. */
-async function holdAccount(tx: TenantTx, id: string): Promise<void> {
-  const account = await tx
-    .selectFrom("accounts")
-    .innerJoin("tenants", "tenants.id", "accounts.tenant_id")
-    .select("accounts.id")
-    .where("accounts.id", "=", id)
-    .where("accounts.deleted_at", "is", null)
+/**
+ * The venue took its time: who deletes, freezes or switches off the account now waits, and finds the credential; who has done so is
+ * obeyed, and so is the tenant's policy as it is by now.
+ */
+async function holdAccount(tx: TenantTx, { accountId, permissions, status }: NewCredential): Promise<void> {
+  const account = await selectAccount(tx, accountId)
     .where("tenants.status", "=", "active")
     .forShare("accounts")
     .executeTakeFirst();
   if (account === undefined) throw new KeyholdError("not_found", "There is no such account any more.");
+  assertTakes(account);
+  if (permissions !== null) assertStorable(permissions, account.policy);
+  if (status === "pending") assertDeferrable(account.policy);
+}
+
+function selectAccount(tx: TenantTx, id: string) {
+  return tx
+    .selectFrom("accounts")
+    .innerJoin("tenants", "tenants.id", "accounts.tenant_id")
+    .select(["owner_id", "active", "policy", "accounts.frozen_at", "tenants.frozen_at as tenant_frozen_at"])
+    .where("accounts.id", "=", id)
+    .where("accounts.deleted_at", "is", null);
+}
+
+type Taking = Readonly<{ active: boolean; frozen_at: Date | null; tenant_frozen_at: Date | null }>;
+
+function assertTakes({ active, frozen_at, tenant_frozen_at }: Taking): void {
+  if (!active)
+    throw new KeyholdError("credential_inactive", "The account is switched off. Activate it first.");
+  if ((frozen_at ?? tenant_frozen_at) !== null)
+    throw new KeyholdError("policy_forbids", "The account or its tenant is frozen. Unfreeze it first.");
+}
+
+function assertDeferrable({ allow_deferred }: TenantPolicy): void {
+  if (allow_deferred !== true)
+    throw new KeyholdError("policy_forbids", "The tenant's policy does not permit deferred validation.");
 }

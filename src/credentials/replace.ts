@@ -74,6 +74,7 @@ async function put(
     async (tx, { version, dataKeyId }) => {
       const row = await lockCredential(tx, id);
       if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
+      assertStorable(verdict.permissions, await findPolicy(tx, tenantId));
       const intents = await intendDestruction(tx, row, await endVersions(tx, id));
       const updated = await updateCredential(tx, id, {
         version,

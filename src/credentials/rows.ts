@@ -1,10 +1,13 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { StoredPermissions, TenantPolicy } from "../db/schema.ts";
 import type { TenantTx } from "../db/tenant.ts";
+import { freezesOf } from "../tenants/freezes.ts";
 import type { AccountFacts, Permissions } from "../venues/verdict.ts";
 import type { Credential, CredentialRow, Policy } from "./credential.ts";
 
 type Kept =
+  | "freezes"
+  | "frozen_at"
   | "expires_at"
   | "last_version"
   | "tenant_id"
@@ -15,13 +18,19 @@ type Kept =
   | "updated_at"
   | "revision";
 export type Changes = Readonly<
-  Partial<Omit<CredentialRow, Kept>> & { permissions?: Permissions; account_facts?: AccountFacts }
+  Partial<Omit<CredentialRow, Kept>> & {
+    permissions?: Permissions;
+    account_facts?: AccountFacts;
+    /** A trigger computes it from the freezes that stand. */
+    frozen_at?: RawBuilder<Date | null>;
+  }
 >;
 
 export async function findCredential(tx: TenantTx, id: string): Promise<CredentialRow | undefined> {
   return tx
     .selectFrom("credentials")
     .selectAll()
+    .select(freezesOf("credentials").as("freezes"))
     .where("id", "=", id)
     .where("deleted_at", "is", null)
     .executeTakeFirst();
@@ -35,6 +44,7 @@ export async function lockCredential(tx: TenantTx, id: string): Promise<LockedRo
   return tx
     .selectFrom("credentials")
     .selectAll()
+    .select(freezesOf("credentials").as("freezes"))
     .select(sql<Date>`clock_timestamp()`.as("now"))
     .where("id", "=", id)
     .where("deleted_at", "is", null)
@@ -98,6 +108,7 @@ export async function insertCredential(tx: TenantTx, credential: NewCredential):
       last_validated_at: validated ? sql<Date>`now()` : null,
     })
     .returningAll()
+    .returning(freezesOf("credentials").as("freezes"))
     .executeTakeFirstOrThrow();
 }
 
@@ -115,6 +126,7 @@ export async function updateCredential(tx: TenantTx, id: string, changes: Change
     })
     .where("id", "=", id)
     .returningAll()
+    .returning(freezesOf("credentials").as("freezes"))
     .executeTakeFirstOrThrow();
 }
 
@@ -228,7 +240,9 @@ export function toCredential(row: CredentialRow): Credential {
     environment: row.environment,
     label: row.label,
     status: row.status,
+    switched_off_rank: row.status === "inactive" ? (row.switched_off_rank ?? "owner") : null,
     frozen: row.frozen_at !== null,
+    freezes: row.freezes,
     permissions: row.permissions,
     account: row.account_facts,
     policy: { allow: row.allow, reveal: row.reveal },

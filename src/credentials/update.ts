@@ -1,4 +1,5 @@
 import { assertScope, type Principal } from "../access/principal.ts";
+import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
@@ -22,7 +23,7 @@ export type Update = Readonly<{
 
 /**
  * Changes label, policy, expiry or the active flag, all or nothing, if the credential still has the revision that the caller has
- * seen. Throws `stale` otherwise, `duplicate` for a label in use, `illegal_state`, and for switching on what `validate` throws
+ * seen. Throws `stale` otherwise, `forbidden` for switching on what a higher rank has switched off, `duplicate` for a label in use, `illegal_state`, and for switching on what `validate` throws
  * and what the venue's refusal means.
  */
 export async function update(
@@ -37,7 +38,7 @@ export async function update(
   if (row.revision !== revision) throw stale(row.revision);
   if (input.active === true && row.status !== "active") return switchOn(custody, principal, row, input);
   return changeRow(custody, principal, { id, revision, action: "update" }, async (tx, row) => {
-    const { changes, event } = await prepare(tx, row, input);
+    const { changes, event } = await prepare(tx, principal, row, input);
     return { value: toCredential(await write(tx, id, changes)), events: [event] };
   });
 }
@@ -46,14 +47,15 @@ export async function update(
 async function switchOn(
   custody: Custody,
   principal: Principal,
-  { id, status, revision }: CredentialRow,
+  { id, status, revision, switched_off_rank: rank }: CredentialRow,
   input: Update,
 ): Promise<Credential> {
   assertMove(status, "active");
+  if (status === "inactive") assertMaySwitchOn(principal, rank, "credential");
   const target = { id, need: "activate", revision, purpose: "validate" } as const;
   const { row, validation } = await consult(custody, principal, target, (tx, row) => {
     if (row.revision !== revision) throw stale(row.revision);
-    return prepare(tx, row, input);
+    return prepare(tx, principal, row, input);
   }).catch(asDuplicate);
   if (row.status === "active") return toCredential(row);
   const { outcome, message } = validation;
@@ -62,7 +64,7 @@ async function switchOn(
   });
 }
 
-async function prepare(tx: TenantTx, row: CredentialRow, input: Update) {
+async function prepare(tx: TenantTx, principal: Principal, row: CredentialRow, input: Update) {
   const { label, active, expiresAt, policy } = input;
   if (row.status === "revoked")
     throw new KeyholdError("illegal_state", "A revoked credential cannot be changed.");
@@ -72,14 +74,26 @@ async function prepare(tx: TenantTx, row: CredentialRow, input: Update) {
   }
   const changes = {
     ...(label === undefined ? {} : { label }),
-    ...(active === false ? { status: "inactive" as const } : {}),
+    ...switched(principal, row, active),
     ...(expiresAt === undefined ? {} : { owner_expires_at: expiresAt }),
     ...(policy?.allow === undefined ? {} : { allow: [...policy.allow] }),
     ...(policy?.reveal === undefined ? {} : { reveal: policy.reveal }),
   };
-  const changed = [...Object.keys(changes), ...(active === true ? ["status"] : [])];
+  const changed = Object.keys(changes).filter((name) => name !== "switched_off_rank");
+  if (active === true) changed.push("status");
   const event: AuditEvent = { event: "credential.updated", detail: { credential_id: row.id, changed } };
   return { changes, event };
+}
+
+function switched(principal: Principal, row: CredentialRow, active: boolean | undefined): Changes {
+  const isOff = row.status === "inactive";
+  if (active === false) {
+    const rank = switchedOffBy(principal, isOff ? row.switched_off_rank : undefined);
+    return { status: "inactive", switched_off_rank: rank };
+  }
+  if (active === undefined || !isOff) return {};
+  assertMaySwitchOn(principal, row.switched_off_rank, "credential");
+  return { switched_off_rank: null };
 }
 
 function write(tx: TenantTx, id: string, changes: Changes): Promise<CredentialRow> {

@@ -27,6 +27,18 @@ export function holdersOf(scope: Scope): Admission<Member> {
   };
 }
 
+/** The same without agents, whatever scopes they carry. */
+export function closedToAgents<C extends Caller>({ permission, admit }: Admission<C>): Admission<C> {
+  return {
+    permission,
+    admit(caller) {
+      if (caller?.kind === "member" && caller.agent)
+        throw forbidden("An agent reads and places orders. Ask a person to change this.");
+      return admit(caller);
+    },
+  };
+}
+
 /** Who runs the installation. */
 export const operator: Admission<Operator> = {
   permission: "platform",

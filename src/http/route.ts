@@ -3,7 +3,7 @@ import type { Limit } from "../access/rate-limits.ts";
 import type { EventName } from "../audit/events.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Answer, Reply } from "./answer.ts";
-import type { Admission, Caller } from "./permission.ts";
+import { type Admission, type Caller, closedToAgents } from "./permission.ts";
 import { describeIssues } from "./problems.ts";
 
 /** The events by which the record tells of a call, or why it tells nothing. */
@@ -15,8 +15,15 @@ export type AuditDecision = readonly [EventName, ...EventName[]] | Readonly<{ no
  */
 export type Idempotency = "kept" | "passed" | "none";
 
+/**
+ * What a call does. `reads`: nothing is different after it. `uses`: it has a venue asked, within what was allowed before. `changes`:
+ * everything else, such as whatever makes more possible than before, and the handing out of a secret; it is closed to agents.
+ */
+export type Effect = "reads" | "uses" | "changes";
+
 /** What is known of a route without calling it. */
 export type RouteFacts = Readonly<{
+  effect: Effect;
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** With parameters as `:name`. */
   path: `/${string}`;
@@ -64,13 +71,14 @@ type Definition<C extends Caller, Input extends z.ZodObject, T> = RouteFacts &
   }>;
 
 /**
- * Defines a route. Who may call it, and what the record tells of it, are part of the definition: a route without them does not
- * compile.
+ * Defines a route. Who may call it, whether it changes anything, and what the record tells of it, are part of the definition: a
+ * route without them does not compile.
  */
 export function route<C extends Caller, Input extends z.ZodObject, T>(
   definition: Definition<C, Input, T>,
 ): Route {
-  const { permission, input, answer, handle, ...facts } = definition;
+  const { permission: declared, input, answer, handle, ...facts } = definition;
+  const permission = facts.effect === "changes" ? closedToAgents(declared) : declared;
   return {
     ...facts,
     admission: permission,

@@ -29,7 +29,7 @@ export async function createTenant(
       .values({ tenant_id: id, id: ownerId, ...input.owner, role: "owner" })
       .execute();
     return {
-      value: { tenant: toTenant(tenant), owner_id: ownerId },
+      value: { tenant: toTenant({ ...tenant, freezes: [] }), owner_id: ownerId },
       events: [
         { event: "tenant.created", detail: { name: input.name } },
         { event: "member.added", detail: { member_id: ownerId, role: "owner" } },

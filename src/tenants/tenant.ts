@@ -1,10 +1,11 @@
-import { type Selectable, sql, type Updateable } from "kysely";
+import { type Selectable, sql, type UpdateObject } from "kysely";
 import type { Database, StoredLimits, TenantPolicy } from "../db/schema.ts";
 import type { PlatformTx, TenantTx } from "../db/tenant.ts";
 import { defaultCheckMinutes } from "../credentials/next-check.ts";
 import { KeyholdError } from "../errors.ts";
+import { type Freeze, freezesOf } from "./freezes.ts";
 
-type Row = Selectable<Database["tenants"]>;
+type Row = Selectable<Database["tenants"]> & Readonly<{ freezes: readonly Freeze[] }>;
 
 /** A tenant as it leaves the service. */
 export type Tenant = Readonly<{
@@ -12,6 +13,7 @@ export type Tenant = Readonly<{
   name: string;
   status: "active" | "suspended" | "deleted";
   frozen: boolean;
+  freezes: readonly Freeze[];
   policy: Required<TenantPolicy>;
   limits: StoredLimits;
   revision: number;
@@ -33,6 +35,7 @@ export function toTenant(row: Row): Tenant {
     name: row.name,
     status: row.status,
     frozen: row.frozen_at !== null,
+    freezes: row.freezes,
     policy: { ...defaultPolicy, ...row.policy },
     limits: row.limits,
     revision: row.revision,
@@ -41,9 +44,17 @@ export function toTenant(row: Row): Tenant {
   };
 }
 
+export async function findTenant(tx: TenantTx | PlatformTx, id: string): Promise<Row | undefined> {
+  return selectTenant(tx, id).executeTakeFirst();
+}
+
+function selectTenant(tx: TenantTx | PlatformTx, id: string) {
+  return tx.selectFrom("tenants").selectAll().select(freezesOf("tenants").as("freezes")).where("id", "=", id);
+}
+
 /** The tenant's row, held until the transaction ends. Throws `not_found`. */
 export async function lockTenant(tx: TenantTx | PlatformTx, id: string): Promise<Row> {
-  const row = await tx.selectFrom("tenants").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+  const row = await selectTenant(tx, id).forUpdate().executeTakeFirst();
   if (row === undefined) throw new KeyholdError("not_found", "There is no such tenant.");
   return row;
 }
@@ -51,13 +62,14 @@ export async function lockTenant(tx: TenantTx | PlatformTx, id: string): Promise
 export async function writeTenant(
   tx: TenantTx | PlatformTx,
   id: string,
-  changes: Updateable<Database["tenants"]>,
+  changes: UpdateObject<Database, "tenants">,
 ): Promise<Tenant> {
   const row = await tx
     .updateTable("tenants")
     .set({ ...changes, revision: sql`revision + 1`, updated_at: sql`now()` })
     .where("id", "=", id)
     .returningAll()
+    .returning(freezesOf("tenants").as("freezes"))
     .executeTakeFirstOrThrow();
   return toTenant(row);
 }

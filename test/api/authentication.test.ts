@@ -167,6 +167,7 @@ describe("an API key", () => {
       scopes: ["credentials:read", "audit:read"],
       agent: true,
       api_key_id: id,
+      narrowed_to: { credentials: null, accounts: null, networks: null },
     });
   });
 

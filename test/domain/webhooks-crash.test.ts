@@ -62,7 +62,7 @@ async function queue(tenant: Tenant, endpoints: number, events: number): Promise
   for (let n = 0; n < endpoints; n += 1) {
     await hooks.endpoint(owner, receiver, { url: `${receiver.url}/${n}` });
   }
-  const frozen: AuditEvent = { event: "tenant.frozen", detail: { reason: null, rank: "owner" } };
+  const frozen: AuditEvent = { event: "tenant.frozen", detail: { reason: null } };
   const [first, ...others] = Array.from({ length: events }, () => frozen);
   if (first === undefined) return;
   await change(world.custody.db, owner, () =>

@@ -101,7 +101,7 @@ export async function happen(db: Db, member: Member, accountId: string, times = 
     await change(db, member, () =>
       Promise.resolve({
         value: undefined,
-        events: [{ event: "account.frozen", detail: { account_id: accountId, reason: null, rank: "owner" } }],
+        events: [{ event: "account.frozen", detail: { account_id: accountId, reason: null } }],
       }),
     );
   }

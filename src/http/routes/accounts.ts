@@ -21,6 +21,7 @@ export function accountRoutes(parts: Needs): readonly Route[] {
 
 function create({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/accounts",
     operationId: "createAccount",
@@ -41,6 +42,7 @@ function create({ custody }: Needs): Route {
 
 function list({ custody, cursors }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/accounts",
     operationId: "listAccounts",
@@ -61,6 +63,7 @@ function list({ custody, cursors }: Needs): Route {
 
 function show({ custody }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/accounts/:id",
     operationId: "showAccount",
@@ -78,12 +81,14 @@ function show({ custody }: Needs): Route {
 
 function update({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "PATCH",
     path: "/api/v1/accounts/:id",
     operationId: "updateAccount",
     tag: "accounts",
     summary: "Rename an account, or switch it on or off",
-    description: "The credentials of an account that is switched off cannot be used from the same moment.",
+    description:
+      "The credentials of an account that is switched off cannot be used from the same moment. The rank that has switched it off, or a higher one, switches it on.",
     permission: holdersOf("accounts:write"),
     audit: ["account.updated"],
     problems: [],
@@ -96,11 +101,13 @@ function update({ custody }: Needs): Route {
 
 function remove({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "DELETE",
     path: "/api/v1/accounts/:id",
     operationId: "deleteAccount",
     tag: "accounts",
     summary: "Remove an account and revoke its credentials",
+    description: "Needs the scope credentials:write as well, because it revokes.",
     permission: holdersOf("accounts:write"),
     audit: ["account.deleted", "credential.revoked"],
     problems: [],
@@ -113,6 +120,7 @@ function remove({ custody }: Needs): Route {
 
 function freeze({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/accounts/:id/freeze",
     operationId: "freezeAccount",
@@ -131,13 +139,16 @@ function freeze({ custody }: Needs): Route {
 
 function unfreeze({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/accounts/:id/unfreeze",
     operationId: "unfreezeAccount",
     tag: "accounts",
     summary: "Allow the use of an account's credentials again",
+    description:
+      "Lifts the freezes that your rank may lift: those of your own rank and of lower ones. The answer shows those that are left, by which it stays frozen. When you may lift none, the answer is `forbidden`.",
     permission: holdersOf("accounts:write"),
-    audit: ["account.unfrozen"],
+    audit: ["account.unfrozen", "freeze.lifted"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams }),

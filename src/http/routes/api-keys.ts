@@ -18,15 +18,17 @@ export function apiKeyRoutes(parts: Needs): readonly Route[] {
 
 function create({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/api-keys",
     operationId: "createApiKey",
     tag: "api-keys",
     summary: "Make an API key for yourself",
-    description: "Its scopes are among yours. The key is shown this once.",
+    description:
+      "Its scopes are among yours, it reaches no more than you do, and it ends with the key that makes it. The key is shown this once.",
     permission: holdersOf("api-keys:write"),
     audit: ["api_key.created"],
-    problems: [],
+    problems: ["illegal_state", "not_found"],
     idempotency: "kept",
     input: z.object({ body: newApiKey }),
     answer: json(201, "The API key", createdApiKey, { keep: (created) => ({ ...created, key: null }) }),
@@ -41,6 +43,7 @@ function create({ custody }: Needs): Route {
 
 function list({ custody, cursors }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/api-keys",
     operationId: "listApiKeys",
@@ -61,6 +64,7 @@ function list({ custody, cursors }: Needs): Route {
 
 function revoke({ custody, forget }: Needs): Route {
   return route({
+    effect: "changes",
     method: "DELETE",
     path: "/api/v1/api-keys/:id",
     operationId: "revokeApiKey",
@@ -74,8 +78,7 @@ function revoke({ custody, forget }: Needs): Route {
     input: z.object({ params: idParams }),
     answer: noContent("It is revoked"),
     async handle({ caller, input: { params } }) {
-      await revokeApiKey(custody.db, caller, params.id);
-      forget(caller.memberId);
+      forget(await revokeApiKey(custody.db, caller, params.id));
     },
   });
 }

@@ -16,6 +16,7 @@ export function auditRoutes(parts: Needs): readonly Route[] {
 
 function events({ custody, cursors }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/audit/events",
     operationId: "listAuditEvents",
@@ -51,6 +52,7 @@ function events({ custody, cursors }: Needs): Route {
 
 function whole({ custody }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/audit/export",
     operationId: "exportAudit",

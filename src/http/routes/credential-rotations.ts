@@ -20,6 +20,7 @@ export function credentialRotationRoutes(parts: Needs): readonly Route[] {
 
 function rotate({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/rotate",
     operationId: "rotateCredential",
@@ -59,6 +60,7 @@ function rotate({ custody }: Needs): Route {
 
 function roll({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/rotation/rollback",
     operationId: "rollBackRotation",
@@ -77,6 +79,7 @@ function roll({ custody }: Needs): Route {
 
 function finish({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/rotation/finish",
     operationId: "finishRotation",
@@ -104,6 +107,7 @@ function finish({ custody }: Needs): Route {
 
 function list({ custody }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/credentials/:id/versions",
     operationId: "listVersions",

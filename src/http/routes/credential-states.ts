@@ -17,6 +17,7 @@ export function credentialStateRoutes(parts: Needs): readonly Route[] {
 
 function freeze({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/freeze",
     operationId: "freezeCredential",
@@ -35,13 +36,16 @@ function freeze({ custody }: Needs): Route {
 
 function unfreeze({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/unfreeze",
     operationId: "unfreezeCredential",
     tag: "credentials",
     summary: "Allow the use of a credential again",
+    description:
+      "Lifts the freezes that your rank may lift: those of your own rank and of lower ones. The answer shows those that are left, by which it stays frozen. When you may lift none, the answer is `forbidden`.",
     permission: holdersOf("credentials:write"),
-    audit: ["credential.unfrozen"],
+    audit: ["credential.unfrozen", "freeze.lifted"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams }),
@@ -52,6 +56,7 @@ function unfreeze({ custody }: Needs): Route {
 
 function revoke({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/revoke",
     operationId: "revokeCredential",
@@ -69,6 +74,7 @@ function revoke({ custody }: Needs): Route {
 
 function remove({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "DELETE",
     path: "/api/v1/credentials/:id",
     operationId: "deleteCredential",

@@ -32,6 +32,7 @@ const opening: readonly ErrorCode[] = [
 
 function check({ custody }: Needs): Route {
   return route({
+    effect: "uses",
     method: "POST",
     path: "/api/v1/credentials/validate",
     operationId: "validateSecret",
@@ -54,6 +55,7 @@ function check({ custody }: Needs): Route {
 
 function validate({ custody }: Needs): Route {
   return route({
+    effect: "uses",
     method: "POST",
     path: "/api/v1/credentials/:id/validate",
     operationId: "validateCredential",
@@ -71,6 +73,7 @@ function validate({ custody }: Needs): Route {
 
 function invoke({ custody }: Needs): Route {
   return route({
+    effect: "uses",
     method: "POST",
     path: "/api/v1/credentials/:id/invoke",
     operationId: "invokeOperation",
@@ -106,6 +109,7 @@ function invoke({ custody }: Needs): Route {
 
 function reveal({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/reveal",
     operationId: "revealSecret",

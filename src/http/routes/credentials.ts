@@ -43,6 +43,7 @@ const keeping: readonly ErrorCode[] = [
 
 function create({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/credentials",
     operationId: "registerCredential",
@@ -69,6 +70,7 @@ function create({ custody }: Needs): Route {
 
 function list({ custody, cursors }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/credentials",
     operationId: "listCredentials",
@@ -92,6 +94,7 @@ function list({ custody, cursors }: Needs): Route {
 
 function show({ custody }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/credentials/:id",
     operationId: "showCredential",
@@ -109,11 +112,13 @@ function show({ custody }: Needs): Route {
 
 function update({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "PATCH",
     path: "/api/v1/credentials/:id",
     operationId: "updateCredential",
     tag: "credentials",
     summary: "Change label, policy or expiry, or switch it on or off",
+    description: "The rank that has switched it off, or a higher one, switches it on.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.updated", "credential.used", "credential.validated"],
     problems: [
@@ -137,6 +142,7 @@ function update({ custody }: Needs): Route {
 
 function replaceSecret({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "PUT",
     path: "/api/v1/credentials/:id/secret",
     operationId: "replaceSecret",

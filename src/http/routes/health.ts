@@ -16,6 +16,7 @@ export function healthRoutes(parts: Needs): readonly Route[] {
 
 function one({ custody }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/credentials/:id/health",
     operationId: "showHealth",
@@ -33,6 +34,7 @@ function one({ custody }: Needs): Route {
 
 function summary({ custody }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/health",
     operationId: "summariseHealth",

@@ -19,6 +19,7 @@ export function memberRoutes(parts: Needs): readonly Route[] {
 
 function add({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/members",
     operationId: "addMember",
@@ -36,6 +37,7 @@ function add({ custody }: Needs): Route {
 
 function list({ custody, cursors }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/members",
     operationId: "listMembers",
@@ -56,6 +58,7 @@ function list({ custody, cursors }: Needs): Route {
 
 function show({ custody }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/members/:id",
     operationId: "showMember",
@@ -73,12 +76,14 @@ function show({ custody }: Needs): Route {
 
 function update({ custody, forget }: Needs): Route {
   return route({
+    effect: "changes",
     method: "PATCH",
     path: "/api/v1/members/:id",
     operationId: "updateMember",
     tag: "members",
     summary: "Change a member's role, suspend it, or let it in again",
-    description: "In force at once for secrets, and within two seconds for everything else.",
+    description:
+      "In force at once for secrets and changes, and within two seconds for everything else. The rank that has suspended a member, or a higher one, lets it in again.",
     permission: holdersOf("members:write"),
     audit: ["member.updated"],
     problems: ["illegal_state"],

@@ -20,6 +20,7 @@ export function rotationScheduleRoutes(parts: Needs): readonly Route[] {
 
 function put({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "PUT",
     path,
     operationId: "scheduleRotation",
@@ -43,6 +44,7 @@ function put({ custody }: Needs): Route {
 
 function show({ custody }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path,
     operationId: "showRotationSchedule",
@@ -60,6 +62,7 @@ function show({ custody }: Needs): Route {
 
 function remove({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "DELETE",
     path,
     operationId: "unscheduleRotation",

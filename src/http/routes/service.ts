@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { notNarrowed } from "../../access/narrowing.ts";
 import { operatorScope } from "../../access/permissions.ts";
 import { json } from "../answer.ts";
 import { anyCaller, everybody } from "../permission.ts";
@@ -16,6 +17,7 @@ export function serviceRoutes(parts: Needs): readonly Route[] {
 
 function live(): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/health/live",
     operationId: "isLive",
@@ -33,6 +35,7 @@ function live(): Route {
 
 function ready(parts: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/health/ready",
     operationId: "isReady",
@@ -52,6 +55,7 @@ function ready(parts: Needs): Route {
 
 function whoAmI(): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/me",
     operationId: "whoAmI",
@@ -64,7 +68,14 @@ function whoAmI(): Route {
     input: z.object({}),
     answer: json(200, "You", me),
     handle: ({ caller }) => {
-      const nobody = { tenant_id: null, member_id: null, role: null, agent: false, api_key_id: null };
+      const nobody = {
+        tenant_id: null,
+        member_id: null,
+        role: null,
+        agent: false,
+        api_key_id: null,
+        narrowed_to: notNarrowed,
+      };
       if (caller.kind === "operator")
         return Promise.resolve({ ...nobody, kind: caller.kind, scopes: [operatorScope] });
       return Promise.resolve({
@@ -75,6 +86,7 @@ function whoAmI(): Route {
         scopes: [...caller.scopes],
         agent: caller.agent,
         api_key_id: caller.apiKeyId,
+        narrowed_to: caller.narrowing,
       });
     },
   });
@@ -82,6 +94,7 @@ function whoAmI(): Route {
 
 function venues({ custody, egressAddresses }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/venues",
     operationId: "listVenues",

@@ -18,6 +18,7 @@ export function tenantRoutes(parts: Needs): readonly Route[] {
 
 function show({ custody }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/tenant",
     operationId: "showOwnTenant",
@@ -35,6 +36,7 @@ function show({ custody }: Needs): Route {
 
 function update({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "PATCH",
     path: "/api/v1/tenant",
     operationId: "updateTenantPolicy",
@@ -52,6 +54,7 @@ function update({ custody }: Needs): Route {
 
 function freeze({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/tenant/freeze",
     operationId: "freezeTenant",
@@ -69,13 +72,16 @@ function freeze({ custody }: Needs): Route {
 
 function unfreeze({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/tenant/unfreeze",
     operationId: "unfreezeTenant",
     tag: "tenant",
     summary: "Allow the use of the tenant's credentials again",
+    description:
+      "Lifts the freezes that your rank may lift: those of your own rank and of lower ones. The answer shows those that are left, by which it stays frozen. When you may lift none, the answer is `forbidden`.",
     permission: holdersOf("tenant:write"),
-    audit: ["tenant.unfrozen"],
+    audit: ["tenant.unfrozen", "freeze.lifted"],
     problems: [],
     idempotency: "kept",
     input: z.object({}),

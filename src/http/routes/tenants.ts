@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { createTenant } from "../../tenants/create.ts";
+import { freezeTenantAsOperator, unfreezeTenantAsOperator } from "../../tenants/freeze.ts";
 import { listTenants } from "../../tenants/list.ts";
 import { showTenant } from "../../tenants/show.ts";
 import { deleteTenant, resumeTenant, suspendTenant } from "../../tenants/suspend.ts";
@@ -8,7 +9,7 @@ import { json } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { operator } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, pageQuery } from "../schemas/common.ts";
+import { idParams, pageQuery, reason } from "../schemas/common.ts";
 import { createdTenant, newTenant, tenant, tenantList, tenantUpdate } from "../schemas/tenants.ts";
 import type { Parts } from "./parts.ts";
 
@@ -16,11 +17,14 @@ type Needs = Pick<Parts, "custody" | "cursors">;
 
 /** The operator's routes: tenants as a whole, nothing inside them. */
 export function tenantsRoutes(parts: Needs): readonly Route[] {
-  return [create, list, show, update, suspend, resume, remove].map((define) => define(parts));
+  return [create, list, show, update, suspend, resume, freeze, unfreeze, remove].map((define) =>
+    define(parts),
+  );
 }
 
 function create({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/tenants",
     operationId: "createTenant",
@@ -40,6 +44,7 @@ function create({ custody }: Needs): Route {
 
 function list({ custody, cursors }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/tenants",
     operationId: "listTenants",
@@ -58,6 +63,7 @@ function list({ custody, cursors }: Needs): Route {
 
 function show({ custody }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/tenants/:id",
     operationId: "showTenant",
@@ -75,6 +81,7 @@ function show({ custody }: Needs): Route {
 
 function update({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "PATCH",
     path: "/api/v1/tenants/:id",
     operationId: "updateTenant",
@@ -93,6 +100,7 @@ function update({ custody }: Needs): Route {
 
 function suspend({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/tenants/:id/suspend",
     operationId: "suspendTenant",
@@ -110,6 +118,7 @@ function suspend({ custody }: Needs): Route {
 
 function resume({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/tenants/:id/resume",
     operationId: "resumeTenant",
@@ -125,8 +134,47 @@ function resume({ custody }: Needs): Route {
   });
 }
 
+function freeze({ custody }: Needs): Route {
+  return route({
+    effect: "changes",
+    method: "POST",
+    path: "/api/v1/tenants/:id/freeze",
+    operationId: "freezeTenantAsOperator",
+    tag: "tenants",
+    summary: "Stop every use of a tenant's credentials at once",
+    description: "No member of the tenant lifts this freeze.",
+    permission: operator,
+    audit: ["tenant.frozen"],
+    problems: [],
+    idempotency: "kept",
+    input: z.object({ params: idParams, body: reason.optional() }),
+    answer: json(200, "The tenant as it is now", tenant),
+    handle: ({ caller, input: { params, body } }) =>
+      freezeTenantAsOperator(custody.db, caller, params.id, body?.reason ?? null),
+  });
+}
+
+function unfreeze({ custody }: Needs): Route {
+  return route({
+    effect: "changes",
+    method: "POST",
+    path: "/api/v1/tenants/:id/unfreeze",
+    operationId: "unfreezeTenantAsOperator",
+    tag: "tenants",
+    summary: "Lift every freeze of a tenant, whoever made it",
+    permission: operator,
+    audit: ["tenant.unfrozen"],
+    problems: [],
+    idempotency: "kept",
+    input: z.object({ params: idParams }),
+    answer: json(200, "The tenant as it is now", tenant),
+    handle: ({ caller, input: { params } }) => unfreezeTenantAsOperator(custody.db, caller, params.id),
+  });
+}
+
 function remove({ custody }: Needs): Route {
   return route({
+    effect: "changes",
     method: "DELETE",
     path: "/api/v1/tenants/:id",
     operationId: "deleteTenant",

@@ -19,6 +19,7 @@ export function webhookDeliveryRoutes(parts: Needs): readonly Route[] {
 
 function list({ webhooks, cursors }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/webhooks/deliveries",
     operationId: "listWebhookDeliveries",
@@ -46,6 +47,7 @@ function list({ webhooks, cursors }: Needs): Route {
 
 function show({ webhooks }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/webhooks/deliveries/:id",
     operationId: "showWebhookDelivery",
@@ -63,6 +65,7 @@ function show({ webhooks }: Needs): Route {
 
 function replay({ webhooks }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/webhooks/deliveries/:id/replay",
     operationId: "replayWebhookDelivery",

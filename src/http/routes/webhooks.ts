@@ -31,6 +31,7 @@ export function webhookRoutes(parts: Needs): readonly Route[] {
 
 function create({ webhooks }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/webhooks",
     operationId: "createWebhook",
@@ -56,6 +57,7 @@ function create({ webhooks }: Needs): Route {
 
 function list({ webhooks, cursors }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/webhooks",
     operationId: "listWebhooks",
@@ -76,6 +78,7 @@ function list({ webhooks, cursors }: Needs): Route {
 
 function show({ webhooks }: Needs): Route {
   return route({
+    effect: "reads",
     method: "GET",
     path: "/api/v1/webhooks/:id",
     operationId: "showWebhook",
@@ -93,6 +96,7 @@ function show({ webhooks }: Needs): Route {
 
 function update({ webhooks }: Needs): Route {
   return route({
+    effect: "changes",
     method: "PATCH",
     path: "/api/v1/webhooks/:id",
     operationId: "updateWebhook",
@@ -111,6 +115,7 @@ function update({ webhooks }: Needs): Route {
 
 function remove({ webhooks }: Needs): Route {
   return route({
+    effect: "changes",
     method: "DELETE",
     path: "/api/v1/webhooks/:id",
     operationId: "deleteWebhook",
@@ -128,6 +133,7 @@ function remove({ webhooks }: Needs): Route {
 
 function rotate({ webhooks }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/webhooks/:id/rotate-secret",
     operationId: "rotateWebhookSecret",
@@ -153,6 +159,7 @@ function rotate({ webhooks }: Needs): Route {
 
 function test({ webhooks }: Needs): Route {
   return route({
+    effect: "changes",
     method: "POST",
     path: "/api/v1/webhooks/:id/test",
     operationId: "testWebhook",

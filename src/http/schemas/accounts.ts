@@ -1,13 +1,15 @@
 import { z } from "zod";
 import { component, listOf } from "../components.ts";
-import { id, revision, text, time } from "./common.ts";
+import { freezeExample, freezes, id, revision, switchedOffRank, text, time } from "./common.ts";
 
 const accountExample = {
   id: "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22",
   owner_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2",
   name: "Main",
   active: true,
-  frozen: false,
+  switched_off_rank: null,
+  frozen: true,
+  freezes: [freezeExample],
   revision: 1,
   created_at: "2026-11-20T09:00:00.000Z",
   updated_at: "2026-11-20T09:00:00.000Z",
@@ -22,7 +24,9 @@ export const account = component(
     active: z
       .boolean()
       .meta({ description: "The credentials of an account that is not active cannot be used" }),
+    switched_off_rank: switchedOffRank,
     frozen: z.boolean(),
+    freezes,
     revision,
     created_at: time,
     updated_at: time,

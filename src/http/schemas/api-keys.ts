@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { longestList } from "../../access/narrowing.ts";
 import { scopes } from "../../access/permissions.ts";
 import { component, listOf } from "../components.ts";
 import { id, text, time, timeInput } from "./common.ts";
@@ -10,7 +11,12 @@ const apiKeyExample = {
   prefix: "kh_4rT9xQ2",
   scopes: ["credentials:read"],
   agent: false,
+  made_by: null,
+  credentials: null,
+  accounts: ["c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22"],
+  networks: ["10.20.0.0/16"],
   expires_at: "2027-01-01T00:00:00.000Z",
+  made_without_end: false,
   revoked_at: null,
   created_at: "2026-11-20T09:00:00.000Z",
 };
@@ -22,7 +28,20 @@ const fields = {
   prefix: z.string().meta({ description: "The first characters, to recognise the key by" }),
   scopes: z.array(z.string()),
   agent: z.boolean(),
-  expires_at: time.nullable(),
+  made_by: id.nullable().meta({ description: "The key that made it, with which it ends; null for a token" }),
+  credentials: z.array(id).nullable(),
+  accounts: z.array(id).nullable().meta({
+    description: "It reaches the credentials that are named, and those of these accounts; both null is all",
+  }),
+  networks: z
+    .array(z.string())
+    .nullable()
+    .meta({ description: "From where it may be used; null is anywhere" }),
+  expires_at: time,
+  made_without_end: z.boolean().meta({
+    description:
+      "Made by a version that let keys live without an end: it ends 366 days after the upgrade, at expires_at",
+  }),
   revoked_at: time.nullable(),
   created_at: time,
 };
@@ -30,6 +49,8 @@ const fields = {
 export const apiKey = component("ApiKey", z.object(fields), apiKeyExample);
 
 export const apiKeyList = listOf("ApiKeyList", apiKey, apiKeyExample);
+
+const named = z.array(id).min(1).max(longestList);
 
 export const newApiKey = component(
   "NewApiKey",
@@ -39,8 +60,21 @@ export const newApiKey = component(
     agent: z
       .boolean()
       .exactOptional()
-      .meta({ description: "An agent reveals no secret and widens nobody's rights, whatever its scopes" }),
-    expires_at: timeInput.nullable().exactOptional(),
+      .meta({ description: "An agent reads and places orders, and nothing else, whatever its scopes" }),
+    credentials: named.exactOptional(),
+    accounts: named
+      .exactOptional()
+      .meta({ description: "Narrows the key to the named credentials, and to those of the named accounts" }),
+    networks: z
+      .array(text(64))
+      .min(1)
+      .max(longestList)
+      .exactOptional()
+      .meta({ description: "Narrows the key to these networks, such as 10.20.0.0/16, or addresses" }),
+    expires_at: timeInput
+      .nullable()
+      .exactOptional()
+      .meta({ description: "At most 366 days from now; 90 days from now when left out" }),
   }),
   { name: "nightly report", scopes: ["credentials:read"], expires_at: "2027-01-01T00:00:00Z" },
 );

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type MemberRank, ranks } from "../../access/ranks.ts";
 import { component } from "../components.ts";
 import { revisionOf } from "../etag.ts";
 import { isStorable } from "../json-body.ts";
@@ -37,6 +38,40 @@ export const reason = component(
   z.strictObject({ reason: text(1000).exactOptional() }).meta({ description: "Why, for the record" }),
   { reason: "The key was posted in a chat." },
 );
+
+const rank = z.enum(ranks);
+const memberRank = z.enum(["trader", "admin", "owner"]) satisfies z.ZodType<MemberRank>;
+
+export const switchedOffRank = memberRank.nullable().meta({
+  description: "The rank that has switched it off, which switches it on again; null while it is on",
+});
+
+export const freezes = z
+  .array(
+    z.object({
+      id,
+      rank: rank.meta({ description: "Who lifts it: this rank or a higher one, and never an agent" }),
+      by: z
+        .object({
+          kind: z.enum(["member", "system", "operator"]),
+          member_id: id.optional(),
+          task: z.string().optional(),
+        })
+        .nullable()
+        .meta({ description: "Who made it; null for one that was made before this was kept" }),
+      reason: z.string().nullable(),
+      frozen_at: time,
+    }),
+  )
+  .meta({ description: "The freezes that stand on it, the oldest first; it is used once all are lifted" });
+
+export const freezeExample = {
+  id: "4f1d2c3b-9a39-4b5f-8e1c-6a7a0e1c9a11",
+  rank: "owner" as const,
+  by: { kind: "member" as const, member_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2" },
+  reason: "The key was posted in a chat.",
+  frozen_at: "2026-11-20T09:00:00.000Z",
+};
 
 export const pageQuery = z.strictObject({
   limit: z

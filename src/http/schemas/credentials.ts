@@ -4,7 +4,7 @@ import { OwnedFields } from "../../credentials/secret-fields.ts";
 import { Secret } from "../../crypto/secret.ts";
 import { environments, fieldNames, operationClasses } from "../../venues/venue.ts";
 import { component, listOf } from "../components.ts";
-import { id, revision, text, time, timeInput } from "./common.ts";
+import { freezes, id, revision, switchedOffRank, text, time, timeInput } from "./common.ts";
 
 const environment = z.enum(environments);
 const venue = z.string().regex(/^[a-z0-9_]{1,64}$/, { message: "is not the id of a venue" });
@@ -57,7 +57,9 @@ export const credentialExample = {
   environment: "live" as const,
   label: "default",
   status: "active" as const,
+  switched_off_rank: null,
   frozen: false,
+  freezes: [],
   permissions: {
     read: "yes" as const,
     trade: "no" as const,
@@ -88,7 +90,9 @@ export const credential = component(
     environment,
     label: z.string(),
     status: z.enum(statuses),
+    switched_off_rank: switchedOffRank,
     frozen: z.boolean(),
+    freezes,
     permissions: permissions
       .nullable()
       .meta({ description: "What the venue says the key may do; null until it was asked" }),

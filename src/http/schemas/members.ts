@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Role } from "../../access/permissions.ts";
 import { component, listOf } from "../components.ts";
-import { id, revision, text, time } from "./common.ts";
+import { id, revision, switchedOffRank, text, time } from "./common.ts";
 
 const role = z
   .enum(["owner", "admin", "trader", "viewer", "auditor"])
@@ -14,6 +14,7 @@ const memberExample = {
   subject: "alice",
   role: "owner" as const,
   status: "active" as const,
+  suspended_rank: null,
   revision: 1,
   created_at: "2026-11-20T09:00:00.000Z",
   updated_at: "2026-11-20T09:00:00.000Z",
@@ -27,6 +28,9 @@ export const member = component(
     subject: z.string(),
     role,
     status,
+    suspended_rank: switchedOffRank.meta({
+      description: "The rank that has suspended it, which lets it in again; null while it is active",
+    }),
     revision,
     created_at: time,
     updated_at: time,

@@ -19,6 +19,13 @@ export const me = component(
       .meta({ description: "What is left of the token's scopes under the member's role" }),
     agent: z.boolean(),
     api_key_id: id.nullable(),
+    narrowed_to: z
+      .object({
+        credentials: z.array(z.string()).nullable(),
+        accounts: z.array(z.string()).nullable(),
+        networks: z.array(z.string()).nullable(),
+      })
+      .meta({ description: "What the token or key reaches, and from where; null is not narrowed" }),
   }),
   {
     kind: "member",
@@ -28,5 +35,6 @@ export const me = component(
     scopes: ["credentials:read", "credentials:use"],
     agent: false,
     api_key_id: null,
+    narrowed_to: { credentials: null, accounts: null, networks: ["10.20.0.0/16"] },
   },
 );

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { component, listOf } from "../components.ts";
-import { id, revision, text, time } from "./common.ts";
+import { freezes, id, revision, text, time } from "./common.ts";
 
 const perMinute = z.int().min(1).max(100_000_000);
 
@@ -31,6 +31,7 @@ const tenantExample = {
   name: "Northwind Trading",
   status: "active" as const,
   frozen: false,
+  freezes: [],
   policy: {
     allow_withdraw: false,
     allow_unknown_permissions: true,
@@ -50,6 +51,7 @@ export const tenant = component(
     name: z.string(),
     status: z.enum(["active", "suspended", "deleted"]),
     frozen: z.boolean(),
+    freezes,
     policy,
     limits,
     revision,

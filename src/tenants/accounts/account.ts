@@ -1,12 +1,14 @@
-import { type Selectable, sql, type Updateable } from "kysely";
+import { type Selectable, sql, type UpdateObject } from "kysely";
 import { refuseMiss } from "../../access/misses.ts";
 import type { Principal } from "../../access/principal.ts";
+import type { MemberRank } from "../../access/ranks.ts";
 import { change, type Changed } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import type { Database } from "../../db/schema.ts";
 import type { TenantTx } from "../../db/tenant.ts";
+import { type Freeze, freezesOf } from "../freezes.ts";
 
-export type AccountRow = Selectable<Database["accounts"]>;
+export type AccountRow = Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>;
 
 /** What a member trades with; its credentials are used only while it is active. */
 export type Account = Readonly<{
@@ -14,7 +16,10 @@ export type Account = Readonly<{
   owner_id: string;
   name: string;
   active: boolean;
+  /** Of whoever switched it off: that rank, or a higher one, switches it on. `null` while it is active. */
+  switched_off_rank: MemberRank | null;
   frozen: boolean;
+  freezes: readonly Freeze[];
   revision: number;
   created_at: string;
   updated_at: string;
@@ -26,7 +31,9 @@ export function toAccount(row: AccountRow): Account {
     owner_id: row.owner_id,
     name: row.name,
     active: row.active,
+    switched_off_rank: row.active ? null : (row.switched_off_rank ?? "owner"),
     frozen: row.frozen_at !== null,
+    freezes: row.freezes,
     revision: row.revision,
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
@@ -36,13 +43,14 @@ export function toAccount(row: AccountRow): Account {
 export async function writeAccount(
   tx: TenantTx,
   id: string,
-  changes: Updateable<Database["accounts"]>,
+  changes: UpdateObject<Database, "accounts">,
 ): Promise<Account> {
   const row = await tx
     .updateTable("accounts")
     .set({ ...changes, revision: sql`revision + 1`, updated_at: sql`now()` })
     .where("id", "=", id)
     .returningAll()
+    .returning(freezesOf("accounts").as("freezes"))
     .executeTakeFirstOrThrow();
   return toAccount(row);
 }
@@ -59,6 +67,7 @@ export async function changeAccount<T>(
       const row = await tx
         .selectFrom("accounts")
         .selectAll()
+        .select(freezesOf("accounts").as("freezes"))
         .where("id", "=", target.id)
         .where("deleted_at", "is", null)
         .forUpdate()

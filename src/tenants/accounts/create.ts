@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { namesSubjects } from "../../access/narrowing.ts";
 import { refuseMiss } from "../../access/misses.ts";
 import { assertScope, type Principal } from "../../access/principal.ts";
 import { change } from "../../audit/change.ts";
@@ -14,6 +15,11 @@ export async function createAccount(
   input: Readonly<{ name: string; ownerId?: string }>,
 ): Promise<Account> {
   assertScope(principal, "accounts:write");
+  if (principal.kind === "member" && namesSubjects(principal.narrowing)) {
+    throw new KeyholdError("forbidden", "Your token or API key is narrowed, so it opens no account.", {
+      facts: { reason: "narrowed" },
+    });
+  }
   const ownerId = await ownerOf(db, principal, input.ownerId);
   const id = randomUUID();
   return change(db, principal, async (tx) => {
@@ -23,7 +29,7 @@ export async function createAccount(
       .returningAll()
       .executeTakeFirstOrThrow();
     return {
-      value: toAccount(row),
+      value: toAccount({ ...row, freezes: [] }),
       events: [{ event: "account.created", detail: { account_id: id, owner_id: ownerId } }],
     };
   });

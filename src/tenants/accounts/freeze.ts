@@ -1,5 +1,6 @@
 import { assertScope, type Principal } from "../../access/principal.ts";
 import type { Db } from "../../db/connect.ts";
+import { addFreeze, eventsOfLifting, frozenAt, liftFreezes } from "../freezes.ts";
 import { type Account, changeAccount, writeAccount } from "./account.ts";
 
 /** Stops every use of the account's credentials, effective at once in every process. */
@@ -10,16 +11,27 @@ export async function freezeAccount(
   reason: string | null,
 ): Promise<Account> {
   assertScope(principal, "accounts:write");
-  return changeAccount(db, principal, { id, action: "freeze" }, async (tx, row) => ({
-    value: await writeAccount(tx, id, { frozen_at: row.frozen_at ?? new Date() }),
-    events: [{ event: "account.frozen", detail: { account_id: id, reason } }],
-  }));
+  return changeAccount(db, principal, { id, action: "freeze" }, async (tx, { tenant_id: tenantId }) => {
+    const rank = await addFreeze(tx, principal, { tenantId, accountId: id }, reason);
+    return {
+      value: await writeAccount(tx, id, { frozen_at: frozenAt.added }),
+      events: [{ event: "account.frozen", detail: { account_id: id, reason, rank } }],
+    };
+  });
 }
 
+/**
+ * Lifts the freezes of the account that the caller may lift; the answer shows those that are left. Throws `forbidden` when the caller
+ * may lift none of those that stand.
+ */
 export async function unfreezeAccount(db: Db, principal: Principal, id: string): Promise<Account> {
   assertScope(principal, "accounts:write");
-  return changeAccount(db, principal, { id, action: "unfreeze" }, async (tx) => ({
-    value: await writeAccount(tx, id, { frozen_at: null }),
-    events: [{ event: "account.unfrozen", detail: { account_id: id } }],
-  }));
+  return changeAccount(db, principal, { id, action: "unfreeze" }, async (tx, { tenant_id: tenantId }) => {
+    const lifted = await liftFreezes(tx, principal, { tenantId, accountId: id });
+    const about = { account_id: id };
+    return {
+      value: await writeAccount(tx, id, { frozen_at: frozenAt.lifted }),
+      events: eventsOfLifting(lifted, { event: "account.unfrozen", detail: about }, about),
+    };
+  });
 }

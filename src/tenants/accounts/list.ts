@@ -2,6 +2,7 @@ import { assertScope, type Principal, scopeOf } from "../../access/principal.ts"
 import type { Db } from "../../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../../db/page.ts";
 import { readTenant } from "../../db/tenant.ts";
+import { freezesOf } from "../freezes.ts";
 import { type Account, toAccount } from "./account.ts";
 
 /** The accounts that the caller may see, newest first. */
@@ -11,6 +12,7 @@ export async function listAccounts(db: Db, principal: Principal, page: PageReque
     tx
       .selectFrom("accounts")
       .selectAll()
+      .select(freezesOf("accounts").as("freezes"))
       .where("deleted_at", "is", null)
       .where(beyond(page))
       .orderBy("created_at", "desc")

@@ -2,6 +2,7 @@ import { refuseMiss } from "../../access/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
 import type { Db } from "../../db/connect.ts";
 import { readTenant } from "../../db/tenant.ts";
+import { freezesOf } from "../freezes.ts";
 import { type Account, toAccount } from "./account.ts";
 
 /** Throws `forbidden` for another member's account, `not_found` for any other id. */
@@ -11,6 +12,7 @@ export async function showAccount(db: Db, principal: Principal, id: string): Pro
     tx
       .selectFrom("accounts")
       .selectAll()
+      .select(freezesOf("accounts").as("freezes"))
       .where("id", "=", id)
       .where("deleted_at", "is", null)
       .executeTakeFirst(),

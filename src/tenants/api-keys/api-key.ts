@@ -11,7 +11,16 @@ export type ApiKey = Readonly<{
   prefix: string;
   scopes: readonly string[];
   agent: boolean;
-  expires_at: string | null;
+  /** The key that made it, with which it ends; `null` for one that was made with a token. */
+  made_by: string | null;
+  /** What it reaches: these credentials, and those of these accounts; both `null` is everything that its member reaches. */
+  credentials: readonly string[] | null;
+  accounts: readonly string[] | null;
+  /** From where it may be used; `null` is from anywhere. */
+  networks: readonly string[] | null;
+  expires_at: string;
+  /** Whether it was made by a version that let keys live without an end: it ends 366 days after the upgrade. */
+  made_without_end: boolean;
   revoked_at: string | null;
   created_at: string;
 }>;
@@ -20,7 +29,12 @@ export type ApiKeyRequest = Readonly<{
   name: string;
   scopes: readonly Scope[];
   agent?: boolean;
+  /** At most 366 days from now; 90 days from now when left out. */
   expiresAt?: Date | null;
+  credentials?: readonly string[];
+  accounts?: readonly string[];
+  /** Such as `10.20.0.0/16`, or a single address. */
+  networks?: readonly string[];
 }>;
 
 type Row = Omit<Selectable<Database["api_keys"]>, "hash">;
@@ -34,6 +48,11 @@ export const apiKeyColumns = [
   "prefix",
   "scopes",
   "agent",
+  "makers",
+  "credentials",
+  "accounts",
+  "networks",
+  "made_without_end",
   "expires_at",
   "revoked_at",
   "created_at",
@@ -47,7 +66,12 @@ export function toApiKey(row: Row): ApiKey {
     prefix: row.prefix,
     scopes: row.scopes,
     agent: row.agent,
-    expires_at: row.expires_at?.toISOString() ?? null,
+    made_by: row.makers.at(-1) ?? null,
+    credentials: row.credentials,
+    accounts: row.accounts,
+    networks: row.networks,
+    expires_at: row.expires_at.toISOString(),
+    made_without_end: row.made_without_end,
     revoked_at: row.revoked_at?.toISOString() ?? null,
     created_at: row.created_at.toISOString(),
   };

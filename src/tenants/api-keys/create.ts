@@ -1,14 +1,29 @@
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { makeApiKey } from "../../access/api-keys.ts";
-import { assertScope, type Principal } from "../../access/principal.ts";
+import { refuseMiss } from "../../access/misses.ts";
+import { canonicalNetwork, liesWithin, namesSubjects } from "../../access/narrowing.ts";
+import { assertScope, type Member, type Principal } from "../../access/principal.ts";
 import { change } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
+import type { TenantTx } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";
 import { type ApiKey, apiKeyColumns, type ApiKeyRequest, toApiKey } from "./api-key.ts";
 
+/** How many keys of one member may live at once. */
+const mostApiKeys = 50;
+const defaultApiKeyDays = 90;
+const longestApiKeyDays = 366;
+const dayMs = 86_400_000;
+
+type Named = Readonly<{ kind: "credential" | "account"; id: string }>;
+
 /**
- * Makes an API key for the caller itself, with scopes that the caller has: a key never widens anybody's rights, and nobody acts
- * under another's name. `key` is shown this once. Throws `forbidden`, and `malformed` for an expiry that has passed.
+ * Makes an API key for the caller itself. It has scopes that the caller has, reaches no more than the caller does, and ends no later
+ * than the key that makes it. `key` is shown this once.
+ *
+ * Throws `forbidden` for what is wider than the caller, `malformed` for an end that has passed or is too far away, `illegal_state`
+ * when the member has as many keys as it may, and what a miss means for a credential or account that the caller does not reach.
  */
 export async function createApiKey(
   db: Db,
@@ -16,45 +31,151 @@ export async function createApiKey(
   request: ApiKeyRequest,
 ): Promise<Readonly<{ apiKey: ApiKey; key: string }>> {
   assertScope(principal, "api-keys:write");
-  const memberId = assertMayMake(principal, request);
+  if (principal.kind !== "member") throw new KeyholdError("forbidden", "An API key belongs to a member.");
+  assertScopesAmong(principal, request);
+  const networks = networksOf(principal, request);
   const { key, prefix, hash } = makeApiKey();
-  const apiKey = await change(db, principal, async (tx) => {
-    const row = await tx
-      .insertInto("api_keys")
-      .values({
-        tenant_id: principal.tenantId,
-        id: randomUUID(),
-        member_id: memberId,
-        name: request.name,
-        prefix,
-        hash,
-        scopes: [...request.scopes],
-        agent: request.agent ?? false,
-        expires_at: request.expiresAt ?? null,
-      })
-      .returning(apiKeyColumns)
-      .executeTakeFirstOrThrow();
-    const detail = { api_key_id: row.id, member_id: memberId, scopes: request.scopes };
-    return { value: toApiKey(row), events: [{ event: "api_key.created", detail }] };
-  });
-  return { apiKey, key };
+  try {
+    const apiKey = await change(db, principal, async (tx) => {
+      await assertRoom(tx, principal);
+      const row = await tx
+        .insertInto("api_keys")
+        .values({
+          tenant_id: principal.tenantId,
+          id: randomUUID(),
+          member_id: principal.memberId,
+          name: request.name,
+          prefix,
+          hash,
+          scopes: [...request.scopes],
+          agent: request.agent ?? false,
+          expires_at: await endOf(tx, principal, request.expiresAt ?? null),
+          makers: principal.apiKeyId === null ? [] : [...principal.makers, principal.apiKeyId],
+          ...(await reachOf(tx, principal, request)),
+          networks,
+        })
+        .returning(apiKeyColumns)
+        .executeTakeFirstOrThrow();
+      const detail = { api_key_id: row.id, member_id: row.member_id, scopes: request.scopes };
+      return { value: toApiKey(row), events: [{ event: "api_key.created", detail }] };
+    });
+    return { apiKey, key };
+  } catch (error) {
+    if (!(error instanceof BeyondReach)) throw error;
+    return refuseMiss(db, principal, { ...error.named, action: "api_key.create" });
+  }
 }
 
-/** Answers whose key it will be. */
-function assertMayMake(principal: Principal, { scopes, expiresAt }: ApiKeyRequest): string {
-  if (principal.kind !== "member") throw new KeyholdError("forbidden", "An API key belongs to a member.");
+function assertScopesAmong(principal: Member, { scopes }: ApiKeyRequest): void {
   const beyond = scopes.filter((scope) => !principal.scopes.has(scope));
-  if (beyond.length > 0) {
-    throw new KeyholdError(
-      "forbidden",
-      `A key cannot have scopes that you do not have: ${beyond.join(", ")}.`,
-      {
-        facts: { missing_scopes: beyond },
-      },
-    );
+  if (beyond.length === 0) return;
+  throw new KeyholdError(
+    "forbidden",
+    `A key cannot have scopes that you do not have: ${beyond.join(", ")}.`,
+    {
+      facts: { missing_scopes: beyond },
+    },
+  );
+}
+
+/** The networks that are asked for, or those of the caller. */
+function networksOf({ narrowing }: Member, { networks }: ApiKeyRequest): string[] | null {
+  const own = narrowing.networks;
+  if (networks === undefined) return own === null ? null : [...own];
+  return networks.map((text) => {
+    const network = canonicalNetwork(text);
+    if (network === null) {
+      throw new KeyholdError(
+        "malformed",
+        `${text} is no network. Write it like 10.20.0.0/16 or 2001:db8::/32.`,
+      );
+    }
+    if (own === null || liesWithin(network, own)) return network;
+    throw new KeyholdError("forbidden", `A key cannot be used from ${network}, because yours cannot.`, {
+      facts: { reason: "narrowed" },
+    });
+  });
+}
+
+/** Keys that are made at once are counted one after the other. */
+async function assertRoom(tx: TenantTx, { memberId }: Member): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`api keys of ${memberId}`}, 0))`.execute(tx);
+  const { count } = await tx
+    .selectFrom("api_keys")
+    .select((eb) => eb.fn.countAll<number>().as("count"))
+    .where("member_id", "=", memberId)
+    .where("revoked_at", "is", null)
+    .where(sql<boolean>`expires_at > now() and access.keys_live(makers, now())`)
+    .executeTakeFirstOrThrow();
+  if (count < mostApiKeys) return;
+  throw new KeyholdError(
+    "illegal_state",
+    `A member has ${mostApiKeys} live API keys at most. Revoke one that is not needed.`,
+  );
+}
+
+/** When the key ends, by the database's clock. */
+async function endOf(tx: TenantTx, { apiKeyId }: Member, wanted: Date | null): Promise<Date> {
+  const { rows } = await sql<{ now: Date; makerEnds: Date | null }>`
+    select clock_timestamp() as now, (select expires_at from api_keys where id = ${apiKeyId}) as "makerEnds"`.execute(
+    tx,
+  );
+  const { now = new Date(), makerEnds = null } = rows[0] ?? {};
+  const latest = makerEnds ?? daysAfter(now, longestApiKeyDays);
+  if (wanted === null) return earlier(daysAfter(now, defaultApiKeyDays), latest);
+  if (wanted <= now) throw new KeyholdError("malformed", "The expiry of the key has passed already.");
+  if (wanted <= latest) return wanted;
+  const bound =
+    makerEnds === null
+      ? `lives ${longestApiKeyDays} days at most`
+      : "ends no later than the key that makes it";
+  throw new KeyholdError(
+    "malformed",
+    `An API key ${bound}: choose an expiry before ${latest.toISOString()}.`,
+  );
+}
+
+function daysAfter(now: Date, days: number): Date {
+  return new Date(now.getTime() + days * dayMs);
+}
+
+function earlier(one: Date, other: Date): Date {
+  return one < other ? one : other;
+}
+
+/** What is named must be within the caller's own reach, which its transaction sees; where nothing is named the caller's own counts. */
+async function reachOf(tx: TenantTx, { narrowing }: Member, { credentials, accounts }: ApiKeyRequest) {
+  if (credentials === undefined && accounts === undefined) {
+    if (!namesSubjects(narrowing)) return {};
+    return { credentials: copyOf(narrowing.credentials), accounts: copyOf(narrowing.accounts) };
   }
-  if (expiresAt !== undefined && expiresAt !== null && expiresAt <= new Date()) {
-    throw new KeyholdError("malformed", "The expiry of the key has passed already.");
+  const named: readonly Named[] = [
+    ...(credentials ?? []).map((id) => ({ kind: "credential" as const, id })),
+    ...(accounts ?? []).map((id) => ({ kind: "account" as const, id })),
+  ];
+  for (const one of named) {
+    const table = one.kind === "credential" ? "credentials" : "accounts";
+    const found = await tx
+      .selectFrom(table)
+      .select("id")
+      .where("id", "=", one.id)
+      .where("deleted_at", "is", null)
+      .executeTakeFirst();
+    if (found === undefined) throw new BeyondReach(one);
   }
-  return principal.memberId;
+  return { credentials: copyOf(credentials ?? null), accounts: copyOf(accounts ?? null) };
+}
+
+function copyOf(ids: readonly string[] | null): string[] | null {
+  return ids === null ? null : [...ids];
+}
+
+/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
+class BeyondReach extends Error {
+  readonly named: Named;
+
+  constructor(named: Named) {
+    super("not within reach");
+    this.named = named;
+  }
 }

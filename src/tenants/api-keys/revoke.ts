@@ -6,23 +6,24 @@ import type { Db } from "../../db/connect.ts";
 
 /**
  * Ends an API key: no secret is opened with it from this moment, and nothing else after two seconds at most. Revoking again
- * changes nothing but the record. Throws `forbidden` for another member's key, `not_found` for any other id.
+ * changes nothing but the record. The keys that it has made end with it. Answers whose it was. Throws `forbidden` for another member's key, `not_found` for any other id.
  */
-export async function revokeApiKey(db: Db, principal: Principal, id: string): Promise<void> {
+export async function revokeApiKey(db: Db, principal: Principal, id: string): Promise<string> {
   assertScope(principal, "api-keys:write");
   try {
-    await change(db, principal, async (tx) => {
-      const { numUpdatedRows } = await tx
+    return await change(db, principal, async (tx) => {
+      const row = await tx
         .updateTable("api_keys")
         .set({ revoked_at: sql`coalesce(revoked_at, now())` })
         .where("id", "=", id)
+        .returning("member_id")
         .executeTakeFirst();
-      if (numUpdatedRows !== 1n) throw new Missing();
-      return { value: undefined, events: [{ event: "api_key.revoked", detail: { api_key_id: id } }] };
+      if (row === undefined) throw new Missing();
+      return { value: row.member_id, events: [{ event: "api_key.revoked", detail: { api_key_id: id } }] };
     });
   } catch (error) {
     if (!(error instanceof Missing)) throw error;
-    await refuseMiss(db, principal, { kind: "api_key", id, action: "revoke" });
+    return refuseMiss(db, principal, { kind: "api_key", id, action: "revoke" });
   }
 }
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env node
-// Runs the command line with the Node that Keyhold is made for, whichever Node runs this file. Plain JavaScript, for Node 20 and up.
+// Runs the command line with the Node of package-lock.json, whichever Node runs this file. Plain JavaScript, for Node 20 and up.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const node = join(root, "node_modules", "node", "bin", "node");
+// npm makes this link: of the packages that hold a Node it installs the one for this machine.
+const node = join(root, "node_modules", ".bin", "node");
 
 if (existsSync(node)) {
   run();

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -61,7 +61,7 @@ describe("the launcher", () => {
       expect(code).toBe(0);
       expect(JSON.parse(output)).toEqual({
         argv: ["tell", "a b", "--c='d'", ""],
-        execPath: join(root, "node_modules", "node", "bin", "node"),
+        execPath: await realpath(join(root, "node_modules", ".bin", "node")),
       });
     });
 

@@ -1,15 +1,17 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { ClientConfig } from "pg";
 import { type Db, openDb, openPool } from "../src/db/connect.ts";
 import { embeddedDatabase, startEmbedded } from "../src/db/embedded.ts";
-import { ownerRole } from "../src/db/embedded/initdb.ts";
+import { ownerRole, superuserRole } from "../src/db/embedded/passwords.ts";
 import { readLock } from "../src/db/embedded/lock.ts";
 import { migrate } from "../src/db/migrate.ts";
-import { appRole, ensureRoles } from "../src/db/roles.ts";
+import { appRole } from "../src/db/roles.ts";
 import { DataKeys } from "../src/keys/data-keys.ts";
 import { openKeyFile } from "../src/keys/open-key-file.ts";
+import { urlOf } from "../test/support/connection.ts";
+import { removeState } from "../test/support/state.ts";
 
 /** A database of the bench's own with a key file beside it, as a service finds them. Disposing it leaves nothing behind. */
 export type Installation = AsyncDisposable &
@@ -17,7 +19,7 @@ export type Installation = AsyncDisposable &
     folder: string;
     keyFile: string;
     db: Db;
-    /** As the owner of the tables, whom no policy binds. */
+    /** As the superuser, whom no policy binds. */
     ownerDb: Db;
     dataKeys: DataKeys;
     /** How the service connects. */
@@ -31,16 +33,17 @@ export type Installation = AsyncDisposable &
 export async function install(): Promise<Installation> {
   await using undo = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "keyhold-bench-"));
-  undo.defer(() => rm(folder, { recursive: true, force: true }));
+  undo.defer(() => removeState(folder));
   const server = await startEmbedded({ folder });
-  undo.defer(() => rm(dirname(server.data), { recursive: true, force: true }));
   undo.defer(() => server.stop());
   const ownerDb = openDb(
-    openPool(server.connection(ownerRole, embeddedDatabase), { applicationName: "bench owner" }),
+    openPool(server.connection(superuserRole, embeddedDatabase), { applicationName: "bench owner" }),
   );
   undo.defer(() => ownerDb.destroy());
-  await ensureRoles(ownerDb);
-  await migrate(ownerDb);
+  const migrating = openDb(
+    openPool(server.connection(ownerRole, embeddedDatabase), { applicationName: "bench migrate", max: 2 }),
+  );
+  await migrate(migrating).finally(() => migrating.destroy());
   const app = server.connection(appRole, embeddedDatabase);
   const db = openDb(openPool(app, { applicationName: "bench" }));
   undo.defer(() => db.destroy());
@@ -55,7 +58,7 @@ export async function install(): Promise<Installation> {
     ownerDb,
     dataKeys: new DataKeys(db, provider),
     app,
-    databaseUrl: `postgres://${appRole}@socket/${embeddedDatabase}?host=${encodeURIComponent(String(app.host))}`,
+    databaseUrl: urlOf(app),
     postmaster: lock?.pid ?? 0,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -1,6 +1,5 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { ClientConfig } from "pg";
 import { type Installation, install } from "../bench/installation.ts";
 import { nowhere, type Operator } from "../src/access/principal.ts";
 import type { Custody } from "../src/credentials/custody.ts";
@@ -42,13 +41,4 @@ export async function openGround(undo: Stage["undo"]): Promise<Ground> {
     operator: { kind: "operator", issuer: "proof", subject: "operator", origin: nowhere },
     custody: { postgres: custodyOf(postgres, files), file: custodyOf(files, postgres) },
   };
-}
-
-/** As a process of its own is told of it. */
-export function plainConnection({ host = "", port = 0, user, database }: ClientConfig) {
-  return { host, port, user: nameIn(user), database: nameIn(database) };
-}
-
-function nameIn(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

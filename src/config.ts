@@ -47,6 +47,9 @@ const serviceVariables = z.object({
     .describe("the URL of the same database for the role that owns its tables and migrates them"),
   KEYHOLD_DATABASE_TLS: z.enum(["verify", "off"]).prefault("verify").describe("verify or off"),
   KEYHOLD_DATABASE_CA_FILE: text.optional().describe("the path of a PEM file with the authorities to trust"),
+  KEYHOLD_DATABASE_USER: text
+    .optional()
+    .describe("the name of an account that only the embedded PostgreSQL uses, for a start as root"),
   KEYHOLD_DATABASE_CONNECTIONS: wholeNumber(2, 1000).prefault("10").describe("a whole number from 2 to 1000"),
   KEYHOLD_DATABASE_REPORT_CONNECTIONS: wholeNumber(1, 1000)
     .prefault("4")
@@ -129,6 +132,8 @@ export type Config = Readonly<{
     reportConnections: number;
     /** For what time brings. */
     workConnections: number;
+    /** Whom the embedded PostgreSQL runs as when root starts it; `null`: a number of its own. */
+    user: string | null;
   }>;
   keyFile: string;
   /** Which key-encryption keys there are; `keyFile` is one place of them. */
@@ -184,6 +189,7 @@ export function readConfig(environment: Environment = process.env): Config {
       connections: values.KEYHOLD_DATABASE_CONNECTIONS,
       reportConnections: values.KEYHOLD_DATABASE_REPORT_CONNECTIONS,
       workConnections: values.KEYHOLD_DATABASE_WORK_CONNECTIONS,
+      user: values.KEYHOLD_DATABASE_USER ?? null,
     },
     keyFile: keyFile === undefined ? join(folder, "key-encryption.key") : resolve(keyFile),
     keys: keysOf(values),

@@ -56,6 +56,8 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
   undo.defer(() => database.stop());
   const { db, embeddedIn } = database;
   const { reports, work } = openFurther(database, config, options);
+  for (const change of database.changes) log.warn(change, { path: embeddedIn });
+  if (embeddedIn !== null) log.info("database", { path: embeddedIn });
   const metrics = createMetrics({
     countCredentials: () => countCredentials(work),
     outboxAge: () => outboxAge(work),

@@ -26,7 +26,16 @@ const layers: readonly (readonly string[])[] = [
   ["credentials", "tenants", "webhooks"],
   ["access", "audit"],
   ["venues", "stores", "keys"],
-  ["crypto", "db", "telemetry", "errors.ts", "config.ts", "config-values.ts", "config-stores.ts"],
+  [
+    "crypto",
+    "db",
+    "telemetry",
+    "errors.ts",
+    "own-file.ts",
+    "config.ts",
+    "config-values.ts",
+    "config-stores.ts",
+  ],
 ];
 
 /** What of the adapters the domain sees: interfaces, and the table of operations. */

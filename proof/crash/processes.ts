@@ -5,7 +5,8 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import type { Effect } from "./effects.ts";
 import type { FlawName } from "./flaws.ts";
-import { type Ground, plainConnection, type StoreChoice } from "../ground.ts";
+import { plainConnection } from "../../test/support/connection.ts";
+import type { Ground, StoreChoice } from "../ground.ts";
 import { type Scenario, taskShape, type Writer } from "./scenarios.ts";
 
 /** What one process does; a flaw where its build is wrong on purpose. */

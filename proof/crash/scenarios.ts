@@ -9,6 +9,7 @@ import { secretFields } from "../../test/support/tenants.ts";
 import { storeChoices } from "../ground.ts";
 import { flawNames } from "./flaws.ts";
 import { moments } from "./effects.ts";
+import { plainShape } from "../../test/support/connection.ts";
 
 export const scenarioNames = ["register", "rotate", "rotate-at-once", "finish", "reconcile"] as const;
 export type Scenario = (typeof scenarioNames)[number];
@@ -31,7 +32,7 @@ export const taskShape = z.object({
   scenario: z.enum(scenarioNames),
   store: z.enum(storeChoices),
   flaw: z.enum(flawNames).nullable(),
-  connection: z.object({ host: z.string(), port: z.number(), user: z.string(), database: z.string() }),
+  connection: plainShape,
   keyFile: z.string(),
   /** Of the store of files. */
   folder: z.string(),

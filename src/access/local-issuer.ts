@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { calculateJwkThumbprint, createLocalJWKSet, importJWK, SignJWT } from "jose";
 import { z } from "zod";
 import { StartError } from "../errors.ts";
+import { readOwnFile } from "../own-file.ts";
 import type { Issuer } from "./tokens.ts";
 
 export type TokenRequest = Readonly<{
@@ -30,6 +31,7 @@ export type LocalIssuer = Readonly<{
 export const localIssuerName = "urn:keyhold:local";
 /** The file of its key, in the folder of the service's state. */
 export const signingKeyName = "signing-key.json";
+const what = "The signing key";
 const audience = "keyhold";
 const algorithm = "Ed25519";
 const longestLifeSeconds = 3600;
@@ -91,17 +93,17 @@ function compose({ tenantId, subject, scopes, agent, ttlSeconds, ...narrowing }:
 
 /** `null` when there is no file yet. */
 async function readKey(path: string): Promise<PrivateKey | null> {
+  const text = await readOwnFile(path, what);
+  if (text === null) return null;
   try {
-    await using file = await open(path, "r");
-    const { mode } = await file.stat();
-    if ((mode & 0o077) !== 0) throw refusal(path, `can be read by others. Run: chmod 600 ${path}`);
-    const parsed = privateKey.safeParse(JSON.parse(await file.readFile("utf8")));
-    if (parsed.success) return parsed.data;
-  } catch (error) {
-    if (error instanceof StartError) throw error;
-    if (codeOf(error) === "ENOENT") return null;
+    return privateKey.parse(JSON.parse(text));
+  } catch {
+    throw noKey(path);
   }
-  throw refusal(
+}
+
+function noKey(path: string): StartError {
+  return refusal(
     path,
     "holds no Ed25519 private key as a JSON Web Key. Restore it, or move it away to have a new one made.",
   );
@@ -134,5 +136,5 @@ function codeOf(error: unknown): string {
 }
 
 function refusal(path: string, reason: string, cause?: unknown): StartError {
-  return new StartError(`The signing key ${path} ${reason}`, { cause });
+  return new StartError(`${what} ${path} ${reason}`, { cause });
 }

@@ -16,16 +16,17 @@ const letHandOver = (owner: string): string =>
 
 /**
  * Makes the roles that the migrations name, where they are missing, and lets the owner hand functions to the recorder.
- * Roles belong to the whole server, so this may race with processes of other databases. Run as the owner.
+ * Roles belong to the whole server, so this may race with processes of other databases. Run as the owner, or for `owner` as a
+ * superuser.
  * Throws StartError where the owner may not do this, with the statements to run, and where a role has too many rights.
  */
-export async function ensureRoles(db: Db): Promise<void> {
+export async function ensureRoles(db: Db, owner: string | null = null): Promise<void> {
   await ensure(db, sql`select from pg_roles where rolname = ${appRole}`, createApp);
   await ensure(db, sql`select from pg_roles where rolname = ${recorderRole}`, createRecorder);
   await ensure(
     db,
-    sql`select where pg_has_role(current_user, ${recorderRole}, 'SET')`,
-    letHandOver("current_user"),
+    sql`select where pg_has_role(coalesce(${owner}::name, current_user), ${recorderRole}, 'SET')`,
+    letHandOver(owner ?? "current_user"),
   );
   await refuseTooManyRights(db);
 }

@@ -3,8 +3,8 @@ import type { ClientConfig, Pool } from "pg";
 import type { Config } from "../config.ts";
 import { StartError } from "../errors.ts";
 import { connectionFromUrl, type Db, openDb, openPool, type PoolOptions } from "./connect.ts";
-import { ownerRole } from "./embedded/initdb.ts";
 import { joinEmbedded } from "./embedded/join.ts";
+import { ownerRole } from "./embedded/passwords.ts";
 import { embeddedDatabase, startEmbedded } from "./embedded.ts";
 import { guardRole } from "./guard.ts";
 import { migrate } from "./migrate.ts";
@@ -28,6 +28,8 @@ export type StartedDatabase = Readonly<{
   db: Db;
   /** Where the data of the embedded PostgreSQL lies; `null` for a database that somebody else runs. */
   embeddedIn: string | null;
+  /** What this start changed in an embedded database of an older Keyhold, for the log. */
+  changes: readonly string[];
   /** A further pool of the same role, for work that must not wait for or delay the rest. Ends with `stop`. */
   openPool(options: PoolOptions): Pool;
   /** The same for statements of many tenants; with `shares`, none of them takes all of its connections. Ends with `stop`. */
@@ -39,6 +41,7 @@ type Server = Readonly<{
   app: ClientConfig;
   owner: ClientConfig | null;
   data: string | null;
+  changes: readonly string[];
   stop(): Promise<void>;
 }>;
 
@@ -64,6 +67,7 @@ export async function startDatabase(
   return {
     db,
     embeddedIn: server.data,
+    changes: server.changes,
     openPool(options) {
       const pool = openPool(server.app, options);
       running.defer(() => pool.end());
@@ -89,17 +93,19 @@ async function join({ folder, database }: StartSettings): Promise<Server | null>
     app: server.connection(appRole, embeddedDatabase),
     owner: null,
     data: server.data,
+    changes: [],
     stop: () => Promise.resolve(),
   };
 }
 
 async function reach({ folder, database }: StartSettings): Promise<Server> {
   if (database.url === null) {
-    const server = await startEmbedded({ folder });
+    const server = await startEmbedded({ folder, user: database.user });
     return {
       app: server.connection(appRole, embeddedDatabase),
       owner: server.connection(ownerRole, embeddedDatabase),
       data: server.data,
+      changes: server.changes,
       stop: () => server.stop(),
     };
   }
@@ -108,6 +114,7 @@ async function reach({ folder, database }: StartSettings): Promise<Server> {
     app: await connectionFromUrl({ url: database.url, tls, caFile }),
     owner: ownerUrl === null ? null : await connectionFromUrl({ url: ownerUrl, tls, caFile }),
     data: null,
+    changes: [],
     stop: () => Promise.resolve(),
   };
 }

@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { openDb, openPool } from "./connect.ts";
 import { embeddedDatabase, startEmbedded } from "./embedded.ts";
-import { ownerRole } from "./embedded/initdb.ts";
+import { ownerRole } from "./embedded/passwords.ts";
+import { findPlace } from "./embedded/place.ts";
+import { releaseUid } from "./embedded/user.ts";
 import { migrate } from "./migrate.ts";
-import { ensureRoles } from "./roles.ts";
 import { dumpSchema } from "./schema-dump.ts";
 
 /**
@@ -16,12 +17,12 @@ const folder = await mkdtemp(join(tmpdir(), "keyhold-schema-"));
 const server = await startEmbedded({ folder, durable: false });
 const db = openDb(openPool(server.connection(ownerRole, embeddedDatabase), { applicationName: "schema" }));
 try {
-  await ensureRoles(db);
   await migrate(db);
   await writeFile(join(import.meta.dirname, "schema.sql"), await dumpSchema(db));
 } finally {
   await db.destroy();
   await server.stop();
+  await releaseUid(await findPlace(folder));
   await rm(dirname(server.data), { recursive: true, force: true });
   await rm(folder, { recursive: true, force: true });
 }

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { keyBytes } from "../crypto/aes-gcm.ts";
 import { fingerprint, type WrappingKey } from "../crypto/key-wrap.ts";
 import { StartError } from "../errors.ts";
+import { belongsTo, isOwn } from "../own-file.ts";
 import { maxContentBytes, splitKeys } from "./key-material.ts";
 
 /** The key-encryption keys of a file; the newest wraps, each of them unwraps. */
@@ -110,6 +111,7 @@ async function readChecked(path: string, file: FileHandle): Promise<Uint8Array> 
     const octal = mode.toString(8).padStart(4, "0");
     throw refusal(path, `has mode ${octal}, which is wider than 0600. Run: chmod 600 ${path}`);
   }
+  if (!isOwn(status)) throw refusal(path, belongsTo(status, path));
   // An ArrayBuffer of its own lies off the moving heap, so that zeroing leaves no copy behind.
   const content = new Uint8Array(new ArrayBuffer(Math.min(status.size, maxContentBytes + 1)));
   const { bytesRead } = await file.read(content, 0, content.byteLength, 0);

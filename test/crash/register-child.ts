@@ -18,11 +18,12 @@ import type { SecretFields } from "../../src/venues/venue.ts";
 import { bareCustody } from "../support/bare-custody.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { memberOf } from "../support/tenants.ts";
+import { plainShape } from "../support/connection.ts";
 
 const taskShape = z.object({
   /** `careless` is what `replace` must not be: it points the credential at the new version first, and writes that after. */
   what: z.enum(["register", "replace", "careless"]),
-  connection: z.object({ host: z.string(), port: z.number(), user: z.string(), database: z.string() }),
+  connection: plainShape,
   keyFile: z.string(),
   tenantId: z.string(),
   memberId: z.string(),

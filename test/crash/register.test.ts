@@ -14,6 +14,7 @@ import { countRows } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 import type { Task } from "./register-child.ts";
+import { plainConnection } from "../support/connection.ts";
 
 let world: World;
 let custody: Custody;
@@ -50,11 +51,10 @@ async function run(
   at: number,
   die: Task["die"],
 ): Promise<string[] | null> {
-  const { host = "", port = 0, user = "", database = "" } = world.database.connection("keyhold_app");
   const { tenantId, memberId } = victim.member;
   const task: Task = {
     what,
-    connection: { host, port, user: typeof user === "string" ? user : "", database },
+    connection: plainConnection(world.database.connection("keyhold_app")),
     keyFile: world.keyFile,
     tenantId,
     memberId,

@@ -22,6 +22,7 @@ import { findOrphans } from "../support/orphans.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 import type { Task } from "./reseal-child.ts";
+import { urlOf } from "../support/connection.ts";
 
 let world: World;
 let folder: string;
@@ -57,7 +58,6 @@ const script = join(import.meta.dirname, "reseal-child.ts");
 
 /** Runs commands in a process of its own, which dies at its statement `at`. Answers their exit codes, `null` where it died. */
 async function run(commands: Task["commands"], at = 0): Promise<readonly number[] | null> {
-  const { host = "" } = world.database.connection("keyhold_app");
   const task: Task = { commands, at, die: at % 2 === 0 ? "before" : "after" };
   const child = spawn(process.execPath, [script, JSON.stringify(task)], {
     stdio: ["ignore", "pipe", "pipe"],
@@ -65,7 +65,7 @@ async function run(commands: Task["commands"], at = 0): Promise<readonly number[
       PATH: process.env["PATH"],
       // Compiled once for all of them.
       NODE_COMPILE_CACHE: join(folder, "compiled"),
-      DATABASE_URL: `postgres://keyhold_app@localhost/${world.database.name}?host=${encodeURIComponent(host)}`,
+      DATABASE_URL: urlOf(world.database.connection("keyhold_app")),
       KEYHOLD_FOLDER: folder,
       KEYHOLD_KEY_FILE: world.keyFile,
       KEYHOLD_LOCAL_ISSUER: "on",

@@ -8,9 +8,10 @@ import { createStores } from "../../src/stores/index.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { bareCustody } from "../support/bare-custody.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
+import { plainShape } from "../support/connection.ts";
 
 const taskShape = z.object({
-  connection: z.object({ host: z.string(), port: z.number(), user: z.string(), database: z.string() }),
+  connection: plainShape,
   keyFile: z.string(),
 });
 export type Task = z.infer<typeof taskShape>;

@@ -15,6 +15,7 @@ import { makeDue } from "../support/due.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 import type { Task } from "./checks-child.ts";
+import { plainConnection } from "../support/connection.ts";
 
 let world: World;
 let owner: Member;
@@ -111,9 +112,8 @@ describe("of two workers that check at once", () => {
 
 /** A worker that is killed when it is in the middle of four checks. */
 async function killWorker(): Promise<void> {
-  const { host = "", port = 0, user = "", database = "" } = world.database.connection("keyhold_app");
   const task: Task = {
-    connection: { host, port, user: typeof user === "string" ? user : "", database },
+    connection: plainConnection(world.database.connection("keyhold_app")),
     keyFile: world.keyFile,
   };
   const child = fork(join(import.meta.dirname, "checks-child.ts"), [JSON.stringify(task)], {

@@ -8,11 +8,12 @@ import { createMetrics } from "../../src/telemetry/metrics.ts";
 import type { Webhooks } from "../../src/webhooks/endpoint.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
 import { sendCarelessly } from "../support/careless-sender.ts";
+import { plainShape } from "../support/connection.ts";
 
 const taskShape = z.object({
   /** `careless` is what delivering must not be: it notes a message as delivered, and sends it after that. */
   what: z.enum(["deliver", "careless"]),
-  connection: z.object({ host: z.string(), port: z.number(), user: z.string(), database: z.string() }),
+  connection: plainShape,
   keyFile: z.string(),
 });
 export type Task = z.infer<typeof taskShape>;

@@ -9,6 +9,7 @@ import type { Receiver } from "../support/receiver.ts";
 import { WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
 import type { Task } from "./webhooks-child.ts";
+import { plainConnection } from "../support/connection.ts";
 
 let world: World;
 let hooks: WebhookWorld;
@@ -30,10 +31,9 @@ beforeEach(async () => {
 });
 
 function start(what: Task["what"]): ChildProcess {
-  const { host = "", port = 0, user = "", database = "" } = world.database.connection("keyhold_app");
   const task: Task = {
     what,
-    connection: { host, port, user: typeof user === "string" ? user : "", database },
+    connection: plainConnection(world.database.connection("keyhold_app")),
     keyFile: world.keyFile,
   };
   const child = spawn(

@@ -14,6 +14,7 @@ import { startSimulator } from "../../simulator/simulator.ts";
 import { createDatabase } from "../support/database.ts";
 import { makeState } from "../support/state.ts";
 import { findVault } from "../support/vault.ts";
+import { urlOf } from "../support/connection.ts";
 
 const program = findVault();
 /** Elections take seconds, new members ten of them, and the machine may be busy. */
@@ -36,9 +37,8 @@ describe.skipIf(program === null)(
       const simulator = await startSimulator();
       undo.defer(() => simulator.close());
       const cluster = undo.use(await startCluster({ program: findProgram(program ?? "") }));
-      const { host = "" } = database.connection("keyhold_app");
       const settings = {
-        DATABASE_URL: `postgres://keyhold_app@localhost/${database.name}?host=${encodeURIComponent(host)}`,
+        DATABASE_URL: urlOf(database.connection("keyhold_app")),
         KEYHOLD_FOLDER: folder,
         KEYHOLD_LOCAL_ISSUER: "on",
       };

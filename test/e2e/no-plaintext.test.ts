@@ -10,6 +10,7 @@ import { countInMemory, encodings, leaksIn } from "../support/leaks.ts";
 import { type Service, startService } from "../support/service.ts";
 import { makeState } from "../support/state.ts";
 import { simulatedHosts } from "../support/world.ts";
+import { urlOf } from "../support/connection.ts";
 
 /** Plaintext that would be recognised anywhere; the secret holds characters that each encoding changes. */
 const secret = {
@@ -29,9 +30,8 @@ beforeAll(async () => {
   [database, simulator, state] = await Promise.all([createDatabase(), startSimulator(), makeState()]);
   const keyFile = `${state.folder}/kek`;
   await createKeyFile(keyFile);
-  const { host = "" } = database.connection("keyhold_app");
   environment = {
-    DATABASE_URL: `postgres://keyhold_app@localhost/${database.name}?host=${encodeURIComponent(host)}`,
+    DATABASE_URL: urlOf(database.connection("keyhold_app")),
     KEYHOLD_FOLDER: state.folder,
     KEYHOLD_KEY_FILE: keyFile,
     KEYHOLD_LOCAL_ISSUER: "on",

@@ -8,6 +8,7 @@ import { createDatabase } from "./database.ts";
 import { startService } from "./service.ts";
 import { Shell } from "./shell.ts";
 import { simulatedHosts } from "./world.ts";
+import { urlOf } from "./connection.ts";
 
 const typed: string[] = [];
 
@@ -36,9 +37,8 @@ export async function createCliWorld(more: Readonly<Record<string, string>> = {}
   const folder = await mkdtemp(join(tmpdir(), "keyhold-cli-"));
   const [database, simulator] = await Promise.all([createDatabase(), startSimulator()]);
   await createKeyFile(join(folder, "kek"));
-  const { host = "" } = database.connection("keyhold_app");
   const environment = {
-    DATABASE_URL: `postgres://keyhold_app@localhost/${database.name}?host=${encodeURIComponent(host)}`,
+    DATABASE_URL: urlOf(database.connection("keyhold_app")),
     KEYHOLD_FOLDER: folder,
     KEYHOLD_KEY_FILE: join(folder, "kek"),
     KEYHOLD_LOCAL_ISSUER: "on",

@@ -5,8 +5,10 @@ import type { TestProject } from "vitest/node";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import type { EmbeddedPostgres } from "../../src/db/embedded.ts";
+import { withClient } from "../../src/db/embedded/connection.ts";
+import { readPasswords } from "../../src/db/embedded/passwords.ts";
+import { findPlace } from "../../src/db/embedded/place.ts";
 import { migrate } from "../../src/db/migrate.ts";
-import { ensureRoles } from "../../src/db/roles.ts";
 import { removeState } from "./state.ts";
 
 declare module "vitest" {
@@ -16,7 +18,13 @@ declare module "vitest" {
 }
 
 /** What a test needs to reach the cluster of the run. */
-export type ClusterFacts = Readonly<{ socketFolder: string; port: number; template: string }>;
+export type ClusterFacts = Readonly<{
+  socketFolder: string;
+  port: number;
+  /** By the name of the role. */
+  passwords: Readonly<Record<string, string>>;
+  template: string;
+}>;
 
 const folderPrefix = "keyhold-test-";
 const template = "keyhold_template";
@@ -28,7 +36,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const server = await startEmbedded({ folder, durable: false });
   await makeTemplate(server);
   const { host = "", port = 0 } = server.connection("", "");
-  project.provide("cluster", { socketFolder: host, port, template });
+  const passwords = (await readPasswords(await findPlace(folder))) ?? {};
+  project.provide("cluster", { socketFolder: host, port, passwords, template });
   return async () => {
     await server.stop();
     await removeState(folder);
@@ -36,11 +45,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 }
 
 async function makeTemplate(server: EmbeddedPostgres): Promise<void> {
-  const admin = openPool(server.connection("keyhold_owner", "postgres"), { applicationName: "test" });
-  await admin.query(`create database ${template}`);
-  await admin.end();
+  await withClient(server.connection("keyhold_superuser", "postgres"), (client) =>
+    client.query(`create database ${template} owner keyhold_owner`),
+  );
   const db = openDb(openPool(server.connection("keyhold_owner", template), { applicationName: "test" }));
-  await ensureRoles(db);
   await migrate(db);
   await db.destroy();
 }

@@ -6,7 +6,7 @@ import type { Db } from "../../src/db/connect.ts";
 
 export type TestDatabase = Readonly<{
   name: string;
-  /** Runs as the owner, a superuser here: sees every row. For arranging and for looking behind the curtain. */
+  /** Runs as the superuser: sees every row. For arranging and for looking behind the curtain. */
   owner: Db;
   ownerPool: Pool;
   /** Runs as `keyhold_app`, as the service does. */
@@ -18,6 +18,11 @@ export type TestDatabase = Readonly<{
   drop(): Promise<void>;
 }>;
 
+const superuser = "keyhold_superuser";
+
+/** For a role that a test makes and connects as. */
+export const testRolePassword = "of-a-role-of-a-test";
+
 /**
  * A database of the test file's own: a copy of the migrated template, or empty with `{ empty: true }`.
  * Call it in beforeAll and `drop()` in afterAll.
@@ -25,9 +30,10 @@ export type TestDatabase = Readonly<{
 export async function createDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
   const { template } = inject("cluster");
   const name = `test_${randomBytes(8).toString("hex")}`;
-  await runAsAdmin(`create database ${name} template ${options.empty === true ? "template0" : template}`);
+  const copied = options.empty === true ? "template0" : template;
+  await runAsAdmin(`create database ${name} owner keyhold_owner template ${copied}`);
   const connection = (user: string): ClientConfig => connectTo(user, name);
-  const ownerPool = openPool(connection("keyhold_owner"), { applicationName: "test" });
+  const ownerPool = openPool(connection(superuser), { applicationName: "test" });
   const appPool = openPool(connection("keyhold_app"), { applicationName: "test" });
   const owner = openDb(ownerPool);
   const app = openDb(appPool);
@@ -47,12 +53,19 @@ export async function createDatabase(options: { empty?: boolean } = {}): Promise
 
 /** How to connect to any database of the run's cluster. */
 function connectTo(user: string, database: string): ClientConfig {
-  const { socketFolder, port } = inject("cluster");
-  return { host: socketFolder, port, user, database, ssl: false };
+  const { socketFolder, port, passwords } = inject("cluster");
+  return {
+    host: socketFolder,
+    port,
+    user,
+    password: passwords[user] ?? testRolePassword,
+    database,
+    ssl: false,
+  };
 }
 
 async function runAsAdmin(statement: string): Promise<void> {
-  const pool = openPool(connectTo("keyhold_owner", "postgres"), { applicationName: "test", max: 1 });
+  const pool = openPool(connectTo(superuser, "postgres"), { applicationName: "test", max: 1 });
   try {
     await pool.query(statement);
   } finally {

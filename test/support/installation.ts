@@ -14,6 +14,7 @@ import { type Ran, runCli } from "./cli.ts";
 import { ScriptedVenue } from "./scripted-venue.ts";
 import { type Service, startService } from "./service.ts";
 import { createWorld, secretFields, simulatedHosts, type World } from "./world.ts";
+import { urlOf } from "./connection.ts";
 
 type Settings = Readonly<Record<string, string>>;
 
@@ -57,9 +58,8 @@ export async function createInstallation(settings: Settings = {}): Promise<Insta
   const world = await createWorld();
   const folder = await mkdtemp(join(tmpdir(), "keyhold-installation-"));
   const issuer = await openLocalIssuer(folder);
-  const { host = "" } = world.database.connection("keyhold_app");
   const environment: Settings = {
-    DATABASE_URL: `postgres://keyhold_app@localhost/${world.database.name}?host=${encodeURIComponent(host)}`,
+    DATABASE_URL: urlOf(world.database.connection("keyhold_app")),
     KEYHOLD_FOLDER: folder,
     KEYHOLD_KEY_FILE: world.keyFile,
     KEYHOLD_LOCAL_ISSUER: "on",

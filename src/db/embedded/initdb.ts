@@ -1,13 +1,13 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { StartError } from "../../errors.ts";
 import type { Binaries } from "./binaries.ts";
-import { exists, giveTo } from "./place.ts";
-import type { Place } from "./place.ts";
-
-export const ownerRole = "keyhold_owner";
+import { demandPasswords, type Passwords, superuserRole } from "./passwords.ts";
+import { exists, giveTo, type Place, type RunAs, type Site } from "./place.ts";
+import { giveTree } from "./take-over.ts";
+import { userWithName } from "./user.ts";
 
 const run = promisify(execFile);
 
@@ -15,21 +15,52 @@ const run = promisify(execFile);
  * Makes a new cluster unless there is one; answers whether it did. It is made beside its place and moved there whole,
  * so a start that is killed half way leaves no half cluster.
  */
-export async function createCluster(binaries: Binaries, place: Place, durable: boolean): Promise<boolean> {
-  if (await exists(join(place.data, "PG_VERSION"))) return false;
-  const draft = await mkdtemp(draftPrefix(place));
+export async function createCluster(
+  binaries: Binaries,
+  site: Site,
+  passwords: Passwords,
+  durable: boolean,
+): Promise<boolean> {
+  if (await exists(join(site.data, "PG_VERSION"))) return false;
+  const draft = await mkdtemp(draftPrefix(site));
   try {
-    await giveTo(place.runAs, draft);
-    await run(binaries.initdb, initdbArguments(draft, durable), { cwd: draft, env: {}, ...place.runAs });
-    await rename(draft, place.data);
+    await makeIn(draft, binaries, site, passwords, durable);
+    await rename(join(draft, "data"), site.data);
   } catch (cause) {
-    await rm(draft, { recursive: true, force: true });
     throw new StartError(
-      `The embedded PostgreSQL could not make a database in ${place.data} (${lastWords(cause)}).`,
+      `The embedded PostgreSQL could not make a database in ${site.data} (${lastWords(cause)}).`,
       { cause },
     );
+  } finally {
+    await rm(draft, { recursive: true, force: true });
   }
   return true;
+}
+
+async function makeIn(
+  draft: string,
+  { initdb }: Binaries,
+  { runAs }: Site,
+  passwords: Passwords,
+  durable: boolean,
+): Promise<void> {
+  const maker = runAs === null ? null : await userWithName(runAs);
+  const data = join(draft, "data");
+  const passwordFile = join(draft, "password");
+  await writeFile(passwordFile, passwords[superuserRole] ?? "", { mode: 0o600 });
+  await mkdir(data, { mode: 0o700 });
+  if (maker !== null) await openForGroup(draft, passwordFile, maker);
+  await giveTo(maker, data);
+  await run(initdb, initdbArguments(data, passwordFile, durable), { cwd: data, env: {}, ...maker });
+  if (runAs !== null) await giveTree(data, runAs);
+  await demandPasswords({ data, runAs }, passwords);
+}
+
+async function openForGroup(draft: string, passwordFile: string, { gid }: RunAs): Promise<void> {
+  await chown(draft, 0, gid);
+  await chmod(draft, 0o710);
+  await chown(passwordFile, 0, gid);
+  await chmod(passwordFile, 0o640);
 }
 
 /** initdb's own last line, or why it could not be run. */
@@ -53,12 +84,12 @@ function draftPrefix(place: Place): string {
   return `${place.data}.new-`;
 }
 
-function initdbArguments(data: string, durable: boolean): string[] {
+function initdbArguments(data: string, passwordFile: string, durable: boolean): string[] {
   return [
     `--pgdata=${data}`,
-    `--username=${ownerRole}`,
-    // Whoever can open the socket's folder is the server's own user or root. Nobody comes over a network.
-    "--auth-local=trust",
+    `--username=${superuserRole}`,
+    `--pwfile=${passwordFile}`,
+    "--auth-local=scram-sha-256",
     "--auth-host=reject",
     "--encoding=UTF8",
     // The same order on every machine: the built-in provider follows no version of any system library.

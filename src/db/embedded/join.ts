@@ -1,11 +1,12 @@
-import type { ClientConfig } from "pg";
+import { type Connect, connectionsOf } from "./connection.ts";
 import { readLock } from "./lock.ts";
-import { findPlace, port } from "./place.ts";
+import { readPasswords } from "./passwords.ts";
+import { findPlace } from "./place.ts";
 import { isServed } from "./recover.ts";
 
 /** A server that another Keyhold started and owns. */
 export type JoinedPostgres = Readonly<{
-  connection(user: string, database: string): ClientConfig;
+  connection: Connect;
   data: string;
 }>;
 
@@ -14,9 +15,9 @@ export type JoinedPostgres = Readonly<{
  * service. `null` when there is none, or its Keyhold was killed.
  */
 export async function joinEmbedded(folder: string): Promise<JoinedPostgres | null> {
-  const { data } = await findPlace(folder);
+  const place = await findPlace(folder);
+  const { data } = place;
   const lock = await readLock(data);
   if (lock?.ready !== true || !(await isServed(lock.pid, data))) return null;
-  const { socketFolder: host } = lock;
-  return { data, connection: (user, database) => ({ host, port, user, database, ssl: false }) };
+  return { data, connection: connectionsOf(lock.socketFolder, await readPasswords(place)) };
 }

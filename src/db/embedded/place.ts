@@ -9,14 +9,16 @@ export type RunAs = Readonly<{ uid: number; gid: number }>;
 
 /** Where one embedded server keeps its things. */
 export type Place = Readonly<{
+  /** The state folder that the server belongs to. */
+  folder: string;
   home: string;
   data: string;
   log: string;
-  runAs: RunAs | null;
 }>;
 
-/** PostgreSQL refuses to run as root; this is `nobody` on every Linux. initdb needs the user to have a name. */
-const nobody: RunAs = { uid: 65_534, gid: 65_534 };
+/** A place, and the user that its server runs as: `null` is the user who starts it. */
+export type Site = Place & Readonly<{ runAs: RunAs | null }>;
+
 export const rootsHome = "/var/lib/keyhold";
 
 /** `sun_path` of a Unix socket's address holds 108 bytes with its closing zero; PostgreSQL stops beyond it. */
@@ -24,9 +26,13 @@ const longestSocketPath = 107;
 const socketFolderPrefix = "kh-";
 export const port = 5432;
 
+export function startedByRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
 /**
  * Chooses and makes the folders of the server that belongs to `folder`.
- * A user's server lives in the folder itself. Root's runs as `nobody`, who cannot pass a home of mode 0700,
+ * A user's server lives in the folder itself. Root's runs as another user, who cannot pass a home of mode 0700,
  * so it lives under /var/lib/keyhold, always: a place that hung on the modes of today would move with them.
  * Throws StartError where the other kind of user has a database for this folder already.
  */
@@ -35,7 +41,7 @@ export async function findPlace(folder: string): Promise<Place> {
   const ours = await realpath(folder);
   const name = createHash("sha256").update(ours).digest("hex").slice(0, 16);
   const roots = join(rootsHome, name);
-  const asRoot = process.getuid?.() === 0;
+  const asRoot = startedByRoot();
   const home = asRoot ? roots : ours;
   const others = join(asRoot ? ours : roots, "postgres");
   if (await exists(others)) {
@@ -48,12 +54,7 @@ export async function findPlace(folder: string): Promise<Place> {
     await mkdir(rootsHome, { recursive: true, mode: 0o755 });
     await mkdir(home, { recursive: true, mode: 0o711 });
   }
-  return {
-    home,
-    data: join(home, "postgres"),
-    log: join(home, "postgres.log"),
-    runAs: asRoot ? nobody : null,
-  };
+  return { folder: ours, home, data: join(home, "postgres"), log: join(home, "postgres.log") };
 }
 
 /**

@@ -7,7 +7,7 @@ import { StartError } from "../../errors.ts";
 import type { Binaries } from "./binaries.ts";
 import { readLock } from "./lock.ts";
 import { port } from "./place.ts";
-import type { Place } from "./place.ts";
+import type { Place, Site } from "./place.ts";
 
 /** Milliseconds a fast shutdown may take before the server is told to stop without its last checkpoint. */
 const stopPatience = 30_000;
@@ -18,7 +18,7 @@ const startPatience = 15_000;
 /** Starts the server and waits until it accepts connections. Throws StartError with its last words when it stops instead. */
 export async function startPostmaster(
   binaries: Binaries,
-  place: Place,
+  place: Site,
   socketFolder: string,
   durable: boolean,
 ): Promise<ChildProcess> {
@@ -48,7 +48,7 @@ export async function stopPostmaster(server: ChildProcess): Promise<void> {
 
 async function launch(
   binaries: Binaries,
-  place: Place,
+  place: Site,
   socketFolder: string,
   durable: boolean,
 ): Promise<ChildProcess> {

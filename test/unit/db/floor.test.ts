@@ -8,16 +8,18 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openDb, openPool } from "../../../src/db/connect.ts";
 import type { Db } from "../../../src/db/connect.ts";
 import { type Binaries, copyForOthers, linkLibraries } from "../../../src/db/embedded/binaries.ts";
-import { ownerRole } from "../../../src/db/embedded/initdb.ts";
+import { ownerRole } from "../../../src/db/embedded/passwords.ts";
 import {
   findPlace,
   giveTo,
   makeSocketFolder,
-  type Place,
   port,
   rootsHome,
+  type Site,
 } from "../../../src/db/embedded/place.ts";
 import { startPostmaster, stopPostmaster } from "../../../src/db/embedded/postmaster.ts";
+import { giveTree } from "../../../src/db/embedded/take-over.ts";
+import { chooseUser, userWithName } from "../../../src/db/embedded/user.ts";
 import { guardRole } from "../../../src/db/guard.ts";
 import { migrate } from "../../../src/db/migrate.ts";
 import { appRole, ensureRoles } from "../../../src/db/roles.ts";
@@ -47,7 +49,8 @@ describe.runIf(installed || complete)("PostgreSQL 16", () => {
 
   beforeAll(async () => {
     const state = undo.use(await makeState());
-    const place = await findPlace(state.folder);
+    const found = await findPlace(state.folder);
+    const place: Site = { ...found, runAs: await chooseUser(found, null) };
     const binaries = await findBinaries(place.runAs !== null);
     await makeCluster(binaries, place);
     const host = await makeSocketFolder(place.runAs);
@@ -114,13 +117,15 @@ async function findBinaries(forOthers: boolean): Promise<Binaries> {
 }
 
 /** The service's own clusters use a locale provider that this version does not have. */
-async function makeCluster({ initdb }: Binaries, { data, runAs }: Place): Promise<void> {
+async function makeCluster({ initdb }: Binaries, { data, runAs }: Site): Promise<void> {
   await mkdir(data, { mode: 0o700 });
-  await giveTo(runAs, data);
+  const maker = runAs === null ? null : await userWithName(runAs);
+  await giveTo(maker, data);
   const options = ["--auth-local=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
   await promisify(execFile)(initdb, [`--pgdata=${data}`, `--username=${ownerRole}`, ...options], {
     cwd: data,
     env: {},
-    ...runAs,
+    ...maker,
   });
+  if (runAs !== null) await giveTree(data, runAs);
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openDb, openPool } from "../../../src/db/connect.ts";
 import { guardRole, judgeRole } from "../../../src/db/guard.ts";
-import { createDatabase } from "../../support/database.ts";
+import { createDatabase, testRolePassword } from "../../support/database.ts";
 import type { TestDatabase } from "../../support/database.ts";
 
 let database: TestDatabase;
@@ -16,8 +16,11 @@ test("keyhold_app may serve", async () => {
   await expect(guardRole(database.app)).resolves.toBeUndefined();
 });
 
-test("The owner of the tables may not", async () => {
-  await expect(guardRole(database.owner)).rejects.toThrow("keyhold_owner can bypass row-level security");
+test("The owner of the tables may not, nor may a superuser", async () => {
+  const owner = openDb(openPool(database.connection("keyhold_owner"), { applicationName: "test" }));
+  await expect(guardRole(owner)).rejects.toThrow("may become keyhold_recorder");
+  await owner.destroy();
+  await expect(guardRole(database.owner)).rejects.toThrow("keyhold_superuser can bypass row-level security");
 });
 
 test.each([
@@ -54,9 +57,9 @@ test.each([
 });
 
 test("A superuser who has taken on keyhold_app is refused, for it can go back", async () => {
-  const config = { ...database.connection("keyhold_owner"), options: "-c role=keyhold_app" };
+  const config = { ...database.connection("keyhold_superuser"), options: "-c role=keyhold_app" };
   const db = openDb(openPool(config, { applicationName: "test" }));
-  await expect(guardRole(db)).rejects.toThrow("keyhold_owner can bypass row-level security");
+  await expect(guardRole(db)).rejects.toThrow("keyhold_superuser can bypass row-level security");
   await db.destroy();
 });
 
@@ -70,7 +73,7 @@ test("A server older than version 16 is refused, and 16 is not", () => {
 
 async function createRole(attribute: string, statements: readonly string[]): Promise<string> {
   const role = `test_${randomBytes(6).toString("hex")}`;
-  await database.ownerPool.query(`create role ${role} login ${attribute}`);
+  await database.ownerPool.query(`create role ${role} login password '${testRolePassword}' ${attribute}`);
   for (const statement of statements) await database.ownerPool.query(statement.replace("$role", role));
   return role;
 }

@@ -19,6 +19,7 @@ const database = {
   connections: 2,
   reportConnections: 1,
   workConnections: 2,
+  user: null,
 } as const;
 const settings = (folder: string): StartSettings => ({ folder, database });
 const beside = { beside: true };

@@ -14,15 +14,19 @@ import { makeState } from "../../support/state.ts";
 // Roles belong to the whole server, so these tests have one of their own.
 const state = await makeState();
 let server: EmbeddedPostgres;
+const password = "of-a-role-of-a-test";
+const letIn = `alter role keyhold_app password '${password}'`;
 /** Owners of a database that has their name. */
 const owners: string[] = [];
 
 beforeAll(async () => {
   server = await startEmbedded({ folder: state.folder, durable: false });
+  // The server's own set-up has made them; these tests are about other servers.
+  await dropRoles();
 });
 afterEach(async () => {
   for (const owner of owners) await run([`drop database ${owner}`]);
-  await run(["drop role keyhold_app", "drop role keyhold_recorder"]);
+  await dropRoles();
   for (const owner of owners.splice(0)) await run([`drop role ${owner}`]);
 });
 afterAll(async () => {
@@ -41,6 +45,7 @@ test("An owner who may not create roles is told what to have run, and with that 
 
   await ensureRoles(plain.db);
   await migrate(plain.db);
+  await run([letIn]);
   await using app = open("keyhold_app", "plain");
   await expect(guardRole(app.db)).resolves.toBeUndefined();
 });
@@ -51,6 +56,7 @@ test("An owner who may create roles, and no more, can set up a database", async 
   await ensureRoles(modest.db);
   await migrate(modest.db);
   await ensureRoles(modest.db);
+  await run([letIn]);
   await using app = open("keyhold_app", "modest");
   await expect(guardRole(app.db)).resolves.toBeUndefined();
   await addAccount(app.db);
@@ -61,7 +67,7 @@ test("Owners of several databases may make the roles at once", async () => {
   for (const name of names) await createOwner(name, "superuser");
   await using stack = new AsyncDisposableStack();
   const dbs = names.map((name) => stack.use(open(name, name)).db);
-  await Promise.all(dbs.map(ensureRoles));
+  await Promise.all(dbs.map((db) => ensureRoles(db)));
   const roles = await run([
     `select rolname, rolcanlogin, rolsuper, rolbypassrls from pg_roles where rolname ~ '^keyhold_[ar]' order by 1`,
   ]);
@@ -79,7 +85,7 @@ test.each([
   ],
   ["keyhold_app has BYPASSRLS", "alter role keyhold_app bypassrls", "role keyhold_app has more rights"],
 ])("A server where %s is refused, and what it advises helps", async (_, statement, objection) => {
-  await using owner = open("keyhold_owner", "keyhold");
+  await using owner = open("keyhold_superuser", "keyhold");
   await ensureRoles(owner.db);
   await run([statement]);
   const refusal: unknown = await ensureRoles(owner.db).catch((error: unknown) => error);
@@ -88,6 +94,10 @@ test.each([
   await run([advice.split("superuser: ")[1] ?? ""]);
   await expect(ensureRoles(owner.db)).resolves.toBeUndefined();
 });
+
+async function dropRoles(): Promise<void> {
+  await run(["drop role if exists keyhold_app", "drop role if exists keyhold_recorder"]);
+}
 
 /** Passes policies, a trigger of the recorder's and foreign keys, none of which a superuser helps here. */
 async function addAccount(db: Db): Promise<void> {
@@ -103,16 +113,24 @@ async function addAccount(db: Db): Promise<void> {
 
 async function createOwner(name: string, attribute: string): Promise<void> {
   owners.push(name);
-  await run([`create role ${name} login ${attribute}`, `create database ${name} owner ${name}`]);
+  await run([
+    `create role ${name} login password '${password}' ${attribute}`,
+    `create database ${name} owner ${name}`,
+  ]);
 }
 
 function open(role: string, database: string): AsyncDisposable & Readonly<{ db: Db }> {
-  const db = openDb(openPool(server.connection(role, database), { applicationName: "test" }));
+  // keyhold_app is made by what is tested here, and does not have the password of this server's set-up.
+  const connection = {
+    ...server.connection(role, database),
+    ...(role === "keyhold_superuser" ? {} : { password }),
+  };
+  const db = openDb(openPool(connection, { applicationName: "test" }));
   return { db, [Symbol.asyncDispose]: () => db.destroy() };
 }
 
 async function run(statements: readonly string[]): Promise<unknown[]> {
-  const pool = openPool(server.connection("keyhold_owner", "postgres"), { applicationName: "test" });
+  const pool = openPool(server.connection("keyhold_superuser", "postgres"), { applicationName: "test" });
   try {
     let rows: unknown[] = [];
     for (const statement of statements) ({ rows } = await pool.query(statement));

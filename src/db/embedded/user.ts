@@ -1,0 +1,141 @@
+import { execFile } from "node:child_process";
+import { readdir, readFile, readlink, rm, symlink } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { promisify } from "node:util";
+import { StartError } from "../../errors.ts";
+import { type Place, type RunAs, rootsHome, startedByRoot } from "./place.ts";
+
+const run = promisify(execFile);
+
+/**
+ * Numbers that systemd's list of users and groups (UIDS-GIDS) leaves unused. A user namespace of a container has them too, for they
+ * are below 65536.
+ */
+const firstUid = 60_706;
+const lastUid = 61_183;
+/** The account that unrelated programs share. */
+const nobody = 65_534;
+
+/** The link /var/lib/keyhold/uid-60706 → 0123456789abcdef gives that number to the database in that folder. */
+const linkPrefix = "uid-";
+const linkOf = (uid: number): string => join(rootsHome, `${linkPrefix}${uid}`);
+
+/**
+ * Whom the server of this place runs as; `null` where the user who starts it is not root, and is it. Started as root, that is the
+ * account `name`, or else a number of its own that no account and no process has, which stays with the place.
+ * Throws StartError for an account that cannot be used.
+ */
+export async function chooseUser(place: Place, name: string | null): Promise<RunAs | null> {
+  if (!startedByRoot()) {
+    if (name === null) return null;
+    throw new StartError(
+      "KEYHOLD_DATABASE_USER needs a start as root. Leave it out: the embedded PostgreSQL runs as the user who starts Keyhold.",
+    );
+  }
+  if (name !== null) return accountNamed(name);
+  const uid = (await recordedUid(place)) ?? (await reserveUid(place));
+  return { uid, gid: uid };
+}
+
+async function accountNamed(name: string): Promise<RunAs> {
+  const ask = async (flag: string): Promise<number> => Number((await run("id", [flag, "--", name])).stdout);
+  const [uid, gid] = await Promise.all([ask("-u"), ask("-g")]).catch((cause: unknown) => {
+    throw new StartError(`KEYHOLD_DATABASE_USER names ${name}, and there is no such account.`, { cause });
+  });
+  if (uid !== 0 && uid !== nobody) return { uid, gid };
+  throw new StartError(
+    `KEYHOLD_DATABASE_USER names ${name}. PostgreSQL refuses to run as root, and other programs run as nobody. Name an account that only the database uses.`,
+  );
+}
+
+/** A number that an account was given since then is given back. */
+async function recordedUid(place: Place): Promise<number | null> {
+  for (const link of await readdir(rootsHome)) {
+    const uid = Number(link.slice(linkPrefix.length));
+    if (!link.startsWith(linkPrefix) || (await readlink(linkOf(uid))) !== basename(place.home)) continue;
+    if (!(await isAccount(uid))) return uid;
+    await rm(linkOf(uid));
+  }
+  return null;
+}
+
+/** The link is made or it is there: of starts that choose at once, one gets a number. */
+async function reserveUid(place: Place): Promise<number> {
+  const name = basename(place.home);
+  const count = lastUid - firstUid + 1;
+  const running = await usedByProcesses();
+  const offset = Number.parseInt(name.slice(0, 8), 16);
+  for (let n = 0; n < count; n += 1) {
+    const uid = firstUid + ((offset + n) % count);
+    if (running.has(uid) || (await isAccount(uid))) continue;
+    const mine = await symlink(name, linkOf(uid)).then(() => true, unlessTaken);
+    if (mine) return uid;
+  }
+  throw new StartError(
+    `Every number for the user of an embedded database is taken. Remove the links in ${rootsHome} that lead to no folder, or set KEYHOLD_DATABASE_USER.`,
+  );
+}
+
+function unlessTaken(error: NodeJS.ErrnoException): false {
+  if (error.code === "EEXIST") return false;
+  throw error;
+}
+
+/** Gives the number of this place back. For a place whose database is removed. */
+export async function releaseUid(place: Place): Promise<void> {
+  if (!startedByRoot()) return;
+  const uid = await recordedUid(place);
+  if (uid !== null) await rm(linkOf(uid), { force: true });
+}
+
+/** Whether a user or a group has this number, in the files or in a directory that the machine asks. */
+async function isAccount(id: number): Promise<boolean> {
+  for (const kind of ["passwd", "group"]) {
+    const found = await run("getent", [kind, String(id)]).then(
+      () => true,
+      () => false,
+    );
+    if (found || (await idsIn(`/etc/${kind}`)).has(id)) return true;
+  }
+  return false;
+}
+
+async function idsIn(path: string): Promise<ReadonlySet<number>> {
+  return new Set((await linesOf(path)).map((line) => Number(line.split(":")[2])));
+}
+
+async function linesOf(path: string): Promise<readonly string[]> {
+  return (await readFile(path, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
+}
+
+/** Real, effective, saved and file-system ids of users and groups (proc_pid_status(5)). */
+async function usedByProcesses(): Promise<ReadonlySet<number>> {
+  if (process.platform !== "linux") {
+    const { stdout } = await run("ps", ["-axo", "uid="]);
+    return new Set(stdout.trim().split(/\s+/).map(Number));
+  }
+  const used = new Set<number>();
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+    for (const [, ids = ""] of status.matchAll(/^[UG]id:\s+(.*)$/gm))
+      for (const id of ids.split(/\s+/)) used.add(Number(id));
+  }
+  return used;
+}
+
+/**
+ * As whom initdb runs for a server that will run as `runAs`. initdb asks for the name of its user, and a number of our own has none: so
+ * it borrows that of an account, under our group. A process of another group cannot enter the folder of that group, nor trace
+ * the process (ptrace(2) compares groups as well), so the account's own processes get at neither.
+ */
+export async function userWithName(runAs: RunAs): Promise<RunAs> {
+  const accounts = (await linesOf("/etc/passwd")).map((line) => Number(line.split(":")[2]));
+  if (accounts.includes(runAs.uid) || (await isAccount(runAs.uid))) return runAs;
+  const running = await usedByProcesses();
+  const usable = accounts.filter((uid) => uid > 0 && uid !== nobody);
+  const uid = usable.find((one) => !running.has(one)) ?? usable[0];
+  if (uid !== undefined) return { uid, gid: runAs.gid };
+  throw new StartError(
+    "This machine has no account that could make the database. Add one, and set KEYHOLD_DATABASE_USER to its name.",
+  );
+}

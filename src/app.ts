@@ -4,7 +4,9 @@ import { sql } from "kysely";
 import { Authenticator } from "./access/authenticate.ts";
 import { type LocalIssuer, openLocalIssuer } from "./access/local-issuer.ts";
 import { Memberships } from "./access/membership.ts";
+import { OperatorKeys } from "./access/operator-keys.ts";
 import { RateLimits } from "./access/rate-limits.ts";
+import { Strangers } from "./access/strangers.ts";
 import { createTokenVerifier, remoteIssuer } from "./access/tokens.ts";
 import type { Config } from "./config.ts";
 import type { Custody } from "./credentials/custody.ts";
@@ -45,11 +47,14 @@ export async function startApp(config: Config, log: Log): Promise<App> {
     undo.defer(() => work.stop());
   }
   const localIssuer = config.access.localIssuer ? await openLocalIssuer(config.folder) : null;
+  if (localIssuer !== null)
+    log.warn("this service signs tokens itself: set KEYHOLD_ISSUERS before it is used by others");
   const url =
     config.role === "worker"
       ? null
       : await openDoor(await createDoor(open, { config, localIssuer, log }), config, undo);
-  const metricsServer = createMetricsServer(metrics.registry);
+  const { host, hosts } = config.metrics;
+  const metricsServer = createMetricsServer(metrics.registry, [host, ...hosts]);
   undo.defer(() => closeServer(metricsServer));
   const metricsUrl = await listen(metricsServer, config.metrics);
   const running = undo.move();
@@ -92,11 +97,24 @@ export async function createDoor(
     cursors: new Cursors(sign),
     egressAddresses: (venue) => egressAddresses(config.venues, venue),
     forget: (memberId) => authenticator.forget(memberId),
-    ready: () => readiness(custody),
+    ready: shared(() => readiness(custody)),
   });
   const limits = new RateLimits(accessPool, config.limits);
   const idempotency = new IdempotencyKeys(custody.db, sign);
-  return createServer({ authenticator, limits, idempotency, metrics, log, http: config.http }, routes);
+  const strangers = new Strangers(config.limits.failures);
+  return createServer(
+    { authenticator, strangers, limits, idempotency, metrics, log, http: config.http },
+    routes,
+  );
+}
+
+/** Requests that come while an answer is looked for get that one: a flood of them makes no flood of queries. */
+function shared<T>(ask: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null;
+  return () =>
+    (running ??= ask().finally(() => {
+      running = null;
+    }));
 }
 
 /**
@@ -110,7 +128,10 @@ async function readiness({ db, stores }: Pick<Custody, "db" | "stores">): Promis
   return (await stores.first.health()).outcome === "healthy" ? "ok" : "degraded";
 }
 
-async function listen(server: Server, { host, port }: Config["metrics"]): Promise<string> {
+async function listen(
+  server: Server,
+  { host, port }: Pick<Config["metrics"], "host" | "port">,
+): Promise<string> {
   server.listen(port, host);
   await once(server, "listening");
   const address = server.address();
@@ -126,5 +147,5 @@ async function closeServer(server: Server): Promise<void> {
 function createAuthenticator(config: Config, db: Db, local: LocalIssuer | null): Authenticator {
   const issuers = config.access.issuers.map((issuer) => remoteIssuer(issuer));
   const verify = createTokenVerifier(local === null ? issuers : [...issuers, local.issuer]);
-  return new Authenticator(verify, new Memberships(db));
+  return new Authenticator(verify, new Memberships(db), Date.now, new OperatorKeys(db));
 }

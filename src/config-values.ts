@@ -29,6 +29,11 @@ export const networkList: z.ZodType<readonly string[], string> = commaSeparated(
   z.array(network).min(1),
 );
 
+/** Names of hosts with commas between them, without ports. */
+export const hostNames: z.ZodType<readonly string[], string> = commaSeparated().pipe(
+  z.array(z.string().regex(/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i)).min(1),
+);
+
 function commaSeparated(): z.ZodType<string[], string> {
   return z.string().transform((value) => value.split(",").map((part) => part.trim()));
 }
@@ -66,8 +71,8 @@ const httpUrl = z
   .string()
   .refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol));
 
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "[::1]" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 const venueId = z.string().regex(/^[a-z0-9_]{1,64}$/);

@@ -17,6 +17,8 @@ import {
   type ConfiguredIssuer,
   egressAddresses,
   guardedUrl,
+  hostNames,
+  isLoopback,
   issuers,
   networkList,
   onOrOff,
@@ -65,6 +67,9 @@ const serviceVariables = z.object({
   KEYHOLD_HOST: text.prefault("127.0.0.1").describe("an address or a host name to listen on"),
   KEYHOLD_PORT: port.prefault("7070").describe(aPort),
   KEYHOLD_METRICS_HOST: text.prefault("127.0.0.1").describe("an address or a host name to listen on"),
+  KEYHOLD_METRICS_HOSTS: hostNames
+    .optional()
+    .describe("host names with commas between them, by which the metrics are asked for"),
   KEYHOLD_METRICS_PORT: port.prefault("7071").describe(aPort),
   KEYHOLD_TRUSTED_PROXIES: networkList
     .optional()
@@ -72,6 +77,9 @@ const serviceVariables = z.object({
   KEYHOLD_BODY_LIMIT_BYTES: wholeNumber(1024, 1_048_576)
     .prefault("65536")
     .describe("a whole number from 1024 to 1048576"),
+  KEYHOLD_CONNECTIONS: wholeNumber(16, 1_000_000)
+    .prefault("4096")
+    .describe("a whole number from 16 to 1000000"),
   KEYHOLD_ISSUERS: text
     .transform(inlineOrFile)
     .pipe(issuers)
@@ -83,6 +91,7 @@ const serviceVariables = z.object({
   KEYHOLD_REQUESTS_PER_MINUTE: perMinute.prefault("100").describe(aLimit),
   KEYHOLD_REVEALS_PER_MINUTE: perMinute.prefault("60").describe(aLimit),
   KEYHOLD_INVOKES_PER_MINUTE: perMinute.prefault("60").describe(aLimit),
+  KEYHOLD_FAILURES_PER_MINUTE: perMinute.prefault("300").describe(aLimit),
   KEYHOLD_VENUE_TIMEOUT_MS: wholeNumber(100, 60_000)
     .prefault("10000")
     .describe("milliseconds from 100 to 60000"),
@@ -145,12 +154,21 @@ export type Config = Readonly<{
     host: string;
     port: number;
     bodyLimitBytes: number;
+    /** Open at once; half of them from one address at most. */
+    connections: number;
     /** From whom `X-Forwarded-For` is believed; `false` is nobody. */
     trustedProxies: readonly string[] | false;
   }>;
-  metrics: Readonly<{ host: string; port: number }>;
+  /** `hosts`: further names by which the metrics may be asked for. */
+  metrics: Readonly<{ host: string; port: number; hosts: readonly string[] }>;
   access: Readonly<{ issuers: readonly ConfiguredIssuer[]; localIssuer: boolean }>;
-  limits: Readonly<{ requests: number; reveals: number; invokes: number }>;
+  limits: Readonly<{
+    requests: number;
+    reveals: number;
+    invokes: number;
+    /** Of requests without a valid token, from one address. */
+    failures: number;
+  }>;
   venues: Readonly<{
     timeoutMs: number;
     processes: number;
@@ -177,7 +195,8 @@ export function readConfig(environment: Environment = process.env): Config {
   const values = read(serviceVariables, environment);
   const { DATABASE_URL: url, KEYHOLD_KEY_FILE: keyFile } = values;
   const folder = resolve(values.KEYHOLD_FOLDER);
-  const localIssuer = values.KEYHOLD_LOCAL_ISSUER ?? url === undefined;
+  const localIssuer =
+    values.KEYHOLD_LOCAL_ISSUER ?? (url === undefined && (values.KEYHOLD_ISSUERS ?? []).length === 0);
   refuseContradictions(values, localIssuer);
   return freeze({
     folder,
@@ -200,9 +219,14 @@ export function readConfig(environment: Environment = process.env): Config {
       host: values.KEYHOLD_HOST,
       port: values.KEYHOLD_PORT,
       bodyLimitBytes: values.KEYHOLD_BODY_LIMIT_BYTES,
+      connections: values.KEYHOLD_CONNECTIONS,
       trustedProxies: values.KEYHOLD_TRUSTED_PROXIES ?? false,
     },
-    metrics: { host: values.KEYHOLD_METRICS_HOST, port: values.KEYHOLD_METRICS_PORT },
+    metrics: {
+      host: values.KEYHOLD_METRICS_HOST,
+      port: values.KEYHOLD_METRICS_PORT,
+      hosts: values.KEYHOLD_METRICS_HOSTS ?? [],
+    },
     access: { issuers: values.KEYHOLD_ISSUERS ?? [], localIssuer },
     limits: limitsOf(values),
     venues: venuesOf(values),
@@ -267,6 +291,12 @@ function refuseContradictions(values: Values, localIssuer: boolean): void {
       "KEYHOLD_KEY_FILE must be set beside DATABASE_URL: the path of the file with the key-encryption keys.",
     );
   }
+  if (localIssuer && values.KEYHOLD_ROLE !== "worker" && !isLoopback(values.KEYHOLD_HOST)) {
+    throw new StartError(
+      "KEYHOLD_HOST is not this machine's loopback, and the service would sign tokens for every tenant itself: set KEYHOLD_ISSUERS to " +
+        "your identity provider, and leave KEYHOLD_LOCAL_ISSUER out or set it to off. `keyhold operator-key create` makes the first key of the operator.",
+    );
+  }
   if (!localIssuer && (values.KEYHOLD_ISSUERS ?? []).length === 0) {
     throw new StartError(
       "Nobody could sign in: set KEYHOLD_ISSUERS to those who may sign tokens, or KEYHOLD_LOCAL_ISSUER to on.",
@@ -279,6 +309,7 @@ function limitsOf(values: Values): Config["limits"] {
     requests: values.KEYHOLD_REQUESTS_PER_MINUTE,
     reveals: values.KEYHOLD_REVEALS_PER_MINUTE,
     invokes: values.KEYHOLD_INVOKES_PER_MINUTE,
+    failures: values.KEYHOLD_FAILURES_PER_MINUTE,
   };
 }
 

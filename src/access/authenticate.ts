@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import { hashApiKey, isApiKey } from "./api-keys.ts";
 import type { ActiveMember, Memberships } from "./membership.ts";
 import { assertFrom, namesSubjects, type Narrowing } from "./narrowing.ts";
+import { isOperatorKey, operatorKeyIssuer, type OperatorKeys } from "./operator-keys.ts";
 import { grantedScopes, type Role, roles, type Scope } from "./permissions.ts";
 import type { Member, Operator, Origin } from "./principal.ts";
 import type { VerifiedToken, VerifyToken } from "./tokens.ts";
@@ -29,6 +30,7 @@ type Right = Readonly<{
 export class Authenticator {
   readonly #verify: VerifyToken;
   readonly #memberships: Pick<Memberships, "member" | "apiKey" | "forget">;
+  readonly #operatorKeys: Pick<OperatorKeys, "find">;
   readonly #now: () => number;
   readonly #verified = new LRUCache<string, VerifiedToken>({ max: mostTokens, ttl: reverifyMs });
 
@@ -36,15 +38,18 @@ export class Authenticator {
     verify: VerifyToken,
     memberships: Pick<Memberships, "member" | "apiKey" | "forget">,
     now: () => number = Date.now,
+    operatorKeys: Pick<OperatorKeys, "find"> = noOperatorKeys,
   ) {
     this.#verify = verify;
     this.#memberships = memberships;
+    this.#operatorKeys = operatorKeys;
     this.#now = now;
   }
 
   async authenticate(authorization: string | undefined, origin: Origin): Promise<Member | Operator> {
     const credential = bearerOf(authorization);
     if (isApiKey(credential)) return this.#byApiKey(credential, origin);
+    if (isOperatorKey(credential)) return this.#byOperatorKey(credential, origin);
     // Nothing is waited for that is known: each wait is a turn of the queue.
     const digest = hash("sha256", credential, "base64");
     const token = this.#known(digest) ?? (await this.#verifyOnce(digest, credential));
@@ -68,6 +73,12 @@ export class Authenticator {
     return principal(found, found, origin);
   }
 
+  async #byOperatorKey(key: string, origin: Origin): Promise<Operator> {
+    const subject = await this.#operatorKeys.find(key);
+    if (subject === null) throw unauthenticated("api_key");
+    return { kind: "operator", issuer: operatorKeyIssuer, subject, origin };
+  }
+
   /** The cache is keyed by a hash, so that it holds no token. */
   #known(digest: string): VerifiedToken | undefined {
     const known = this.#verified.get(digest);
@@ -82,6 +93,8 @@ export class Authenticator {
     return verified;
   }
 }
+
+const noOperatorKeys: Pick<OperatorKeys, "find"> = { find: () => Promise.resolve(null) };
 
 /** RFC 6750 §2.1: what a token is made of. */
 const form = /^[\w\-.~+/]+=*$/;

@@ -7,7 +7,12 @@ import type { Member, TenantLimits } from "./principal.ts";
 export type Limit = "requests" | "reveals" | "invokes";
 
 /** How a limit stands for the caller: for the RateLimit headers. */
-export type LimitState = Readonly<{ limit: Limit; quota: number; remaining: number; resetSeconds: number }>;
+export type LimitState = Readonly<{
+  limit: Limit | "failures";
+  quota: number;
+  remaining: number;
+  resetSeconds: number;
+}>;
 
 type Lease = {
   readonly quota: number;
@@ -134,9 +139,14 @@ export class LimitExceeded extends KeyholdError {
 
   constructor(state: LimitState) {
     const { limit, quota, resetSeconds } = state;
-    super("rate_limited", `The limit is ${quota} ${limit} a minute. Try again in ${resetSeconds} seconds.`, {
-      facts: { limit, quota, reset_seconds: resetSeconds },
-    });
+    const counted = limit === "failures" ? "requests without a valid token from one address" : limit;
+    super(
+      "rate_limited",
+      `The limit is ${quota} ${counted} a minute. Try again in ${resetSeconds} seconds.`,
+      {
+        facts: { limit, quota, reset_seconds: resetSeconds },
+      },
+    );
     this.state = state;
   }
 }

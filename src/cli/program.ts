@@ -13,6 +13,7 @@ import { addKeyCommands } from "./keys.ts";
 import { addMeCommand } from "./me.ts";
 import { addMemberCommands } from "./member.ts";
 import { createOutput } from "./output.ts";
+import { addOperatorKeyCommands } from "./operator-key.ts";
 import { refuseSecretOptions } from "./secret-input.ts";
 import { addServeCommand } from "./serve.ts";
 import { addTenantCommands } from "./tenant.ts";
@@ -98,6 +99,7 @@ const groups: readonly ((program: Command, cli: Cli) => void)[] = [
   addHealthCommands,
   addAuditCommands,
   addKeyCommands,
+  addOperatorKeyCommands,
   addStoreCommands,
 ];
 

@@ -599,6 +599,32 @@ create policy recorder on public.members for select to keyhold_recorder
 grant delete, insert, select, update on public.members to keyhold_app;
 grant select on public.members to keyhold_recorder;
 
+create table public.operator_keys (
+  id uuid not null,
+  name text not null,
+  prefix text not null,
+  hash bytea not null,
+  made_by text not null,
+  created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
+  expires_at timestamp with time zone not null,
+  revoked_at timestamp with time zone,
+  constraint operator_keys_pkey PRIMARY KEY (id),
+  constraint operator_keys_check CHECK ((expires_at <= (created_at + '24:00:00'::interval))),
+  constraint operator_keys_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint operator_keys_hash_key UNIQUE (hash),
+  constraint operator_keys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 64)))
+);
+alter table public.operator_keys owner to keyhold_owner;
+alter table public.operator_keys enable row level security;
+alter table public.operator_keys force row level security;
+create policy platform_only on public.operator_keys for all to keyhold_app
+  using ((scope.reach() = 'platform'::text))
+  with check ((scope.reach() = 'platform'::text));
+create policy recorder_reads on public.operator_keys for select to keyhold_recorder
+  using (true);
+grant insert, select, update on public.operator_keys to keyhold_app;
+grant select on public.operator_keys to keyhold_recorder;
+
 create table public.rate_limits (
   key character varying(255) not null,
   points integer default 0 not null,
@@ -1013,6 +1039,20 @@ alter function access.standing(uuid,uuid,text,uuid,bigint) owner to keyhold_reco
 grant execute on function access.standing(uuid,uuid,text,uuid,bigint) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], versions integer[], needs text[], events text[], details text[], patience integer DEFAULT 2000, addresses inet[] DEFAULT '{}'::inet[], reached_credentials text[] DEFAULT '{}'::text[], reached_accounts text[] DEFAULT '{}'::text[])
+CREATE OR REPLACE FUNCTION access.operator_key(hash bytea)
+ RETURNS TABLE(id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT k.id
+    FROM public.operator_keys k
+   WHERE ((k.hash = operator_key.hash) AND (k.revoked_at IS NULL) AND (k.expires_at > now()));
+END;
+alter function access.operator_key(bytea) owner to keyhold_recorder;
+grant execute on function access.operator_key(bytea) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], versions integer[], needs text[], events text[], details text[])
  RETURNS TABLE(place bigint, outcome text, revision bigint, version integer, venue text, environment text, store text, owner_id uuid, sealed bytea)
  LANGUAGE plpgsql
  SECURITY DEFINER

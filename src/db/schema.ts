@@ -17,6 +17,7 @@ export interface Database {
   intents: IntentsTable;
   installation: InstallationTable;
   api_keys: ApiKeysTable;
+  operator_keys: OperatorKeysTable;
   idempotency_keys: IdempotencyKeysTable;
   invocations: InvocationsTable;
   freezes: FreezesTable;
@@ -292,6 +293,15 @@ interface FreezesTable {
   actor: ColumnType<StoredActor | null, string | null | undefined, never>;
   reason: string | null;
   frozen_at: Time;
+interface OperatorKeysTable {
+  id: string;
+  name: string;
+  prefix: string;
+  hash: Uint8Array;
+  made_by: string;
+  created_at: Time;
+  expires_at: ColumnType<Date, Date, Date>;
+  revoked_at: TimeOrNull;
 }
 
 interface IdempotencyKeysTable {

@@ -2,6 +2,8 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticate.ts";
 import type { LimitState, RateLimits } from "../access/rate-limits.ts";
 import { KeyholdError } from "../errors.ts";
+import { LimitExceeded, type LimitState, type RateLimits } from "../access/rate-limits.ts";
+import type { Strangers } from "../access/strangers.ts";
 import { failureOf } from "../access/unauthenticated.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Caller } from "./permission.ts";
@@ -10,6 +12,7 @@ import { idParams } from "./schemas/common.ts";
 
 export type DoorKeeping = Readonly<{
   authenticator: Pick<Authenticator, "authenticate">;
+  strangers: Pick<Strangers, "admit">;
   limits: Pick<RateLimits, "take">;
   metrics: Pick<Metrics, "authenticationFailures">;
 }>;
@@ -19,18 +22,21 @@ export type DoorKeeping = Readonly<{
  * permission. Throws `unauthenticated`, `rate_limited`, `forbidden`, `not_ready`.
  */
 export async function identify(
-  { authenticator, limits, metrics }: DoorKeeping,
+  { authenticator, strangers, limits, metrics }: DoorKeeping,
   route: Route,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<Caller> {
   if (route.admission.permission === "public") return null;
   const origin = { address: request.ip, requestId: request.id };
-  const caller = await authenticator
-    .authenticate(request.headers.authorization, origin)
+  const { authorization } = request.headers;
+  const caller = await strangers
+    .admit(authorization, request.ip, () => authenticator.authenticate(authorization, origin))
     .catch((error: unknown) => {
       const reason = error instanceof KeyholdError && error.code === "forbidden" ? "network" : "not_ready";
       metrics.authenticationFailures.inc({ reason: failureOf(error) ?? reason });
+      if (!(error instanceof LimitExceeded))
+        metrics.authenticationFailures.inc({ reason: failureOf(error) ?? "not_ready" });
       throw error;
     });
   if (caller.kind === "operator") {

@@ -1,9 +1,19 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { isIP } from "node:net";
 import type { Registry } from "prom-client";
 
-/** `/metrics` on a listener of its own, because it names tenants. Call `listen` on what it returns. */
-export function createMetricsServer(registry: Registry): Server {
+/**
+ * `/metrics` on a listener of its own, because it names tenants. It answers under the address that was dialled, the names of this
+ * machine's loopback and the names in `hosts`: a page whose own name was made to lead here (DNS rebinding) asks under that name.
+ * Call `listen` on what it returns.
+ */
+export function createMetricsServer(registry: Registry, hosts: readonly string[] = []): Server {
+  const names = new Set(["localhost", ...hosts.map((host) => host.toLowerCase())]);
   return createServer((request, response) => {
+    if (!isExpected(request, names)) {
+      response.writeHead(421).end();
+      return;
+    }
     if (request.method !== "GET" || request.url !== "/metrics") {
       response.writeHead(404).end();
       return;
@@ -13,4 +23,16 @@ export function createMetricsServer(registry: Registry): Server {
       () => response.writeHead(500).end(),
     );
   });
+}
+
+/** RFC 9110 §7.2: a name or an address, and perhaps a port. */
+const form = /^(?:(?<name>[\w.-]+)|\[(?<address>[\da-f:.]+)\])(?::\d{1,5})?$/i;
+
+function isExpected({ headers, socket }: IncomingMessage, names: ReadonlySet<string>): boolean {
+  const { name, address } = form.exec(headers.host ?? "")?.groups ?? {};
+  const host = (name ?? address ?? "").toLowerCase();
+  if (names.has(host)) return true;
+  if (isIP(host) === 0) return false;
+  const dialled = (socket.localAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
+  return host === "::1" || host.startsWith("127.") || host === dialled;
 }

@@ -17,7 +17,8 @@ export type Problem = Readonly<{
 
 /** `instance` names the request, so that a caller can tell the operator which one it was. */
 export function describeProblem(error: KeyholdError, requestId: string): Problem {
-  const { status, title } = errors[error.code];
+  const { title } = errors[error.code];
+  const { status } = error;
   const standard = {
     type: `/problems/${error.code}`,
     title,
@@ -46,6 +47,8 @@ export function publicError(error: unknown): KeyholdError {
   if (error instanceof KeyholdError) return error;
   const known = isFastifyError(error) ? refusedByFramework[error.code] : undefined;
   if (known !== undefined) return new KeyholdError(known[0], known[1], { cause: error });
+  const status = statusOfRefusal(error);
+  if (status !== null) return new FrameworkRefusal(status, error);
   if (isDatabaseAway(error)) {
     return new KeyholdError("not_ready", "The database cannot be reached now. Try again in a moment.", {
       cause: error,
@@ -58,6 +61,42 @@ export function publicError(error: unknown): KeyholdError {
       cause: error,
     },
   );
+}
+
+/** A refusal of the framework, or of a plugin, that has no words of ours: its status stands. */
+class FrameworkRefusal extends KeyholdError {
+  readonly #status: number;
+
+  constructor(status: number, cause: unknown) {
+    const [code, detail] = wordsFor[status] ?? ["malformed", "The service does not accept this request."];
+    super(code, detail, { cause });
+    this.#status = status;
+  }
+
+  override get status(): number {
+    return this.#status;
+  }
+}
+
+const wordsFor: Readonly<Record<number, readonly [ErrorCode, string]>> = {
+  403: ["forbidden", "Nobody may read this path."],
+  404: ["not_found", "There is nothing at this path."],
+  413: ["too_large", "The request is longer than this service accepts."],
+  415: ["unsupported_media_type", "Send the body as application/json."],
+  431: ["too_large", "The headers are longer than this service accepts."],
+};
+
+/**
+ * The status from 400 to 499 of an error that fastify, its plugins or http-errors made about the request; `null` for any other, so
+ * that the answer of a server that Keyhold asked is not taken for ours.
+ */
+function statusOfRefusal(error: unknown): number | null {
+  if (!(error instanceof Error) || !("statusCode" in error)) return null;
+  const { statusCode } = error;
+  const byFramework = "code" in error && typeof error.code === "string" && error.code.startsWith("FST_");
+  const byHttpErrors = "expose" in error && typeof error.expose === "boolean";
+  if (!(byFramework || byHttpErrors) || typeof statusCode !== "number") return null;
+  return statusCode >= 400 && statusCode <= 499 ? statusCode : null;
 }
 
 function isFastifyError(error: unknown): error is FastifyError {

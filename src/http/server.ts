@@ -8,6 +8,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type DoorKeeping, identify, tellLimit } from "./auth.ts";
 import { refuseConnection } from "./client-errors.ts";
+import { boundConnections } from "./connections.ts";
 import { serveDocs } from "./docs.ts";
 import { parseJson } from "./json-body.ts";
 import { idempotencyKeyOf, type KnowsKeys, runOnce } from "./keyed.ts";
@@ -20,7 +21,7 @@ import { sendReply } from "./send.ts";
 export type ServerParts = DoorKeeping &
   KnowsKeys &
   Readonly<{
-    http: Pick<Config["http"], "bodyLimitBytes" | "trustedProxies">;
+    http: Pick<Config["http"], "bodyLimitBytes" | "trustedProxies" | "connections">;
     metrics: Pick<Metrics, "authenticationFailures" | "rateLimitRefusals" | "httpRequests" | "httpSeconds">;
     log: Log;
   }>;
@@ -57,6 +58,8 @@ export async function createServer(parts: ServerParts, routes: readonly Route[])
     clientErrorHandler: refuseConnection,
     frameworkErrors: (error, request, reply) => void sendProblem(parts, error, request, reply),
   });
+  const { connections, trustedProxies } = parts.http;
+  boundConnections(app.server, connections, trustedProxies === false ? [] : trustedProxies);
   app.decorateRequest(noted, null);
   app.setErrorHandler((error, request, reply) => sendProblem(parts, error, request, reply));
   app.setNotFoundHandler(() => {

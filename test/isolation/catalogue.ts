@@ -4,6 +4,7 @@ import type { PoolClient } from "pg";
 const shared: Readonly<Record<string, string>> = {
   clock_lanes: "names of lanes, and which process is in them",
   installation: "which key-encryption key the database was sealed with",
+  operator_keys: "of the operator",
   rate_limits: "counters under ids",
   turns: "digests that name keys, for as long as a call with one of them runs",
   webhook_events: "names of events and of their fields",
@@ -40,6 +41,7 @@ const rights: Readonly<Record<string, string>> = {
   webhook_links: "SELECT",
   freezes: "DELETE, INSERT, SELECT",
   installation: "INSERT, SELECT, UPDATE",
+  operator_keys: "INSERT, SELECT, UPDATE",
 };
 const usualRights = "DELETE, INSERT, SELECT, UPDATE";
 

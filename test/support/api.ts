@@ -21,11 +21,16 @@ import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
 import { createWorld, type World } from "./world.ts";
+import { OperatorKeys } from "../../src/access/operator-keys.ts";
+import { Strangers } from "../../src/access/strangers.ts";
 
 export type ApiOptions = Readonly<{
   limits?: Partial<Record<Limit, number>>;
   issuers?: readonly Issuer[];
   trustedProxies?: readonly string[];
+  /** Requests without a valid token a minute, from one address. */
+  failures?: number;
+  connections?: number;
   /** Makes the domain other than it is. */
   custody?: (custody: Custody) => Custody;
   /** Makes the routes other than they are. */
@@ -133,7 +138,12 @@ async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions)
   });
   const sign = signer((tenantId, purpose, bytes) => custody.dataKeys.mac(tenantId, purpose, bytes));
   const verify = createTokenVerifier([issuer.issuer, ...(options.issuers ?? [])]);
-  const authenticator = new Authenticator(verify, new Memberships(db, { keepMs: 100 }));
+  const authenticator = new Authenticator(
+    verify,
+    new Memberships(db, { keepMs: 100 }),
+    Date.now,
+    new OperatorKeys(db, { keepMs: 100 }),
+  );
   const metrics = createMetrics({
     countCredentials: () => Promise.resolve([]),
     outboxAge: () => Promise.resolve(0),
@@ -151,8 +161,13 @@ async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions)
   const routes = (options.routes ?? ((all) => all))(createRoutes(parts));
   const app = await createServer(
     {
-      http: { bodyLimitBytes: 65_536, trustedProxies: options.trustedProxies ?? false },
+      http: {
+        bodyLimitBytes: 65_536,
+        connections: options.connections ?? 1000,
+        trustedProxies: options.trustedProxies ?? false,
+      },
       authenticator,
+      strangers: new Strangers(options.failures ?? 1_000_000),
       limits: new RateLimits(pool, {
         requests: 100_000,
         reveals: 100_000,

@@ -36,7 +36,7 @@ describe("the configuration", () => {
     expect(config.access).toEqual({ issuers: [], localIssuer: true });
     expect([config.http.host, config.metrics.host]).toEqual(["127.0.0.1", "127.0.0.1"]);
     expect(config.http.trustedProxies).toBe(false);
-    expect(config.limits).toEqual({ requests: 100, reveals: 60, invokes: 60 });
+    expect(config.limits).toEqual({ requests: 100, reveals: 60, invokes: 60, failures: 300 });
     expect(config.keyFile).toBe(join(config.folder, "key-encryption.key"));
   });
 
@@ -149,6 +149,35 @@ describe("a bad value stops the start with one sentence that does not repeat it"
 
   it("a service that nobody could sign in to", () => {
     expect(refusal({ ...external, KEYHOLD_LOCAL_ISSUER: "off" })).toMatch(/^Nobody could sign in/);
+  });
+});
+
+describe("the service's own tokens", () => {
+  const issuers = { KEYHOLD_ISSUERS: JSON.stringify([issuer]) };
+
+  it("are off as soon as an issuer is configured, with any database", () => {
+    expect(readConfig(issuers).access.localIssuer).toBe(false);
+    expect(readConfig({}).access.localIssuer).toBe(true);
+    expect(readConfig({ ...issuers, KEYHOLD_LOCAL_ISSUER: "on" }).access.localIssuer).toBe(true);
+  });
+
+  it.each(["0.0.0.0", "::", "10.0.0.5", "keyhold.example.com", "localhost.example", "128.0.0.1"])(
+    "are refused beside a listener on %s, which others can reach",
+    (host) => {
+      for (const environment of [{}, external, { ...issuers, KEYHOLD_LOCAL_ISSUER: "on" }])
+        expect(refusal({ ...environment, KEYHOLD_HOST: host })).toMatch(
+          /^KEYHOLD_HOST .*operator-key create/,
+        );
+      expect(readConfig({ ...issuers, KEYHOLD_HOST: host }).http.host).toBe(host);
+    },
+  );
+
+  it.each(["127.0.0.1", "127.9.8.7", "::1", "localhost"])("go with a listener on %s", (host) => {
+    expect(readConfig({ KEYHOLD_HOST: host }).access.localIssuer).toBe(true);
+  });
+
+  it("go with a worker, which has no listener", () => {
+    expect(readConfig({ KEYHOLD_HOST: "0.0.0.0", KEYHOLD_ROLE: "worker" }).access.localIssuer).toBe(true);
   });
 });
 

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Site } from "./place.ts";
 
-/** For whoever looks for the database in the state folder: root's is elsewhere. */
+/** Says in the state folder where the database is: root's is elsewhere. */
 export async function leaveNote({ folder, home, data, runAs }: Site): Promise<void> {
   if (runAs === null) return;
   const text =

@@ -53,7 +53,7 @@ export async function ensurePasswords(place: Place): Promise<Passwords> {
 }
 
 /**
- * Who may connect: whoever knows the password of a role (SCRAM), over the socket. The comment binds the file to the passwords, so that
+ * Who may connect: a process that knows the password of a role (SCRAM), over the socket. The comment binds the file to the passwords, so that
  * a database from a backup, with others, is noticed.
  */
 function accessRules(passwords: Passwords): string {

@@ -27,18 +27,18 @@ test.each([
   ["is a superuser", "superuser", [], "can bypass row-level security"],
   ["has BYPASSRLS", "bypassrls", [], "can bypass row-level security"],
   ["owns a table of tenants", "", ["alter table accounts owner to $role"], "owns accounts"],
-  ["is a member of the owner", "", ["grant keyhold_owner to $role"], "may become keyhold_owner"],
+  ["is a member of the owner", "", ["grant keyhold_owner to $role"], "may become keyhold_recorder"],
   [
     "may become the owner, though it inherits nothing",
     "",
     ["grant keyhold_owner to $role with inherit false, set true"],
-    "may become keyhold_owner",
+    "may become keyhold_recorder",
   ],
   [
     "may make itself a member of the owner",
     "",
     ["grant keyhold_owner to $role with admin true, inherit false, set false"],
-    "may become keyhold_owner",
+    "may become keyhold_recorder",
   ],
   ["may become the recorder", "", ["grant keyhold_recorder to $role"], "may become keyhold_recorder"],
   [

@@ -47,6 +47,29 @@ describe("what a caller is told", () => {
     expect(publicError(error)).toMatchObject({ code: "not_ready" });
   });
 
+  it.each([400, 403, 404, 405, 411, 412, 414, 416, 418, 421, 431, 451])(
+    "of a refusal of the framework keeps its status %i",
+    (statusCode) => {
+      for (const more of [{ code: "FST_SOME_PLUGIN" }, { expose: true }]) {
+        const told = publicError(Object.assign(new Error(canary), { statusCode }, more));
+        expect(told.status).toBe(statusCode);
+        const problem = describeProblem(told, "1");
+        expect(problem.status).toBe(statusCode);
+        expect(JSON.stringify(problem)).not.toContain(canary);
+      }
+    },
+  );
+
+  it.each([
+    ["a fault of the framework", { code: "FST_ERR_SEND_INSIDE_ONERR", statusCode: 500 }],
+    ["an answer of a server that we asked", { code: "UND_ERR_RESPONSE", statusCode: 404 }],
+  ])("of %s is that it is ours", (_, facts) => {
+    expect(publicError(Object.assign(new Error(canary), facts))).toMatchObject({
+      code: "internal",
+      status: 500,
+    });
+  });
+
   it("of any other fault of the database is that it is ours", () => {
     const error = new DatabaseError(canary, 1, "error");
     error.code = "23505";

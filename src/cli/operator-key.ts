@@ -1,0 +1,59 @@
+import { hostname, userInfo } from "node:os";
+import type { Command } from "commander";
+import type { OperatorKey } from "../access/operator-keys.ts";
+import type { Cli } from "./cli.ts";
+import { withCustody } from "./operate.ts";
+import type { Column } from "./output.ts";
+
+const columns: readonly Column<OperatorKey>[] = [
+  ["id", ({ id }) => id],
+  ["name", ({ name }) => name],
+  ["prefix", ({ prefix }) => prefix],
+  ["made by", ({ made_by }) => made_by],
+  ["expires", ({ expires_at }) => expires_at.toISOString()],
+  ["revoked", ({ revoked_at }) => revoked_at?.toISOString() ?? null],
+];
+
+/** Run where the database and the keys are, with the service's own settings: who can do that runs the installation. */
+export function addOperatorKeyCommands(program: Command, cli: Cli): void {
+  const operatorKey = program
+    .command("operator-key")
+    .description("keys for the operator of an installation with issuers of its own");
+  operatorKey
+    .command("create")
+    .description("make a key that opens and suspends tenants for 24 hours; it is shown this once")
+    .argument("[name]", "what it is for", "first")
+    .action((name: string) => create(cli, name));
+  operatorKey
+    .command("list")
+    .description("show all keys that were ever made")
+    .action(() =>
+      withCustody(cli, async ({ custody: { db } }) => {
+        const { listOperatorKeys } = await import("../access/operator-keys.ts");
+        const items = await listOperatorKeys(db);
+        cli.output.list({ items, next_cursor: null, count: items.length }, columns);
+      }),
+    );
+  operatorKey
+    .command("revoke")
+    .description("end a key within two seconds")
+    .argument("<operator-key>", "its id")
+    .action((id: string) =>
+      withCustody(cli, async ({ custody: { db } }) => {
+        const { revokeOperatorKey } = await import("../access/operator-keys.ts");
+        cli.output.one(await revokeOperatorKey(db, id), columns);
+      }),
+    );
+}
+
+function create(cli: Cli, name: string): Promise<void> {
+  return withCustody(cli, async ({ custody: { db } }) => {
+    const { createOperatorKey } = await import("../access/operator-keys.ts");
+    const madeBy = `${userInfo().username}@${hostname()}`;
+    const { operatorKey, key } = await createOperatorKey(db, { name, madeBy });
+    cli.output.one({ ...operatorKey, key }, [["key", (made) => made.key], ...columns]);
+    cli.output.note(
+      "Keep the key now: it is not shown again. `keyhold operator-key list` shows that it was made.",
+    );
+  });
+}

@@ -87,8 +87,8 @@ describe("addresses", () => {
   it("of one IPv6 network of 64 bits are one client, and another network is another", async () => {
     const strangers = new Strangers(2);
     const told = [];
-    for (const host of ["1", "2", "ffff:3", "4:5:6:7"])
-      told.push(await fail(strangers, `2001:db8:0:1::${host}`));
+    for (const host of [":1", ":2", ":ffff:3", "4:5:6:7"])
+      told.push(await fail(strangers, `2001:db8:0:1:${host}`));
     expect(told).toEqual(["unauthenticated", "unauthenticated", "rate_limited", "rate_limited"]);
     expect(await fail(strangers, "2001:db8:0:2::1")).toBe("unauthenticated");
   });

@@ -1,5 +1,5 @@
 import { hostname, userInfo } from "node:os";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { OperatorKey } from "../access/operator-keys.ts";
 import type { Cli } from "./cli.ts";
 import { withCustody } from "./operate.ts";
@@ -37,13 +37,18 @@ export function addOperatorKeyCommands(program: Command, cli: Cli): void {
   operatorKey
     .command("revoke")
     .description("end a key within two seconds")
-    .argument("<operator-key>", "its id")
+    .argument("<operator-key>", "its id", parseId)
     .action((id: string) =>
       withCustody(cli, async ({ custody: { db } }) => {
         const { revokeOperatorKey } = await import("../access/operator-keys.ts");
         cli.output.one(await revokeOperatorKey(db, id), columns);
       }),
     );
+}
+
+function parseId(text: string): string {
+  if (/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text)) return text;
+  throw new InvalidArgumentError("Give the id that `keyhold operator-key list` shows.");
 }
 
 function create(cli: Cli, name: string): Promise<void> {

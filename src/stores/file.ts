@@ -3,6 +3,7 @@ import { access, link, mkdir, open, readdir, readFile, rm, stat } from "node:fs/
 import { join } from "node:path";
 import { packRecord, type PackedRecord } from "../crypto/record.ts";
 import { StartError } from "../errors.ts";
+import { belongsTo, isOwn } from "../own-file.ts";
 import { assertRef } from "./ref.ts";
 import { compare, denied, found, unavailable } from "./results.ts";
 import type { Denied, PutResult, SecretRef, Store, Unavailable } from "./store.ts";
@@ -53,8 +54,9 @@ export async function openFileStore(root: string): Promise<Store> {
 async function prepare(root: string): Promise<void> {
   try {
     await mkdir(root, { recursive: true, mode: 0o700 });
-    const { mode } = await stat(root);
-    if ((mode & 0o077) !== 0) throw new StartError(`Others can enter ${root}. Run: chmod 700 ${root}`);
+    const status = await stat(root);
+    if ((status.mode & 0o077) !== 0) throw new StartError(`Others can enter ${root}. Run: chmod 700 ${root}`);
+    if (!isOwn(status)) throw new StartError(`The folder ${root} ${belongsTo(status, root)}`);
   } catch (error) {
     if (error instanceof StartError) throw error;
     throw new StartError(`The folder ${root} for sealed secrets cannot be made or read.`, { cause: error });

@@ -1,5 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -71,6 +80,13 @@ describe("Keyhold's own issuer", () => {
     chmodSync(join(folder, "signing-key.json"), 0o644);
 
     await expect(openLocalIssuer(folder)).rejects.toThrow(/can be read by others\. Run: chmod 600/);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("refuses to start with a key of another user", async () => {
+    await openLocalIssuer(folder);
+    chownSync(join(folder, "signing-key.json"), 1234, 1234);
+
+    await expect(openLocalIssuer(folder)).rejects.toThrow(/belongs to user 1234, who could change it/);
   });
 
   it("refuses to start with a file that holds no key, and leaves it as it is", async () => {

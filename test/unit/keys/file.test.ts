@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -135,6 +135,19 @@ test("a link to a key file is followed, and the file's own mode counts", async (
   expect((await readKeyFile(link)).older).toEqual([]);
   await chmod(path, 0o644);
   expect(await refusalOf(loadKeyFile(link))).toContain("0644");
+});
+
+test.skipIf(process.getuid?.() !== 0)("a key file of another user is refused, by a link too", async () => {
+  await writeKeys(randomBytes(32));
+  const link = join(folder, "link");
+  await symlink(path, link);
+  for (const uid of [1, 1234, 65_534]) {
+    await chown(path, uid, uid);
+    for (const name of [path, link])
+      expect(await refusalOf(loadKeyFile(name))).toContain(`belongs to user ${uid}, who could change it`);
+  }
+  await chown(path, 0, 0);
+  expect((await readKeyFile(path)).older, "the control").toEqual([]);
 });
 
 test("a folder in place of the key file is refused", async () => {

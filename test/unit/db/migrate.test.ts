@@ -42,6 +42,28 @@ test("A file may hold functions, triggers and policies", async () => {
   expect((await sql`select id, n from t`.execute(database.owner)).rows).toEqual([{ id: 1, n: 2 }]);
 });
 
+test("A migration reaches the rows of all tenants, though policies bind the owner who runs it, and binds it again", async () => {
+  const files = {
+    "0001_rows.sql": `
+      create table t (id int primary key, n int default 0);
+      insert into t (id) values (1), (2);
+      alter table t enable row level security; alter table t force row level security;`,
+  };
+  const owner = openOwner();
+  await migrate(owner, { folder: await write(files) });
+  const update = sql`update t set n = n + 1`;
+  expect((await update.execute(owner)).numAffectedRows, "the control: outside of a migration").toBe(0n);
+  await migrate(owner, {
+    folder: await write({ ...files, "0002_more.sql": "update t set n = 7; create table u (id int);" }),
+  });
+  expect((await sql`select id, n from t order by id`.execute(database.owner)).rows).toEqual([
+    { id: 1, n: 7 },
+    { id: 2, n: 7 },
+  ]);
+  expect((await update.execute(owner)).numAffectedRows).toBe(0n);
+  await owner.destroy();
+});
+
 test("Of three that start at once, one migrates and the others find it done", async () => {
   const folder = await write({ ...first, "0002_slow.sql": "select pg_sleep(0.2);" });
   const starters = [1, 2, 3].map(() => openOwner());

@@ -79,7 +79,7 @@ class FrameworkRefusal extends KeyholdError {
 }
 
 const wordsFor: Readonly<Record<number, readonly [ErrorCode, string]>> = {
-  403: ["forbidden", "Nobody may read this path."],
+  403: ["forbidden", "This path is not served."],
   404: ["not_found", "There is nothing at this path."],
   413: ["too_large", "The request is longer than this service accepts."],
   415: ["unsupported_media_type", "Send the body as application/json."],

@@ -13,7 +13,7 @@ import type { Place, Site } from "./place.ts";
 const stopPatience = 30_000;
 
 /** Milliseconds to wait for what a killed server left running. */
-const startPatience = 15_000;
+const startPatience = 60_000;
 
 /** Starts the server and waits until it accepts connections. Throws StartError with its last words when it stops instead. */
 export async function startPostmaster(

@@ -1013,6 +1013,19 @@ END;
 alter function access.member(uuid,text,text) owner to keyhold_recorder;
 grant execute on function access.member(uuid,text,text) to keyhold_app;
 
+CREATE OR REPLACE FUNCTION access.operator_key(hash bytea)
+ RETURNS TABLE(id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT k.id
+    FROM public.operator_keys k
+   WHERE ((k.hash = operator_key.hash) AND (k.revoked_at IS NULL) AND (k.expires_at > now()));
+END;
+alter function access.operator_key(bytea) owner to keyhold_recorder;
+grant execute on function access.operator_key(bytea) to keyhold_app;
+
 CREATE OR REPLACE FUNCTION access.standing(tenant uuid, member uuid, role text, api_key uuid, recorded bigint)
  RETURNS text
  LANGUAGE plpgsql
@@ -1039,20 +1052,6 @@ alter function access.standing(uuid,uuid,text,uuid,bigint) owner to keyhold_reco
 grant execute on function access.standing(uuid,uuid,text,uuid,bigint) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], versions integer[], needs text[], events text[], details text[], patience integer DEFAULT 2000, addresses inet[] DEFAULT '{}'::inet[], reached_credentials text[] DEFAULT '{}'::text[], reached_accounts text[] DEFAULT '{}'::text[])
-CREATE OR REPLACE FUNCTION access.operator_key(hash bytea)
- RETURNS TABLE(id uuid)
- LANGUAGE sql
- STABLE SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
-BEGIN ATOMIC
- SELECT k.id
-    FROM public.operator_keys k
-   WHERE ((k.hash = operator_key.hash) AND (k.revoked_at IS NULL) AND (k.expires_at > now()));
-END;
-alter function access.operator_key(bytea) owner to keyhold_recorder;
-grant execute on function access.operator_key(bytea) to keyhold_app;
-
-CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], versions integer[], needs text[], events text[], details text[])
  RETURNS TABLE(place bigint, outcome text, revision bigint, version integer, venue text, environment text, store text, owner_id uuid, sealed bytea)
  LANGUAGE plpgsql
  SECURITY DEFINER

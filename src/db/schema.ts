@@ -293,6 +293,8 @@ interface FreezesTable {
   actor: ColumnType<StoredActor | null, string | null | undefined, never>;
   reason: string | null;
   frozen_at: Time;
+}
+
 interface OperatorKeysTable {
   id: string;
   name: string;

@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticate.ts";
-import type { LimitState, RateLimits } from "../access/rate-limits.ts";
 import { KeyholdError } from "../errors.ts";
 import { LimitExceeded, type LimitState, type RateLimits } from "../access/rate-limits.ts";
 import type { Strangers } from "../access/strangers.ts";
@@ -34,9 +33,8 @@ export async function identify(
     .admit(authorization, request.ip, () => authenticator.authenticate(authorization, origin))
     .catch((error: unknown) => {
       const reason = error instanceof KeyholdError && error.code === "forbidden" ? "network" : "not_ready";
-      metrics.authenticationFailures.inc({ reason: failureOf(error) ?? reason });
       if (!(error instanceof LimitExceeded))
-        metrics.authenticationFailures.inc({ reason: failureOf(error) ?? "not_ready" });
+        metrics.authenticationFailures.inc({ reason: failureOf(error) ?? reason });
       throw error;
     });
   if (caller.kind === "operator") {

@@ -20,6 +20,8 @@ const database = {
   tls: "verify",
   caFile: undefined,
   connections: 2,
+  reportConnections: 1,
+  workConnections: 2,
   user: null,
 } as const;
 const settings = (folder: string): StartSettings => ({ folder, database });

@@ -63,7 +63,8 @@ export type Invocation = Readonly<{
 }>;
 
 /**
- * One venue. Nothing here throws for what a venue answers: every answer is a verdict.
+ * One venue. Nothing here throws for what a venue answers: every answer is a verdict. A `KeyholdError` means that the venue was not
+ * asked.
  * Every call is bounded by the configured time-out over headers and body.
  */
 export interface Venue {

@@ -5,6 +5,7 @@ import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
 import { openPool } from "../../src/db/connect.ts";
 import { createTurns } from "../../src/db/turns.ts";
+import { KeyholdError } from "../../src/errors.ts";
 import type { InvokeResult, VenueDescription } from "../../src/venues/venue.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
@@ -147,6 +148,35 @@ describe("what a venue answers", () => {
     };
     expect(await order("key")).toMatchObject({ outcome: "outcome_unknown" });
     expect(venue.invocations).toBe(1);
+  });
+});
+
+describe("what was not sent", () => {
+  test.each([
+    [
+      "an answer that says so",
+      { outcome: "venue_unavailable", message: "Scripted: away.", unsent: true },
+      "not_sent",
+    ],
+    [
+      "a refusal of our own checks",
+      { outcome: "refused", message: "Scripted: no.", unsent: true },
+      "unsendable",
+    ],
+    ["an error of Keyhold's own", null, "venue_unavailable"],
+  ] as const)("is told as such, and its key is free: %s", async (_, answer, code) => {
+    const { venue, order } = await begin();
+    venue.answer = () => {
+      if (answer === null) throw new KeyholdError("venue_unavailable", "The call was not made.");
+      return answer;
+    };
+    await expect(order("key")).rejects.toMatchObject({
+      code,
+      facts: { sent: false },
+      detail: expect.stringContaining("may be used again"),
+    });
+    venue.answer = () => ({ outcome: "done", result: {} });
+    expect(await order("key")).toMatchObject({ outcome: "done" });
   });
 });
 

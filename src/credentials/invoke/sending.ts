@@ -23,14 +23,19 @@ export class Sending {
     return this.#answer;
   }
 
-  /** Calls the venue. Throws `no_turn` when it is too late to begin, and nothing for what happens in the call. */
+  /**
+   * Calls the venue. Throws `no_turn` when it is too late to begin, and the `KeyholdError` by which a venue says that it was not
+   * asked; nothing else, whatever happens in the call.
+   */
   async call(ask: () => Promise<InvokeResult>): Promise<InvokeResult> {
     if (performance.now() > this.#before) throw tooLate();
     const earlier = this.#answer;
     // Set before the first byte may leave. What happens from here on is known from the venue's answer alone.
     this.#answer = broken;
-    const answer = await ask().catch(() => broken);
-    this.#answer = "unsent" in answer ? earlier : answer;
+    const answer = await ask().catch((error: unknown) => (error instanceof KeyholdError ? error : broken));
+    const isUnsent = answer instanceof KeyholdError || "unsent" in answer;
+    this.#answer = isUnsent ? earlier : answer;
+    if (answer instanceof KeyholdError) throw answer;
     return answer;
   }
 }

@@ -79,7 +79,7 @@ export async function verifyChain(
     if (fault !== null) return { intact: false, line, reason: fault };
   }
   const found = walk.finish();
-  return typeof found === "string" ? { intact: false, line, reason: found } : found;
+  return typeof found === "string" ? { intact: false, line: Math.max(line, 1), reason: found } : found;
 }
 
 class ChainWalk {

@@ -507,8 +507,8 @@ create table public.intents (
   constraint intents_tenant_id_id_key UNIQUE (tenant_id, id)
 );
 alter table public.intents owner to keyhold_owner;
-CREATE INDEX intents_by_age ON public.intents USING btree (created_at);
 CREATE INDEX intents_by_credential ON public.intents USING btree (tenant_id, credential_id);
+CREATE INDEX intents_by_tenant ON public.intents USING btree (tenant_id, created_at);
 alter table public.intents enable row level security;
 alter table public.intents force row level security;
 create policy intent_bookkeeping on public.intents for all to keyhold_app
@@ -1736,11 +1736,42 @@ CREATE OR REPLACE FUNCTION clock.stale_intents(older interval, most integer)
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
- SELECT i.tenant_id,
-     i.id
-    FROM public.intents i
-   WHERE (i.created_at < (now() - stale_intents.older))
-   ORDER BY (row_number() OVER (PARTITION BY i.tenant_id ORDER BY i.created_at)), i.created_at
+ WITH RECURSIVE first(tenant_id, at) AS (
+         ( SELECT i.tenant_id,
+             i.created_at
+            FROM public.intents i
+           ORDER BY i.tenant_id, i.created_at
+          LIMIT 1)
+         UNION ALL
+          SELECT n.tenant_id,
+             n.created_at
+            FROM (first f
+              CROSS JOIN LATERAL ( SELECT i.tenant_id,
+                     i.created_at
+                    FROM public.intents i
+                   WHERE (i.tenant_id > f.tenant_id)
+                   ORDER BY i.tenant_id, i.created_at
+                  LIMIT 1) n)
+         ), concerned AS MATERIALIZED (
+          SELECT f.tenant_id,
+             f.at
+            FROM first f
+           WHERE (f.at < (now() - stale_intents.older))
+           ORDER BY f.at
+          LIMIT stale_intents.most
+         )
+  SELECT c.tenant_id,
+     part.id
+    FROM (concerned c
+      CROSS JOIN LATERAL ( SELECT i.id,
+             i.created_at,
+             row_number() OVER (ORDER BY i.created_at) AS turn
+            FROM public.intents i
+           WHERE ((i.tenant_id = c.tenant_id) AND (i.created_at < (now() - stale_intents.older)))
+           ORDER BY i.created_at
+          LIMIT GREATEST((1)::bigint, (stale_intents.most / ( SELECT count(*) AS count
+                    FROM concerned)))) part)
+   ORDER BY part.turn, part.created_at
   LIMIT stale_intents.most;
 END;
 alter function clock.stale_intents(interval,integer) owner to keyhold_recorder;
@@ -1923,6 +1954,10 @@ CREATE OR REPLACE FUNCTION webhooks.announce(tenant uuid, link bigint, names tex
  LANGUAGE plpgsql
 AS $function$
 begin
+  if not exists (select from public.webhook_endpoints e
+      where e.tenant_id = tenant and e.status = 'active' and e.deleted_at is null) then
+    return;
+  end if;
   insert into public.webhook_links (tenant_id, link, endpoints, places)
   select tenant, announce.link, array_agg(e.id), (
       select coalesce(jsonb_object_agg(c.id, jsonb_build_array(c.venue, c.environment)), '{}') from public.credentials c

@@ -313,7 +313,7 @@ describe("the same check finds the missing", () => {
     ["drop index invocations_ended", "what was kept long enough"],
     ["drop index accounts_deleted", "deleted accounts"],
     ["drop index tenants_deleted", "deleted tenants"],
-    ["drop index intents_by_age", "what a crash left"],
+    ["drop index intents_by_tenant", "what a crash left"],
     ["alter table api_keys drop constraint api_keys_hash_key", "the owner of an API key"],
     ["alter table sealed_secrets drop constraint sealed_secrets_pkey", "a disclosure"],
   ])("%s", async (statement, name) => {

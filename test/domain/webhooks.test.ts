@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import { change } from "../../src/audit/change.ts";
 import { eraseTenants } from "../../src/credentials/erase.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { register } from "../../src/credentials/register.ts";
@@ -29,7 +28,7 @@ import { leaksIn } from "../support/leaks.ts";
 import { countRows, eventNames, eventsOf } from "../support/record.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { deliveriesOf, happen, queueAll, WebhookWorld } from "../support/webhooks.ts";
+import { happen, queueAll, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 
 let world: World;
@@ -290,67 +289,6 @@ describe("what is queued", () => {
     await happen(world.custody.db, owner, accountId);
     expect((await listDeliveries(hooks.webhooks, stranger, {}, firstPage)).items).toEqual([]);
   });
-
-  test("holds up neither the change nor other tenants when somebody keeps an endpoint locked", async () => {
-    const { owner: other } = await world.createTenant();
-    const otherAccount = await world.createAccount(other);
-    const { endpoint } = await hooks.endpoint(owner, receiver);
-    await hooks.endpoint(other, receiver);
-    const client = await world.database.ownerPool.connect();
-    await client.query(`begin; select * from webhook_endpoints where id = '${endpoint.id}' for update`);
-    const { db } = world.custody;
-    await happen(db, owner, accountId);
-    await happen(db, other, otherAccount);
-    const count = async (who: Member) =>
-      (await listDeliveries(hooks.webhooks, who, {}, firstPage)).items.length;
-    expect([await count(owner), await count(other)]).toEqual([0, 1]);
-    await client.query("rollback");
-    client.release();
-    await queueAll(hooks.webhooks);
-    expect([await count(owner), await count(other)], "nothing is lost").toEqual([1, 1]);
-  });
-
-  test("is queued in the order of the record, however many processes look at once, and each message once", async () => {
-    await hooks.endpoint(owner, receiver);
-    const { db } = world.custody;
-    for (let n = 0; n < 30; n += 1) {
-      const reason = `${n}`;
-      await change(db, owner, () =>
-        Promise.resolve({
-          value: undefined,
-          events: [
-            { event: "webhook.disabled", detail: { endpoint_id: reason, reason: "gone" } },
-            { event: "webhook.disabled", detail: { endpoint_id: `${n} b`, reason: "gone" } },
-          ],
-        }),
-      );
-    }
-    await Promise.all(Array.from({ length: 6 }, () => queueAll(hooks.webhooks)));
-    const { rows } = await sql<{ payload: string }>`select payload from webhook_deliveries
-      where tenant_id = ${owner.tenantId} order by ctid`.execute(world.database.owner);
-    const told = rows.map(({ payload }) => /"endpoint_id":"([^"]+)"/.exec(payload)?.[1]);
-    expect(told).toEqual(Array.from({ length: 30 }, (_, n) => [`${n}`, `${n} b`]).flat());
-  });
-
-  test("goes to the endpoints that were on when it happened", async () => {
-    const { endpoint } = await hooks.endpoint(owner, receiver);
-    await freezeAccountOf(accountId);
-    await updateEndpoint(hooks.webhooks, owner, { id: endpoint.id, revision: 1 }, { status: "disabled" });
-    const { endpoint: later } = await hooks.endpoint(owner, receiver);
-    await freezeAccountOf(accountId);
-    const deliveries = await deliveriesOf(hooks.webhooks, owner);
-    expect(deliveries.map(({ endpoint_id }) => endpoint_id)).toEqual([endpoint.id, later.id]);
-  });
-
-  /** Nobody has looked at the outbox yet. */
-  async function freezeAccountOf(id: string): Promise<void> {
-    await change(world.custody.db, owner, () =>
-      Promise.resolve({
-        value: undefined,
-        events: [{ event: "account.frozen", detail: { account_id: id, reason: null } }],
-      }),
-    );
-  }
 });
 
 describe("lists of deliveries", () => {

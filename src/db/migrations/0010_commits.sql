@@ -9,6 +9,8 @@ create table webhook_links (
   places jsonb not null,
   primary key (tenant_id, link)
 );
+drop index intents_by_age;
+create index intents_by_tenant on intents (tenant_id, created_at);
 alter table webhook_links enable row level security;
 alter table webhook_links force row level security;
 create policy recorder on webhook_links for all to keyhold_recorder using (true) with check (true);
@@ -135,6 +137,10 @@ grant execute on function
 create function webhooks.announce(tenant uuid, link bigint, names text[], credentials uuid[])
 returns void language plpgsql as $$
 begin
+  if not exists (select from public.webhook_endpoints e
+      where e.tenant_id = tenant and e.status = 'active' and e.deleted_at is null) then
+    return;
+  end if;
   insert into public.webhook_links (tenant_id, link, endpoints, places)
   select tenant, announce.link, array_agg(e.id), (
       select coalesce(jsonb_object_agg(c.id, jsonb_build_array(c.venue, c.environment)), '{}') from public.credentials c
@@ -309,12 +315,28 @@ revoke all on function webhooks.announce(uuid, bigint, text[], uuid[]),
 
 -- What the clock lists, it lists in turns: the first of each tenant, then the second of each. One tenant with much that is due fills no
 -- list alone.
+-- Intents keep their age however often they fail, so what one tenant left must not be read to find what the others did: from tenant to
+-- tenant through the index, and of each an equal part.
 create or replace function clock.stale_intents(older interval, most integer)
 returns table (tenant_id uuid, id uuid)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select i.tenant_id, i.id from public.intents i where i.created_at < now() - older
-  order by row_number() over (partition by i.tenant_id order by i.created_at), i.created_at limit most;
+  with recursive first (tenant_id, at) as (
+    (select i.tenant_id, i.created_at from public.intents i order by i.tenant_id, i.created_at limit 1)
+    union all
+    select n.tenant_id, n.created_at from first f cross join lateral (
+      select i.tenant_id, i.created_at from public.intents i where i.tenant_id > f.tenant_id
+      order by i.tenant_id, i.created_at limit 1
+    ) n
+  ), concerned as materialized (
+    select f.tenant_id, f.at from first f where f.at < now() - older order by f.at limit most
+  )
+  select c.tenant_id, part.id from concerned c cross join lateral (
+    select i.id, i.created_at, row_number() over (order by i.created_at) as turn from public.intents i
+    where i.tenant_id = c.tenant_id and i.created_at < now() - older
+    order by i.created_at limit greatest(1, most / (select count(*) from concerned))
+  ) part
+  order by part.turn, part.created_at limit most;
 end;
 
 create or replace function clock.due_rotations(most integer)

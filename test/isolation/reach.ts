@@ -19,6 +19,7 @@ export const sights: Readonly<Record<string, readonly [Sight, Sight, Sight, Sigh
   venue_rotations: ["member", "tenant", "tenant", "none"],
   health_checks: ["member", "tenant", "tenant", "none"],
   api_keys: ["member", "tenant", "tenant", "none"],
+  freezes: ["member", "tenant", "tenant", "none"],
   invocations: ["member", "none", "tenant", "none"],
   intents: ["tenant", "none", "tenant", "none"],
   sealed_secrets: ["none", "none", "tenant", "none"],
@@ -51,6 +52,7 @@ function ownersOf({
     venue_rotations: (who) => `credential_id = '${of[who].credentialId}'`,
     health_checks: (who) => `credential_id = '${of[who].credentialId}'`,
     api_keys: (who) => `member_id = '${of[who].member.memberId}'`,
+    freezes: (who) => `account_id = '${of[who].accountId}'`,
     invocations: (who) => `credential_id = '${of[who].credentialId}'`,
   };
 }

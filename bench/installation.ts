@@ -43,7 +43,11 @@ export async function install(): Promise<Installation> {
   const migrating = openDb(
     openPool(server.connection(ownerRole, embeddedDatabase), { applicationName: "bench migrate", max: 2 }),
   );
-  await migrate(migrating).finally(() => migrating.destroy());
+  try {
+    await migrate(migrating);
+  } finally {
+    await migrating.destroy();
+  }
   const app = server.connection(appRole, embeddedDatabase);
   const db = openDb(openPool(app, { applicationName: "bench" }));
   undo.defer(() => db.destroy());

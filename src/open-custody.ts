@@ -55,9 +55,8 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
   const database = await startDatabase(config, options);
   undo.defer(() => database.stop());
   const { db, embeddedIn } = database;
+  tellOfDatabase(database, log);
   const { reports, work } = openFurther(database, config, options);
-  for (const change of database.changes) log.warn(change, { path: embeddedIn });
-  if (embeddedIn !== null) log.info("database", { path: embeddedIn });
   const metrics = createMetrics({
     countCredentials: () => countCredentials(work),
     outboxAge: () => outboxAge(work),
@@ -141,6 +140,11 @@ function openTurns(database: StartedDatabase): Turns {
     answerWithin: turnWithinMs,
   });
   return createTurns(pool);
+}
+
+function tellOfDatabase({ embeddedIn: path, changes }: StartedDatabase, log: Log): void {
+  for (const change of changes) log.warn(change, { path });
+  if (path !== null) log.info("database", { path });
 }
 
 function openDisclosures(database: StartedDatabase, metrics: Metrics): Disclosures {

@@ -116,6 +116,7 @@ describe("a chain that is held", () => {
       sql`update credentials set frozen_at = now() where id = ${slow.credentialId} and tenant_id = ${slow.tenant.id}`,
     );
     expect(await waiting).toEqual({ outcome: "frozen" });
+    await sql`delete from freezes`.execute(world.database.owner);
     await sql`update credentials set frozen_at = null`.execute(world.database.owner);
     expect(await use(disclosures, slow)).toMatchObject({ outcome: "ok" });
   });

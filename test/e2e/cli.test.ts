@@ -233,7 +233,7 @@ describe("a credential", () => {
   });
 
   test("is frozen, changed, replaced, revoked and deleted", async () => {
-    const { account, bob } = await world.openTenant();
+    const { account, alice, bob } = await world.openTenant();
     const key = world.simulator.control.addKey("binance");
     const line = `credential register binance --account ${account} --secret-stdin`;
     const id = await shell.field(bob, line, "id", asJson(key));
@@ -246,6 +246,13 @@ describe("a credential", () => {
     expect(await shell.transcript(bob, `credential unfreeze ${id}`)).toMatch(/status {2}active\n/);
     expect(await shell.transcript(bob, `account freeze ${account}`)).toContain("frozen  yes");
     expect(await shell.transcript(bob, `account unfreeze ${account}`)).toContain("frozen  no");
+    await shell.run(alice, ["credential", "freeze", id, "--reason", "under suspicion"]);
+    await shell.run(bob, ["credential", "freeze", id]);
+    expect(await shell.transcript(bob, `credential unfreeze ${id}`)).toMatch(
+      /It is still frozen: by owner since TIME \(under suspicion\)/,
+    );
+    expect(await shell.transcript(bob, `credential unfreeze ${id}`)).toMatch(/\(forbidden\)[^]*\[exit 1\]$/);
+    await shell.run(alice, ["credential", "unfreeze", id]);
     const changed = await shell.transcript(
       bob,
       `credential update ${id} --label spot --allow read,trade --reveal`,
@@ -297,6 +304,16 @@ describe("API keys and venues", () => {
     await expect
       .poll(refused, { timeout: 10_000, interval: 500 })
       .toMatch(/\(unauthenticated\)[^]*\[exit 1\]$/);
+  });
+
+  test("a key is narrowed to an account and to networks, and ends", async () => {
+    const { account, bob } = await world.openTenant();
+    const narrowing = `--account ${account} --network 127.0.0.1,10.20.0.0/16 --expires 2000-01-01T00:00:00Z`;
+    const line = `api-key create desk --scope accounts:read ${narrowing}`;
+    expect(await shell.transcript(bob, line)).toMatch(/has passed already[^]*\[exit 1\]$/);
+    expect(await shell.transcript(bob, line.replace(/ --expires.*/, ""))).toMatch(
+      /expires {2}TIME\n[^]*reaches {2}account ID, from 127.0.0.1\/32, from 10.20.0.0\/16\n/,
+    );
   });
 
   test("venues are listed with their fields, and one with its operations", async () => {

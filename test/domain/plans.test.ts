@@ -101,6 +101,7 @@ async function fill(): Promise<void> {
     insert into tenants (id, name, created_at)
       select id, 'tenant', now() - number * interval '1 second' from t where number < 500;
     insert into audit.heads select id, 50, 50, sha256('') from t where number < 500;
+    insert into audit.index_heads select id, 50, 50 from t where number < 500;
     insert into members (tenant_id, id, issuer, subject, role) select tenant_id, id, 'issuer', id::text, 'trader' from m;
     insert into api_keys (tenant_id, id, member_id, name, prefix, hash, scopes)
       select tenant_id, gen_random_uuid(), id, 'key', 'kh_', sha256(id::text::bytea), '{credentials:use}' from m;

@@ -16,6 +16,7 @@ import { validateSecret } from "../../src/credentials/validate-secret.ts";
 import { validate } from "../../src/credentials/validate.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
 import { encodings, leaksIn } from "../support/leaks.ts";
+import { queueAll } from "../support/webhooks.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 
 let world: World;
@@ -126,6 +127,7 @@ async function readEverything(): Promise<Readonly<{ surface: Buffer; columns: nu
 describe("a raw read of the database after a busy life", () => {
   test("finds no part of any secret, in seven encodings", async () => {
     await live();
+    await queueAll(world.custody);
     const { surface, columns } = await readEverything();
     expect(secrets.length).toBeGreaterThan(15);
     expect(columns).toBeGreaterThan(90);

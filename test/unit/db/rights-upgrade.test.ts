@@ -11,6 +11,7 @@ import type { EmbeddedPostgres } from "../../../src/db/embedded.ts";
 import { migrate, migrationFolder } from "../../../src/db/migrate.ts";
 import { ensureRoles } from "../../../src/db/roles.ts";
 import { serviceScope, withTenant } from "../../../src/db/tenant.ts";
+import { testRolePassword } from "../../support/database.ts";
 import { makeState } from "../../support/state.ts";
 
 // The owner of the tables is a role that their policies hold, as in an installation on a database of its own. Roles belong to the
@@ -25,8 +26,9 @@ let app: Db;
 
 beforeAll(async () => {
   server = await startEmbedded({ folder: state.folder, durable: false });
-  const admin = open("keyhold_owner", "keyhold");
-  await sql.raw("create role plain login createrole").execute(admin);
+  const admin = open("keyhold_superuser", "keyhold");
+  await sql.raw(`create role plain login createrole password '${testRolePassword}'`).execute(admin);
+  await sql.raw("grant keyhold_recorder to plain with inherit false, set true").execute(admin);
   await sql.raw("create database plain owner plain").execute(admin);
   await admin.destroy();
   plain = open("plain", "plain");
@@ -46,7 +48,9 @@ afterAll(async () => {
 });
 
 function open(role: string, database: string): Db {
-  return openDb(openPool(server.connection(role, database), { applicationName: "test" }));
+  const connection = server.connection(role, database);
+  const password = connection.password ?? testRolePassword;
+  return openDb(openPool({ ...connection, password }, { applicationName: "test" }));
 }
 
 /** What a version without ranks has left: a frozen tenant, account and credential, and keys with and without an end. */

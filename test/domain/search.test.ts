@@ -6,6 +6,7 @@ import { change, note } from "../../src/audit/change.ts";
 import type { AuditEvent } from "../../src/audit/events.ts";
 import { indexRecord } from "../../src/audit/index-record.ts";
 import { type EventFilter, readEvents, type RecordedEvent } from "../../src/audit/read.ts";
+import { createApiKey } from "../../src/tenants/api-keys/create.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
 
 let world: World;
@@ -14,7 +15,7 @@ let owner: Member;
 let all: readonly RecordedEvent[];
 
 const credentials = [randomUUID(), randomUUID()] as const;
-const apiKeyId = randomUUID();
+let apiKeyId: string;
 
 beforeAll(async () => {
   world = await createWorld();
@@ -24,6 +25,11 @@ afterAll(() => world.close());
 beforeEach(async () => {
   tenant = await world.createTenant();
   owner = tenant.owner;
+  const { apiKey } = await createApiKey(world.custody.db, owner, {
+    name: "key",
+    scopes: ["credentials:use"],
+  });
+  apiKeyId = apiKey.id;
   for (const [at, credentialId] of [...credentials, ...credentials].entries()) {
     await record({ ...owner, apiKeyId }, [used(credentialId)]);
     await record(owner, [used(credentialId), at === 2 ? refused(credentialId) : used(credentialId), plain]);

@@ -1,11 +1,14 @@
 import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
 import type { Environment, FieldName } from "../venue.ts";
+import { isMarkerHeader, removeMarkers } from "./unmarked.ts";
 
 /** What is used of a ccxt exchange. Its own types are `any` almost everywhere, so they are stated here. */
 export interface Exchange {
   /** Sent with every request, such as OKX's header for simulated trading. */
   readonly headers: Headers;
-  sign(path: string, api: string | readonly string[], method: string, params: object): Signed;
+  readonly options: Record<string, unknown>;
+  sign: Sign;
+  json: (value: unknown, ...rest: readonly unknown[]) => string;
   loadMarkets(): Promise<unknown>;
   fetchBalance(): Promise<unknown>;
   setMarkets(markets: readonly never[]): unknown;
@@ -13,6 +16,14 @@ export interface Exchange {
   setSandboxMode(enabled: boolean): void;
   enableDemoTrading(enabled: boolean): void;
 }
+
+type Sign = (
+  path: string,
+  api: string | readonly string[],
+  method: string,
+  params: object,
+  ...rest: readonly unknown[]
+) => Signed;
 
 type Headers = Readonly<Record<string, string | number | undefined>>;
 
@@ -69,6 +80,7 @@ export async function openExchange(
     options: setup.options ?? {},
     ...credentials,
   });
+  removeMarkers(exchange, id);
   if (mode === "sandbox") exchange.setSandboxMode(true);
   if (mode === "demo") exchange.enableDemoTrading(true);
   return exchange;
@@ -116,26 +128,9 @@ function fetchThrough(send: Send): (url: string, parameters: FetchParameters) =>
   };
 }
 
-/** Headers by which ccxt tells venues that it is ccxt, for its share of their fees, beside those that hold its name. */
-const markers = new Set([
-  "user-agent",
-  "kc-api-partner-sign",
-  "kc-api-partner-verify",
-  "kc-broker-name",
-  "partner-id",
-  "x-broker-id",
-  "x-channel-api-code",
-  "x-fb-client-version",
-  "x-source-key",
-]);
-
-function isMarker(name: string, value: string | number): boolean {
-  return markers.has(name.toLowerCase()) || /ccxt/i.test(String(value));
-}
-
 function toRequest(url: string, { method, headers, body }: FetchParameters): HttpRequest {
   const kept = Object.entries(headers ?? {}).flatMap(([name, value]) =>
-    value === undefined || isMarker(name, value) ? [] : [[name, String(value)] as const],
+    value === undefined || isMarkerHeader(name, value) ? [] : [[name, String(value)] as const],
   );
   return {
     method,

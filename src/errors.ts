@@ -30,6 +30,7 @@ export const errors = {
   venue_ip: { status: 422, title: "The venue does not allow this address" },
   venue_refused: { status: 422, title: "The venue refused the operation" },
   unsupported_by_venue: { status: 422, title: "The venue's API does not offer this" },
+  request_withheld: { status: 422, title: "Keyhold does not send this request" },
   withdraw_refused: { status: 422, title: "Credentials that can withdraw are refused" },
   permissions_unknown: { status: 422, title: "The venue cannot tell what the credential may do" },
   precondition_required: { status: 428, title: "An If-Match header is required" },

@@ -74,6 +74,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   venue_ip: "`keyhold venues <venue>` shows the addresses to allow",
   venue_refused: "nothing was done; correct what the venue objects to",
   unsupported_by_venue: "leave out --parent, and you are reminded to rotate by hand",
+  request_withheld: "`keyhold venues <venue>` lists what the venue offers; check the parameters",
   withdraw_refused: "make a key at the venue that cannot withdraw",
   permissions_unknown: "`keyhold tenant show` shows the tenant's policy",
   precondition_required: "update this command line: it is older than the service",

@@ -95,6 +95,8 @@ async function read(custody: Custody, invocation: Invocation): Promise<Invoked> 
 function failed(answer: Exclude<InvokeResult, { outcome: "done" }>): KeyholdError {
   const facts = { outcome: answer.outcome };
   switch (answer.outcome) {
+    case "withheld":
+      return new KeyholdError("request_withheld", answer.message, { facts });
     case "refused":
       return new KeyholdError("venue_refused", answer.message, { facts });
     case "rejected":

@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher, fetch, ProxyAgent, type Response } from "undici";
+import { plainUrl } from "./plain-url.ts";
 import { hostOf, type VenueSettings } from "./settings.ts";
 import type { Environment } from "./venue.ts";
 
@@ -28,7 +29,7 @@ export type Fetch = (request: HttpRequest, deadline: AbortSignal, onSend?: () =>
 /**
  * The one way out to venues: bounded in time over headers and body by `deadline`, bounded in size after
  * decompression, following no redirect, through the venue's own proxy. Sockets are shared by all calls.
- * Throws `FetchFailure`.
+ * Throws `FetchFailure`, and `Withheld` for a URL that parsing would change.
  */
 export function createBoundedFetch(
   settings: VenueSettings,
@@ -43,10 +44,10 @@ export function createBoundedFetch(
   return (venue, environment) => {
     const dispatcher = proxies.get(venue) ?? direct;
     const base = hostOf(settings, venue, environment);
-    return (request, deadline, onSend) => {
+    return async (request, deadline, onSend) => {
       const noting = onSend === undefined ? dispatcher : dispatcher.compose(noteSend(onSend));
       return exchange(
-        { ...request, url: rebase(request.url, base) },
+        { ...request, url: rebase(plainUrl(request.url), base) },
         { dispatcher: noting, deadline, settings },
       );
     };
@@ -120,8 +121,7 @@ function codeOf(error: unknown): string {
 }
 
 /** The same path and query at the operator's own base URL. */
-function rebase(url: string, base: string | undefined): string {
-  if (base === undefined) return url;
-  const { pathname, search } = new URL(url);
+function rebase({ href, pathname, search }: URL, base: string | undefined): string {
+  if (base === undefined) return href;
   return base.replace(/\/+$/, "") + pathname + search;
 }

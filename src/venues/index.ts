@@ -107,7 +107,15 @@ function incomplete(
 }
 
 function isVerdict(answer: Answer): answer is Verdict {
-  return answer.outcome !== "done" && answer.outcome !== "refused" && answer.outcome !== "absent";
+  switch (answer.outcome) {
+    case "done":
+    case "refused":
+    case "withheld":
+    case "absent":
+      return false;
+    default:
+      return true;
+  }
 }
 
 function isInvokeResult(answer: Answer): answer is InvokeResult {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { address, currency, network, orderId, ownAccount, symbol, tag } from "./grammars.ts";
 import type { OperationClass, VenueDescription } from "./venue.ts";
 
 /** One thing that `invoke` can ask a venue to do, under the name that ccxt gives it on every exchange. */
@@ -19,9 +20,6 @@ export type Operation = Readonly<{
  */
 export const clientOrderIdPattern = /^[0-9a-f]{32}$/;
 
-const symbol = z.string().trim().min(1).max(64);
-const orderId = z.string().trim().min(1).max(128);
-const currency = z.string().trim().min(1).max(32);
 const since = z.int().nonnegative().describe("milliseconds since 1970");
 const limit = z.int().min(1).max(1000);
 /** Text keeps every digit; a number is as exact as JavaScript's. */
@@ -53,6 +51,13 @@ export const newOrderParams = z
     path: ["price"],
     message: "a limit order needs a price",
   });
+
+const transferParams = z.strictObject({
+  code: currency,
+  amount: decimal,
+  fromAccount: ownAccount,
+  toAccount: ownAccount,
+});
 
 const read = { class: "read", placesOrder: false } as const;
 const trade = { class: "trade", placesOrder: false } as const;
@@ -93,7 +98,7 @@ export const operations: readonly Operation[] = [
     name: "transfer",
     class: "transfer",
     placesOrder: false,
-    params: z.strictObject({ code: currency, amount: decimal, fromAccount: currency, toAccount: currency }),
+    params: transferParams,
     positional: ["code", "amount", "fromAccount", "toAccount"],
   },
   {
@@ -103,19 +108,25 @@ export const operations: readonly Operation[] = [
     params: z.strictObject({
       code: currency,
       amount: decimal,
-      address: z.string().trim().min(1).max(256),
-      tag: z.string().trim().min(1).max(256).optional(),
-      network: currency.optional(),
+      address,
+      tag: tag.optional(),
+      network: network.optional(),
     }),
     positional: ["code", "amount", "address", "tag"],
   },
 ];
 
-/** The operation of this name, if this venue has it. */
+/**
+ * The operation of this name, if this venue has it. A transfer goes from one of the accounts that the venue lists to another, so
+ * never to another person.
+ */
 export function findOperation(
-  venue: Pick<VenueDescription, "operations">,
+  venue: Pick<VenueDescription, "operations" | "transferAccounts">,
   name: string,
 ): Operation | undefined {
   if (!venue.operations.includes(name)) return undefined;
-  return operations.find((operation) => operation.name === name);
+  const operation = operations.find((it) => it.name === name);
+  if (operation?.class !== "transfer") return operation;
+  const own = z.enum(venue.transferAccounts ?? []);
+  return { ...operation, params: transferParams.extend({ fromAccount: own, toAccount: own }) };
 }

@@ -4,8 +4,9 @@ import { createBoundedFetch, FetchFailure } from "./bounded-fetch.ts";
 import { indefinite, refusal, type Speaker } from "./outcomes.ts";
 import type { Answer, Job } from "./protocol.ts";
 import { createScrubber, type Scrubber } from "./scrub.ts";
+import { Withheld } from "./withheld.ts";
 import { egressAddresses, type VenueSettings } from "./settings.ts";
-import type { FieldName } from "./venue.ts";
+import type { FieldName, InvokeResult } from "./venue.ts";
 import type { Indefinite } from "./verdict.ts";
 
 export type Perform = (job: Job, fields: ReadonlyMap<FieldName, string>) => Promise<Answer>;
@@ -46,7 +47,8 @@ export function createPerformer(settings: VenueSettings): Perform {
       sendShared: (request) => send(request, AbortSignal.timeout(settings.timeoutMs)),
     };
     const answer = await Promise.race([run(adapter, job, call), expiry(deadline, settings)]).catch(
-      (error: unknown) => explain(error, speaker),
+      (error: unknown) =>
+        job.verb === "invoke" ? explainCall(error, speaker) : explain(error, speaker),
     );
     return scrubbed(job.verb === "invoke" && unsent ? markedUnsent(answer) : answer, scrub);
   };
@@ -79,10 +81,19 @@ export function expiry(deadline: AbortSignal, settings: VenueSettings): Promise<
   });
 }
 
+/** An operation that was not sent is told as such; any other question stays open. */
+function explainCall(error: unknown, speaker: Speaker): InvokeResult {
+  if (error instanceof Withheld) {
+    return { outcome: "withheld", unsent: true, message: `${speaker.name}: ${error.message}` };
+  }
+  return explain(error, speaker);
+}
+
 export function explain(error: unknown, speaker: Speaker): Indefinite {
   if (error instanceof FetchFailure) {
     return indefinite(speaker, failures[error.kind], { hint: `${error.message}.` });
   }
+  if (error instanceof Withheld) return indefinite(speaker, "unexpected_answer", { hint: error.message });
   // A fault of ours or of a library. Its message may hold anything, so it stays here.
   return indefinite(speaker, "unexpected_answer", { hint: "Keyhold could not complete the call." });
 }

@@ -36,6 +36,8 @@ export type VenueDescription = Readonly<{
   clientOrderIds: boolean;
   /** Names of the operations that `invoke` accepts here. */
   operations: readonly string[];
+  /** Accounts of one owner between which `transfer` moves money. */
+  transferAccounts?: readonly string[];
 }>;
 
 /** The JSON value that a venue answered; unread, so `unknown`. */
@@ -43,6 +45,8 @@ export type InvokeResult =
   | Readonly<{ outcome: "done"; result: unknown }>
   /** The venue answered and said no; the operation did not take place. */
   | (MaybeUnsent & Readonly<{ outcome: "refused"; message: string }>)
+  /** Keyhold did not send a request that the operation may not send. Nothing has changed at the venue. */
+  | Readonly<{ outcome: "withheld"; unsent: true; message: string }>
   /** Authentication failed in a live call: decides nothing, triggers an inspection. */
   | Rejected
   | Limited

@@ -63,7 +63,7 @@ describe("an answer that is lost for good", () => {
 
   test.each([
     ["cancelOrder", { id: "7" }],
-    ["transfer", { code: "USD", amount: "1", fromAccount: "a", toAccount: "b" }],
+    ["transfer", { code: "USD", amount: "1", fromAccount: "spot", toAccount: "margin" }],
     ["withdraw", { code: "USD", amount: "1", address: "somewhere" }],
   ])("stays unknown for %s, which no id of ours can find again", async (operation, params) => {
     const { venue, custody, id } = await begin();

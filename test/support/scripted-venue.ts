@@ -18,6 +18,7 @@ const description: VenueDescription = {
   risingNonce: false,
   clientOrderIds: true,
   operations: ["fetchBalance", "createOrder", "cancelOrder", "transfer", "withdraw"],
+  transferAccounts: ["spot", "margin"],
 };
 
 /** A venue that answers what the test says, and counts what it was asked. Where wire and signatures matter, use the simulator. */

@@ -117,6 +117,8 @@ function whyUnsent(why: Unsent): KeyholdError {
   switch (why.outcome) {
     case "done":
       throw new TypeError("what was done was sent");
+    case "withheld":
+      return new KeyholdError("request_withheld", why.message, { facts });
     case "refused":
     case "rejected":
     case "insufficient_permission":
@@ -133,6 +135,7 @@ function stateOf(answer: InvokeResult): "done" | "refused" | "unknown" {
     case "done":
       return "done";
     case "refused":
+    case "withheld":
     case "rejected":
     case "insufficient_permission":
     case "ip_not_allowed":

@@ -107,17 +107,20 @@ function venues({ custody, egressAddresses }: Needs): Route {
     input: z.object({}),
     answer: json(200, "All venues", venueList),
     handle: () => {
-      const items = custody.venues.list().map(({ tells, clientOrderIds, ...venue }) => ({
-        ...venue,
-        tells: {
-          permissions: tells.permissions,
-          bound_ips: tells.boundIps,
-          expiry: tells.expiry,
-          account: tells.account,
-        },
-        client_order_ids: clientOrderIds,
-        egress_addresses: egressAddresses(venue.id),
-      }));
+      const items = custody.venues
+        .list()
+        .map(({ tells, clientOrderIds, transferAccounts = [], ...venue }) => ({
+          ...venue,
+          tells: {
+            permissions: tells.permissions,
+            bound_ips: tells.boundIps,
+            expiry: tells.expiry,
+            account: tells.account,
+          },
+          client_order_ids: clientOrderIds,
+          transfer_accounts: transferAccounts,
+          egress_addresses: egressAddresses(venue.id),
+        }));
       return Promise.resolve({ items, next_cursor: null, count: items.length });
     },
   });

@@ -16,6 +16,9 @@ const venue = z.object({
     .boolean()
     .meta({ description: "Whether an order whose answer was lost can be looked up" }),
   operations: z.array(z.string()),
+  transfer_accounts: z.array(z.string()).meta({
+    description: "Accounts between which `transfer` moves money; empty where the venue has no such operation",
+  }),
   egress_addresses: z.array(z.string()).meta({
     description: "The addresses that this venue sees, for binding a key to them; empty when not configured",
   }),
@@ -28,6 +31,7 @@ export const venueList = listOf("VenueList", venue, {
   fields: ["api_key", "api_secret"],
   tells: { permissions: true, bound_ips: true, expiry: true, account: false },
   client_order_ids: true,
-  operations: ["fetchBalance", "createOrder"],
+  operations: ["fetchBalance", "createOrder", "transfer"],
+  transfer_accounts: ["spot", "funding"],
   egress_addresses: ["203.0.113.7"],
 });

@@ -1,5 +1,6 @@
 import type { Adapter } from "../adapter.ts";
-import type { Environment } from "../venue.ts";
+import { reviewedExchanges } from "../exchanges/reviewed.ts";
+import type { Environment, VenueDescription } from "../venue.ts";
 import type { Mode, Modes } from "./exchange.ts";
 import { inspectByBalance } from "./general.ts";
 import { inspectKey } from "./inspect.ts";
@@ -23,6 +24,7 @@ export function rowAdapter(facts: ExchangeFacts, row: ExchangeRow, markets: Mark
       risingNonce: row.risingNonce,
       clientOrderIds: true,
       operations: facts.operations,
+      ...transfersOf(id),
     },
     inspect: (call) => inspectKey(row, mode(call.environment), call),
     invoke: (call, invocation) => invokeOperation(caller, mode(call.environment), call, invocation),
@@ -47,11 +49,17 @@ export function generalAdapter(facts: ExchangeFacts, markets: Markets): Adapter 
       risingNonce: true,
       clientOrderIds: false,
       operations: facts.operations,
+      ...transfersOf(id),
     },
     inspect: (call) => inspectByBalance(facts, mode(call.environment), call),
     invoke: (call, invocation) => invokeOperation(caller, mode(call.environment), call, invocation),
     findOrder: (call, order) => findOrder(caller, mode(call.environment), call, order),
   };
+}
+
+function transfersOf(id: string): Pick<VenueDescription, "transferAccounts"> {
+  const transferAccounts = reviewedExchanges.get(id)?.transferAccounts ?? null;
+  return transferAccounts === null ? {} : { transferAccounts };
 }
 
 function environmentsOf(modes: Modes): readonly Environment[] {

@@ -4,6 +4,7 @@ import { FetchFailure, type HttpAnswer } from "../bounded-fetch.ts";
 import { interpret, type Dialect } from "../interpret.ts";
 import { type Refusal, refusal } from "../outcomes.ts";
 import type { Verdict } from "../verdict.ts";
+import { Withheld } from "../withheld.ts";
 import { classMeaning, isKind, plainMessage } from "./errors.ts";
 import { type Mode, openExchange } from "./exchange.ts";
 import type { ExchangeFacts } from "./list.ts";
@@ -48,7 +49,7 @@ export function explainByClass(
   error: unknown,
   last: HttpAnswer | undefined,
 ): Refusal | undefined {
-  if (error instanceof FetchFailure) throw error;
+  if (error instanceof FetchFailure || error instanceof Withheld) throw error;
   const said = { text: plainMessage(id, error) };
   if (last === undefined) {
     // ccxt complains of a missing credential with an AuthenticationError; a signer of a bad one with any error.

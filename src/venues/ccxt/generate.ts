@@ -4,7 +4,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { AuthenticationError, type Exchange, exchanges } from "ccxt";
-import { operations } from "../operations.ts";
+import { reviewedExchanges } from "../exchanges/reviewed.ts";
+import { type Operation, operations } from "../operations.ts";
 import { type FieldName, fieldNames } from "../venue.ts";
 import { credentialNames } from "./exchange.ts";
 import type { ExchangeFacts } from "./list.ts";
@@ -44,7 +45,19 @@ function fieldsOf(exchange: Exchange): FieldName[] {
 }
 
 function operationsOf(exchange: Exchange): string[] {
-  return operations.map(({ name }) => name).filter((name) => exchange.has[name] === true);
+  return operations
+    .filter((operation) => exchange.has[operation.name] === true && isOffered(exchange.id, operation))
+    .map(({ name }) => name);
+}
+
+/**
+ * Money leaves an account only where every request of the exchange was classed by hand: elsewhere ccxt's `transfer` may pay anyone,
+ * at LAToken and Paymium by e-mail.
+ */
+function isOffered(id: string, operation: Operation): boolean {
+  if (operation.class === "read" || operation.class === "trade") return true;
+  const reviewed = reviewedExchanges.get(id);
+  return reviewed !== undefined && (operation.class !== "transfer" || reviewed.transferAccounts !== null);
 }
 
 /** Market lists are shared between credentials, so they must come without one. */

@@ -1,4 +1,5 @@
 import { FetchFailure } from "../bounded-fetch.ts";
+import { Withheld } from "../withheld.ts";
 import { LRUCache } from "lru-cache";
 import { type Exchange, type Mode, openExchange, type Send } from "./exchange.ts";
 
@@ -35,7 +36,7 @@ async function load(id: string, mode: Mode, send: Send): Promise<Exchange> {
     await exchange.loadMarkets();
     return exchange;
   } catch (error) {
-    if (error instanceof FetchFailure) throw error;
+    if (error instanceof FetchFailure || error instanceof Withheld) throw error;
     // Whatever ccxt made of it, it says nothing about the credential that the list was loaded for.
     throw new FetchFailure("network", "The list of markets could not be loaded");
   }

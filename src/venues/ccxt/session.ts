@@ -1,8 +1,9 @@
 import type { VenueCall } from "../adapter.ts";
-import { FetchFailure, type HttpAnswer } from "../bounded-fetch.ts";
+import { FetchFailure, type HttpAnswer, type HttpRequest } from "../bounded-fetch.ts";
 import { type Dialect, interpret } from "../interpret.ts";
 import type { Operation } from "../operations.ts";
 import { refusal } from "../outcomes.ts";
+import { Withheld } from "../withheld.ts";
 import type { InvokeResult } from "../venue.ts";
 import { classMeaning, plainMessage } from "./errors.ts";
 import { type Mode, openExchange } from "./exchange.ts";
@@ -40,16 +41,24 @@ export class Session {
     const exchange = await openExchange(id, this.#mode, {
       fields: this.#call.fields,
       options,
-      send: async (request) => {
-        if (request.method !== "GET") this.#writes += 1;
-        return (this.#last = await this.#call.send(request));
-      },
+      send: (request) => this.#send(request),
     });
     exchange.setMarketsFromExchange(source);
     const unified: unknown = Reflect.get(exchange, method);
     if (typeof unified !== "function") throw new RangeError(`${id} has no ${method}`);
     return Reflect.apply(unified, exchange, parameters);
   };
+
+  async #send(request: HttpRequest): Promise<HttpAnswer> {
+    const before = this.#writes;
+    if (request.method !== "GET") this.#writes += 1;
+    try {
+      return (this.#last = await this.#call.send(request));
+    } catch (error) {
+      if (error instanceof Withheld) this.#writes = before;
+      throw error;
+    }
+  }
 
   /** The venue's own code in the last answer. */
   get lastCode(): string | undefined {
@@ -75,8 +84,9 @@ export class Session {
   /** What it means that ccxt threw. */
   explain(operation: Pick<Operation, "class">, error: unknown): InvokeResult {
     if (error instanceof FetchFailure) throw error;
+    if (error instanceof Withheld && (operation.class === "read" || this.#writes === 0)) throw error;
     // The last answer tells of the last request. An earlier one may have done what was asked.
-    const isPartial = operation.class !== "read" && this.#writes > 1;
+    const isPartial = operation.class !== "read" && (this.#writes > 1 || error instanceof Withheld);
     if (isPartial) return refusal(this.#call.speaker, "unexpected_answer");
     const { id, dialect } = this.#caller;
     if (dialect !== null && this.#last !== undefined) {

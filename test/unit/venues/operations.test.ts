@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createAdapters } from "../../../src/venues/adapters.ts";
+import { reviewedExchanges } from "../../../src/venues/exchanges/reviewed.ts";
 import { clientOrderIdPattern, findOperation, operations } from "../../../src/venues/operations.ts";
 import { operationClasses } from "../../../src/venues/venue.ts";
 
@@ -70,6 +71,50 @@ describe("the parameters of an order", () => {
     ["no symbol", { ...order, symbol: "" }],
   ])("may not be %s", (_name, given) => {
     expect(params("createOrder").safeParse(given).success).toBe(false);
+  });
+});
+
+describe("a transfer", () => {
+  const descriptions = [...createAdapters().values()].map(({ description }) => description);
+  const moving = descriptions.filter(({ operations }) => operations.includes("transfer"));
+  const transfer = { code: "USDT", amount: "1" };
+
+  test("goes from one account of the owner to another, by the venue's own list", () => {
+    expect(moving.map(({ id }) => id)).toContain("kraken");
+    for (const venue of moving) {
+      const [from = "", to = ""] = venue.transferAccounts ?? [];
+      const { params } = findOperation(venue, "transfer") ?? {};
+      expect(params?.safeParse({ ...transfer, fromAccount: from, toAccount: to }).success).toBe(true);
+    }
+  });
+
+  test.each([
+    "thief@example.com",
+    "355eb279-7c7e-4515-814a-575a49dc0325",
+    "+41790000000",
+    "master",
+    "0xab",
+    "BTC/USDT",
+  ])("never goes to %s, and the refusal names what is allowed", (toAccount) => {
+    for (const venue of moving) {
+      const [fromAccount = ""] = venue.transferAccounts ?? [];
+      const parsed = findOperation(venue, "transfer")?.params.safeParse({
+        ...transfer,
+        fromAccount,
+        toAccount,
+      });
+      expect(parsed?.error?.message).toContain(fromAccount);
+    }
+  });
+
+  test("and a withdrawal are offered only where every request of the exchange was classed", () => {
+    const offering = descriptions.filter(({ operations }) =>
+      operations.some((name) => name === "transfer" || name === "withdraw"),
+    );
+    const ids = offering.map(({ id }) => id);
+    expect(ids.filter((id) => !reviewedExchanges.has(id))).toEqual([]);
+    expect(ids).not.toContain("latoken");
+    expect(moving.map(({ id }) => id)).not.toContain("coinbase");
   });
 });
 

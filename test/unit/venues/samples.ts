@@ -52,8 +52,13 @@ export async function inspectAt(
   fields = credentialsOf(venue),
 ): Promise<Verdict> {
   const answer = await perform({ venue, environment: firstEnvironment(venue), verb: "inspect" }, fields);
-  if (answer.outcome === "done" || answer.outcome === "refused" || answer.outcome === "absent") {
-    throw new TypeError("not a verdict");
+  switch (answer.outcome) {
+    case "done":
+    case "refused":
+    case "withheld":
+    case "absent":
+      throw new TypeError("not a verdict");
+    default:
+      return answer;
   }
-  return answer;
 }

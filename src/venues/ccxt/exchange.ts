@@ -1,5 +1,7 @@
 import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
 import type { Environment, FieldName } from "../venue.ts";
+import { Gate } from "./gate.ts";
+import type { Permit } from "./permits.ts";
 import { isMarkerHeader, removeMarkers } from "./unmarked.ts";
 
 /** What is used of a ccxt exchange. Its own types are `any` almost everywhere, so they are stated here. */
@@ -58,13 +60,19 @@ const base = import.meta.resolve("ccxt");
 
 /**
  * A new instance for one call: ccxt keeps state of a credential in it (Binance's "has already authenticated"
- * turns a later bad key into a rate limit), so none is ever used for two.
+ * turns a later bad key into a rate limit), so none is ever used for two. It sends what `permit` names and nothing else.
  */
 export async function openExchange(
   id: string,
   mode: Mode,
-  setup: Readonly<{ fields: ReadonlyMap<FieldName, string>; send: Send; options?: object }>,
+  setup: Readonly<{
+    fields: ReadonlyMap<FieldName, string>;
+    send: Send;
+    permit: Permit;
+    options?: object;
+  }>,
 ): Promise<Exchange> {
+  const gate = new Gate(setup.permit);
   const Exchange = await exchangeClass(id);
   const credentials = Object.fromEntries(
     Object.entries(credentialNames).flatMap(([name, field]) => {
@@ -76,17 +84,18 @@ export async function openExchange(
     enableRateLimit: false,
     // ndax asks for a login that only its interactive sign-in uses.
     requiredCredentials: { login: false },
-    fetchImplementation: fetchThrough(setup.send),
+    fetchImplementation: fetchThrough(gate.guard(setup.send)),
     options: setup.options ?? {},
     ...credentials,
   });
   removeMarkers(exchange, id);
+  gate.watch(exchange);
   if (mode === "sandbox") exchange.setSandboxMode(true);
   if (mode === "demo") exchange.enableDemoTrading(true);
   return exchange;
 }
 
-/** Signs one request of the venue's own API without sending it. */
+/** Signs one request of the venue's own API without sending it. Throws `Withheld` for what the exchange may not send. */
 export function signedRequest(
   exchange: Exchange,
   request: Readonly<{ api: string | readonly string[]; path: string; method: string; params?: object }>,

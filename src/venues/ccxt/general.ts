@@ -8,6 +8,7 @@ import { Withheld } from "../withheld.ts";
 import { classMeaning, isKind, plainMessage } from "./errors.ts";
 import { type Mode, openExchange } from "./exchange.ts";
 import type { ExchangeFacts } from "./list.ts";
+import { operationPermit } from "./permits.ts";
 import { unknownPermissions } from "./permissions.ts";
 
 /** Of an exchange whose codes are not in the table: what its HTTP statuses say. */
@@ -28,7 +29,8 @@ export async function inspectByBalance(facts: ExchangeFacts, mode: Mode, call: V
   let last: HttpAnswer | undefined;
   const send: VenueCall["send"] = async (request) => (last = await call.send(request));
   try {
-    const exchange = await openExchange(facts.id, mode, { fields: call.fields, send });
+    const permit = await operationPermit(facts.id, { name: "fetchBalance", class: "read" });
+    const exchange = await openExchange(facts.id, mode, { fields: call.fields, send, permit });
     exchange.setMarkets([]);
     const balance = await exchange.fetchBalance();
     return isBalance(balance, last)

@@ -1,12 +1,14 @@
 /**
- * Writes `exchanges.json`: what the installed ccxt declares of every exchange, so that the serving process need
- * not load ccxt to know it. Run it after an update of ccxt: `node src/venues/ccxt/generate.ts`.
+ * Writes what the installed ccxt declares of every exchange, so that the serving process need not load ccxt to know it
+ * (`exchanges.json`), and which requests follow from each operation (`requests/`). Run it after an update of ccxt:
+ * `node src/venues/ccxt/generate.ts`. What changes then is for a person to read.
  */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { AuthenticationError, type Exchange, exchanges } from "ccxt";
 import { reviewedExchanges } from "../exchanges/reviewed.ts";
 import { type Operation, operations } from "../operations.ts";
 import { type FieldName, fieldNames } from "../venue.ts";
+import { callGraph } from "./call-graph.ts";
 import { credentialNames } from "./exchange.ts";
 import type { ExchangeFacts } from "./list.ts";
 
@@ -30,9 +32,19 @@ async function describe(id: string): Promise<ExchangeFacts> {
 }
 
 function create(id: string, config: object): Exchange {
-  const Class: unknown = Reflect.get(exchanges, id);
-  if (typeof Class !== "function") throw new TypeError(`ccxt lists ${id} but does not have it`);
-  return Reflect.construct(Class, [{ enableRateLimit: false, ...config }]);
+  return new (classOf(id))({ enableRateLimit: false, ...config });
+}
+
+type ExchangeClass = new (config: object) => Exchange;
+
+export function classOf(id: string): ExchangeClass {
+  const found: unknown = Reflect.get(exchanges, id);
+  if (!isClass(found)) throw new TypeError(`ccxt lists ${id} but does not have it`);
+  return found;
+}
+
+function isClass(value: unknown): value is ExchangeClass {
+  return typeof value === "function";
 }
 
 function fieldsOf(exchange: Exchange): FieldName[] {
@@ -115,7 +127,40 @@ async function readBalance(id: string, digit: string) {
   return { requests, completed };
 }
 
+/** Requests by operation; those of the market lists under `loadMarkets`. */
+export function reachOf({ id, operations: offered }: ExchangeFacts): Record<string, string[]> {
+  const { reach } = callGraph(classOf(id));
+  const { has } = create(id, {});
+  // What ccxt makes of other calls is not offered, and a read all the same.
+  const reads = operations.filter((it) => it.class === "read" && has[it.name] === "emulated");
+  const methods = [...offered, ...reads.map(({ name }) => name), "loadMarkets", "fetchBalance"];
+  const table = [...new Set(methods)].map((name) => {
+    const isRead = operations.find((operation) => operation.name === name)?.class !== "trade";
+    const isWanted = (request: string) =>
+      !agreement.test(request) && !(isRead && writes.has(`${id} ${request}`));
+    return [name, reach(name).filter(isWanted)] as const;
+  });
+  return Object.fromEntries(table);
+}
+
+/** Fees for the authors of ccxt, which it approves on the way to something else. */
+const agreement = /approve|authorize_builder|builder_codes|referr/i;
+
+/** Everything that these exchanges do is one request; a read reaches it by the way to such an agreement alone. */
+const writes: ReadonlySet<string> = new Set([
+  "hyperliquid private POST exchange",
+  "lighter public POST sendTx",
+]);
+
+function write(name: string, value: unknown): void {
+  writeFileSync(new URL(name, import.meta.url), `${JSON.stringify(value, null, 2)}\n`);
+}
+
 if (import.meta.main) {
-  const table = JSON.stringify(await describeExchanges(), null, 2);
-  writeFileSync(new URL("exchanges.json", import.meta.url), `${table}\n`);
+  const facts = await describeExchanges();
+  write("exchanges.json", facts);
+  const folder = new URL("requests/", import.meta.url);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  for (const exchange of facts) write(`requests/${exchange.id}.json`, reachOf(exchange));
 }

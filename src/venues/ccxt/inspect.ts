@@ -2,7 +2,9 @@ import type { VenueCall } from "../adapter.ts";
 import { interpret } from "../interpret.ts";
 import { refusal } from "../outcomes.ts";
 import type { Verdict } from "../verdict.ts";
+import { Withheld } from "../withheld.ts";
 import { type Exchange, type Mode, openExchange, signedRequest } from "./exchange.ts";
+import { namedPermit } from "./permits.ts";
 import type { ExchangeRow, Probe } from "./row.ts";
 
 /**
@@ -10,7 +12,8 @@ import type { ExchangeRow, Probe } from "./row.ts";
  * what the venue's codes tell apart.
  */
 export async function inspectKey(row: ExchangeRow, mode: Mode, call: VenueCall): Promise<Verdict> {
-  const exchange = await openExchange(row.id, mode, { fields: call.fields, send: call.send });
+  const permit = await namedPermit(row.id, "read");
+  const exchange = await openExchange(row.id, mode, { fields: call.fields, send: call.send, permit });
   let verdict: Verdict | "elsewhere" = "elsewhere";
   for (const probe of row.probes(mode)) {
     verdict = await ask(row, probe, exchange, call);
@@ -44,7 +47,8 @@ async function ask(
 function trySign(exchange: Exchange, probe: Probe, call: VenueCall) {
   try {
     return signedRequest(exchange, probe.request(call.fields));
-  } catch {
+  } catch (error) {
+    if (error instanceof Withheld) throw error;
     return undefined;
   }
 }

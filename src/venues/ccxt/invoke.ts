@@ -3,6 +3,7 @@ import { type Operation, operations } from "../operations.ts";
 import { refusal } from "../outcomes.ts";
 import type { Invocation, InvokeResult, OrderLookup } from "../venue.ts";
 import type { Mode } from "./exchange.ts";
+import { namedPermit, operationPermit } from "./permits.ts";
 import { type Caller, Session, textAt } from "./session.ts";
 
 /** Runs one operation through ccxt's unified method of that name. */
@@ -14,7 +15,7 @@ export async function invokeOperation(
 ): Promise<InvokeResult> {
   const operation = operations.find(({ name }) => name === invocation.operation);
   if (operation === undefined) throw new RangeError(`unknown operation ${invocation.operation}`);
-  const session = new Session(caller, mode, call);
+  const session = new Session(caller, mode, call, await operationPermit(caller.id, operation));
   try {
     const result = await session.ask(operation.name, ...unifiedArguments(operation, invocation, caller));
     return session.accept(operation, result);
@@ -34,7 +35,7 @@ export async function findOrder(
   if (ids === null) {
     return refusal(call.speaker, "unexpected_answer", { hint: "It has no client order ids." });
   }
-  const session = new Session(caller, mode, call);
+  const session = new Session(caller, mode, call, await namedPermit(caller.id, "read"));
   const isAbsent = () => session.lastCode !== undefined && ids.absentCodes.includes(session.lastCode);
   const clientOrderId = ids.format(order.clientOrderId);
   try {

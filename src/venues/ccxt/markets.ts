@@ -2,6 +2,7 @@ import { FetchFailure } from "../bounded-fetch.ts";
 import { Withheld } from "../withheld.ts";
 import { LRUCache } from "lru-cache";
 import { type Exchange, type Mode, openExchange, type Send } from "./exchange.ts";
+import { marketsPermit } from "./permits.ts";
 
 export type Markets = Readonly<{
   /** An instance that has the venue's markets, for others to share. */
@@ -31,7 +32,7 @@ export function createMarkets(): Markets {
 }
 
 async function load(id: string, mode: Mode, send: Send): Promise<Exchange> {
-  const exchange = await openExchange(id, mode, { fields: new Map(), send });
+  const exchange = await openExchange(id, mode, { fields: new Map(), send, permit: await marketsPermit(id) });
   try {
     await exchange.loadMarkets();
     return exchange;

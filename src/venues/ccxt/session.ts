@@ -9,6 +9,7 @@ import { classMeaning, plainMessage } from "./errors.ts";
 import { type Mode, openExchange } from "./exchange.ts";
 import { explainByClass, httpDialect } from "./general.ts";
 import type { Markets } from "./markets.ts";
+import type { Permit } from "./permits.ts";
 import type { Ask, ClientOrderIds } from "./row.ts";
 
 /** What is needed to run unified methods of one exchange; without a dialect ccxt's error classes decide. */
@@ -25,14 +26,16 @@ export class Session {
   readonly #caller: Caller;
   readonly #mode: Mode;
   readonly #call: VenueCall;
+  readonly #permit: Permit;
   #last: HttpAnswer | undefined;
   /** Requests that may have changed something. */
   #writes = 0;
 
-  constructor(caller: Caller, mode: Mode, call: VenueCall) {
+  constructor(caller: Caller, mode: Mode, call: VenueCall, permit: Permit) {
     this.#caller = caller;
     this.#mode = mode;
     this.#call = call;
+    this.#permit = permit;
   }
 
   readonly ask: Ask = async (method, ...parameters) => {
@@ -40,6 +43,7 @@ export class Session {
     const source = await markets.of(id, this.#mode, this.#call.sendShared);
     const exchange = await openExchange(id, this.#mode, {
       fields: this.#call.fields,
+      permit: this.#permit,
       options,
       send: (request) => this.#send(request),
     });

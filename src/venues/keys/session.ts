@@ -1,10 +1,12 @@
 import type { VenueCall } from "../adapter.ts";
 import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
 import { type Exchange, type Mode, openExchange, signedRequest } from "../ccxt/exchange.ts";
+import { namedPermit } from "../ccxt/permits.ts";
 import type { ExchangeRow } from "../ccxt/row.ts";
 import { type Dialect, interpret, type Interpretation } from "../interpret.ts";
 import type { Meaning } from "../outcomes.ts";
 import type { FieldName } from "../venue.ts";
+import { Withheld } from "../withheld.ts";
 import { type KeyDriver, KeyProblem, type KeySession, type VenueRequest } from "./driver.ts";
 
 export type FieldTexts = ReadonlyMap<FieldName, string>;
@@ -42,7 +44,8 @@ type Setup = Readonly<{
 /** Signs with ccxt, sends, and reads each answer by the venue's own codes. */
 export async function openKeySession(setup: Setup): Promise<KeySession> {
   const { row, mode, credentials, send } = setup;
-  const open = (fields: FieldTexts) => openExchange(row.id, mode, { fields, send });
+  const permit = await namedPermit(row.id, "keys");
+  const open = (fields: FieldTexts) => openExchange(row.id, mode, { fields, send, permit });
   const parent = await open(credentials.parent);
   const current = await open(credentials.current);
   let parentAccepted = false;
@@ -71,7 +74,8 @@ function read(dialect: Dialect, answer: HttpAnswer): Interpretation {
 function sign(exchange: Exchange, request: VenueRequest): HttpRequest {
   try {
     return signedRequest(exchange, request);
-  } catch {
+  } catch (error) {
+    if (error instanceof Withheld) throw error;
     // Nothing but the credential can be at fault.
     throw new KeyProblem("malformed", { hint: "Nothing can be signed with it." });
   }

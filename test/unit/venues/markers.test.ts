@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { HttpRequest } from "../../../src/venues/bounded-fetch.ts";
 import { type Exchange, openExchange } from "../../../src/venues/ccxt/exchange.ts";
-import { type Sent, sweep } from "./sweep.ts";
+import { operationPermit } from "../../../src/venues/ccxt/permits.ts";
+import { operations } from "../../../src/venues/operations.ts";
+import { type Open, type Sent, sweep } from "./sweep.ts";
 
 const source = new URL("./src/", import.meta.resolve("ccxt"));
 
@@ -27,6 +29,12 @@ function readIds(id: string): string[] {
   return [...new Set([...own, ...parents.flatMap(idsOf)])];
 }
 
+function operationNamed(name: string) {
+  const found = operations.find((operation) => operation.name === name);
+  if (found === undefined) throw new RangeError(`no operation ${name}`);
+  return found;
+}
+
 const agreements = /approve|builder|refer(ral|rer)|integrator|affiliate/i;
 
 /** Why a request speaks for ccxt, if it does. */
@@ -44,7 +52,7 @@ function marked(sent: readonly Sent[]): string[] {
   return [...new Set(sent.flatMap((it) => marksOf(it).map((mark) => `${it.id} ${it.operation}: ${mark}`)))];
 }
 
-const withDefaults: Parameters<typeof sweep>[0] = async (id, fields, send) => {
+const withDefaults: Open = async ({ id }, fields, send) => {
   const module: { default: new (config: object) => Exchange } = await import(
     new URL(`${id}.js`, source).href
   );
@@ -64,9 +72,10 @@ const withDefaults: Parameters<typeof sweep>[0] = async (id, fields, send) => {
   });
 };
 
-const asKeyhold: Parameters<typeof sweep>[0] = (id, fields, send) =>
+const asKeyhold: Open = async ({ id, operation }, fields, send) =>
   openExchange(id, "live", {
     fields,
+    permit: await operationPermit(id, operationNamed(operation)),
     send: async (request) => {
       const answer = send(request);
       return { status: answer.status, headers: new Map(answer.headers), body: await answer.text() };
@@ -75,7 +84,8 @@ const asKeyhold: Parameters<typeof sweep>[0] = (id, fields, send) =>
 
 describe("what Keyhold sends to a venue", () => {
   test("names no broker, builder or referrer, at any exchange and in any operation", async () => {
-    const sent = await sweep(asKeyhold, () => true);
+    const { sent, withheld } = await sweep(asKeyhold, () => true);
+    expect([...withheld]).toEqual([]);
     const exchanges = new Set(sent.map(({ id }) => id));
     expect(exchanges.size).toBeGreaterThan(95);
     expect(marked(sent)).toEqual([]);
@@ -83,7 +93,7 @@ describe("what Keyhold sends to a venue", () => {
 
   test("would be found to do so with the defaults of ccxt", async () => {
     const isWanted = (_id: string, operation: string) => /createOrder|fetchBalance/.test(operation);
-    const found = marked(await sweep(withDefaults, isWanted));
+    const found = marked((await sweep(withDefaults, isWanted)).sent);
     const ids = new Set(found.map((it) => it.split(" ")[0]));
     expect(found).toContain("aster fetchBalance: an agreement about fees");
     expect(found).toContain("hyperliquid createOrder: an agreement about fees");

@@ -3,8 +3,10 @@ import type { VenueCall } from "../../../src/venues/adapter.ts";
 import { createMarkets } from "../../../src/venues/ccxt/markets.ts";
 import { Session } from "../../../src/venues/ccxt/session.ts";
 import { exchangeTable } from "../../../src/venues/ccxt/table.ts";
+import { Withheld } from "../../../src/venues/withheld.ts";
 import { credentialsOf } from "./samples.ts";
 
+const permit = new Set(["private POST order", "private DELETE order", "private GET account"]);
 const trade = { class: "trade" } as const;
 const placed = { symbol: "BTCUSDT", orderId: 7 };
 const refused = { code: -2010, msg: "Account has insufficient balance." };
@@ -25,7 +27,7 @@ function sessionWith(...answers: object[]): Session {
     send: async () => say(answers.shift() ?? {}),
     sendShared: async () => say({ symbols: [] }),
   };
-  return new Session({ ...row, markets: createMarkets() }, "live", call);
+  return new Session({ ...row, markets: createMarkets() }, "live", call, permit);
 }
 
 async function explain(session: Session, ...methods: string[]): Promise<string> {
@@ -49,4 +51,15 @@ test("reads before the request that was refused change nothing about that", asyn
 test("an operation whose first request did something is uncertain when its second is refused", async () => {
   const session = sessionWith(placed, refused);
   expect(await explain(session, "privatePostOrder", "privateDeleteOrder")).toBe("unexpected_answer");
+});
+
+test("an operation that met a request it may not send is told as not sent", async () => {
+  await expect(explain(sessionWith(), "sapiPostCapitalWithdrawApply")).rejects.toThrow(Withheld);
+});
+
+test("an operation that did something before such a request is uncertain", async () => {
+  const session = sessionWith(placed);
+  expect(await explain(session, "privatePostOrder", "sapiPostCapitalWithdrawApply")).toBe(
+    "unexpected_answer",
+  );
 });

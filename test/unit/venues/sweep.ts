@@ -2,13 +2,14 @@ import { randomBytes } from "node:crypto";
 import type { HttpRequest } from "../../../src/venues/bounded-fetch.ts";
 import type { Exchange } from "../../../src/venues/ccxt/exchange.ts";
 import { exchangeList } from "../../../src/venues/ccxt/list.ts";
+import { Withheld } from "../../../src/venues/withheld.ts";
 import type { FieldName } from "../../../src/venues/venue.ts";
 
 /** Calls operations of every exchange of ccxt with answers of a pretended venue, and keeps what is sent. */
 export type Sent = Readonly<{ id: string; operation: string; request: HttpRequest }>;
 
-type Open = (
-  id: string,
+export type Open = (
+  call: Readonly<{ id: string; operation: string }>,
   fields: ReadonlyMap<FieldName, string>,
   send: (request: HttpRequest) => Response,
 ) => Promise<Exchange>;
@@ -104,12 +105,13 @@ function credentials() {
   return [fields, solana] as const;
 }
 
-/** What `open`'s exchanges send for these operations. Whatever they throw ends that operation alone. */
+/** What `open`'s exchanges send for these operations, and which operations met a request that was withheld. */
 export async function sweep(
   open: Open,
   isWanted: (id: string, operation: string) => boolean,
-): Promise<Sent[]> {
+): Promise<Readonly<{ sent: readonly Sent[]; withheld: ReadonlySet<string> }>> {
   const sent: Sent[] = [];
+  const withheld = new Set<string>();
   for (const { id, fields: names, operations } of exchangeList) {
     const [usual, solana] = credentials();
     const keys = names.includes("private_key") ? [usual, solana] : [usual];
@@ -124,7 +126,7 @@ export async function sweep(
       }
     }
   }
-  return sent;
+  return { sent, withheld };
 
   async function run(
     id: string,
@@ -136,14 +138,15 @@ export async function sweep(
     }: Readonly<{ fields: ReadonlyMap<FieldName, string>; symbol: string; answer: unknown }>,
   ): Promise<void> {
     try {
-      const exchange = await open(id, fields, (request) => {
+      const exchange = await open({ id, operation }, fields, (request) => {
         sent.push({ id, operation, request });
         return Response.json(answer);
       });
       Reflect.apply(Reflect.get(exchange, "setMarkets"), exchange, [[market, swap], currencies]);
       await Reflect.apply(Reflect.get(exchange, operation), exchange, argumentsOf(operation, symbol));
-    } catch {
-      // What was sent until then counts.
+    } catch (error) {
+      // Whatever else ccxt makes of such answers: what was sent until then counts.
+      if (error instanceof Withheld) withheld.add(`${id} ${operation}`);
     }
   }
 }

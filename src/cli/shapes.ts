@@ -74,6 +74,7 @@ export const venue = z.looseObject({
   environments: texts,
   fields: texts,
   operations: texts,
+  transfer_accounts: texts.default([]),
   egress_addresses: texts,
 });
 export type Venue = z.output<typeof venue>;

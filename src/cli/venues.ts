@@ -24,6 +24,7 @@ export function addVenuesCommand(program: Command, cli: Cli): void {
         ...columns,
         ["seen from", ({ egress_addresses }) => egress_addresses],
         ["operations", ({ operations }) => operations],
+        ["transfers between", ({ transfer_accounts }) => transfer_accounts],
       ]);
     });
 }

@@ -27,6 +27,7 @@ const venueOf = (id: string, fields: readonly string[], environments: readonly s
   environments: [...environments],
   fields: [...fields],
   operations: [],
+  transfer_accounts: [],
   egress_addresses: [],
 });
 const keyed = venueOf("keyed", ["api_key", "api_secret"]);

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, constantFrom, property } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { plainUrl } from "../../../src/venues/plain-url.ts";
 import { Withheld } from "../../../src/venues/withheld.ts";
@@ -42,7 +42,7 @@ describe("a URL that leaves", () => {
   });
 
   test("never has another path than the one that was written, whatever stands for the id", () => {
-    const piece = fc.constantFrom(
+    const piece = constantFrom(
       "..",
       ".",
       "/",
@@ -59,8 +59,8 @@ describe("a URL that leaves", () => {
       "a",
       "é",
     );
-    fc.assert(
-      fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+    assert(
+      property(array(piece, { maxLength: 8 }), (pieces) => {
         const url = base + pieces.join("");
         let pathname: string;
         try {

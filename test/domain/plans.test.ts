@@ -121,6 +121,7 @@ async function fill(): Promise<void> {
     insert into sealed_secrets (tenant_id, credential_id, version, sealed) select tenant_id, id, 1, '\\x00' from c;
     insert into data_keys (tenant_id, id, use, kek_id, wrapped)
       select id, gen_random_uuid(), use, 'kek', '\\x00' from t, unnest('{seal,mac}'::text[]) use where number < 500;
+    insert into freezes (tenant_id, credential_id, rank) select tenant_id, id, 'trader' from c where label = 9;
     insert into rotations (tenant_id, id, credential_id, from_version, to_version, state, overlap_until, ended_at)
       select tenant_id, gen_random_uuid(), id, 1, 2, 'finished', now(), now() from c where label = 3;
     insert into rotation_schedules (tenant_id, credential_id, every_days, next_at)

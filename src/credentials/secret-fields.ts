@@ -1,3 +1,5 @@
+import { mentionsKey } from "../crypto/pem.ts";
+import { isSafeMaterial, safeMaterial } from "../crypto/private-key.ts";
 import type { Secret } from "../crypto/secret.ts";
 import { KeyholdError } from "../errors.ts";
 import type { FieldName, SecretFields, VenueDescription } from "../venues/venue.ts";
@@ -50,15 +52,11 @@ function formProblem(name: FieldName, secret: Secret): readonly string[] {
     if (bytes.byteLength === 0) return [`${name} is empty`];
     if (bytes.byteLength > longestBytes) return [`${name} is longer than ${longestBytes} bytes`];
     if (bytes.some((byte) => byte > 0x7e)) return [`${name} holds characters other than ASCII`];
-    if (startsAsPem(bytes)) return [];
+    if (!isSafeMaterial(bytes)) return [`${name} must be ${safeMaterial}`];
+    // PEM keys are the one form that has line breaks (RFC 7468 §3).
+    if (mentionsKey(bytes)) return [];
     if (bytes.some((byte) => byte < 0x20)) return [`${name} holds a line break or another control character`];
     if (bytes[0] === 0x20 || bytes.at(-1) === 0x20) return [`${name} begins or ends with a space`];
     return [];
   });
-}
-
-/** PEM keys are the one form that has line breaks (RFC 7468 §3). */
-function startsAsPem(bytes: Uint8Array): boolean {
-  const begin = Buffer.from("-----BEGIN ");
-  return bytes.byteLength > begin.byteLength && begin.equals(bytes.subarray(0, begin.byteLength));
 }

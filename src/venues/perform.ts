@@ -1,3 +1,4 @@
+import { isSafeMaterial, safeMaterial } from "../crypto/private-key.ts";
 import type { Adapter, VenueCall } from "./adapter.ts";
 import { createAdapters } from "./adapters.ts";
 import { createBoundedFetch, FetchFailure } from "./bounded-fetch.ts";
@@ -28,11 +29,8 @@ export function createPerformer(settings: VenueSettings): Perform {
     const speaker = { name: adapter.description.name, addresses: egressAddresses(settings, job.venue) };
     const fields = tidied(given);
     const scrub = createScrubber(fields.values());
-    const misfit = [...fields.values()].find((value) => !isPlain(value));
-    if (misfit !== undefined) {
-      const hint = "A field holds a line break or a character that no venue uses.";
-      return { ...refusal(speaker, "malformed", { hint }), unsent: true };
-    }
+    const hint = [...fields.values()].map(misfitOf).find((found) => found !== undefined);
+    if (hint !== undefined) return { ...refusal(speaker, "malformed", { hint }), unsent: true };
     const send = fetchFor(job.venue, job.environment);
     const deadline = AbortSignal.timeout(settings.timeoutMs);
     let unsent = true;
@@ -108,7 +106,13 @@ export function tidied(fields: ReadonlyMap<FieldName, string>): ReadonlyMap<Fiel
   );
 }
 
-export function isPlain(value: string): boolean {
+/** Why no library may get this value, for a person; `undefined` where it may. */
+export function misfitOf(value: string): string | undefined {
+  if (!isPlain(value)) return "A field holds a line break or a character that no venue uses.";
+  return isSafeMaterial(Buffer.from(value)) ? undefined : `A field must be ${safeMaterial}.`;
+}
+
+function isPlain(value: string): boolean {
   return /^[\x20-\x7e]*$/.test(isPem(value) ? value.replaceAll(/\r?\n/g, "") : value);
 }
 

@@ -2,7 +2,7 @@ import { Secret } from "../../crypto/secret.ts";
 import type { VenueCall } from "../adapter.ts";
 import { createBoundedFetch } from "../bounded-fetch.ts";
 import { exchangeTable } from "../ccxt/table.ts";
-import { expiry, isPem, isPlain, tidied } from "../perform.ts";
+import { expiry, isPem, misfitOf, tidied } from "../perform.ts";
 import { createScrubber } from "../scrub.ts";
 import { egressAddresses, type VenueSettings } from "../settings.ts";
 import { sealFields } from "../transport.ts";
@@ -72,10 +72,8 @@ function exchangeOf({ venue }: KeyDriver, environment: Environment) {
 
 function demandPlain(fields: FieldTexts): void {
   for (const text of fields.values()) {
-    if (!isPlain(text)) {
-      const hint = "A field holds a line break or a character that no venue uses.";
-      throw new KeyProblem("malformed", { hint });
-    }
+    const hint = misfitOf(text);
+    if (hint !== undefined) throw new KeyProblem("malformed", { hint });
   }
   if (isPem(fields.get("api_secret") ?? "")) {
     throw new KeyProblem("unsupported", {

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import {
   assertFields,
@@ -23,7 +24,11 @@ function problemsOf(check: () => void): unknown {
   }
 }
 
-const pem = "-----BEGIN PRIVATE KEY-----\r\nMC4CAQ\r\n-----END PRIVATE KEY-----\n";
+const privateKey = (bits: number): string =>
+  generateKeyPairSync("rsa", { modulusLength: bits }).privateKey.export({ format: "pem", type: "pkcs8" });
+const pem = privateKey(2048).replaceAll("\n", "\r\n");
+const mustBe =
+  "api_secret must be one unencrypted PEM block with an Ed25519 key, a P-256 key, or an RSA key of 2048 to 4096 bits with a public exponent below 2^32, or any other text of at most 1024 bytes";
 
 describe("the fields of a secret", () => {
   test.each([
@@ -37,13 +42,16 @@ describe("the fields of a secret", () => {
     ["a space before it", " abc", "api_secret begins or ends with a space"],
     ["a space after it", "abc ", "api_secret begins or ends with a space"],
     ["more than 8192 bytes", "x".repeat(8193), "api_secret is longer than 8192 bytes"],
+    ["a text that is longer than a shared secret", "x".repeat(1025), mustBe],
+    ["a private key of a size that no venue asks for", privateKey(1536), mustBe],
+    ["a private key behind other text", `key ${pem}`, mustBe],
   ])("%s is refused by name, and the value is not repeated", (_, value, problem) => {
     const fields = secretFields({ api_key: "key", api_secret: value });
     expect(problemsOf(() => assertFields(venue, fields))).toEqual([problem]);
   });
 
   test.each([
-    ["one of 8192 bytes", "x".repeat(8192)],
+    ["one of 1024 bytes", "x".repeat(1024)],
     ["one with spaces inside", "correct horse battery"],
     ["every printable character", String.fromCodePoint(...Array.from({ length: 93 }, (_, n) => 0x21 + n))],
     ["a PEM key with its line breaks", pem],

@@ -15,21 +15,54 @@ export const unknownPermissions: Permissions = {
 /** What each permission word of a venue allows; a word may allow nothing that matters here. */
 export type Vocabulary = Readonly<Record<string, readonly ("read" | "trade" | "withdraw" | "transfer")[]>>;
 
-/** Permissions from a list of words; words outside the vocabulary are kept as unknown. */
+/**
+ * Permissions from a list of words, of a key that has just answered a read. Words outside the vocabulary are kept as unknown. An empty
+ * list is not the answer that a venue documents for such a key, so it tells nothing: `undefined`.
+ */
 export function permissionsOf(
   vocabulary: Vocabulary,
   words: readonly string[],
   boundIps: readonly string[] | null,
-): Permissions {
-  const allowed = new Set(words.flatMap((word) => vocabulary[word] ?? []));
+): Permissions | undefined {
+  if (words.length === 0) return undefined;
+  const isKnown = (word: string) => Object.hasOwn(vocabulary, word);
+  const allowed = new Set(words.filter(isKnown).flatMap((word) => vocabulary[word] ?? []));
+  const unknownWords = words.filter((word) => !isKnown(word));
   return {
-    read: grant(allowed.has("read")),
+    read: "yes",
     trade: grant(allowed.has("trade")),
-    withdraw: grant(allowed.has("withdraw")),
+    withdraw: withdrawal(allowed.has("withdraw"), unknownWords),
     transfer: grant(allowed.has("transfer")),
     boundIps,
-    unknownWords: words.filter((word) => !Object.hasOwn(vocabulary, word)),
+    unknownWords,
   };
+}
+
+/** A word that Keyhold does not know may be the right to withdraw, so beside one there is no plain no. */
+export function withdrawal(given: boolean, unknownWords: readonly string[]): Grant {
+  if (given) return "yes";
+  return unknownWords.length > 0 ? "unknown" : "no";
+}
+
+/** A flag, also where a venue writes it as text or as a number; `undefined` for anything else. */
+export function flagOf(value: unknown): boolean | undefined {
+  if (value === true || value === "true" || value === 1 || value === "1") return true;
+  if (value === false || value === "false" || value === 0 || value === "0") return false;
+  return undefined;
+}
+
+/**
+ * The names, of those that are not `known`, under which an answer may grant a right: a flag that is set, and whatever else could hold
+ * words. A number or nothing at all grants no right.
+ */
+export function grantingNames(
+  answer: Readonly<Record<string, unknown>>,
+  isKnown: (name: string) => boolean,
+): string[] {
+  return Object.entries(answer).flatMap(([name, value]) => {
+    const granting = flagOf(value) ?? (value !== null && typeof value !== "number");
+    return granting && !isKnown(name) ? [name] : [];
+  });
 }
 
 /** The parts of a comma-separated list, without blanks. */

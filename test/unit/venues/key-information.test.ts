@@ -41,9 +41,29 @@ describe("what Binance tells of a key", () => {
     ["permitsUniversalTransfer", { transfer: "yes", withdraw: "no" }],
     ["enableWithdrawals", { withdraw: "yes", trade: "no" }],
     ["enableFixReadOnly", { read: "yes", trade: "no", withdraw: "no", unknownWords: [] }],
-    ["enableTimeTravel", { trade: "no", unknownWords: ["enableTimeTravel"] }],
+    ["enableTimeTravel", { trade: "no", withdraw: "unknown", unknownWords: ["enableTimeTravel"] }],
   ])("%s", async (flag, granted) => {
     const { permissions } = await read("binance", { ...restrictions, [flag]: true });
+    expect(permissions).toMatchObject(granted);
+  });
+
+  test.each([
+    [{ enableWithdrawals: "true" }, { withdraw: "yes", unknownWords: [] }],
+    [{ enableWithdrawals: 1 }, { withdraw: "yes" }],
+    [{ enableFutures: "1" }, { trade: "yes", withdraw: "no" }],
+    [
+      { enableFutures: "false", permitsUniversalTransfer: "0" },
+      { trade: "no", transfer: "no" },
+    ],
+    [{ enableGifts: "true" }, { withdraw: "unknown", unknownWords: ["enableGifts"] }],
+    [
+      { enableGifts: "false", keyAgeDays: 12, note: null },
+      { withdraw: "no", unknownWords: [] },
+    ],
+    [{ more: { enableWithdrawals: true } }, { withdraw: "unknown", unknownWords: ["more"] }],
+    [{ scopes: ["withdraw"] }, { withdraw: "unknown", unknownWords: ["scopes"] }],
+  ])("by flags in other forms: %j", async (flags, granted) => {
+    const { permissions } = await read("binance", { ...restrictions, ...flags });
     expect(permissions).toMatchObject(granted);
   });
 
@@ -61,7 +81,14 @@ describe("what Binance tells of a key", () => {
 describe("what Bybit tells of a key", () => {
   const body = (result: object) => ({
     retCode: 0,
-    result: { readOnly: 0, permissions: {}, ips: ["*"], expiredAt: "", userID: 24617703, ...result },
+    result: {
+      readOnly: 0,
+      permissions: { Spot: ["SpotTrade"] },
+      ips: ["*"],
+      expiredAt: "",
+      userID: 24617703,
+      ...result,
+    },
   });
 
   test("trading, moving and withdrawing are told apart", async () => {
@@ -134,8 +161,8 @@ describe("what Kraken tells of a key", () => {
   test.each([
     [["query-funds"], { read: "yes", trade: "no", withdraw: "no", transfer: "unknown" }],
     [["query-funds", "modify-trades"], { trade: "yes", withdraw: "no" }],
-    [["withdraw-funds"], { read: "no", withdraw: "yes" }],
-    [["conjure-funds"], { unknownWords: ["conjure-funds"] }],
+    [["withdraw-funds"], { read: "yes", withdraw: "yes" }],
+    [["conjure-funds"], { withdraw: "unknown", unknownWords: ["conjure-funds"] }],
   ])("%j", async (words, granted) => {
     expect((await read("kraken", body(words))).permissions).toMatchObject(granted);
   });
@@ -163,9 +190,17 @@ describe("what Coinbase tells of a key", () => {
     expect((await read("coinbase", { ...rights, can_transfer: true })).permissions.withdraw).toBe("yes");
   });
 
-  test("a right that nobody has heard of is unknown", async () => {
-    const { permissions } = await read("coinbase", { ...rights, can_receive: true, can_lend: true });
-    expect(permissions.unknownWords).toEqual(["can_lend"]);
+  test.each([true, "true", 1, { enabled: true }])(
+    "a right that is not known is unknown: %j",
+    async (can_lend) => {
+      const { permissions } = await read("coinbase", { ...rights, can_receive: true, can_lend });
+      expect(permissions).toMatchObject({ withdraw: "unknown", unknownWords: ["can_lend"] });
+    },
+  );
+
+  test("rights written as text are read", async () => {
+    const { permissions } = await read("coinbase", { can_view: "true", can_trade: "0", can_transfer: "1" });
+    expect(permissions).toMatchObject({ trade: "no", withdraw: "yes", transfer: "yes" });
   });
 });
 
@@ -286,6 +321,10 @@ describe("what Gate tells of a key", () => {
   test.each([
     ["no entry fits", [entry("aaaa****bbbb", [{ name: "spot" }])]],
     ["two entries fit", [entry("4f2a****9c1b", []), entry("4f2a****9c1b", [{ name: "withdraw" }])]],
+    ["the mask shows nothing", [entry("*****", [{ name: "spot" }])]],
+    ["the mask shows almost nothing", [entry("4f****1b", [{ name: "spot" }])]],
+    ["the mask has a hole in it", [entry("4f2a**77**9c1b", [{ name: "spot" }])]],
+    ["the mask shows more than the key", [entry("4f2a00000000000*00000000009c1b", [{ name: "spot" }])]],
   ])("nothing is known where %s", async (_name, body) => {
     expect((await read("gate", body, fields)).permissions).toMatchObject({
       read: "yes",
@@ -344,6 +383,50 @@ describe("what MEXC tells of a key", () => {
   test("a state that is not known is not valid", async () => {
     venue.sayJson(body("SPOT_DEAL_READ", { status: "SLEEPING" }));
     expect((await inspectAt(perform, "mexc")).outcome).toBe("unexpected_answer");
+  });
+});
+
+describe("an answer that lists no permission", () => {
+  test.each([
+    ["kucoin", { code: "200000", data: { permission: " , ", uid: 1 } }],
+    ["mexc", { permissions: "", status: "VALID" }],
+    ["kraken", { error: [], result: { permissions: [], validUntil: "0", ipAllowlist: [] } }],
+    ["okx", { code: "0", msg: "", data: [{ uid: "1", perm: ",", ip: "" }] }],
+    ["bybit", { retCode: 0, result: { readOnly: 1, permissions: { Wallet: [] }, ips: [], userID: 1 } }],
+    ["bitget", { code: "00000", data: { userId: "1", ips: "", authorities: [] } }],
+    ["gate", [{ key: "4f2a00000000000000009c1b", perms: [], user_id: 1 }]],
+    ["binance", { ipRestrict: false, createTime: 1, enableReading: true, enableWithdrawals: "perhaps" }],
+    [
+      "binance",
+      {
+        ipRestrict: false,
+        createTime: 1,
+        enableReading: true,
+        enableWithdrawals: false,
+        enableFutures: "all",
+      },
+    ],
+    ["coinbase", { can_view: true, can_trade: false, can_transfer: null }],
+  ])("or one that cannot be read is not understood (%s)", async (id, body) => {
+    venue.sayJson(body);
+    const fields = new Map([...credentialsOf(id)]);
+    if (id === "gate") fields.set("api_key", "4f2a00000000000000009c1b");
+    expect((await inspectAt(perform, id, fields)).outcome).toBe("unexpected_answer");
+  });
+
+  test.each([
+    ["kucoin", { code: "200000", data: { permission: "general,withdrawal", uid: 1 } }],
+    ["mexc", { permissions: "SPOT_ACCOUNT_READ,SPOT_SWEEP", status: "VALID" }],
+    ["okx", { code: "0", msg: "", data: [{ uid: "1", perm: "read_only,Withdraw", ip: "" }] }],
+    ["bitget", { code: "00000", data: { userId: "1", ips: "", authorities: ["stor", "WWOW"] } }],
+    [
+      "bybit",
+      { retCode: 0, result: { readOnly: 1, permissions: { Wallet: ["withdraw"] }, ips: [], userID: 1 } },
+    ],
+  ])("and a word that is not known leaves withdrawal open (%s)", async (id, body) => {
+    const { permissions } = await read(id, body);
+    expect(permissions).toMatchObject({ read: "yes", withdraw: "unknown" });
+    expect(permissions.unknownWords.length).toBeGreaterThan(0);
   });
 });
 

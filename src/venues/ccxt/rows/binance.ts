@@ -1,14 +1,15 @@
 import { z } from "zod";
-import { grant, unknownPermissions } from "../permissions.ts";
+import { flagOf, grant, grantingNames, unknownPermissions, withdrawal } from "../permissions.ts";
 import { asIs, type ExchangeRow, findByOption, type KeyInformation, type Probe } from "../row.ts";
 
 // developers.binance.com: wallet "API key permission", spot "Error codes", spot "Account information".
 
+const flag = z.unknown().transform(flagOf).pipe(z.boolean());
 const restrictions = z.looseObject({
-  ipRestrict: z.boolean(),
+  ipRestrict: flag,
   createTime: z.number(),
-  enableReading: z.boolean(),
-  enableWithdrawals: z.boolean(),
+  enableReading: flag,
+  enableWithdrawals: flag,
   tradingAuthorityExpirationTime: z.number().optional(),
 });
 
@@ -21,23 +22,32 @@ const tradeFlags = new Set([
   "enableFixApiTrade",
 ]);
 const transferFlags = new Set(["enableInternalTransfer", "permitsUniversalTransfer"]);
-const otherFlags = new Set(["ipRestrict", "enableReading", "enableWithdrawals", "enableFixReadOnly"]);
+const otherNames = new Set([
+  "ipRestrict",
+  "createTime",
+  "enableReading",
+  "enableWithdrawals",
+  "enableFixReadOnly",
+  "tradingAuthorityExpirationTime",
+]);
 
 function readRestrictions(json: unknown): KeyInformation | undefined {
   const { data } = restrictions.safeParse(json);
   if (data === undefined) return undefined;
-  const granted = Object.keys(data).filter((name) => data[name] === true);
-  const known = (name: string) => tradeFlags.has(name) || transferFlags.has(name) || otherFlags.has(name);
+  const isGiven = (name: string) => flagOf(data[name]) === true;
+  const rights = [...tradeFlags, ...transferFlags].filter((name) => name in data);
+  if (rights.some((name) => flagOf(data[name]) === undefined)) return undefined;
+  const unknownWords = grantingNames(data, (name) => rights.includes(name) || otherNames.has(name));
   const end = data.tradingAuthorityExpirationTime;
   return {
     permissions: {
-      read: grant(data.enableReading),
-      trade: grant(granted.some((name) => tradeFlags.has(name))),
-      withdraw: grant(data.enableWithdrawals),
-      transfer: grant(granted.some((name) => transferFlags.has(name))),
+      read: "yes",
+      trade: grant([...tradeFlags].some(isGiven)),
+      withdraw: withdrawal(data.enableWithdrawals, unknownWords),
+      transfer: grant([...transferFlags].some(isGiven)),
       // It tells whether the key is bound, not to which addresses.
       boundIps: data.ipRestrict ? null : [],
-      unknownWords: granted.filter((name) => !known(name)),
+      unknownWords,
     },
     expiresAt: end === undefined ? null : new Date(end).toISOString(),
     account: {},

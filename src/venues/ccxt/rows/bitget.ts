@@ -31,8 +31,10 @@ const classic: Probe = {
     const { data } = classicAnswer.safeParse(json);
     if (data === undefined) return undefined;
     const { userId, ips, authorities } = data.data;
+    const permissions = permissionsOf(vocabulary, authorities, boundTo(listOf(ips ?? "")));
+    if (permissions === undefined) return undefined;
     return {
-      permissions: permissionsOf(vocabulary, authorities, boundTo(listOf(ips ?? ""))),
+      permissions,
       expiresAt: null,
       account: { id: userId, type: "classic" },
     };
@@ -64,10 +66,11 @@ const unified: Probe = {
     if (data === undefined) return undefined;
     const { userId, ips, permType, permissions } = data.data;
     const granted = permissionsOf(unifiedVocabulary, permissions, boundTo(listOf(ips ?? "")));
+    if (granted === undefined) return undefined;
     // Sources spell it with a hyphen and with an underscore.
     const readOnly = permType.replaceAll("_", "-") === "read-only";
     return {
-      permissions: { ...granted, ...(readOnly ? { trade: "no", transfer: "no" } : {}), read: "yes" },
+      permissions: { ...granted, ...(readOnly ? { trade: "no", transfer: "no" } : {}) },
       expiresAt: null,
       account: { id: userId, type: "unified" },
     };

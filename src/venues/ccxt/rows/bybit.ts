@@ -39,10 +39,11 @@ function read(json: unknown): KeyInformation | undefined {
   const { readOnly, permissions, ips, expiredAt, userID } = data.result;
   const words = Object.values(permissions).flatMap((group) => group ?? []);
   const granted = permissionsOf(vocabulary, words, boundTo(ips));
+  if (granted === undefined) return undefined;
   // A read-only key lists the words of what it may look at. Only its word for withdrawal is taken at its worst.
   const limits = readOnly === 1 ? ({ trade: "no", transfer: "no" } as const) : {};
   return {
-    permissions: { ...granted, ...limits, read: "yes" },
+    permissions: { ...granted, ...limits },
     expiresAt: endOf(expiredAt),
     account: { id: String(userID) },
   };

@@ -1,31 +1,40 @@
 import { z } from "zod";
-import { grant } from "../permissions.ts";
+import { flagOf, grant, grantingNames, withdrawal } from "../permissions.ts";
 import { type Ask, asIs, type ExchangeRow, type KeyInformation } from "../row.ts";
 
 // docs.cdp.coinbase.com, Advanced Trade: "Get API Key Permissions", "List Orders", authentication, rate limits.
 
+const flag = z.unknown().transform(flagOf).pipe(z.boolean());
 const answer = z.looseObject({
-  can_view: z.boolean(),
-  can_trade: z.boolean(),
-  can_transfer: z.boolean(),
+  can_view: flag,
+  can_trade: flag,
+  can_transfer: flag,
   portfolio_uuid: z.string().optional(),
   portfolio_type: z.string().optional(),
 });
 
-const known = new Set(["can_view", "can_trade", "can_transfer", "can_receive"]);
+const known = new Set([
+  "can_view",
+  "can_trade",
+  "can_transfer",
+  "can_receive",
+  "portfolio_uuid",
+  "portfolio_type",
+]);
 
 function read(json: unknown): KeyInformation | undefined {
   const { data } = answer.safeParse(json);
   if (data === undefined) return undefined;
+  const unknownWords = grantingNames(data, (name) => known.has(name));
   return {
     permissions: {
-      read: grant(data.can_view),
+      read: "yes",
       trade: grant(data.can_trade),
       // One right for both: sending funds to another portfolio and out of Coinbase.
-      withdraw: grant(data.can_transfer),
+      withdraw: withdrawal(data.can_transfer, unknownWords),
       transfer: grant(data.can_transfer),
       boundIps: null,
-      unknownWords: Object.keys(data).filter((name) => data[name] === true && !known.has(name)),
+      unknownWords,
     },
     expiresAt: null,
     account: {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { grant, unknownPermissions } from "../permissions.ts";
+import { grant, unknownPermissions, withdrawal } from "../permissions.ts";
 import { type ExchangeRow, findByOption, type KeyInformation, type Probe } from "../row.ts";
 
 // gate.com/docs/developers/apiv4: main account keys, authentication, error labels, spot orders.
@@ -35,15 +35,17 @@ const readKeys: Probe["read"] = (json, fields): KeyInformation | undefined => {
   if (entry === undefined || own.length > 1) {
     return { permissions: unknownPermissions, expiresAt: null, account: {} };
   }
+  if (entry.perms.length === 0) return undefined;
   const writable = entry.perms.filter((perm) => perm.read_only !== true).map(({ name }) => name);
+  const unknownWords = writable.filter((name) => !isKnown(name));
   return {
     permissions: {
-      read: grant(entry.perms.length > 0),
+      read: "yes",
       trade: grant(writable.some((name) => trades.has(name))),
-      withdraw: grant(writable.includes("withdraw")),
+      withdraw: withdrawal(writable.includes("withdraw"), unknownWords),
       transfer: grant(writable.includes("wallet")),
       boundIps: entry.ip_whitelist ?? [],
-      unknownWords: writable.filter((name) => !isKnown(name)),
+      unknownWords,
     },
     expiresAt: null,
     account: entry.user_id === undefined ? {} : { id: String(entry.user_id) },
@@ -79,11 +81,16 @@ function isKnown(name: string): boolean {
   return trades.has(name) || harmless.has(name) || name === "withdraw" || name === "wallet";
 }
 
+/** A mask that shows less fits the keys of others too often to name one. */
+const leastShown = 6;
+
 /** Whether `masked`, such as `4f2a****9c1b`, can stand for the whole key. */
 function fitsMask(whole: string, masked: string): boolean {
-  const [head = "", ...rest] = masked.split(/\*+/);
-  const tail = rest.at(-1);
-  return tail === undefined ? whole === masked : whole.startsWith(head) && whole.endsWith(tail);
+  const [head = "", tail, ...more] = masked.split(/\*+/);
+  if (tail === undefined) return whole === masked;
+  const shown = head.length + tail.length;
+  const isMask = more.length === 0 && shown >= leastShown && shown < whole.length;
+  return isMask && whole.startsWith(head) && whole.endsWith(tail);
 }
 
 const error = z.looseObject({ label: z.string(), message: z.string().optional() });

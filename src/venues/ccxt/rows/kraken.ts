@@ -30,10 +30,12 @@ function read(json: unknown): KeyInformation | undefined {
   const { data } = answer.safeParse(json);
   if (data === undefined) return undefined;
   const { permissions, validUntil, ipAllowlist } = data.result;
+  const granted = permissionsOf(vocabulary, permissions, ipAllowlist);
+  if (granted === undefined) return undefined;
   const seconds = Number(validUntil);
   return {
     // Funds move between Kraken's own wallets without a permission of that name.
-    permissions: { ...permissionsOf(vocabulary, permissions, ipAllowlist), transfer: "unknown" },
+    permissions: { ...granted, transfer: "unknown" },
     expiresAt: seconds === 0 ? null : new Date(seconds * 1000).toISOString(),
     account: {},
   };

@@ -30,8 +30,10 @@ function read(json: unknown): KeyInformation | undefined {
   if (data === undefined) return undefined;
   const { permission, ipWhitelist, uid, isMaster } = data.data;
   const boundIps = typeof ipWhitelist === "string" ? boundTo(listOf(ipWhitelist)) : null;
+  const permissions = permissionsOf(vocabulary, listOf(permission), boundIps);
+  if (permissions === undefined) return undefined;
   return {
-    permissions: permissionsOf(vocabulary, listOf(permission), boundIps),
+    permissions,
     expiresAt: null,
     account: {
       id: String(uid),

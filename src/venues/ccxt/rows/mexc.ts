@@ -37,11 +37,13 @@ const dayMs = 86_400_000;
 function read(json: unknown): KeyInformation | undefined {
   const { data } = answer.safeParse(json);
   if (data === undefined) return undefined;
-  const { permissions, ipWhiteList, remainingValidity } = data;
+  const { ipWhiteList, remainingValidity } = data;
+  const permissions = permissionsOf(vocabulary, listOf(data.permissions), boundTo(listOf(ipWhiteList ?? "")));
+  if (permissions === undefined) return undefined;
   // Whole days are all it tells; a key that is bound to an address has no end.
   const days = typeof remainingValidity === "number" && remainingValidity >= 0 ? remainingValidity : null;
   return {
-    permissions: permissionsOf(vocabulary, listOf(permissions), boundTo(listOf(ipWhiteList ?? ""))),
+    permissions,
     expiresAt: days === null ? null : new Date(Date.now() + days * dayMs).toISOString(),
     account: {},
   };

@@ -14,8 +14,10 @@ function read(json: unknown): KeyInformation | undefined {
   const [{ uid, perm, ip }] = data.data;
   // Moving funds between own accounts goes with the right to trade.
   const vocabulary = { read_only: ["read"], trade: ["trade", "transfer"], withdraw: ["withdraw"] } as const;
+  const permissions = permissionsOf(vocabulary, listOf(perm), listOf(ip));
+  if (permissions === undefined) return undefined;
   return {
-    permissions: { ...permissionsOf(vocabulary, listOf(perm), listOf(ip)), read: "yes" },
+    permissions,
     expiresAt: null,
     account: { id: uid },
   };

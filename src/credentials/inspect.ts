@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { KeyholdError } from "../errors.ts";
 import type { Verdict } from "../venues/verdict.ts";
 import {
+  type CallTarget,
   type Environment,
   environments,
   type FieldName,
-  type SecretFields,
   type Venue,
 } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
@@ -29,13 +29,11 @@ export function idOfVenue(custody: Pick<Custody, "venues">, name: string): strin
   return custody.venues.get(name)?.description.id ?? name;
 }
 
-export type InspectTarget = Readonly<{ tenantId: string; environment: Environment; fields: SecretFields }>;
-
 /** Asks the venue whether the secret works and what it may do. Never throws for what the venue answers; throws `no_turn`. */
 export async function inspect(
   custody: Pick<Custody, "inspected" | "turns">,
   venue: Venue,
-  target: InspectTarget,
+  target: CallTarget,
 ): Promise<Verdict> {
   const started = performance.now();
   const verdict = await inTurn(custody, venue, target, () => venue.inspect(target));
@@ -53,7 +51,7 @@ const naming: readonly FieldName[] = ["api_key", "uid", "wallet_address"];
 export async function inTurn<T>(
   custody: Pick<Custody, "turns">,
   venue: Venue,
-  { tenantId, fields }: Pick<InspectTarget, "tenantId" | "fields">,
+  { tenantId, fields }: Pick<CallTarget, "tenantId" | "fields">,
   call: () => Promise<T>,
 ): Promise<T> {
   if (!venue.description.risingNonce) return call();

@@ -6,9 +6,9 @@ import { createMarkets } from "./ccxt/markets.ts";
 import { exchangeTable } from "./ccxt/table.ts";
 import { massive } from "./massive.ts";
 
-/** Every venue by id. Adapters of our own go before ccxt's of the same name: its Alpaca knows crypto only. */
-export function createAdapters(): ReadonlyMap<string, Adapter> {
-  const markets = createMarkets();
+/** Every venue by id. `onLoading`: a market list begins or ends to be parsed. Adapters of our own go before ccxt's of the same name: its Alpaca knows crypto only. */
+export function createAdapters(onLoading?: (active: boolean) => void): ReadonlyMap<string, Adapter> {
+  const markets = createMarkets(onLoading);
   const exchanges = exchangeList.map((facts) => {
     const row = exchangeTable.get(facts.id);
     return row === undefined ? generalAdapter(facts, markets) : rowAdapter(facts, row, markets);

@@ -1,15 +1,21 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { KeyAnswer, KeyJob } from "./keys/job.ts";
 import type { Answer, FromProcess, Job, ToProcess } from "./protocol.ts";
 import type { VenueSettings } from "./settings.ts";
+import { StallWatch } from "./stall-watch.ts";
 import { sealFields } from "./transport.ts";
 import type { SecretFields } from "./venue.ts";
 
-/** The process ended or could not start. What it was asked to do may have happened. */
+/** The process ended or could not start. What it was asked to do may have happened if `sent`; otherwise it has not. */
 export class ProcessLost extends Error {
   override readonly name = "ProcessLost";
+  readonly sent: boolean;
+
+  constructor(message: string, sent: boolean) {
+    super(message);
+    this.sent = sent;
+  }
 }
 
 const source = fileURLToPath(new URL("../", import.meta.url));
@@ -34,23 +40,44 @@ export const confinement = {
   serialization: "advanced",
 } as const;
 
-type Answered = Exclude<FromProcess, { kind: "ready" }>;
+const usualProgram = new URL("worker.ts", import.meta.url);
+
+type Answered = Extract<FromProcess, { kind: "answer" | "keyAnswer" }>;
+
+/** A call that was given to the process, and how far it has come. `tenantId` stays here. */
+type Given = PromiseWithResolvers<Answered> & { tenantId: string; stage: "given" | "begun" | "sent" };
+
+export type ChildOptions = Readonly<{
+  /** A module that serves calls as worker.ts does; its own folder is readable to it. */
+  program?: URL;
+  /** Called once, when the process has ended. `running`: whose calls it was at work on, in the order in which they began. */
+  onLost?: (running: readonly string[]) => void;
+}>;
 
 /** One venue process, with any number of calls under way in it. */
 export class Child {
   readonly #process: ChildProcess;
+  readonly #watch: StallWatch;
+  readonly #onLost: NonNullable<ChildOptions["onLost"]>;
   readonly #ready = Promise.withResolvers<Uint8Array>();
-  readonly #waiting = new Map<number, PromiseWithResolvers<Answered>>();
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #waiting = new Map<number, Given>();
   #calls = 0;
   #memory = 0;
   #lost = false;
 
-  constructor(settings: VenueSettings) {
-    const options = { ...confinement, execArgv: [...confinement.execArgv], stdio: [...confinement.stdio] };
-    this.#process = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), options);
+  constructor(settings: VenueSettings, { program = usualProgram, onLost = () => {} }: ChildOptions = {}) {
+    this.#onLost = onLost;
+    const execArgv = [...confinement.execArgv, `--allow-fs-read=${fileURLToPath(new URL(".", program))}`];
+    this.#process = fork(fileURLToPath(program), { ...confinement, execArgv, stdio: [...confinement.stdio] });
+    this.#watch = new StallWatch(this.#process.pid);
     this.#process.on("message", (message: FromProcess) => this.#receive(message));
     this.#process.once("error", () => this.#lose());
-    this.#process.once("exit", () => this.#lose());
+    // What it said before its end may arrive after the exit, but never after the channel is closed.
+    this.#process.once("disconnect", () => this.#lose());
+    this.#process.once("exit", () => {
+      if (!this.#process.connected) this.#lose();
+    });
     // Nobody may be waiting for this when the process is lost.
     this.#ready.promise.catch(() => {});
     this.#send({ kind: "settings", settings });
@@ -76,9 +103,24 @@ export class Child {
     return this.#lost;
   }
 
+  /** Whether it is about to be taken for stalled. */
+  get quiet(): boolean {
+    return this.#watch.isQuiet;
+  }
+
+  /** Whether its event loop has stopped; to be asked in each turn of the watch. */
+  isStalled(elapsedMs: number): boolean {
+    return !this.#lost && this.#watch.isStalled(elapsedMs);
+  }
+
+  /** Resolves when it takes calls. Throws `ProcessLost`. */
+  async ready(): Promise<void> {
+    await this.#ready.promise;
+  }
+
   /** Throws `ProcessLost` when the process ends before it has answered. */
-  async call(job: Job, fields: SecretFields): Promise<Answer> {
-    const answered = await this.#exchange((id, publicKey) => {
+  async call(tenantId: string, job: Job, fields: SecretFields): Promise<Answer> {
+    const answered = await this.#exchange(tenantId, (id, publicKey) => {
       return { kind: "call", id, job, sealed: sealFields(fields, publicKey) };
     });
     if (answered.kind !== "answer") throw new TypeError("a venue process answered another question");
@@ -87,11 +129,12 @@ export class Child {
 
   /** The same for a job that manages keys. A secret in the answer is sealed to `replyTo`. */
   async manageKeys(
+    tenantId: string,
     job: KeyJob,
     credentials: readonly SecretFields[],
     replyTo: Uint8Array,
   ): Promise<KeyAnswer> {
-    const answered = await this.#exchange((id, publicKey) => {
+    const answered = await this.#exchange(tenantId, (id, publicKey) => {
       const sealed = credentials.map((fields) => sealFields(fields, publicKey));
       return { kind: "keyCall", id, job, sealed, replyTo };
     });
@@ -102,24 +145,28 @@ export class Child {
   /** Ends the process; calls under way fail with `ProcessLost`. */
   async stop(): Promise<void> {
     if (this.#lost) return;
-    const ended = once(this.#process, "exit");
     this.#process.ref();
+    this.#process.channel?.ref();
     this.#process.kill("SIGKILL");
-    await ended;
+    await this.#ended.promise;
   }
 
-  async #exchange(message: (id: number, publicKey: Uint8Array) => ToProcess): Promise<Answered> {
-    if (this.#lost) throw new ProcessLost("the venue process has ended");
+  async #exchange(
+    tenantId: string,
+    message: (id: number, publicKey: Uint8Array) => ToProcess,
+  ): Promise<Answered> {
+    if (this.#lost) throw new ProcessLost("the venue process has ended", false);
     const id = this.#calls;
     this.#calls += 1;
-    const answer = Promise.withResolvers<Answered>();
+    const answer: Given = { ...Promise.withResolvers<Answered>(), tenantId, stage: "given" };
     this.#waiting.set(id, answer);
     // When the process is lost before it is ready, nobody comes to await this.
     answer.promise.catch(() => {});
     this.#process.ref();
     this.#process.channel?.ref();
     try {
-      this.#send(message(id, await this.#ready.promise));
+      const publicKey = await this.#ready.promise;
+      if (!this.#lost) this.#send(message(id, publicKey));
       return await answer.promise;
     } finally {
       this.#waiting.delete(id);
@@ -128,16 +175,46 @@ export class Child {
   }
 
   #receive(message: FromProcess): void {
-    if (message.kind === "ready") return this.#ready.resolve(message.publicKey);
-    this.#memory = message.memory;
-    this.#waiting.get(message.id)?.resolve(message);
+    this.#watch.heard(message.kind === "beat" ? message.cpuMs : undefined);
+    switch (message.kind) {
+      case "ready":
+        this.#watch.enter("usual");
+        return this.#ready.resolve(message.publicKey);
+      case "beat":
+        return;
+      case "loading":
+        return this.#watch.enter(message.active ? "loading" : "usual");
+      case "begun":
+      case "sent":
+        return this.#advance(message.id, message.kind);
+      case "answer":
+      case "keyAnswer":
+        this.#memory = message.memory;
+        return this.#waiting.get(message.id)?.resolve(message);
+    }
+  }
+
+  /** Keeps the calls that have begun in their order, behind those that have not. */
+  #advance(id: number, stage: "begun" | "sent"): void {
+    const given = this.#waiting.get(id);
+    if (given === undefined) return;
+    given.stage = stage;
+    if (stage === "sent") return;
+    this.#waiting.delete(id);
+    this.#waiting.set(id, given);
   }
 
   #lose(): void {
+    if (this.#lost) return;
     this.#lost = true;
-    const lost = new ProcessLost("the venue process has ended");
-    this.#ready.reject(lost);
-    for (const answer of this.#waiting.values()) answer.reject(lost);
+    this.#process.kill("SIGKILL");
+    const given = [...this.#waiting.values()];
+    this.#onLost(given.filter(({ stage }) => stage !== "given").map(({ tenantId }) => tenantId));
+    this.#ready.reject(new ProcessLost("the venue process has ended", false));
+    for (const { reject, stage } of given) {
+      reject(new ProcessLost("the venue process has ended", stage === "sent"));
+    }
+    this.#ended.resolve();
   }
 
   #send(message: ToProcess): void {

@@ -1,7 +1,7 @@
 import { createAdapters } from "./adapters.ts";
 import { createVenueKeys } from "./keys/pooled.ts";
 import type { VenueKeys } from "./keys/venue-keys.ts";
-import { createPool, patienceMs, type Pool } from "./pool.ts";
+import { createPool, endsWithinMs, type Pool, type PoolOptions } from "./pool.ts";
 import type { Answer, Job } from "./protocol.ts";
 import { type VenuesConfig, venueSettings } from "./settings.ts";
 import type {
@@ -14,6 +14,7 @@ import type {
 } from "./venue.ts";
 import type { Rejected, Verdict } from "./verdict.ts";
 
+export type { PoolEvent, PoolOptions } from "./pool.ts";
 export type { VenuesConfig } from "./settings.ts";
 export { egressAddresses } from "./settings.ts";
 
@@ -36,9 +37,9 @@ const formerNames: Readonly<Record<string, string>> = { polygon: "massive" };
  * Every venue Keyhold can talk to. No venue code runs and no credential is plaintext in this process: calls go to
  * child processes, which are started by the first one. Throws `RangeError` for senseless settings.
  */
-export function createVenues(config: VenuesConfig = {}): Venues {
+export function createVenues(config: VenuesConfig = {}, options: PoolOptions = {}): Venues {
   const settings = venueSettings(config);
-  const pool = createPool(settings);
+  const pool = createPool(settings, options);
   const venues = new Map(
     [...createAdapters().values()].map(({ description }) => [description.id, pooled(description, pool)]),
   );
@@ -46,7 +47,7 @@ export function createVenues(config: VenuesConfig = {}): Venues {
   return {
     get: (id) => venues.get(formerNames[id] ?? id),
     list: () => [...venues.values()].map(({ description }) => description),
-    endsWithinMs: settings.timeoutMs + patienceMs,
+    endsWithinMs: endsWithinMs(settings),
     keys: (id) => keys.get(formerNames[id] ?? id),
     close: () => pool.close(),
   };
@@ -54,7 +55,8 @@ export function createVenues(config: VenuesConfig = {}): Venues {
 
 function pooled(description: VenueDescription, pool: Pool): Venue {
   const ask = async (target: CallTarget, job: Job): Promise<Answer> =>
-    incomplete(description, target) ?? (await pool.call(job, needed(description, target.fields)));
+    incomplete(description, target) ??
+    (await pool.call(target.tenantId, job, needed(description, target.fields)));
   const { id: venue } = description;
   return {
     description,

@@ -10,7 +10,12 @@ import { egressAddresses, type VenueSettings } from "./settings.ts";
 import type { FieldName, InvokeResult } from "./venue.ts";
 import type { Indefinite } from "./verdict.ts";
 
-export type Perform = (job: Job, fields: ReadonlyMap<FieldName, string>) => Promise<Answer>;
+/** `leaving` is awaited before the first request with the credential leaves, and before each after it. */
+export type Perform = (
+  job: Job,
+  fields: ReadonlyMap<FieldName, string>,
+  leaving?: () => Promise<void>,
+) => Promise<Answer>;
 
 const failures: Readonly<Record<FetchFailure["kind"], Indefinite["outcome"]>> = {
   timeout: "timeout",
@@ -19,17 +24,28 @@ const failures: Readonly<Record<FetchFailure["kind"], Indefinite["outcome"]>> = 
   too_large: "unexpected_answer",
 };
 
+export type PerformOptions = Readonly<{
+  /** Hears when a market list begins or ends to be parsed. */
+  onLoading?: (active: boolean) => void;
+  /** Without it any key is handed to a library, however long it would sign. */
+  refusesUnsafe?: boolean;
+}>;
+
 /** Does one job after the other or at once, each within the time-out, and lets no secret out in an answer. */
-export function createPerformer(settings: VenueSettings): Perform {
-  const adapters = createAdapters();
+export function createPerformer(
+  settings: VenueSettings,
+  { onLoading, refusesUnsafe = true }: PerformOptions = {},
+): Perform {
+  const adapters = createAdapters(onLoading);
   const fetchFor = createBoundedFetch(settings);
-  return async (job, given) => {
+  return async (job, given, leaving) => {
     const adapter = adapters.get(job.venue);
     if (adapter === undefined) throw new RangeError(`unknown venue ${job.venue}`);
     const speaker = { name: adapter.description.name, addresses: egressAddresses(settings, job.venue) };
     const fields = tidied(given);
     const scrub = createScrubber(fields.values());
-    const hint = [...fields.values()].map(misfitOf).find((found) => found !== undefined);
+    const judge = refusesUnsafe ? misfitOf : oddityOf;
+    const hint = [...fields.values()].map(judge).find((found) => found !== undefined);
     if (hint !== undefined) return { ...refusal(speaker, "malformed", { hint }), unsent: true };
     const send = fetchFor(job.venue, job.environment);
     const deadline = AbortSignal.timeout(settings.timeoutMs);
@@ -38,10 +54,12 @@ export function createPerformer(settings: VenueSettings): Perform {
       environment: job.environment,
       fields,
       speaker,
-      send: (request) =>
-        send(request, deadline, () => {
+      async send(request) {
+        await leaving?.();
+        return send(request, deadline, () => {
           unsent = false;
-        }),
+        });
+      },
       sendShared: (request) => send(request, AbortSignal.timeout(settings.timeoutMs)),
     };
     const answer = await Promise.race([run(adapter, job, call), expiry(deadline, settings)]).catch(
@@ -108,8 +126,13 @@ export function tidied(fields: ReadonlyMap<FieldName, string>): ReadonlyMap<Fiel
 
 /** Why no library may get this value, for a person; `undefined` where it may. */
 export function misfitOf(value: string): string | undefined {
-  if (!isPlain(value)) return "A field holds a line break or a character that no venue uses.";
+  const oddity = oddityOf(value);
+  if (oddity !== undefined) return oddity;
   return isSafeMaterial(Buffer.from(value)) ? undefined : `A field must be ${safeMaterial}.`;
+}
+
+function oddityOf(value: string): string | undefined {
+  return isPlain(value) ? undefined : "A field holds a line break or a character that no venue uses.";
 }
 
 function isPlain(value: string): boolean {

@@ -1,14 +1,22 @@
+import { KeyholdError } from "../errors.ts";
+import { CallsAtOnce } from "./calls-at-once.ts";
 import { Child, ProcessLost } from "./child.ts";
 import type { KeyAnswer, KeyJob } from "./keys/job.ts";
-import type { Answer, Job } from "./protocol.ts";
+import { type Answer, beatEveryMs, type Job } from "./protocol.ts";
 import type { VenueSettings } from "./settings.ts";
+import { type Place, Suspects } from "./suspects.ts";
 import type { SecretFields } from "./venue.ts";
 import type { Indefinite } from "./verdict.ts";
 
 export type Pool = Readonly<{
-  /** Never throws for what happens in a venue process: a lost process is an indefinite outcome. */
-  call(job: Job, fields: SecretFields): Promise<Answer | Indefinite>;
+  /**
+   * A process that is lost after the call has left is an indefinite outcome. Throws `venue_unavailable` where the call was not made:
+   * the tenant has too many at once, or process after process was lost before it left.
+   */
+  call(tenantId: string, job: Job, fields: SecretFields): Promise<Answer | Indefinite>;
+  /** The same for a job that manages keys. */
   manageKeys(
+    tenantId: string,
     job: KeyJob,
     credentials: readonly SecretFields[],
     replyTo: Uint8Array,
@@ -16,77 +24,231 @@ export type Pool = Readonly<{
   close(): Promise<void>;
 }>;
 
-/**
- * A process is replaced after so many calls, or when it has grown so large; it first finishes what it has begun.
- * The market lists that it keeps take some 100 MB for a large exchange.
- */
-const callsPerProcess = 20_000;
-const memoryPerProcess = 1536 * 1024 * 1024;
-/** Another process is started only when the first has so many calls under way. */
-const busyEnough = 4;
-/** A process that is so late against its own deadline no longer runs its event loop. */
-export const patienceMs = 10_000;
+/** Why a process was replaced: `ended` by itself, `worn` by its calls or its size. */
+export type ReplacedBecause = "stalled" | "overdue" | "ended" | "worn";
+
+export type PoolEvent =
+  /** `tenants`: whose calls it was at work on. */
+  | Readonly<{ kind: "replaced"; reason: ReplacedBecause; tenants: readonly string[] }>
+  | Readonly<{ kind: "suspects"; count: number }>;
 
 /** What the pool needs of a venue process. */
-export type PoolChild = Pick<Child, "busy" | "calls" | "memory" | "lost" | "call" | "manageKeys" | "stop">;
+export type PoolChild = Pick<
+  Child,
+  "busy" | "calls" | "memory" | "lost" | "quiet" | "isStalled" | "ready" | "call" | "manageKeys" | "stop"
+>;
+
+export type PoolOptions = Readonly<{
+  /** Starts a process, which calls `onLost` once when it has ended. */
+  start?: (settings: VenueSettings, onLost: (running: readonly string[]) => void) => PoolChild;
+  /** Hears of processes that were replaced and of tenants that are kept apart. */
+  report?: (event: PoolEvent) => void;
+  /** Without it a process whose event loop stands still is left until its calls are overdue. */
+  replaceStalled?: boolean;
+  /** Without it tenants share processes whatever happened in them. */
+  confineSuspects?: boolean;
+  suspectForMs?: number;
+}>;
+
+/** A process is replaced after so many calls; it first finishes what it has begun. */
+const callsPerProcess = 20_000;
+/** Another process is started only when the first has so many calls under way. */
+const busyEnough = 4;
+/** A process that takes calls and is so late against its own deadline does not keep it. */
+const patienceMs = 10_000;
+/** A call that did not leave goes to another process so often. */
+const mostMoves = 2;
+
+type Cell = Exclude<Place, "open" | "barred">;
+
+/** The processes in which venue code runs, started on first use. */
+export function createPool(settings: VenueSettings, options: PoolOptions = {}): Pool {
+  const pool = new ProcessPool(settings, options);
+  return {
+    call: (tenantId, job, fields) => pool.give(tenantId, (child) => child.call(tenantId, job, fields)),
+    manageKeys: (tenantId, job, credentials, replyTo) =>
+      pool.give(tenantId, (child) => child.manageKeys(tenantId, job, credentials, replyTo)),
+    close: () => pool.close(),
+  };
+}
 
 /**
- * The processes in which venue code runs, started on first use. No more than `settings.processes` take calls; one
- * that is being replaced may still be finishing its own.
+ * No more than `settings.processes` take the calls of all tenants, and one each those of suspects and of the last suspect. One that is
+ * being replaced may still be finishing its own.
  */
-export function createPool(
-  settings: VenueSettings,
-  start: () => PoolChild = () => new Child(settings),
-): Pool {
-  let children: PoolChild[] = [];
-  const retired = new Set<PoolChild>();
-  let closed = false;
+class ProcessPool {
+  readonly #settings: VenueSettings;
+  readonly #options: PoolOptions;
+  readonly #suspects: Suspects;
+  readonly #atOnce: CallsAtOnce;
+  #general: PoolChild[] = [];
+  readonly #cells = new Map<Cell, PoolChild>();
+  readonly #retired = new Set<PoolChild>();
+  /** Processes that this pool ends, and why. */
+  readonly #ending = new Map<PoolChild, ReplacedBecause | "closed">();
+  #watch: NodeJS.Timeout | undefined;
+  #lastTurn = 0;
+  #told = 0;
+  #closed = false;
 
-  return {
-    call: (job, fields) => give((child) => child.call(job, fields)),
-    manageKeys: (job, credentials, replyTo) => give((child) => child.manageKeys(job, credentials, replyTo)),
-    async close() {
-      closed = true;
-      await Promise.all([...children, ...retired].map((child) => child.stop()));
-    },
-  };
+  constructor(settings: VenueSettings, options: PoolOptions) {
+    this.#settings = settings;
+    this.#options = options;
+    this.#suspects = new Suspects(options.suspectForMs ?? 3_600_000);
+    this.#atOnce = new CallsAtOnce(settings.callsPerTenant);
+  }
 
-  async function give<T>(work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
-    if (closed) return { ...lost("the venue processes are stopped"), unsent: true };
-    const child = choose();
-    const watchdog = setTimeout(() => void child.stop(), settings.timeoutMs + patienceMs);
+  async give<T>(tenantId: string, work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
+    using _call = this.#atOnce.enter(tenantId);
+    for (let move = 0; !this.#closed; move += 1) {
+      const child = this.#choose(tenantId);
+      try {
+        return await this.#within(child, work);
+      } catch (error) {
+        if (!(error instanceof ProcessLost)) throw error;
+        if (error.sent) return lost("the venue process ended during the call");
+        if (move === mostMoves) break;
+      } finally {
+        this.#retire(child);
+      }
+    }
+    throw new KeyholdError(
+      "venue_unavailable",
+      "The call was not made: venue processes ended. Send it again.",
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#watch);
+    await Promise.all(this.#all().map((child) => this.#end(child, "closed")));
+  }
+
+  async #within<T>(child: PoolChild, work: (child: PoolChild) => Promise<T>): Promise<T> {
+    let overdue: NodeJS.Timeout | undefined;
+    const watch = async (): Promise<void> => {
+      await child.ready();
+      overdue = setTimeout(() => void this.#end(child, "overdue"), this.#settings.timeoutMs + patienceMs);
+    };
     try {
-      return await work(child);
-    } catch (error) {
-      if (error instanceof ProcessLost) return lost("the venue process ended during the call");
-      throw error;
+      const [result] = await Promise.all([work(child), watch()]);
+      return result;
     } finally {
-      clearTimeout(watchdog);
-      retire(child);
+      clearTimeout(overdue);
     }
   }
 
-  function choose(): PoolChild {
-    children = children.filter((child) => !child.lost);
-    const idlest = children.toSorted((a, b) => a.busy - b.busy)[0];
-    if (idlest !== undefined && (idlest.busy < busyEnough || children.length >= settings.processes)) {
-      return idlest;
+  #choose(tenantId: string): PoolChild {
+    const place = this.#options.confineSuspects === false ? "open" : this.#suspects.placeOf(tenantId);
+    if (place === "barred") {
+      throw new KeyholdError(
+        "venue_unavailable",
+        "Calls of this tenant made processes of Keyhold stop more than once, so none is made for up to an hour. Try again then, and tell the operator.",
+      );
     }
-    const started = start();
-    children.push(started);
+    if (place === "open") return this.#freest() ?? this.#start();
+    const cell = this.#cells.get(place);
+    if (cell !== undefined && !cell.lost) return cell;
+    const started = this.#startChild();
+    this.#cells.set(place, started);
     return started;
   }
 
-  function retire(child: PoolChild): void {
-    if (child.calls >= callsPerProcess || child.memory >= memoryPerProcess) {
-      children = children.filter((other) => other !== child);
-      retired.add(child);
+  /** Undefined where another process is to be started. */
+  #freest(): PoolChild | undefined {
+    this.#general = this.#general.filter((child) => !child.lost);
+    const isFull = this.#general.length >= this.#settings.processes;
+    // One that has fallen silent is about to be replaced, and takes calls only where there is no other.
+    const [first] = this.#general.toSorted((a, b) => Number(a.quiet) - Number(b.quiet) || a.busy - b.busy);
+    return first !== undefined && (isFull || (!first.quiet && first.busy < busyEnough)) ? first : undefined;
+  }
+
+  #start(): PoolChild {
+    const started = this.#startChild();
+    this.#general.push(started);
+    return started;
+  }
+
+  #startChild(): PoolChild {
+    const { start = startChild } = this.#options;
+    const child: PoolChild = start(this.#settings, (running) => this.#lost(child, running));
+    this.#watch ??= this.#startWatch();
+    return child;
+  }
+
+  #startWatch(): NodeJS.Timeout {
+    this.#lastTurn = performance.now();
+    return setInterval(() => this.#turn(), beatEveryMs).unref();
+  }
+
+  /** Looks whether the event loop of each process still turns. */
+  #turn(): void {
+    const now = performance.now();
+    const elapsedMs = now - this.#lastTurn;
+    this.#lastTurn = now;
+    for (const child of this.#all()) {
+      const isStalled = child.isStalled(elapsedMs);
+      if (isStalled && this.#options.replaceStalled !== false) void this.#end(child, "stalled");
     }
-    if (retired.has(child) && child.busy === 0) {
-      retired.delete(child);
-      void child.stop();
+    // The next one loads its program while the silent one is still waited for.
+    const isOut = this.#general.length > 0 && this.#general.every(({ quiet }) => quiet);
+    if (isOut && this.#general.length < this.#settings.processes) this.#start();
+    this.#tidy();
+  }
+
+  /** Ends the processes of suspects that are none any more, and says how many there are. */
+  #tidy(): void {
+    const { count } = this.#suspects;
+    if (count !== this.#told) this.#options.report?.({ kind: "suspects", count });
+    this.#told = count;
+    if (count > 0) return;
+    for (const [cell, child] of this.#cells) {
+      this.#cells.delete(cell);
+      this.#retired.add(child);
+      this.#retire(child);
     }
   }
+
+  #retire(child: PoolChild): void {
+    if (child.calls >= callsPerProcess || child.memory >= this.#settings.processMemoryBytes) {
+      this.#forget(child);
+      this.#retired.add(child);
+    }
+    if (!this.#retired.has(child) || child.busy > 0) return;
+    this.#retired.delete(child);
+    void this.#end(child, "worn");
+  }
+
+  #forget(child: PoolChild): void {
+    this.#general = this.#general.filter((other) => other !== child);
+    for (const [cell, other] of this.#cells) if (other === child) this.#cells.delete(cell);
+    this.#retired.delete(child);
+  }
+
+  async #end(child: PoolChild, reason: ReplacedBecause | "closed"): Promise<void> {
+    if (!this.#ending.has(child)) this.#ending.set(child, reason);
+    await child.stop();
+  }
+
+  #lost(child: PoolChild, running: readonly string[]): void {
+    const reason = this.#ending.get(child) ?? "ended";
+    this.#ending.delete(child);
+    this.#forget(child);
+    if (reason === "closed") return;
+    // Nothing is under way in one that is worn.
+    const tenants = [...new Set(running)];
+    this.#suspects.accuse(reason === "worn" ? [] : running);
+    this.#options.report?.({ kind: "replaced", reason, tenants });
+    this.#tidy();
+  }
+
+  #all(): readonly PoolChild[] {
+    return [...this.#general, ...this.#cells.values(), ...this.#retired];
+  }
+}
+
+function startChild(settings: VenueSettings, onLost: (running: readonly string[]) => void): PoolChild {
+  return new Child(settings, { onLost });
 }
 
 function lost(message: string): Indefinite {

@@ -25,8 +25,19 @@ export type ToProcess =
       replyTo: Uint8Array;
     }>;
 
+/** How often a venue process proves that its event loop turns. */
+export const beatEveryMs = 250;
+
 export type FromProcess =
   | Readonly<{ kind: "ready"; publicKey: Uint8Array }>
+  /** The event loop turns. `cpuMs`: processor time of the process until now. */
+  | Readonly<{ kind: "beat"; cpuMs: number }>
+  /** The call is being worked on. */
+  | Readonly<{ kind: "begun"; id: number }>
+  /** The first byte of the call may leave: this is said before, never after. */
+  | Readonly<{ kind: "sent"; id: number }>
+  /** A market list is being parsed, which may take the event loop for seconds; or no longer. */
+  | Readonly<{ kind: "loading"; active: boolean }>
   /** `memory`: bytes of the process's resident set, by which it is recycled. */
   | Readonly<{ kind: "answer"; id: number; answer: Answer; memory: number }>
   | Readonly<{ kind: "keyAnswer"; id: number; answer: KeyAnswer; memory: number }>;

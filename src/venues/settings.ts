@@ -1,3 +1,4 @@
+import { availableParallelism, totalmem } from "node:os";
 import type { Environment } from "./venue.ts";
 
 /** What an operator may set about venues; the only place besides code that names a venue's host. */
@@ -6,8 +7,12 @@ export type VenuesConfig = Readonly<{
   timeoutMs?: number;
   /** Bound of one answer's body after decompression. */
   maxBodyBytes?: number;
-  /** Child processes in which venue code runs, 1 or 2. */
+  /** Child processes in which venue code runs for all tenants; up to two more serve suspects. */
   processes?: number;
+  /** A process that has grown to this size is replaced when it has finished what it began. */
+  processMemoryBytes?: number;
+  /** Calls that one tenant may have under way at once, in all processes together. */
+  callsPerTenant?: number;
   /** Outbound HTTP proxy by venue id. */
   proxies?: Readonly<Record<string, string>>;
   /** The addresses that venues see, for all venues or by venue id; told in an IP refusal. */
@@ -18,13 +23,27 @@ export type VenuesConfig = Readonly<{
 
 export type VenueSettings = Required<VenuesConfig>;
 
-/** Fills in defaults. Throws `RangeError` for a bound or a number of processes that makes no sense. */
+/** The market lists that a process keeps take some 100 MB for a large exchange. */
+const usualProcessMemory = 1536 * 1024 * 1024;
+
+/** One process for each processor, two at least, and no more than half of the memory of this machine holds. */
+function usualProcesses(): Pick<VenueSettings, "processes" | "processMemoryBytes"> {
+  const limit = process.constrainedMemory();
+  const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  const fitting = Math.floor(memory / 2 / usualProcessMemory);
+  const processes = Math.max(2, Math.min(availableParallelism(), fitting));
+  return { processes, processMemoryBytes: usualProcessMemory };
+}
+
+/** Fills in defaults. Throws `RangeError` for a bound or a number that makes no sense. */
 export function venueSettings(config: VenuesConfig): VenueSettings {
   const settings = {
     timeoutMs: 10_000,
     // The largest answer that is read is a market list; Binance's is about 20 MB.
     maxBodyBytes: 64 * 1024 * 1024,
-    processes: 2,
+    ...usualProcesses(),
+    // Below the 64 connections that a process opens to one host, so that one tenant leaves some to the others.
+    callsPerTenant: 32,
     proxies: {},
     egressAddresses: [],
     hosts: {},
@@ -32,7 +51,11 @@ export function venueSettings(config: VenuesConfig): VenueSettings {
   };
   if (!(settings.timeoutMs >= 1)) throw new RangeError("timeoutMs must be at least 1");
   if (!(settings.maxBodyBytes >= 1024)) throw new RangeError("maxBodyBytes must be at least 1024");
-  if (settings.processes !== 1 && settings.processes !== 2) throw new RangeError("processes must be 1 or 2");
+  for (const name of ["processes", "processMemoryBytes", "callsPerTenant"] as const) {
+    const value = settings[name];
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new RangeError(`${name} must be a whole number from 1`);
+  }
   return settings;
 }
 

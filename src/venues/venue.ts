@@ -56,7 +56,8 @@ export type InvokeResult =
 /** `absent` is definite: the venue knows no order with this client order id. */
 export type OrderLookup = InvokeResult | Readonly<{ outcome: "absent" }>;
 
-export type CallTarget = Readonly<{ environment: Environment; fields: SecretFields }>;
+/** `tenantId`: for whom the call is made. What one tenant can have under way is bounded. */
+export type CallTarget = Readonly<{ tenantId: string; environment: Environment; fields: SecretFields }>;
 
 export type Invocation = Readonly<{
   operation: string;
@@ -67,8 +68,8 @@ export type Invocation = Readonly<{
 }>;
 
 /**
- * One venue. Nothing here throws for what a venue answers: every answer is a verdict. A `KeyholdError` means that the venue was not
- * asked.
+ * One venue. Nothing here throws for what a venue answers: every answer is a verdict. Throws a `KeyholdError` where the venue was not
+ * asked: `venue_unavailable` when the tenant has too many calls under way or no process could take this one.
  * Every call is bounded by the configured time-out over headers and body.
  */
 export interface Venue {

@@ -74,7 +74,7 @@ function targetOf(key: IssuedKey): CallTarget {
   const fields: SecretFields = new Map(
     texts.flatMap(([name, text]) => (text === undefined ? [] : [[name, Secret.fromText(text)] as const])),
   );
-  return { environment: key.environment, fields };
+  return { tenantId: "tenant", environment: key.environment, fields };
 }
 
 function asValid(verdict: Verdict): Valid {

@@ -30,7 +30,7 @@ export async function withKeys<T>(
     openSecret(custody, request(credential_id, "validate"), ({ disclosure, fields: current }) => {
       const keys = custody.venueKeys(disclosure.venue);
       if (keys === undefined) throw unsupported();
-      return work(keys, { environment: disclosure.environment, parent, current });
+      return work(keys, { tenantId: tenant_id, environment: disclosure.environment, parent, current });
     }),
   );
 }

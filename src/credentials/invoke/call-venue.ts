@@ -30,11 +30,12 @@ export async function callVenue(
     const venue = venueOf(custody, disclosure.venue, environment);
     const { clientOrderId } = sending;
     const order = clientOrderId === null ? {} : { clientOrderId };
+    const { tenantId } = principal;
     const call = (): Promise<InvokeResult> =>
       sending.call(() =>
-        venue.invoke({ environment, fields }, { operation: operation.name, params, ...order }),
+        venue.invoke({ tenantId, environment, fields }, { operation: operation.name, params, ...order }),
       );
-    return inTurn(custody, venue, { tenantId: principal.tenantId, fields }, call);
+    return inTurn(custody, venue, { tenantId, fields }, call);
   };
   const answer = await openSecret(custody, request, callWith);
   if (answer.outcome !== "rejected" || answer.unsent === true) return answer;

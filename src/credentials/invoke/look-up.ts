@@ -51,8 +51,9 @@ async function findOrder(
     const { environment } = disclosure;
     const venue = venueOf(custody, disclosure.venue, environment);
     if (!venue.description.clientOrderIds) return null;
-    return inTurn(custody, venue, { tenantId: principal.tenantId, fields }, () =>
-      venue.findOrder({ environment, fields }, order),
+    const target = { tenantId: principal.tenantId, environment, fields };
+    return inTurn(custody, venue, target, () =>
+      venue.findOrder(target, order),
     );
   });
 }

@@ -14,16 +14,22 @@ const hour = 3_600_000;
 /**
  * Keeps the market lists of the exchanges last used. They are loaded without a credential, so nothing of a tenant
  * is in them. Concurrent callers wait for one load, which goes on to its own end when a caller's deadline passes;
- * a load that fails is forgotten.
+ * a load that fails is forgotten. `onLoading` hears when a list that has arrived is parsed, which takes the event loop for a while, and
+ * when none is any more.
  */
-export function createMarkets(): Markets {
+export function createMarkets(onLoading: (active: boolean) => void = () => {}): Markets {
+  let parsed = 0;
+  const count = (change: 1 | -1): void => {
+    parsed += change;
+    if (parsed === (change === 1 ? 1 : 0)) onLoading(change === 1);
+  };
   const lists = new LRUCache<string, Promise<Exchange>>({ max: 8, ttl: hour });
   return {
     of(id, mode, send) {
       const key = `${id} ${mode}`;
       const known = lists.get(key);
       if (known !== undefined) return known;
-      const loading = load(id, mode, send);
+      const loading = load(id, mode, send, count);
       lists.set(key, loading);
       loading.catch(() => lists.delete(key));
       return loading;
@@ -31,8 +37,22 @@ export function createMarkets(): Markets {
   };
 }
 
-async function load(id: string, mode: Mode, send: Send): Promise<Exchange> {
-  const exchange = await openExchange(id, mode, { fields: new Map(), send, permit: await marketsPermit(id) });
+async function load(id: string, mode: Mode, send: Send, count: (change: 1 | -1) => void): Promise<Exchange> {
+  let isParsing = false;
+  const parsing = (active: boolean): void => {
+    if (active !== isParsing) count(active ? 1 : -1);
+    isParsing = active;
+  };
+  const exchange = await openExchange(id, mode, {
+    fields: new Map(),
+    permit: await marketsPermit(id),
+    async send(request) {
+      parsing(false);
+      const answer = await send(request);
+      parsing(true);
+      return answer;
+    },
+  });
   try {
     await exchange.loadMarkets();
     return exchange;
@@ -40,5 +60,7 @@ async function load(id: string, mode: Mode, send: Send): Promise<Exchange> {
     if (error instanceof FetchFailure || error instanceof Withheld) throw error;
     // Whatever ccxt made of it, it says nothing about the credential that the list was loaded for.
     throw new FetchFailure("network", "The list of markets could not be loaded");
+  } finally {
+    parsing(false);
   }
 }

@@ -15,17 +15,18 @@ import type { KeyAnswer, KeyJob } from "./job.ts";
 import { createKey, findKey, type KeyResult, revokeKey } from "./manage.ts";
 import { type FieldTexts, openKeySession } from "./session.ts";
 
-/** `credentials`: parent, current key, and the key to delete where the job deletes one. */
+/** `credentials`: parent, current key, and the key to delete where the job deletes one. `leaving` as in `Perform`. */
 export type PerformKeyJob = (
   job: KeyJob,
   credentials: readonly FieldTexts[],
   replyTo: Uint8Array,
+  leaving?: () => Promise<void>,
 ) => Promise<KeyAnswer>;
 
 /** Does jobs that manage keys, each within the time-out. What a venue made leaves sealed, and no message tells it. */
 export function createKeyPerformer(settings: VenueSettings): PerformKeyJob {
   const fetchFor = createBoundedFetch(settings);
-  return async (job, given, replyTo) => {
+  return async (job, given, replyTo, leaving) => {
     const driver = keyDrivers.get(job.venue);
     if (driver === undefined) throw new RangeError(`no keys are managed at ${job.venue}`);
     const speaker = { name: describeKeys(driver).name, addresses: egressAddresses(settings, job.venue) };
@@ -34,7 +35,10 @@ export function createKeyPerformer(settings: VenueSettings): PerformKeyJob {
     const send = fetchFor(job.venue, job.environment);
     const deadline = AbortSignal.timeout(settings.timeoutMs);
     try {
-      const work = run(driver, job, credentials, (request) => send(request, deadline));
+      const work = run(driver, job, credentials, async (request) => {
+        await leaving?.();
+        return send(request, deadline);
+      });
       return sealed(await Promise.race([work, expiry(deadline, settings)]), replyTo);
     } catch (error) {
       const failure = failureOf(error, speaker);

@@ -50,14 +50,14 @@ function pooled(driver: KeyDriver, pool: Pool): VenueKeys {
 async function exchange(
   description: KeyManagement,
   pool: Pool,
-  { environment, parent, current }: KeyTarget,
+  { tenantId, environment, parent, current }: KeyTarget,
   wanted: Wanted,
 ): Promise<Reply> {
   const recipient = createRecipient();
   const job = jobOf(description.venue, environment, wanted);
   const credentials = [parent, current, ...("key" in wanted ? [wanted.key] : [])];
   const needed = credentials.map((fields) => neededFields(description, fields));
-  const answer = await pool.manageKeys(job, needed, recipient.publicKey);
+  const answer = await pool.manageKeys(tenantId, job, needed, recipient.publicKey);
   if (!("sealed" in answer)) return answer;
   return { outcome: answer.outcome, fields: recipient.openSecrets(answer.sealed) };
 }

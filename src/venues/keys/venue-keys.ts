@@ -50,6 +50,8 @@ export type KeyRevocation =
 
 /** Whose keys are managed. Every field is borrowed. */
 export type KeyTarget = Readonly<{
+  /** For whom the keys are managed. */
+  tenantId: string;
   environment: Environment;
   /** A key of the main account, with the right to manage the keys of its sub-accounts. */
   parent: SecretFields;

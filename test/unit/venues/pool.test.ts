@@ -1,26 +1,36 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { KeyholdError } from "../../../src/errors.ts";
 import { ProcessLost } from "../../../src/venues/child.ts";
-import { createPool, type PoolChild } from "../../../src/venues/pool.ts";
+import { createPool, type PoolChild, type PoolEvent, type PoolOptions } from "../../../src/venues/pool.ts";
 import type { Job } from "../../../src/venues/protocol.ts";
-import { venueSettings } from "../../../src/venues/settings.ts";
+import { type VenuesConfig, venueSettings } from "../../../src/venues/settings.ts";
 
 const job: Job = { venue: "example", environment: "live", verb: "inspect" };
 /** To a job of either kind. */
 const answer = { outcome: "absent" } as const;
 
+type Pending = PromiseWithResolvers<typeof answer> & { tenantId: string; sent: boolean };
+
 /** A venue process whose calls end when the test says so. */
 class FakeChild implements PoolChild {
-  readonly pending: PromiseWithResolvers<typeof answer>[] = [];
+  readonly pending: Pending[] = [];
+  readonly onLost: (running: readonly string[]) => void;
   busy = 0;
   calls = 0;
   memory = 0;
   lost = false;
   stopped = false;
+  quiet = false;
+  stalled = false;
 
-  async call(): Promise<typeof answer> {
+  constructor(onLost: (running: readonly string[]) => void) {
+    this.onLost = onLost;
+  }
+
+  async call(tenantId: string): Promise<typeof answer> {
     this.busy += 1;
     this.calls += 1;
-    const pending = Promise.withResolvers<typeof answer>();
+    const pending: Pending = { ...Promise.withResolvers<typeof answer>(), tenantId, sent: true };
     this.pending.push(pending);
     try {
       return await pending.promise;
@@ -29,14 +39,28 @@ class FakeChild implements PoolChild {
     }
   }
 
-  manageKeys(): Promise<typeof answer> {
-    return this.call();
+  manageKeys(tenantId: string): Promise<typeof answer> {
+    return this.call(tenantId);
   }
 
+  async ready(): Promise<void> {}
+
+  isStalled(): boolean {
+    return this.stalled;
+  }
+
+  /** Ends, as a process does that was killed. */
   async stop(): Promise<void> {
+    if (this.lost) return;
     this.stopped = true;
     this.lost = true;
-    for (const pending of this.pending) pending.reject(new ProcessLost("stopped"));
+    this.onLost(this.pending.map(({ tenantId }) => tenantId));
+    for (const pending of this.pending.splice(0)) pending.reject(new ProcessLost("stopped", pending.sent));
+  }
+
+  /** The calls that are under way have not left yet. */
+  hold(): void {
+    for (const pending of this.pending) pending.sent = false;
   }
 
   finish(): void {
@@ -44,15 +68,28 @@ class FakeChild implements PoolChild {
   }
 }
 
-function poolOf(processes: number) {
+function poolOf(processes: number, config: VenuesConfig = {}, options: PoolOptions = {}) {
   const children: FakeChild[] = [];
-  const pool = createPool(venueSettings({ processes }), () => {
-    const child = new FakeChild();
-    children.push(child);
-    return child;
+  const events: PoolEvent[] = [];
+  const pool = createPool(venueSettings({ processes, ...config }), {
+    start(_settings, onLost) {
+      const child = new FakeChild(onLost);
+      children.push(child);
+      return child;
+    },
+    report: (event) => events.push(event),
+    ...options,
   });
-  const call = () => pool.call(job, new Map());
-  return { pool, children, call };
+  const calls = { count: 0 };
+  /** By a tenant of its own, unless one is named. */
+  const call = (tenantId = `tenant ${(calls.count += 1)}`) => pool.call(tenantId, job, new Map());
+  return { pool, children, events, call };
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const item = list.at(index);
+  if (item === undefined) throw new RangeError(`there is no item ${index}`);
+  return item;
 }
 
 describe("the venue processes", () => {
@@ -67,9 +104,9 @@ describe("the venue processes", () => {
 
   test("are one while there is little to do, and never more than were allowed", async () => {
     const { children, call } = poolOf(2);
-    const calls = Array.from({ length: 4 }, call);
+    const calls = Array.from({ length: 4 }, () => call());
     expect(children).toHaveLength(1);
-    calls.push(...Array.from({ length: 100 }, call));
+    calls.push(...Array.from({ length: 100 }, () => call()));
     expect(children).toHaveLength(2);
     const loads = children.map(({ busy }) => busy);
     expect(Math.abs((loads[0] ?? 0) - (loads[1] ?? 0))).toBeLessThanOrEqual(1);
@@ -116,12 +153,18 @@ describe("the venue processes", () => {
     await pool.close();
     expect(children.every(({ stopped }) => stopped)).toBe(true);
     expect(await under).toMatchObject({ outcome: "venue_unavailable" });
-    expect(await call()).toMatchObject({ outcome: "venue_unavailable" });
+    await expect(call()).rejects.toMatchObject({ code: "venue_unavailable" });
     expect(children).toHaveLength(1);
   });
 
-  test.each([0, 3, 1.5, Number.NaN])("cannot be %d", (processes) => {
+  test.each([0, 1.5, Number.NaN])("cannot be %d", (processes) => {
     expect(() => venueSettings({ processes })).toThrow(RangeError);
+    expect(() => venueSettings({ callsPerTenant: processes })).toThrow(RangeError);
+    expect(() => venueSettings({ processMemoryBytes: processes })).toThrow(RangeError);
+  });
+
+  test("are two at least when nothing else is said", () => {
+    expect(venueSettings({}).processes).toBeGreaterThanOrEqual(2);
   });
 
   test.each([{ timeoutMs: 0 }, { timeoutMs: Number.NaN }, { maxBodyBytes: 10 }])(
@@ -130,4 +173,140 @@ describe("the venue processes", () => {
       expect(() => venueSettings(config)).toThrow(RangeError);
     },
   );
+});
+
+describe("a call that did not leave", () => {
+  test("goes to another process when its own is lost", async () => {
+    const { children, call } = poolOf(1);
+    const [left, held] = [call("a"), call("b")];
+    at(at(children, 0).pending, 1).sent = false;
+    await at(children, 0).stop();
+    expect(await left).toMatchObject({ outcome: "venue_unavailable" });
+    await vi.waitFor(() => expect(children.length).toBeGreaterThan(1));
+    at(children, -1).finish();
+    expect(await held).toEqual(answer);
+  });
+
+  test("is told as not made when process after process is lost", async () => {
+    const { children, call } = poolOf(1);
+    const held = expect(call()).rejects.toThrow(KeyholdError);
+    for (let loss = 0; loss < 3; loss += 1) {
+      await vi.waitFor(() => expect(children).toHaveLength(loss + 1));
+      at(children, loss).hold();
+      await at(children, loss).stop();
+    }
+    await held;
+    expect(children).toHaveLength(3);
+  });
+});
+
+describe("one tenant", () => {
+  test("has no more calls under way than it may, and leaves the rest to others", async () => {
+    const { children, call } = poolOf(1, { callsPerTenant: 3 });
+    const under = Array.from({ length: 3 }, () => call("greedy"));
+    await expect(call("greedy")).rejects.toMatchObject({ code: "venue_unavailable", status: 503 });
+    const other = call("modest");
+    expect(at(children, 0).busy).toBe(4);
+    at(children, 0).finish();
+    await Promise.all([...under, other]);
+    const next = call("greedy");
+    at(children, 0).finish();
+    expect(await next).toEqual(answer);
+  });
+
+  test("whose call alone was running when a process died shares none with others for an hour", async () => {
+    const { children, call, events } = poolOf(2);
+    const first = call("suspect");
+    await at(children, 0).stop();
+    await first;
+    const [again, other] = [call("suspect"), call("other")];
+    expect(children.slice(1).map(({ pending }) => pending.map(({ tenantId }) => tenantId))).toEqual([
+      ["suspect"],
+      ["other"],
+    ]);
+    expect(events).toEqual([
+      { kind: "replaced", reason: "ended", tenants: ["suspect"] },
+      { kind: "suspects", count: 1 },
+    ]);
+    for (const child of children) child.finish();
+    await Promise.all([again, other]);
+  });
+
+  test("is with the others again when its time is over", async () => {
+    const { children, call } = poolOf(1, {}, { suspectForMs: 20 });
+    const first = call("suspect");
+    await at(children, 0).stop();
+    await first;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    const both = [call("other"), call("suspect")];
+    expect(at(children, 1).pending.map(({ tenantId }) => tenantId)).toEqual(["other", "suspect"]);
+    at(children, 1).finish();
+    await Promise.all(both);
+  });
+
+  test("is not kept apart where that is switched off", async () => {
+    const { children, call } = poolOf(1, {}, { confineSuspects: false });
+    const first = call("suspect");
+    await at(children, 0).stop();
+    await first;
+    const both = [call("suspect"), call("other")];
+    expect(at(children, 1).busy).toBe(2);
+    at(children, 1).finish();
+    await Promise.all(both);
+  });
+});
+
+describe("several suspects", () => {
+  test("share a process, the last to begin has one of its own, and who strikes again has none", async () => {
+    const { children, call } = poolOf(1);
+    const tenantsOf = (child: FakeChild) => child.pending.map(({ tenantId }) => tenantId);
+    const begun = [call("a"), call("b"), call("last")];
+    await at(children, 0).stop();
+    await Promise.all(begun);
+    const apart = [call("a"), call("b"), call("last"), call("other")];
+    const [shared, alone, general] = children.slice(1);
+    if (shared === undefined || alone === undefined || general === undefined) throw new Error("too few");
+    expect([shared, alone, general].map(tenantsOf)).toEqual([["a", "b"], ["last"], ["other"]]);
+    await shared.stop();
+    await alone.stop();
+    general.finish();
+    await Promise.all(apart);
+    // "b" began last where there is no narrower place left; "a" and "last" keep theirs, and nobody else is refused.
+    await expect(call("b")).rejects.toMatchObject({ code: "venue_unavailable", status: 503 });
+    const kept = [call("a"), call("last"), call("other")];
+    expect(children.slice(4).map(tenantsOf)).toEqual([["a"], ["last"]]);
+    expect(tenantsOf(general)).toEqual(["other"]);
+    for (const child of children) child.finish();
+    await Promise.all(kept);
+  });
+});
+
+describe("a process whose event loop stands still", () => {
+  test("is replaced, and those at work in it are suspects", async () => {
+    const { children, call, events } = poolOf(1);
+    const under = call("tenant");
+    at(children, 0).stalled = true;
+    expect(await under).toMatchObject({ outcome: "venue_unavailable" });
+    expect(events[0]).toEqual({ kind: "replaced", reason: "stalled", tenants: ["tenant"] });
+  });
+
+  test("gets no call while another is there", async () => {
+    const { children, call } = poolOf(2);
+    const first = call();
+    at(children, 0).quiet = true;
+    const second = call();
+    expect(children.map(({ busy }) => busy)).toEqual([1, 1]);
+    for (const child of children) child.finish();
+    await Promise.all([first, second]);
+  });
+
+  test("is left where that is switched off", async () => {
+    const { children, call, pool } = poolOf(1, {}, { replaceStalled: false });
+    const under = call();
+    at(children, 0).stalled = true;
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(at(children, 0).stopped).toBe(false);
+    await pool.close();
+    await under;
+  });
 });

@@ -54,7 +54,7 @@ describe("a credential that is not complete", () => {
       const text = texts[name];
       if (text !== undefined) fields.set(name, Secret.fromText(text));
     }
-    return venues.get("kucoin")?.inspect({ environment, fields });
+    return venues.get("kucoin")?.inspect({ tenantId: "tenant", environment, fields });
   };
 
   test.each([

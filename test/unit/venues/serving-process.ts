@@ -24,7 +24,7 @@ async function inspect(url: string): Promise<void> {
     ["api_secret", secret],
   ] as const);
   for (let call = 0; call < 20; call += 1) {
-    const verdict = await venues.get("alpaca")?.inspect({ environment: "paper", fields });
+    const verdict = await venues.get("alpaca")?.inspect({ tenantId: "tenant", environment: "paper", fields });
     if (verdict?.outcome !== "valid") throw new Error(`the inspection went wrong: ${verdict?.outcome}`);
   }
   await venues.close();

@@ -57,7 +57,7 @@ export class Desk implements AsyncDisposable {
   }
 
   inspect(venue: KeyVenue, fields: SecretFields): Promise<Verdict> {
-    return this.venue(venue).inspect({ environment: "live", fields });
+    return this.venue(venue).inspect({ tenantId: "tenant", environment: "live", fields });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -80,7 +80,7 @@ function isFieldName(name: string): name is FieldName {
 }
 
 export function targetOf(parent: IssuedKey, current: IssuedKey): KeyTarget {
-  return { environment: "live", parent: fieldsOf(parent), current: fieldsOf(current) };
+  return { tenantId: "tenant", environment: "live", parent: fieldsOf(parent), current: fieldsOf(current) };
 }
 
 /** The method by which each venue deletes; all create with POST. */

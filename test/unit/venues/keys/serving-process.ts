@@ -33,10 +33,12 @@ async function rotate(url: string): Promise<void> {
   const venues = createVenues({ hosts: { gate: url } });
   const [parent, current] = [readCredential(), readCredential()];
   for (let rotation = 0; rotation < 5; rotation += 1) {
-    const target = { environment: "live", parent, current } as const;
+    const target = { tenantId: "tenant", environment: "live", parent, current } as const;
     const creation = await venues.keys("gate")?.create(target, markerOf(`rotation ${rotation}`));
     if (creation?.outcome !== "created") throw new Error(`the creation went wrong: ${creation?.outcome}`);
-    const verdict = await venues.get("gate")?.inspect({ environment: "live", fields: creation.fields });
+    const verdict = await venues
+      .get("gate")
+      ?.inspect({ tenantId: "tenant", environment: "live", fields: creation.fields });
     if (verdict?.outcome !== "valid") throw new Error(`the inspection went wrong: ${verdict?.outcome}`);
     forget(creation.fields);
   }

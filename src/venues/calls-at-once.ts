@@ -1,0 +1,30 @@
+import { KeyholdError } from "../errors.ts";
+
+/** How many calls each tenant has under way. */
+export class CallsAtOnce {
+  readonly #most: number;
+  readonly #underWay = new Map<string, number>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Counts a call until what it returns is disposed. Throws `venue_unavailable` for one too many. */
+  enter(tenantId: string): Disposable {
+    const now = this.#underWay.get(tenantId) ?? 0;
+    if (now >= this.#most) {
+      throw new KeyholdError(
+        "venue_unavailable",
+        `${now} calls of this tenant are at venues already, which is all that it may have at once. This one was not made. Send it again when others are done.`,
+      );
+    }
+    this.#underWay.set(tenantId, now + 1);
+    return { [Symbol.dispose]: () => this.#leave(tenantId) };
+  }
+
+  #leave(tenantId: string): void {
+    const left = (this.#underWay.get(tenantId) ?? 1) - 1;
+    if (left === 0) this.#underWay.delete(tenantId);
+    else this.#underWay.set(tenantId, left);
+  }
+}

@@ -1,0 +1,52 @@
+/** Where the calls of a tenant run: with all others, with other suspects, alone, or nowhere. */
+export type Place = "open" | "shared" | "alone" | "barred";
+
+type Held = { place: Exclude<Place, "open">; until: number };
+
+/**
+ * Tenants whose calls were running when a venue process stalled or died. Which call it was cannot be seen from outside, so all of them
+ * are kept apart from other tenants for a while, and the one whose call began last, which is the likeliest, from the others as well.
+ * There are two places; a suspect that strikes again when both are taken gets none.
+ */
+export class Suspects {
+  readonly #held = new Map<string, Held>();
+  readonly #forMs: number;
+  readonly #now: () => number;
+
+  constructor(forMs: number, now: () => number = () => performance.now()) {
+    this.#forMs = forMs;
+    this.#now = now;
+  }
+
+  placeOf(tenantId: string): Place {
+    this.#release();
+    return this.#held.get(tenantId)?.place ?? "open";
+  }
+
+  get count(): number {
+    this.#release();
+    return this.#held.size;
+  }
+
+  /** `running`: whose calls a lost process was at work on, in the order in which they began. */
+  accuse(running: readonly string[]): void {
+    const last = running.at(-1);
+    for (const tenantId of running) {
+      const before = this.placeOf(tenantId);
+      const place = tenantId === last ? this.#narrower(before) : before === "open" ? "shared" : before;
+      this.#held.set(tenantId, { place, until: this.#now() + this.#forMs });
+    }
+  }
+
+  #narrower(before: Place): Held["place"] {
+    if (before === "alone" || before === "barred") return before;
+    const isTaken = [...this.#held.values()].some(({ place }) => place === "alone");
+    if (!isTaken) return "alone";
+    return before === "open" ? "shared" : "barred";
+  }
+
+  #release(): void {
+    const now = this.#now();
+    for (const [tenantId, { until }] of this.#held) if (until <= now) this.#held.delete(tenantId);
+  }
+}

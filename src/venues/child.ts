@@ -7,14 +7,18 @@ import { StallWatch } from "./stall-watch.ts";
 import { sealFields } from "./transport.ts";
 import type { SecretFields } from "./venue.ts";
 
-/** The process ended or could not start. What it was asked to do may have happened if `sent`; otherwise it has not. */
+/** Given to the process, taken up by it, or on its way to the venue. */
+export type Stage = "given" | "begun" | "sent";
+
+/** The process ended or could not start. What it was asked to do may have happened where it was `sent`, and has not otherwise. */
 export class ProcessLost extends Error {
   override readonly name = "ProcessLost";
-  readonly sent: boolean;
+  /** How far the call had come. */
+  readonly stage: Stage;
 
-  constructor(message: string, sent: boolean) {
+  constructor(message: string, stage: Stage) {
     super(message);
-    this.sent = sent;
+    this.stage = stage;
   }
 }
 
@@ -31,6 +35,9 @@ export const confinement = {
     "--allow-net",
     `--allow-fs-read=${source}`,
     `--allow-fs-read=${packages}`,
+    // SQLite opens and makes files without asking the permission model.
+    "--no-experimental-sqlite",
+    "--disallow-code-generation-from-strings",
     "--disable-sigusr1",
     "--report-exclude-env",
     "--max-old-space-size=2048",
@@ -45,7 +52,7 @@ const usualProgram = new URL("worker.ts", import.meta.url);
 type Answered = Extract<FromProcess, { kind: "answer" | "keyAnswer" }>;
 
 /** A call that was given to the process, and how far it has come. `tenantId` stays here. */
-type Given = PromiseWithResolvers<Answered> & { tenantId: string; stage: "given" | "begun" | "sent" };
+type Given = PromiseWithResolvers<Answered> & { tenantId: string; stage: Stage };
 
 export type ChildOptions = Readonly<{
   /** A module that serves calls as worker.ts does; its own folder is readable to it. */
@@ -155,7 +162,7 @@ export class Child {
     tenantId: string,
     message: (id: number, publicKey: Uint8Array) => ToProcess,
   ): Promise<Answered> {
-    if (this.#lost) throw new ProcessLost("the venue process has ended", false);
+    if (this.#lost) throw new ProcessLost("the venue process has ended", "given");
     const id = this.#calls;
     this.#calls += 1;
     const answer: Given = { ...Promise.withResolvers<Answered>(), tenantId, stage: "given" };
@@ -210,9 +217,9 @@ export class Child {
     this.#process.kill("SIGKILL");
     const given = [...this.#waiting.values()];
     this.#onLost(given.filter(({ stage }) => stage !== "given").map(({ tenantId }) => tenantId));
-    this.#ready.reject(new ProcessLost("the venue process has ended", false));
+    this.#ready.reject(new ProcessLost("the venue process has ended", "given"));
     for (const { reject, stage } of given) {
-      reject(new ProcessLost("the venue process has ended", stage === "sent"));
+      reject(new ProcessLost("the venue process has ended", stage));
     }
     this.#ended.resolve();
   }

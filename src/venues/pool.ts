@@ -56,8 +56,8 @@ const callsPerProcess = 20_000;
 const busyEnough = 4;
 /** A process that takes calls and is so late against its own deadline does not keep it. */
 const patienceMs = 10_000;
-/** A call that did not leave goes to another process so often. */
-const mostMoves = 2;
+/** How often a call that did not leave goes to another process. One that had begun may be what stopped the first. */
+const mostMoves = { given: 2, begun: 1 };
 
 type Cell = Exclude<Place, "open" | "barred">;
 
@@ -106,8 +106,8 @@ class ProcessPool {
         return await this.#within(child, work);
       } catch (error) {
         if (!(error instanceof ProcessLost)) throw error;
-        if (error.sent) return lost("the venue process ended during the call");
-        if (move === mostMoves) break;
+        if (error.stage === "sent") return lost("the venue process ended during the call");
+        if (move >= mostMoves[error.stage]) break;
       } finally {
         this.#retire(child);
       }

@@ -1,11 +1,6 @@
-import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Secret } from "../../../src/crypto/secret.ts";
-import { Child, confinement, ProcessLost } from "../../../src/venues/child.ts";
+import { Child, ProcessLost } from "../../../src/venues/child.ts";
 import { venueSettings } from "../../../src/venues/settings.ts";
 import type { FieldName } from "../../../src/venues/venue.ts";
 import { Loopback } from "./loopback.ts";
@@ -58,39 +53,5 @@ describe("a venue process", () => {
     await child.stop();
     await child.stop();
     expect(child.lost).toBe(true);
-  });
-});
-
-describe("the confinement of a venue process", () => {
-  const run = promisify(execFile);
-  const evaluate = async (script: string) => {
-    const { stdout } = await run(process.execPath, [...confinement.execArgv, "--eval", script], {
-      env: confinement.env,
-    });
-    return stdout.trim();
-  };
-  const attempt = (statement: string) =>
-    evaluate(`try { ${statement}; console.log("done") } catch (error) { console.log(error.code) }`);
-
-  test("hands over no environment and no output", async () => {
-    expect(await evaluate("console.log(Object.keys(process.env).join())")).toBe("");
-    expect(confinement.stdio.slice(0, 3)).toEqual(["ignore", "ignore", "ignore"]);
-  });
-
-  test("allows no look at other files, no writing and no other program", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "keyhold-confined-"));
-    const file = join(folder, "key");
-    await writeFile(file, "key material");
-    const denied = "ERR_ACCESS_DENIED";
-    expect(await attempt(`require("fs").readFileSync(${JSON.stringify(file)})`)).toBe(denied);
-    expect(await attempt(`require("fs").writeFileSync(${JSON.stringify(file)}, "")`)).toBe(denied);
-    expect(await attempt(`require("child_process").spawnSync("true")`)).toBe(denied);
-    expect(await attempt(`new (require("worker_threads").Worker)("", { eval: true })`)).toBe(denied);
-    await rm(folder, { recursive: true });
-  });
-
-  test("leaves it the program's own files", async () => {
-    const own = new URL("../../../src/venues/worker.ts", import.meta.url).pathname;
-    expect(await attempt(`require("fs").readFileSync(${JSON.stringify(own)})`)).toBe("done");
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { KeyholdError } from "../../../src/errors.ts";
-import { ProcessLost } from "../../../src/venues/child.ts";
+import { ProcessLost, type Stage } from "../../../src/venues/child.ts";
 import { createPool, type PoolChild, type PoolEvent, type PoolOptions } from "../../../src/venues/pool.ts";
 import type { Job } from "../../../src/venues/protocol.ts";
 import { type VenuesConfig, venueSettings } from "../../../src/venues/settings.ts";
@@ -9,7 +9,7 @@ const job: Job = { venue: "example", environment: "live", verb: "inspect" };
 /** To a job of either kind. */
 const answer = { outcome: "absent" } as const;
 
-type Pending = PromiseWithResolvers<typeof answer> & { tenantId: string; sent: boolean };
+type Pending = PromiseWithResolvers<typeof answer> & { tenantId: string; stage: Stage };
 
 /** A venue process whose calls end when the test says so. */
 class FakeChild implements PoolChild {
@@ -30,7 +30,7 @@ class FakeChild implements PoolChild {
   async call(tenantId: string): Promise<typeof answer> {
     this.busy += 1;
     this.calls += 1;
-    const pending: Pending = { ...Promise.withResolvers<typeof answer>(), tenantId, sent: true };
+    const pending: Pending = { ...Promise.withResolvers<typeof answer>(), tenantId, stage: "sent" };
     this.pending.push(pending);
     try {
       return await pending.promise;
@@ -55,12 +55,12 @@ class FakeChild implements PoolChild {
     this.stopped = true;
     this.lost = true;
     this.onLost(this.pending.map(({ tenantId }) => tenantId));
-    for (const pending of this.pending.splice(0)) pending.reject(new ProcessLost("stopped", pending.sent));
+    for (const pending of this.pending.splice(0)) pending.reject(new ProcessLost("stopped", pending.stage));
   }
 
-  /** The calls that are under way have not left yet. */
-  hold(): void {
-    for (const pending of this.pending) pending.sent = false;
+  /** The calls that are under way have come so far only. */
+  hold(stage: "given" | "begun"): void {
+    for (const pending of this.pending) pending.stage = stage;
   }
 
   finish(): void {
@@ -179,7 +179,7 @@ describe("a call that did not leave", () => {
   test("goes to another process when its own is lost", async () => {
     const { children, call } = poolOf(1);
     const [left, held] = [call("a"), call("b")];
-    at(at(children, 0).pending, 1).sent = false;
+    at(at(children, 0).pending, 1).stage = "begun";
     await at(children, 0).stop();
     expect(await left).toMatchObject({ outcome: "venue_unavailable" });
     await vi.waitFor(() => expect(children.length).toBeGreaterThan(1));
@@ -187,16 +187,19 @@ describe("a call that did not leave", () => {
     expect(await held).toEqual(answer);
   });
 
-  test("is told as not made when process after process is lost", async () => {
+  test.each([
+    ["given", 3],
+    ["begun", 2],
+  ] as const)("is told as not made when process after process is lost (%s)", async (stage, processes) => {
     const { children, call } = poolOf(1);
     const held = expect(call()).rejects.toThrow(KeyholdError);
-    for (let loss = 0; loss < 3; loss += 1) {
+    for (let loss = 0; loss < processes; loss += 1) {
       await vi.waitFor(() => expect(children).toHaveLength(loss + 1));
-      at(children, loss).hold();
+      at(children, loss).hold(stage);
       await at(children, loss).stop();
     }
     await held;
-    expect(children).toHaveLength(3);
+    expect(children).toHaveLength(processes);
   });
 });
 

@@ -1,0 +1,46 @@
+import dgram from "node:dgram";
+import { syncBuiltinESMExports } from "node:module";
+import net from "node:net";
+import os from "node:os";
+import v8 from "node:v8";
+
+/**
+ * Takes from this process what Node's permission model leaves to it and no venue needs: signals and priorities of other processes, the
+ * sockets of this machine's file system, servers, and flags of the engine. To be called before any library is loaded. What is taken
+ * cannot be had back: nothing else holds it. Throws where a part is not there, so that a Node that has moved it is noticed.
+ */
+export function harden(): void {
+  for (const name of ["kill", "_kill", "_debugProcess", "_debugEnd", "dlopen", "binding"])
+    take(process, name);
+  for (const name of ["setuid", "seteuid", "setgid", "setegid", "setgroups", "initgroups"]) {
+    if (name in process) take(process, name);
+  }
+  take(os, "setPriority");
+  take(v8, "setFlagsFromString");
+  take(net.Server.prototype, "listen");
+  for (const name of ["bind", "connect", "send"]) take(dgram.Socket.prototype, name);
+  const pipe = prototypeOfPipes();
+  for (const name of ["bind", "connect", "listen", "open", "fchmod"]) take(pipe, name);
+  syncBuiltinESMExports();
+}
+
+/** What all sockets with a path share, however they are made; it has no name of its own. */
+function prototypeOfPipes(): object {
+  const socket = new net.Socket();
+  socket.on("error", () => {});
+  socket.connect({ path: "/" });
+  const handle: unknown = Reflect.get(socket, "_handle");
+  const pipe: unknown = typeof handle === "object" && handle !== null ? Reflect.getPrototypeOf(handle) : null;
+  socket.destroy();
+  if (typeof pipe !== "object" || pipe === null)
+    throw new TypeError("this Node has no pipes of the known kind");
+  return pipe;
+}
+
+function take(owner: object, name: string): void {
+  if (!(name in owner)) throw new TypeError(`this Node has no ${name}`);
+  const refuse = (): never => {
+    throw new TypeError(`${name} is not for venue code`);
+  };
+  Object.defineProperty(owner, name, { value: refuse, writable: false, configurable: false });
+}

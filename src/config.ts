@@ -95,7 +95,13 @@ const serviceVariables = z.object({
   KEYHOLD_VENUE_TIMEOUT_MS: wholeNumber(100, 60_000)
     .prefault("10000")
     .describe("milliseconds from 100 to 60000"),
-  KEYHOLD_VENUE_PROCESSES: wholeNumber(1, 2).prefault("2").describe("1 or 2"),
+  KEYHOLD_VENUE_PROCESSES: wholeNumber(1, 256).optional().describe("a whole number from 1 to 256"),
+  KEYHOLD_VENUE_PROCESS_MEMORY_MB: wholeNumber(256, 65_536)
+    .prefault("1536")
+    .describe("megabytes from 256 to 65536"),
+  KEYHOLD_VENUE_CALLS_PER_TENANT: wholeNumber(1, 10_000)
+    .prefault("32")
+    .describe("a whole number from 1 to 10000"),
   KEYHOLD_VENUE_HOSTS: venueHosts
     .optional()
     .describe(
@@ -171,7 +177,10 @@ export type Config = Readonly<{
   }>;
   venues: Readonly<{
     timeoutMs: number;
-    processes: number;
+    /** Left out: what the machine holds. */
+    processes?: number;
+    processMemoryBytes: number;
+    callsPerTenant: number;
     hosts: NonNullable<Values["KEYHOLD_VENUE_HOSTS"]>;
     proxies: Readonly<Record<string, string>>;
     egressAddresses: NonNullable<Values["KEYHOLD_EGRESS_ADDRESSES"]>;
@@ -316,7 +325,9 @@ function limitsOf(values: Values): Config["limits"] {
 function venuesOf(values: Values): Config["venues"] {
   return {
     timeoutMs: values.KEYHOLD_VENUE_TIMEOUT_MS,
-    processes: values.KEYHOLD_VENUE_PROCESSES,
+    ...(values.KEYHOLD_VENUE_PROCESSES === undefined ? {} : { processes: values.KEYHOLD_VENUE_PROCESSES }),
+    processMemoryBytes: values.KEYHOLD_VENUE_PROCESS_MEMORY_MB * 1024 * 1024,
+    callsPerTenant: values.KEYHOLD_VENUE_CALLS_PER_TENANT,
     hosts: values.KEYHOLD_VENUE_HOSTS ?? {},
     proxies: values.KEYHOLD_VENUE_PROXIES ?? {},
     egressAddresses: values.KEYHOLD_EGRESS_ADDRESSES ?? [],

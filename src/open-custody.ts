@@ -12,7 +12,7 @@ import { openStores } from "./stores/open.ts";
 import { openVault } from "./stores/vault/open.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
-import { createVenues } from "./venues/index.ts";
+import { createVenues, type PoolEvent, type PoolOptions } from "./venues/index.ts";
 import { outboxAge } from "./webhooks/due.ts";
 import type { Webhooks } from "./webhooks/endpoint.ts";
 import { createGuard } from "./webhooks/guard.ts";
@@ -48,8 +48,11 @@ const turnStatements = 4;
 /** Less than a lease, so that an answer that comes late cannot be taken for a turn that is still one. */
 const turnWithinMs = 2000;
 
+/** `venueProcesses`: for proofs, which switch a defence off or plant a fault. */
+type OpenOptions = StartOptions & Readonly<{ venueProcesses?: Omit<PoolOptions, "report"> }>;
+
 /** Connects the parts, from the ground up; whatever fails ends what was started before it. Throws `StartError`. */
-export async function openCustody(config: Config, log: Log, options?: StartOptions): Promise<OpenCustody> {
+export async function openCustody(config: Config, log: Log, options?: OpenOptions): Promise<OpenCustody> {
   await using undo = new AsyncDisposableStack();
   await mkdir(config.folder, { recursive: true, mode: 0o700 });
   const database = await startDatabase(config, options);
@@ -68,7 +71,10 @@ export async function openCustody(config: Config, log: Log, options?: StartOptio
   undo.defer(() => keys.close());
   const { stores, ...opened } = await openStores(config.stores, { db, vault, aws, metrics, log });
   undo.defer(() => opened.close());
-  const venues = createVenues(config.venues);
+  const venues = createVenues(config.venues, {
+    ...options?.venueProcesses,
+    report: (event) => tellOfProcesses(event, metrics, log),
+  });
   undo.defer(() => venues.close());
   const custody: Custody = {
     db,
@@ -145,6 +151,17 @@ function openTurns(database: StartedDatabase): Turns {
 function tellOfDatabase({ embeddedIn: path, changes }: StartedDatabase, log: Log): void {
   for (const change of changes) log.warn(change, { path });
   if (path !== null) log.info("database", { path });
+}
+
+function tellOfProcesses(event: PoolEvent, metrics: Metrics, log: Log): void {
+  if (event.kind === "suspects") return metrics.venueSuspects.set(event.count);
+  const { reason, tenants } = event;
+  metrics.venueProcessesReplaced.inc({ reason });
+  if (reason === "worn") return log.info("a venue process was replaced", { reason });
+  log.warn("a venue process was replaced", { reason, count: tenants.length });
+  for (const tenant_id of tenants) {
+    log.warn("a call of this tenant was running when a venue process was replaced", { reason, tenant_id });
+  }
 }
 
 function openDisclosures(database: StartedDatabase, metrics: Metrics): Disclosures {

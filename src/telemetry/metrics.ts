@@ -24,6 +24,7 @@ export function createMetrics(source: MetricsSource) {
     ...serviceMetrics(registers),
     jobEnded: jobAgeGauge(registers),
     ...healthMetrics(registers),
+    ...venueProcessMetrics(registers),
     ...storeMetrics(registers),
     ...webhookMetrics(registers),
     ...httpMetrics(registers),
@@ -130,6 +131,22 @@ function healthMetrics(registers: Registry[]) {
       name: "keyhold_refusals_held_total",
       help: "Refusals that would have ended a credential, held back because the venue refused far too many",
       labelNames: ["venue"],
+      registers,
+    }),
+  };
+}
+
+function venueProcessMetrics(registers: Registry[]) {
+  return {
+    venueProcessesReplaced: new Counter({
+      name: "keyhold_venue_processes_replaced_total",
+      help: "Venue processes that were replaced: stalled, overdue, ended by themselves, or worn",
+      labelNames: ["reason"],
+      registers,
+    }),
+    venueSuspects: new Gauge({
+      name: "keyhold_venue_suspects",
+      help: "Tenants whose calls are kept apart because one was running when a venue process stalled or died",
       registers,
     }),
   };

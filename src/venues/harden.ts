@@ -19,22 +19,23 @@ export function harden(): void {
   take(v8, "setFlagsFromString");
   take(net.Server.prototype, "listen");
   for (const name of ["bind", "connect", "send"]) take(dgram.Socket.prototype, name);
-  const pipe = prototypeOfPipes();
+  const pipe = prototypeBehind({ path: "/" });
   for (const name of ["bind", "connect", "listen", "open", "fchmod"]) take(pipe, name);
+  const tcp = prototypeBehind({ host: "127.0.0.1", port: 1 });
+  for (const name of ["bind", "bind6", "listen", "open"]) take(tcp, name);
   syncBuiltinESMExports();
 }
 
-/** What all sockets with a path share, however they are made; it has no name of its own. */
-function prototypeOfPipes(): object {
+/** What all sockets of a kind share, however they are made; it has no name of its own. Nothing is connected to. */
+function prototypeBehind(target: net.SocketConnectOpts): object {
   const socket = new net.Socket();
   socket.on("error", () => {});
-  socket.connect({ path: "/" });
+  socket.connect(target);
   const handle: unknown = Reflect.get(socket, "_handle");
-  const pipe: unknown = typeof handle === "object" && handle !== null ? Reflect.getPrototypeOf(handle) : null;
+  const shared = typeof handle === "object" && handle !== null ? Reflect.getPrototypeOf(handle) : null;
   socket.destroy();
-  if (typeof pipe !== "object" || pipe === null)
-    throw new TypeError("this Node has no pipes of the known kind");
-  return pipe;
+  if (shared === null) throw new TypeError("this Node has no sockets of the known kind");
+  return shared;
 }
 
 function take(owner: object, name: string): void {

@@ -27,12 +27,11 @@ export type VenueSettings = Required<VenuesConfig>;
 const usualProcessMemory = 1536 * 1024 * 1024;
 
 /** One process for each processor, two at least, and no more than half of the memory of this machine holds. */
-function usualProcesses(): Pick<VenueSettings, "processes" | "processMemoryBytes"> {
+function usualProcesses(processMemoryBytes: number): number {
   const limit = process.constrainedMemory();
   const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-  const fitting = Math.floor(memory / 2 / usualProcessMemory);
-  const processes = Math.max(2, Math.min(availableParallelism(), fitting));
-  return { processes, processMemoryBytes: usualProcessMemory };
+  const fitting = Math.floor(memory / 2 / processMemoryBytes);
+  return Math.max(2, Math.min(availableParallelism(), fitting));
 }
 
 /** Fills in defaults. Throws `RangeError` for a bound or a number that makes no sense. */
@@ -41,7 +40,8 @@ export function venueSettings(config: VenuesConfig): VenueSettings {
     timeoutMs: 10_000,
     // The largest answer that is read is a market list; Binance's is about 20 MB.
     maxBodyBytes: 64 * 1024 * 1024,
-    ...usualProcesses(),
+    processes: usualProcesses(config.processMemoryBytes ?? usualProcessMemory),
+    processMemoryBytes: usualProcessMemory,
     // Below the 64 connections that a process opens to one host, so that one tenant leaves some to the others.
     callsPerTenant: 32,
     proxies: {},

@@ -95,7 +95,7 @@ describe("a bad value stops the start with one sentence that does not repeat it"
     KEYHOLD_REVEALS_PER_MINUTE: "-1",
     KEYHOLD_INVOKES_PER_MINUTE: "1e3",
     KEYHOLD_VENUE_TIMEOUT_MS: "10s",
-    KEYHOLD_VENUE_PROCESSES: "3",
+    KEYHOLD_VENUE_PROCESSES: "0",
     KEYHOLD_VENUE_HOSTS: `{"binance": "http://${canary}.example.com"}`,
     KEYHOLD_VENUE_PROXIES: `{"binance": "socks5://user:${canary}@proxy"`,
     KEYHOLD_EGRESS_ADDRESSES: `1.2.3.4, ${canary}`,

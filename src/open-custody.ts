@@ -51,6 +51,8 @@ const turnWithinMs = 2000;
 /** `venueProcesses`: for proofs, which switch a defence off or plant a fault. */
 type OpenOptions = StartOptions & Readonly<{ venueProcesses?: Omit<PoolOptions, "report"> }>;
 
+const refusalHeld = "a venue refuses far too many credentials, so none of them is ended: look at the venue";
+
 /** Connects the parts, from the ground up; whatever fails ends what was started before it. Throws `StartError`. */
 export async function openCustody(config: Config, log: Log, options?: OpenOptions): Promise<OpenCustody> {
   await using undo = new AsyncDisposableStack();
@@ -71,10 +73,8 @@ export async function openCustody(config: Config, log: Log, options?: OpenOption
   undo.defer(() => keys.close());
   const { stores, ...opened } = await openStores(config.stores, { db, vault, aws, metrics, log });
   undo.defer(() => opened.close());
-  const venues = createVenues(config.venues, {
-    ...options?.venueProcesses,
-    report: (event) => tellOfProcesses(event, metrics, log),
-  });
+  const report = (event: PoolEvent): void => tellOfProcesses(event, metrics, log);
+  const venues = createVenues(config.venues, { ...options?.venueProcesses, report });
   undo.defer(() => venues.close());
   const custody: Custody = {
     db,
@@ -131,9 +131,7 @@ function listeners(metrics: Metrics, log: Log): Pick<Custody, "inspected" | "che
     },
     refusalHeld(venue) {
       metrics.refusalsHeld.inc({ venue });
-      log.error("a venue refuses far too many credentials, so none of them is ended: look at the venue", {
-        venue,
-      });
+      log.error(refusalHeld, { venue });
     },
   };
 }

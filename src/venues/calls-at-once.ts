@@ -9,8 +9,8 @@ export class CallsAtOnce {
     this.#most = most;
   }
 
-  /** Counts a call until what it returns is disposed. Throws `venue_unavailable` for one too many. */
-  enter(tenantId: string): Disposable {
+  /** Makes a call that counts for the tenant until it is over. Throws `venue_unavailable` for one too many. */
+  async within<T>(tenantId: string, call: () => Promise<T>): Promise<T> {
     const now = this.#underWay.get(tenantId) ?? 0;
     if (now >= this.#most) {
       throw new KeyholdError(
@@ -19,7 +19,11 @@ export class CallsAtOnce {
       );
     }
     this.#underWay.set(tenantId, now + 1);
-    return { [Symbol.dispose]: () => this.#leave(tenantId) };
+    try {
+      return await call();
+    } finally {
+      this.#leave(tenantId);
+    }
   }
 
   #leave(tenantId: string): void {

@@ -98,8 +98,11 @@ class ProcessPool {
     this.#atOnce = new CallsAtOnce(settings.callsPerTenant);
   }
 
-  async give<T>(tenantId: string, work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
-    using _call = this.#atOnce.enter(tenantId);
+  give<T>(tenantId: string, work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
+    return this.#atOnce.within(tenantId, () => this.#give(tenantId, work));
+  }
+
+  async #give<T>(tenantId: string, work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
     for (let move = 0; !this.#closed; move += 1) {
       const child = this.#choose(tenantId);
       try {

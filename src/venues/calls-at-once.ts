@@ -1,5 +1,3 @@
-import { KeyholdError } from "../errors.ts";
-
 /** How many calls each tenant has under way. */
 export class CallsAtOnce {
   readonly #most: number;
@@ -9,15 +7,10 @@ export class CallsAtOnce {
     this.#most = most;
   }
 
-  /** Makes a call that counts for the tenant until it is over. Throws `venue_unavailable` for one too many. */
-  async within<T>(tenantId: string, call: () => Promise<T>): Promise<T> {
+  /** Makes a call that counts for the tenant until it is over; `null` for one too many, which is not made. */
+  async within<T>(tenantId: string, call: () => Promise<T>): Promise<T | null> {
     const now = this.#underWay.get(tenantId) ?? 0;
-    if (now >= this.#most) {
-      throw new KeyholdError(
-        "venue_unavailable",
-        `${now} calls of this tenant are at venues already, which is all that it may have at once. This one was not made. Send it again when others are done.`,
-      );
-    }
+    if (now >= this.#most) return null;
     this.#underWay.set(tenantId, now + 1);
     try {
       return await call();

@@ -47,6 +47,9 @@ export const confinement = {
   serialization: "advanced",
 } as const;
 
+/** A process takes a call within this time, or not at all: after that nobody expects it to be sent any more. */
+export const takenWithinMs = 30_000;
+
 const usualProgram = new URL("worker.ts", import.meta.url);
 
 type Answered = Extract<FromProcess, { kind: "answer" | "keyAnswer" }>;
@@ -163,6 +166,7 @@ export class Child {
     message: (id: number, publicKey: Uint8Array) => ToProcess,
   ): Promise<Answered> {
     if (this.#lost) throw new ProcessLost("the venue process has ended", "given");
+    const before = performance.now() + takenWithinMs;
     const id = this.#calls;
     this.#calls += 1;
     const answer: Given = { ...Promise.withResolvers<Answered>(), tenantId, stage: "given" };
@@ -173,6 +177,7 @@ export class Child {
     this.#process.channel?.ref();
     try {
       const publicKey = await this.#ready.promise;
+      if (performance.now() > before) throw new ProcessLost("the venue process started too late", "given");
       if (!this.#lost) this.#send(message(id, publicKey));
       return await answer.promise;
     } finally {

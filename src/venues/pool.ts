@@ -1,6 +1,5 @@
-import { KeyholdError } from "../errors.ts";
 import { CallsAtOnce } from "./calls-at-once.ts";
-import { Child, ProcessLost } from "./child.ts";
+import { Child, ProcessLost, takenWithinMs } from "./child.ts";
 import type { KeyAnswer, KeyJob } from "./keys/job.ts";
 import { type Answer, beatEveryMs, type Job } from "./protocol.ts";
 import type { VenueSettings } from "./settings.ts";
@@ -10,8 +9,8 @@ import type { Indefinite } from "./verdict.ts";
 
 export type Pool = Readonly<{
   /**
-   * A process that is lost after the call has left is an indefinite outcome. Throws `venue_unavailable` where the call was not made:
-   * the tenant has too many at once, or process after process was lost before it left.
+   * Never throws for what happens in a venue process. A process that is lost after the call has left is an indefinite outcome. A call
+   * that was not made is marked as unsent: the tenant has too many at once, or process after process was lost before it left.
    */
   call(tenantId: string, job: Job, fields: SecretFields): Promise<Answer | Indefinite>;
   /** The same for a job that manages keys. */
@@ -56,6 +55,17 @@ const callsPerProcess = 20_000;
 const busyEnough = 4;
 /** A process that takes calls and is so late against its own deadline does not keep it. */
 const patienceMs = 10_000;
+/** A call that did not leave goes to another process within this time only. */
+const moveWithinMs = 20_000;
+
+/** After this time nothing of a call is under way any more, whatever happened to it. */
+export function endsWithinMs({ timeoutMs }: VenueSettings): number {
+  return moveWithinMs + takenWithinMs + timeoutMs + patienceMs;
+}
+
+const barred =
+  "Calls of this tenant stopped more than one process that calls venues, so none is made for up to an hour.";
+
 /** How often a call that did not leave goes to another process. One that had begun may be what stopped the first. */
 const mostMoves = { given: 2, begun: 1 };
 
@@ -98,27 +108,28 @@ class ProcessPool {
     this.#atOnce = new CallsAtOnce(settings.callsPerTenant);
   }
 
-  give<T>(tenantId: string, work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
-    return this.#atOnce.within(tenantId, () => this.#give(tenantId, work));
+  async give<T>(tenantId: string, work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
+    const given = await this.#atOnce.within(tenantId, () => this.#give(tenantId, work));
+    return given ?? unsent(`A tenant may have ${this.#settings.callsPerTenant} calls at venues at once.`);
   }
 
   async #give<T>(tenantId: string, work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
+    const begun = performance.now();
     for (let move = 0; !this.#closed; move += 1) {
       const child = this.#choose(tenantId);
+      if (child === null) return unsent(barred);
       try {
         return await this.#within(child, work);
       } catch (error) {
         if (!(error instanceof ProcessLost)) throw error;
         if (error.stage === "sent") return lost("the venue process ended during the call");
-        if (move >= mostMoves[error.stage]) break;
+        const isLate = performance.now() - begun > moveWithinMs;
+        if (isLate || move >= mostMoves[error.stage]) return unsent("The processes that call venues ended.");
       } finally {
         this.#retire(child);
       }
     }
-    throw new KeyholdError(
-      "venue_unavailable",
-      "The call was not made: venue processes ended. Send it again.",
-    );
+    return unsent("The processes that call venues are stopped.");
   }
 
   async close(): Promise<void> {
@@ -141,14 +152,10 @@ class ProcessPool {
     }
   }
 
-  #choose(tenantId: string): PoolChild {
+  /** `null` for a tenant whose calls are not made now. */
+  #choose(tenantId: string): PoolChild | null {
     const place = this.#options.confineSuspects === false ? "open" : this.#suspects.placeOf(tenantId);
-    if (place === "barred") {
-      throw new KeyholdError(
-        "venue_unavailable",
-        "Calls of this tenant made processes of Keyhold stop more than once, so none is made for up to an hour. Try again then, and tell the operator.",
-      );
-    }
+    if (place === "barred") return null;
     if (place === "open") return this.#freest() ?? this.#start();
     const cell = this.#cells.get(place);
     if (cell !== undefined && !cell.lost) return cell;
@@ -256,4 +263,9 @@ function startChild(settings: VenueSettings, onLost: (running: readonly string[]
 
 function lost(message: string): Indefinite {
   return { outcome: "venue_unavailable", message };
+}
+
+/** Nothing has left, so the call can be made again. */
+function unsent(why: string): Indefinite {
+  return { ...lost(`${why} This call was not made; try it again later.`), unsent: true };
 }

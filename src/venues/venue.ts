@@ -68,8 +68,7 @@ export type Invocation = Readonly<{
 }>;
 
 /**
- * One venue. Nothing here throws for what a venue answers: every answer is a verdict. Throws a `KeyholdError` where the venue was not
- * asked: `venue_unavailable` when the tenant has too many calls under way or no process could take this one.
+ * One venue. Nothing here throws for what a venue answers: every answer is a verdict.
  * Every call is bounded by the configured time-out over headers and body.
  */
 export interface Venue {

@@ -52,8 +52,6 @@ async function findOrder(
     const venue = venueOf(custody, disclosure.venue, environment);
     if (!venue.description.clientOrderIds) return null;
     const target = { tenantId: principal.tenantId, environment, fields };
-    return inTurn(custody, venue, target, () =>
-      venue.findOrder(target, order),
-    );
+    return inTurn(custody, venue, target, () => venue.findOrder(target, order));
   });
 }

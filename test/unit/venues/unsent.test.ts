@@ -60,11 +60,14 @@ describe("an order is known not to have been sent", () => {
     if (alpaca === undefined) throw new Error("no such venue");
     const key = new Map([["api_key", Secret.fromText("key")] as const]);
     const invocation = { operation: "createOrder", params: stockOrder };
-    const incomplete = await alpaca.invoke({ environment: "live", fields: key }, invocation);
+    const incomplete = await alpaca.invoke(
+      { tenantId: "tenant", environment: "live", fields: key },
+      invocation,
+    );
     expect(incomplete).toMatchObject({ outcome: "rejected", unsent: true });
     await venues.close();
     const fields = new Map([...key, ["api_secret", Secret.fromText("secret")] as const]);
-    const closed = await alpaca.invoke({ environment: "live", fields }, invocation);
+    const closed = await alpaca.invoke({ tenantId: "tenant", environment: "live", fields }, invocation);
     expect(closed).toMatchObject({ outcome: "venue_unavailable", unsent: true });
   });
 });

@@ -63,8 +63,7 @@ export function createPerformer(
       sendShared: (request) => send(request, AbortSignal.timeout(settings.timeoutMs)),
     };
     const answer = await Promise.race([run(adapter, job, call), expiry(deadline, settings)]).catch(
-      (error: unknown) =>
-        job.verb === "invoke" ? explainCall(error, speaker) : explain(error, speaker),
+      (error: unknown) => (job.verb === "invoke" ? explainCall(error, speaker) : explain(error, speaker)),
     );
     return scrubbed(job.verb === "invoke" && unsent ? markedUnsent(answer) : answer, scrub);
   };

@@ -46,6 +46,37 @@ async function letPass(seconds: number): Promise<void> {
   );
 }
 
+describe("a request that Keyhold withholds", () => {
+  const withheld = { outcome: "withheld", unsent: true, message: "Scripted: not sent." } as const;
+
+  test("is told as not sent, not as the venue's word, and the key is free", async () => {
+    const { venue, order } = await begin();
+    venue.answer = () => withheld;
+    await expect(order("key")).rejects.toMatchObject({ code: "request_withheld", facts: { sent: false } });
+    venue.answer = () => ({ outcome: "done", result: { id: "1" } });
+    expect(await order("key")).toMatchObject({ outcome: "done" });
+    expect(venue.invocations).toBe(2);
+  });
+
+  test("ends a read with the same code", async () => {
+    const { venue, custody, id } = await begin();
+    venue.answer = () => withheld;
+    const read = invoke(custody, owner, id, { operation: "fetchBalance", params: {}, idempotencyKey: null });
+    await expect(read).rejects.toMatchObject({ code: "request_withheld" });
+  });
+
+  test("is not made of a transfer to somebody else: that is refused before", async () => {
+    const { venue, custody, id } = await begin();
+    const params = { code: "USD", amount: "1", fromAccount: "spot", toAccount: "thief@example.com" };
+    const transfer = invoke(custody, owner, id, { operation: "transfer", params, idempotencyKey: "key" });
+    await expect(transfer).rejects.toMatchObject({
+      code: "malformed",
+      detail: expect.stringContaining("margin"),
+    });
+    expect(venue.invocations).toBe(0);
+  });
+});
+
 describe("an answer that is lost for good", () => {
   test("stays unknown at a venue without client order ids, which is not asked", async () => {
     const { venue, order } = await begin({ clientOrderIds: false });

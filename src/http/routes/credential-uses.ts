@@ -89,6 +89,7 @@ function invoke({ custody }: Needs): Route {
       "idempotency_in_flight",
       "idempotency_mismatch",
       "venue_refused",
+      "request_withheld",
       "venue_rejected",
       "venue_permission",
       "venue_ip",

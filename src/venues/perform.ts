@@ -63,7 +63,8 @@ export function createPerformer(
       sendShared: (request) => send(request, AbortSignal.timeout(settings.timeoutMs)),
     };
     const answer = await Promise.race([run(adapter, job, call), expiry(deadline, settings)]).catch(
-      (error: unknown) => (job.verb === "invoke" ? explainCall(error, speaker) : explain(error, speaker)),
+      (error: unknown) =>
+        job.verb === "invoke" && unsent ? explainUnsent(error, speaker) : explain(error, speaker),
     );
     return scrubbed(job.verb === "invoke" && unsent ? markedUnsent(answer) : answer, scrub);
   };
@@ -96,8 +97,11 @@ export function expiry(deadline: AbortSignal, settings: VenueSettings): Promise<
   });
 }
 
-/** An operation that was not sent is told as such; any other question stays open. */
-function explainCall(error: unknown, speaker: Speaker): InvokeResult {
+/**
+ * An operation of which nothing has left ends with what kept it back. Once a request has left, a later one that is withheld leaves open
+ * what the venue did.
+ */
+function explainUnsent(error: unknown, speaker: Speaker): InvokeResult {
   if (error instanceof Withheld) {
     return { outcome: "withheld", unsent: true, message: `${speaker.name}: ${error.message}` };
   }

@@ -47,10 +47,10 @@ export const confinement = {
   serialization: "advanced",
 } as const;
 
-/** A process takes a call within this time, or not at all: after that nobody expects it to be sent any more. */
-export const takenWithinMs = 30_000;
-
 const usualProgram = new URL("worker.ts", import.meta.url);
+
+/** For whom a call is, and the time of `performance.now()` after which it is not given to the process any more. */
+export type Order = Readonly<{ tenantId: string; before: number }>;
 
 type Answered = Extract<FromProcess, { kind: "answer" | "keyAnswer" }>;
 
@@ -129,8 +129,8 @@ export class Child {
   }
 
   /** Throws `ProcessLost` when the process ends before it has answered. */
-  async call(tenantId: string, job: Job, fields: SecretFields): Promise<Answer> {
-    const answered = await this.#exchange(tenantId, (id, publicKey) => {
+  async call(order: Order, job: Job, fields: SecretFields): Promise<Answer> {
+    const answered = await this.#exchange(order, (id, publicKey) => {
       return { kind: "call", id, job, sealed: sealFields(fields, publicKey) };
     });
     if (answered.kind !== "answer") throw new TypeError("a venue process answered another question");
@@ -139,12 +139,12 @@ export class Child {
 
   /** The same for a job that manages keys. A secret in the answer is sealed to `replyTo`. */
   async manageKeys(
-    tenantId: string,
+    order: Order,
     job: KeyJob,
     credentials: readonly SecretFields[],
     replyTo: Uint8Array,
   ): Promise<KeyAnswer> {
-    const answered = await this.#exchange(tenantId, (id, publicKey) => {
+    const answered = await this.#exchange(order, (id, publicKey) => {
       const sealed = credentials.map((fields) => sealFields(fields, publicKey));
       return { kind: "keyCall", id, job, sealed, replyTo };
     });
@@ -162,11 +162,10 @@ export class Child {
   }
 
   async #exchange(
-    tenantId: string,
+    { tenantId, before }: Order,
     message: (id: number, publicKey: Uint8Array) => ToProcess,
   ): Promise<Answered> {
     if (this.#lost) throw new ProcessLost("the venue process has ended", "given");
-    const before = performance.now() + takenWithinMs;
     const id = this.#calls;
     this.#calls += 1;
     const answer: Given = { ...Promise.withResolvers<Answered>(), tenantId, stage: "given" };

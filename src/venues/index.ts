@@ -47,7 +47,7 @@ export function createVenues(config: VenuesConfig = {}, options: PoolOptions = {
   return {
     get: (id) => venues.get(formerNames[id] ?? id),
     list: () => [...venues.values()].map(({ description }) => description),
-    endsWithinMs: endsWithinMs(settings),
+    endsWithinMs: endsWithinMs(settings, options),
     keys: (id) => keys.get(formerNames[id] ?? id),
     close: () => pool.close(),
   };

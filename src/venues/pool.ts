@@ -1,5 +1,5 @@
 import { CallsAtOnce } from "./calls-at-once.ts";
-import { Child, ProcessLost, takenWithinMs } from "./child.ts";
+import { Child, type Order, ProcessLost } from "./child.ts";
 import type { KeyAnswer, KeyJob } from "./keys/job.ts";
 import { type Answer, beatEveryMs, type Job } from "./protocol.ts";
 import type { VenueSettings } from "./settings.ts";
@@ -47,20 +47,20 @@ export type PoolOptions = Readonly<{
   /** Without it tenants share processes whatever happened in them. */
   confineSuspects?: boolean;
   suspectForMs?: number;
+  /** How long a call may wait for a process, and how much later than its time-out it may end. */
+  patienceMs?: number;
 }>;
 
 /** A process is replaced after so many calls; it first finishes what it has begun. */
 const callsPerProcess = 20_000;
 /** Another process is started only when the first has so many calls under way. */
 const busyEnough = 4;
-/** A process that takes calls and is so late against its own deadline does not keep it. */
-const patienceMs = 10_000;
-/** A call that did not leave goes to another process within this time only. */
-const moveWithinMs = 20_000;
+/** A call is given to a process within this time or not at all, and is overdue when it takes its time-out beside this. */
+const usualPatienceMs = 10_000;
 
-/** After this time nothing of a call is under way any more, whatever happened to it. */
-export function endsWithinMs({ timeoutMs }: VenueSettings): number {
-  return moveWithinMs + takenWithinMs + timeoutMs + patienceMs;
+/** After so many milliseconds nothing of a call is under way any more, whatever happened to it. */
+export function endsWithinMs({ timeoutMs }: VenueSettings, options: PoolOptions): number {
+  return timeoutMs + (options.patienceMs ?? usualPatienceMs);
 }
 
 const barred =
@@ -69,15 +69,16 @@ const barred =
 /** How often a call that did not leave goes to another process. One that had begun may be what stopped the first. */
 const mostMoves = { given: 2, begun: 1 };
 
+type Work<T> = (child: PoolChild, order: Order) => Promise<T>;
 type Cell = Exclude<Place, "open" | "barred">;
 
 /** The processes in which venue code runs, started on first use. */
 export function createPool(settings: VenueSettings, options: PoolOptions = {}): Pool {
   const pool = new ProcessPool(settings, options);
   return {
-    call: (tenantId, job, fields) => pool.give(tenantId, (child) => child.call(tenantId, job, fields)),
+    call: (tenantId, job, fields) => pool.give(tenantId, (child, order) => child.call(order, job, fields)),
     manageKeys: (tenantId, job, credentials, replyTo) =>
-      pool.give(tenantId, (child) => child.manageKeys(tenantId, job, credentials, replyTo)),
+      pool.give(tenantId, (child, order) => child.manageKeys(order, job, credentials, replyTo)),
     close: () => pool.close(),
   };
 }
@@ -108,23 +109,23 @@ class ProcessPool {
     this.#atOnce = new CallsAtOnce(settings.callsPerTenant);
   }
 
-  async give<T>(tenantId: string, work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
+  async give<T>(tenantId: string, work: Work<T>): Promise<T | Indefinite> {
     const given = await this.#atOnce.within(tenantId, () => this.#give(tenantId, work));
     return given ?? unsent(`A tenant may have ${this.#settings.callsPerTenant} calls at venues at once.`);
   }
 
-  async #give<T>(tenantId: string, work: (child: PoolChild) => Promise<T>): Promise<T | Indefinite> {
-    const begun = performance.now();
+  async #give<T>(tenantId: string, work: Work<T>): Promise<T | Indefinite> {
+    const before = performance.now() + (this.#options.patienceMs ?? usualPatienceMs);
     for (let move = 0; !this.#closed; move += 1) {
       const child = this.#choose(tenantId);
       if (child === null) return unsent(barred);
       try {
-        return await this.#within(child, work);
+        return await this.#within(child, { tenantId, before }, work);
       } catch (error) {
         if (!(error instanceof ProcessLost)) throw error;
         if (error.stage === "sent") return lost("the venue process ended during the call");
-        const isLate = performance.now() - begun > moveWithinMs;
-        if (isLate || move >= mostMoves[error.stage]) return unsent("The processes that call venues ended.");
+        const isOver = performance.now() > before || move >= mostMoves[error.stage];
+        if (isOver) return unsent("No process that calls venues could take it.");
       } finally {
         this.#retire(child);
       }
@@ -138,14 +139,15 @@ class ProcessPool {
     await Promise.all(this.#all().map((child) => this.#end(child, "closed")));
   }
 
-  async #within<T>(child: PoolChild, work: (child: PoolChild) => Promise<T>): Promise<T> {
+  async #within<T>(child: PoolChild, order: Order, work: Work<T>): Promise<T> {
     let overdue: NodeJS.Timeout | undefined;
     const watch = async (): Promise<void> => {
       await child.ready();
-      overdue = setTimeout(() => void this.#end(child, "overdue"), this.#settings.timeoutMs + patienceMs);
+      const left = order.before + this.#settings.timeoutMs - performance.now();
+      overdue = setTimeout(() => void this.#end(child, "overdue"), Math.max(0, left));
     };
     try {
-      const [result] = await Promise.all([work(child), watch()]);
+      const [result] = await Promise.all([work(child, order), watch()]);
       return result;
     } finally {
       clearTimeout(overdue);

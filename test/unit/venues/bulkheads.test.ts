@@ -33,6 +33,8 @@ function venuesWith(config: VenuesConfig = {}, options: PoolOptions = {}) {
     {
       start: (settings, onLost) => new Child(settings, { program, onLost }),
       report: (event) => events.push(event),
+      // However slow the machine is.
+      patienceMs: forever,
       ...options,
     },
   );
@@ -74,7 +76,7 @@ describe("a call that holds its process", () => {
   });
 
   test("is left until it is overdue where stalled processes are not replaced", async () => {
-    await using venues = venuesWith({ timeoutMs: 100 }, { replaceStalled: false });
+    await using venues = venuesWith({ timeoutMs: 100 }, { replaceStalled: false, patienceMs: 10_000 });
     expect(await venues.inspect("attacker", `late-spin-${forever}`)).toBe("venue_unavailable");
     expect(venues.reasons()).toEqual(["overdue"]);
   });

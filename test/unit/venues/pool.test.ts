@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { ProcessLost, type Stage } from "../../../src/venues/child.ts";
+import { type Order, ProcessLost, type Stage } from "../../../src/venues/child.ts";
 import { createPool, type PoolChild, type PoolEvent, type PoolOptions } from "../../../src/venues/pool.ts";
 import type { Job } from "../../../src/venues/protocol.ts";
 import { type VenuesConfig, venueSettings } from "../../../src/venues/settings.ts";
@@ -27,7 +27,7 @@ class FakeChild implements PoolChild {
     this.onLost = onLost;
   }
 
-  async call(tenantId: string): Promise<typeof answer> {
+  async call({ tenantId }: Order): Promise<typeof answer> {
     this.busy += 1;
     this.calls += 1;
     const pending: Pending = { ...Promise.withResolvers<typeof answer>(), tenantId, stage: "sent" };
@@ -39,8 +39,8 @@ class FakeChild implements PoolChild {
     }
   }
 
-  manageKeys(tenantId: string): Promise<typeof answer> {
-    return this.call(tenantId);
+  manageKeys(order: Order): Promise<typeof answer> {
+    return this.call(order);
   }
 
   async ready(): Promise<void> {}

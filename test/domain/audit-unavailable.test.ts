@@ -57,9 +57,8 @@ async function registered(label = "default") {
   });
 }
 
-const append =
-  "audit.append(uuid[], uuid[], text[], boolean[], uuid[], uuid[], bigint[], integer[], text[], text[], text[], integer)";
-const record = "audit.record(uuid, text[], text[], text[], uuid[])";
+const append = "audit.append";
+const record = "audit.record";
 const refuse = `create function public.refuse() returns trigger language plpgsql as
   $$ begin raise exception 'no space left on device' using errcode = 'disk_full'; end $$`;
 

@@ -14,7 +14,7 @@ export type CallGraph = Readonly<{
 }>;
 
 /** Markets are loaded without a credential and shared, so what loads them is no part of an operation. */
-const loadsMarkets: unknown = Object.getOwnPropertyDescriptor(Exchange.prototype, "loadMarkets")?.value;
+const loadsMarkets = definitionOf(Exchange.prototype, "loadMarkets")?.body;
 
 export function callGraph(Class: ExchangeClass): CallGraph {
   const { exchange, all, byName } = listRequests(Class);

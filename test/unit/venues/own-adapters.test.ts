@@ -110,10 +110,12 @@ describe("Alpaca", () => {
     expect(venue.received[0]?.url).toBe(`/v2/orders/${order.id}`);
   });
 
-  test("takes an order's id for one part of the path, whatever is in it", async () => {
+  test("sends no order id that would be more than one part of the path", async () => {
     venue.sayJson(order);
-    await invoke("fetchOrder", { id: "../account?x=" });
-    expect(venue.received[0]?.url).toBe("/v2/orders/..%2Faccount%3Fx%3D");
+    expect(await invoke("fetchOrder", { id: "../account?x=" })).toMatchObject({ unsent: true });
+    expect(venue.received).toEqual([]);
+    await invoke("fetchOrder", { id: "an-order" });
+    expect(venue.received[0]?.url, "the control").toBe("/v2/orders/an-order");
   });
 
   test.each([

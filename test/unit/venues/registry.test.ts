@@ -65,6 +65,7 @@ describe("a credential that is not complete", () => {
     expect(await inspect(texts)).toEqual({
       outcome: "rejected",
       reason: "malformed",
+      unsent: true,
       message: `KuCoin needs the field ${missing}.`,
     });
   });

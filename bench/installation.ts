@@ -25,12 +25,17 @@ export type Installation = AsyncDisposable &
     /** How the service connects. */
     app: ClientConfig;
     databaseUrl: string;
+    /** How a service that migrates connects as the owner. */
+    ownerUrl: string;
     /** The process that started all others of this PostgreSQL. */
     postmaster: number;
   }>;
 
-/** Starts the embedded PostgreSQL as a service would: every commit is on disk before it is answered. */
-export async function install(): Promise<Installation> {
+/**
+ * Starts the embedded PostgreSQL as a service would: every commit is on disk before it is answered. With `migrated: false` the
+ * tables are left to the service.
+ */
+export async function install({ migrated = true } = {}): Promise<Installation> {
   await using undo = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "keyhold-bench-"));
   undo.defer(() => removeState(folder));
@@ -40,14 +45,8 @@ export async function install(): Promise<Installation> {
     openPool(server.connection(superuserRole, embeddedDatabase), { applicationName: "bench owner" }),
   );
   undo.defer(() => ownerDb.destroy());
-  const migrating = openDb(
-    openPool(server.connection(ownerRole, embeddedDatabase), { applicationName: "bench migrate", max: 2 }),
-  );
-  try {
-    await migrate(migrating);
-  } finally {
-    await migrating.destroy();
-  }
+  const owner = server.connection(ownerRole, embeddedDatabase);
+  if (migrated) await migrateAs(owner);
   const app = server.connection(appRole, embeddedDatabase);
   const db = openDb(openPool(app, { applicationName: "bench" }));
   undo.defer(() => db.destroy());
@@ -63,7 +62,17 @@ export async function install(): Promise<Installation> {
     dataKeys: new DataKeys(db, provider),
     app,
     databaseUrl: urlOf(app),
+    ownerUrl: urlOf(owner),
     postmaster: lock?.pid ?? 0,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+async function migrateAs(owner: ClientConfig): Promise<void> {
+  const db = openDb(openPool(owner, { applicationName: "bench migrate", max: 2 }));
+  try {
+    await migrate(db);
+  } finally {
+    await db.destroy();
+  }
 }

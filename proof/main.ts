@@ -5,22 +5,28 @@ import { type Proof, type Settings, succeeded } from "./proof.ts";
 import { formatReport, toJson } from "./report.ts";
 
 const usage = `npm run proof -- <name> [--short] [--json] [--only <part>]… [--seconds <n>] [--kills <n>] [--program <path>]
+                    [--against <commit>]
 
   crash     processes are killed before, amid and after every effect of registering and rotating;
             some six minutes
   ha        the store's leader is lost while secrets are read and written and orders flow:
             three nodes of OpenBao or HashiCorp Vault, some ten minutes
+  bulkheads one tenant attacks in five ways, with the first defence on and off, while another works;
+            some twenty-five minutes
   webhooks  processes that send webhooks are killed again and again while 10,000 events are told;
             some four minutes
 
   --short          as few repetitions as still show something, under three minutes
   --only <part>    one part: crash has register, rotate, rotate-at-once, finish, reconcile and control;
                    ha has leader-killed, leader-frozen, follower-killed, all-killed and control;
-                   webhooks has killed and control
+                   webhooks has killed and control;
+                   bulkheads has key-stall, nonce-turns, clock-lanes, record-search and chain-lock
   --kills <n>      crash: how often somebody is killed at each point; ha: how often the leader is killed;
                    webhooks: how many processes are killed
   --seconds <n>    ha: of calm before, between and after faults
   --program <path> ha: \`bao\` or \`vault\`, in place of the first that is found
+  --against <commit>
+                   bulkheads: the same attacks on an older version, which they must harm
   --json           one JSON object in place of the report
 
 Ends with 0 when every promise held and every control failed as it must, else with 1.
@@ -33,6 +39,7 @@ const options = {
   seconds: { type: "string" },
   kills: { type: "string" },
   program: { type: "string" },
+  against: { type: "string" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
@@ -40,6 +47,7 @@ const options = {
 const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   crash: async () => (await import("./crash/crash.ts")).proveCrashes,
   ha: async () => (await import("./ha/ha.ts")).proveAvailability,
+  bulkheads: async () => (await import("./bulkheads/bulkheads.ts")).proveBulkheads,
   webhooks: async () => (await import("./webhooks/webhooks.ts")).proveWebhooks,
 };
 
@@ -84,8 +92,15 @@ function readArguments() {
 }
 
 function readSettings(values: ReturnType<typeof readArguments>["values"]): Settings {
-  const { only = [], short, program } = values;
-  return { only, short, program, seconds: readNumber("seconds", values), kills: readNumber("kills", values) };
+  const { only = [], short, program, against } = values;
+  return {
+    only,
+    short,
+    program,
+    against,
+    seconds: readNumber("seconds", values),
+    kills: readNumber("kills", values),
+  };
 }
 
 function readNumber(

@@ -7,6 +7,8 @@ export type Settings = Readonly<{
   seconds: number | null;
   kills: number | null;
   program: string | undefined;
+  /** An older commit in place of this version. */
+  against: string | undefined;
 }>;
 
 /** What a proof is given to work with. */

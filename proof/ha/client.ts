@@ -1,7 +1,7 @@
 import type { Event, Kind, Outcome } from "./events.ts";
 
 export type Request = Readonly<{
-  method: "GET" | "POST" | "PUT";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Below `/api/v1`. */
   path: string;
   token: string;
@@ -25,9 +25,13 @@ export async function ask(origin: string, { method, path, token, body, headers }
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
-    .then(async (response) => ({ status: response.status, body: asRecord(await response.json()) }))
+    .then(async (response) => ({ status: response.status, body: readBody(await response.text()) }))
     .catch(() => ({ status: 0, body: {} }));
   return { ...answered, began, ended: performance.now() };
+}
+
+function readBody(text: string): Answer["body"] {
+  return text === "" ? {} : asRecord(JSON.parse(text));
 }
 
 /** The answer to a request that has to succeed. Throws an `Error` with the service's words. */

@@ -1,8 +1,8 @@
 import { findProgram, type Program } from "../../cluster/program.ts";
-import { StartError } from "../../src/errors.ts";
 import type { Control, Proof, Report, Settings } from "../proof.ts";
 import { type FaultName, faultNames, type Findings } from "./events.ts";
 import { type HaPromises, judge, stretchesOf, sumUp } from "./judge.ts";
+import { refuseOthers } from "../settings.ts";
 import { openSite } from "./site.ts";
 import { tellStretches } from "./tell.ts";
 import { type Build, type Plan, runTrial } from "./trial.ts";
@@ -54,11 +54,14 @@ export const proveAvailability: Proof = async ({ settings, say, undo }) => {
   );
 };
 
-function planOf({ only, short, seconds, kills }: Settings): Plan & Readonly<{ hasControl: boolean }> {
-  const parts: readonly string[] = [...faultNames, "control"];
-  const stranger = only.find((name) => !parts.includes(name));
-  if (stranger !== undefined)
-    throw new StartError(`--only takes ${parts.join(", ")} for ha, and not ${stranger}.`);
+function planOf({
+  only,
+  short,
+  seconds,
+  kills,
+  against,
+}: Settings): Plan & Readonly<{ hasControl: boolean }> {
+  refuseOthers("ha", { only, against }, [...faultNames, "control"]);
   const isChosen = (name: string): boolean => only.length === 0 || only.includes(name);
   const times = (name: FaultName): number =>
     name === "leader-killed" ? (kills ?? (short ? 1 : usualKills)) : 1;

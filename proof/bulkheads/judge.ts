@@ -36,11 +36,11 @@ export type Row = Readonly<{
 /** The victim's calls take no longer than this, whatever happens to the attacker. */
 const mostMs = 2_000;
 /** By how much an attack may lengthen the slowest hundredth of the victim's calls. */
-export const mostRatio = 1.5;
+const mostRatio = 1.5;
 /** So many calls are needed before a percentile means something. */
 const fewest = 1_000;
 
-export function isFailure({ status, code }: Call): boolean {
+function isFailure({ status, code }: Call): boolean {
   return status < 200 || status >= 300 || code !== "";
 }
 

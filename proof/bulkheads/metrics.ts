@@ -10,7 +10,9 @@ export async function readJobRuns(url: string): Promise<ReadonlyMap<string, numb
 
 /** Venue processes that were replaced because they no longer turned; 0 where a version does not count them. */
 export async function readStalls(url: string): Promise<number> {
-  const stalls = (await read(url)).matchAll(/^keyhold_venue_process_stalls_total(?:\{[^}]*\})? (\d+)$/gm);
+  const stalls = (await read(url)).matchAll(
+    /^keyhold_venue_processes_replaced_total\{reason="stalled"\} (\d+)$/gm,
+  );
   return [...stalls].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 

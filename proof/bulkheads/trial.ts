@@ -39,7 +39,8 @@ export async function runTrial(
     seconds,
     during: async (until) => {
       const disarmed = defence === "off" ? way.disarm?.(ground, until) : undefined;
-      await Promise.all([disarmed, way.attack(ground, until)]);
+      const attack = (defence === "off" ? way.planted : undefined) ?? way.attack;
+      await Promise.all([disarmed, attack(ground, until)]);
     },
   });
   return [quiet, attacked];

@@ -21,4 +21,6 @@ export type Way = Readonly<{
   disarm?(ground: Ground, until: AbortSignal): Promise<void>;
   /** Attacks until the signal comes, and leaves nothing running. */
   attack(ground: Ground, until: AbortSignal): Promise<void>;
+  /** What the attack would do if the first defence let it pass, where the service without it has a planted fault instead. */
+  planted?(ground: Ground, until: AbortSignal): Promise<void>;
 }>;

@@ -19,6 +19,9 @@ export const keyStall: Way = {
     const send = () => attacker.validate("binance", { api_key: "x".repeat(64), api_secret: pem });
     return repeat(everyMs, until, send);
   },
+  /** A call that holds its process for as long as such a key does. */
+  planted: ({ attacker }, until) =>
+    repeat(everyMs, until, () => attacker.validate("massive", { api_key: "spin-20000" })),
 };
 
 /**

@@ -22,7 +22,9 @@ export const recordSearch: Way = {
   async disarm({ site: { installation } }) {
     const { rows } = await sql<{ name: string }>`
       select indexrelid::regclass::text as name from pg_index
-      where indrelid = to_regclass('audit.events') and not indisprimary`.execute(installation.ownerDb);
+      where indrelid = to_regclass('audit.indexed_events') and not indisprimary`.execute(
+      installation.ownerDb,
+    );
     for (const { name } of rows) await sql`drop index ${sql.raw(name)}`.execute(installation.ownerDb);
   },
   async attack({ attacker }, until) {

@@ -1,4 +1,5 @@
 import { createKeyPerformer, type PerformKeyJob } from "./keys/perform.ts";
+import { Loading } from "./loading.ts";
 import { createPerformer, type Perform, type PerformOptions } from "./perform.ts";
 import { beatEveryMs, type FromProcess, type ToProcess } from "./protocol.ts";
 import type { VenueSettings } from "./settings.ts";
@@ -12,10 +13,11 @@ export function serveCalls(make: MakePerform = createPerformer): void {
   const recipient = createRecipient();
   let perform: Perform | undefined;
   let performKeyJob: PerformKeyJob | undefined;
+  const loading = new Loading((active) => say({ kind: "loading", active }));
 
   process.on("message", (message: ToProcess) => {
     if (message.kind === "settings") {
-      perform = make(message.settings, { onLoading: (active) => void say({ kind: "loading", active }) });
+      perform = make(message.settings, { onLoading: (active) => void loading.note(active) });
       performKeyJob = createKeyPerformer(message.settings);
     } else if (message.kind === "keyCall") {
       void answerKeyCall(message);
@@ -33,6 +35,7 @@ export function serveCalls(make: MakePerform = createPerformer): void {
 
   async function answer({ id, job, sealed }: Extract<ToProcess, { kind: "call" }>): Promise<void> {
     if (perform === undefined) throw new TypeError("a call came before the settings");
+    await loading.code(job.venue);
     await say({ kind: "begun", id });
     const answer = await perform(job, recipient.open(sealed), departure(id));
     await say({ kind: "answer", id, answer, memory: process.memoryUsage.rss() });
@@ -41,6 +44,7 @@ export function serveCalls(make: MakePerform = createPerformer): void {
   async function answerKeyCall(call: Extract<ToProcess, { kind: "keyCall" }>): Promise<void> {
     if (performKeyJob === undefined) throw new TypeError("a call came before the settings");
     const { id, job, sealed, replyTo } = call;
+    await loading.code(job.venue);
     await say({ kind: "begun", id });
     const credentials = sealed.map((fields) => recipient.open(fields));
     const answer = await performKeyJob(job, credentials, replyTo, departure(id));

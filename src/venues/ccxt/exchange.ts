@@ -104,6 +104,11 @@ export function signedRequest(
   return toRequest(signed.url, { ...signed, headers: { ...exchange.headers, ...signed.headers } });
 }
 
+/** Loads the code of an exchange, which takes the event loop for a while the first time. */
+export async function loadExchange(id: string): Promise<void> {
+  await exchangeClass(id);
+}
+
 /** One module per exchange, by its path: importing ccxt whole costs four times the memory and time. */
 async function exchangeClass(id: string): Promise<ExchangeClass> {
   const module: unknown = await import(new URL(`./src/${id}.js`, base).href);

@@ -60,6 +60,11 @@ async function fill(): Promise<void> {
     insert into e select tenant_id, gen_random_uuid(), n + 500 from e;
     insert into tenants (id, name) select distinct tenant_id, 'tenant' from e;
     insert into audit.heads select distinct tenant_id, 0, 0, sha256('') from e;
+    insert into members (tenant_id, id, issuer, subject, role) select tenant_id, id, 'issuer', id::text, 'trader' from e;
+    insert into api_keys (tenant_id, id, member_id, name, prefix, hash, scopes)
+      select tenant_id, gen_random_uuid(), id, 'key', 'kh_', sha256(id::text::bytea), '{credentials:use}' from e;
+    insert into accounts (tenant_id, id, owner_id, name) select tenant_id, id, id, 'account' from e;
+    insert into freezes (tenant_id, account_id, rank) select tenant_id, id, 'trader' from e;
     insert into credentials (tenant_id, id, account_id, owner_id, venue, environment, label, status, store)
       select tenant_id, gen_random_uuid(), id, id, 'scripted', 'live', 'default', 'active', 'postgres' from e;
     insert into webhook_endpoints (tenant_id, id, url) select tenant_id, id, '${receiver.url}' from e;

@@ -38,7 +38,15 @@ function answerJson(status: number, body: unknown, type = "application/json"): v
   answer = (response) => response.writeHead(status, { "content-type": type }).end(JSON.stringify(body));
 }
 
-const account = { id: "a1", name: "Main", owner_id: "m1", active: true, frozen: false, added_later: [1] };
+const account = {
+  id: "a1",
+  name: "Main",
+  owner_id: "m1",
+  active: true,
+  frozen: false,
+  freezes: [],
+  added_later: [1],
+};
 
 describe("what is sent", () => {
   test("carries the token and the body, to the path below the service's own", async () => {

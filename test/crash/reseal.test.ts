@@ -108,7 +108,7 @@ async function reconcileOnce(): Promise<void> {
 
 /** Statements before the work begins, and how many after that a process may send before it dies. */
 const beginning = 4;
-const survived = 180;
+const survived = 300;
 
 /** Every key becomes another, then every secret moves to the other store. */
 async function nextRound(from: string, to: string): Promise<Task["commands"]> {

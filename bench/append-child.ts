@@ -1,10 +1,15 @@
 import { Disclosures } from "../src/audit/disclosures.ts";
+import { Grants } from "../src/audit/grants.ts";
+import { prover } from "../src/audit/prove.ts";
+import { DataKeys } from "../src/keys/data-keys.ts";
+import { loadKeyFile } from "../src/keys/file.ts";
 import { system } from "../src/access/principal.ts";
-import { openPool } from "../src/db/connect.ts";
+import { openDb, openPool } from "../src/db/connect.ts";
 
 /** A process that opens one credential again and again, and says how often it did within the time. */
 export type AppendTask = Readonly<{
   connection: Parameters<typeof openPool>[0];
+  keyFile: string;
   tenantId: string;
   credentialId: string;
   connections: number;
@@ -21,6 +26,7 @@ async function answer(task: AppendTask): Promise<void> {
 
 async function run({
   connection,
+  keyFile,
   tenantId,
   credentialId,
   connections,
@@ -30,7 +36,9 @@ async function run({
   const within = { patience: 2000, answerWithin: 2000 };
   const pool = openPool(connection, { applicationName: "record", max: 2, ...within });
   const waitingPool = openPool(connection, { applicationName: "record waits", max: 5, ...within });
-  const disclosures = new Disclosures(pool, { waitingPool, skipsHeldChains });
+  const db = openDb(openPool(connection, { applicationName: "rights", max: 1 }));
+  const prove = prover(db, new Grants(db, new DataKeys(db, await loadKeyFile(keyFile))));
+  const disclosures = new Disclosures(pool, prove, { waitingPool, skipsHeldChains });
   const request = {
     principal: system(tenantId, "bench"),
     credentialId,
@@ -50,6 +58,6 @@ async function run({
     }
   };
   await Promise.all(Array.from({ length: connections }, client));
-  await Promise.all([pool.end(), waitingPool.end()]);
+  await Promise.all([pool.end(), waitingPool.end(), db.destroy()]);
   return { done, failed };
 }

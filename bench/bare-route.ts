@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { fastify } from "fastify";
 import type { z } from "zod";
 import { Authenticator } from "../src/access/authenticate.ts";
@@ -7,6 +8,10 @@ import { createTokenVerifier } from "../src/access/tokens.ts";
 import { connectionFromUrl, openDb, openPool } from "../src/db/connect.ts";
 import { answer } from "./answer.ts";
 import { bareRouteJob } from "./servers.ts";
+import { Grants } from "../src/audit/grants.ts";
+import { prover } from "../src/audit/prove.ts";
+import { DataKeys } from "../src/keys/data-keys.ts";
+import { loadKeyFile } from "../src/keys/file.ts";
 
 /**
  * What a retrieval is held against, in a process of its own: a fastify route of the same path that checks the same token in the
@@ -15,8 +20,12 @@ import { bareRouteJob } from "./servers.ts";
 async function serve({ folder, databaseUrl }: z.output<typeof bareRouteJob>): Promise<string> {
   const connection = await connectionFromUrl({ url: databaseUrl, tls: "verify", caFile: undefined });
   const db = openDb(openPool(connection, { applicationName: "bench bare route", max: 2 }));
+  const dataKeys = new DataKeys(db, await loadKeyFile(join(folder, "key-encryption.key")));
   const { issuer } = await openLocalIssuer(folder);
-  const authenticator = new Authenticator(createTokenVerifier([issuer]), new Memberships(db));
+  const authenticator = new Authenticator(
+    createTokenVerifier([issuer]),
+    new Memberships(db, prover(db, new Grants(db, dataKeys))),
+  );
   const app = fastify();
   app.post("/api/v1/credentials/:id/reveal", async (request) => {
     await authenticator.authenticate(request.headers.authorization, { address: null, requestId: null });

@@ -12,6 +12,7 @@ import { DataKeys } from "../src/keys/data-keys.ts";
 import { openKeyFile } from "../src/keys/open-key-file.ts";
 import { urlOf } from "../test/support/connection.ts";
 import { removeState } from "../test/support/state.ts";
+import { Grants, signWith } from "../src/audit/grants.ts";
 
 /** A database of the bench's own with a key file beside it, as a service finds them. Disposing it leaves nothing behind. */
 export type Installation = AsyncDisposable &
@@ -53,13 +54,15 @@ export async function install({ migrated = true } = {}): Promise<Installation> {
   const keyFile = join(folder, "key-encryption.key");
   const { provider } = await openKeyFile({ path: keyFile, sealedWith: null, embeddedIn: server.data });
   const lock = await readLock(server.data);
+  const dataKeys = new DataKeys(db, provider);
+  signWith(db, new Grants(db, dataKeys));
   const running = undo.move();
   return {
     folder,
     keyFile,
     db,
     ownerDb,
-    dataKeys: new DataKeys(db, provider),
+    dataKeys,
     app,
     databaseUrl: urlOf(app),
     ownerUrl: urlOf(owner),

@@ -1,5 +1,8 @@
 import { sql } from "kysely";
+import { system } from "../src/access/principal.ts";
+import { change } from "../src/audit/change.ts";
 import { unpackRecord } from "../src/crypto/record.ts";
+import type { Db } from "../src/db/connect.ts";
 import { createVaultStore } from "../src/stores/vault.ts";
 import { VaultClient } from "../src/stores/vault/client.ts";
 import type { Installation } from "./installation.ts";
@@ -18,7 +21,7 @@ type Row = Readonly<{
 
 /** Moves every sealed secret of an installation to Vault as it is: quicker than the verb, which seals each anew. */
 export async function moveToVault(
-  installation: Pick<Installation, "ownerDb">,
+  installation: Pick<Installation, "db" | "ownerDb">,
   { origin, tokenFile }: VaultNode,
 ): Promise<void> {
   const client = new VaultClient({ addresses: [origin], auth: { method: "token", tokenFile } });
@@ -38,7 +41,15 @@ export async function moveToVault(
   } finally {
     await client.close();
   }
-  await sql`update credentials set store = 'vault'`.execute(installation.ownerDb);
-  await sql`update credential_versions set store = 'vault'`.execute(installation.ownerDb);
+  for (const tenantId of new Set(rows.map((row) => row.tenant_id)))
+    await pointToVault(installation.db, tenantId);
   await sql`delete from sealed_secrets`.execute(installation.ownerDb);
+}
+
+async function pointToVault(db: Db, tenantId: string): Promise<void> {
+  await change(db, system(tenantId, "bench"), async (tx) => {
+    await sql`update credentials set store = 'vault'`.execute(tx);
+    await sql`update credential_versions set store = 'vault'`.execute(tx);
+    return { value: undefined, events: [{ event: "tenant.updated", detail: { changed: ["store"] } }] };
+  });
 }

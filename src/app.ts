@@ -8,6 +8,7 @@ import { OperatorKeys } from "./access/operator-keys.ts";
 import { RateLimits } from "./access/rate-limits.ts";
 import { Strangers } from "./access/strangers.ts";
 import { createTokenVerifier, remoteIssuer } from "./access/tokens.ts";
+import type { Prove } from "./audit/prove.ts";
 import type { Config } from "./config.ts";
 import type { Custody } from "./credentials/custody.ts";
 import { type Db, openDb } from "./db/connect.ts";
@@ -84,12 +85,12 @@ type DoorParts = Readonly<{ config: Config; localIssuer: LocalIssuer | null; log
 
 /** The API over a custody, not listening yet. */
 export async function createDoor(
-  { custody, webhooks, database, metrics }: OpenCustody,
+  { custody, webhooks, database, metrics, prove }: OpenCustody,
   { config, localIssuer, log }: DoorParts,
 ) {
   // Who is calling, and how often, is known however many requests wait for a connection.
   const accessPool = database.openPool({ applicationName: "keyhold access", max: 4, answerWithin: 2000 });
-  const authenticator = createAuthenticator(config, openDb(accessPool), localIssuer);
+  const authenticator = createAuthenticator(config, { db: openDb(accessPool), prove }, localIssuer);
   const sign = signer((tenantId, purpose, bytes) => custody.dataKeys.mac(tenantId, purpose, bytes));
   const routes = createRoutes({
     custody,
@@ -144,8 +145,12 @@ async function closeServer(server: Server): Promise<void> {
   await new Promise<void>((resolve) => server.close(() => resolve()));
 }
 
-function createAuthenticator(config: Config, db: Db, local: LocalIssuer | null): Authenticator {
+function createAuthenticator(
+  config: Config,
+  { db, prove }: Readonly<{ db: Db; prove: Prove }>,
+  local: LocalIssuer | null,
+): Authenticator {
   const issuers = config.access.issuers.map((issuer) => remoteIssuer(issuer));
   const verify = createTokenVerifier(local === null ? issuers : [...issuers, local.issuer]);
-  return new Authenticator(verify, new Memberships(db), Date.now, new OperatorKeys(db));
+  return new Authenticator(verify, new Memberships(db, prove), Date.now, new OperatorKeys(db));
 }

@@ -44,6 +44,7 @@ export const errors = {
   store_denied: { status: 503, title: "The secret store refused Keyhold" },
   secret_lost: { status: 503, title: "The secret store does not hold this secret any more" },
   record_unavailable: { status: 503, title: "The audit record cannot be written" },
+  rights_unproven: { status: 503, title: "The rights in the database are not those that Keyhold signed" },
   key_unavailable: { status: 503, title: "The key that seals this secret is not available" },
   not_ready: { status: 503, title: "The service is not ready" },
 } as const satisfies Record<string, { status: number; title: string }>;

@@ -1,6 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { sql } from "kysely";
 import { Disclosures } from "./audit/disclosures.ts";
+import { Grants, signWith } from "./audit/grants.ts";
+import { type Prove, prover } from "./audit/prove.ts";
 import type { Config } from "./config.ts";
 import type { Custody } from "./credentials/custody.ts";
 import type { Db } from "./db/connect.ts";
@@ -12,6 +14,7 @@ import { openStores } from "./stores/open.ts";
 import { openVault } from "./stores/vault/open.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
+import { signExisting } from "./tenants/sign-existing.ts";
 import { createVenues, type PoolEvent, type PoolOptions } from "./venues/index.ts";
 import { outboxAge } from "./webhooks/due.ts";
 import type { Webhooks } from "./webhooks/endpoint.ts";
@@ -25,6 +28,8 @@ export type OpenCustody = Readonly<{
   metrics: Metrics;
   /** The same domain for what time brings, on connections that no request can take. */
   background: Background;
+  /** Whether rights are those that were signed. */
+  prove: Prove;
   /** Set when this start made the key file, which must be backed up. */
   newKeyFile: string | null;
   close(): Promise<void>;
@@ -76,11 +81,13 @@ export async function openCustody(config: Config, log: Log, options?: OpenOption
   const report = (event: PoolEvent): void => tellOfProcesses(event, metrics, log);
   const venues = createVenues(config.venues, { ...options?.venueProcesses, report });
   undo.defer(() => venues.close());
+  const dataKeys = new DataKeys(db, keys.provider);
+  const prove = await proveWith({ db, work, dataKeys }, log);
   const custody: Custody = {
     db,
     reports,
-    disclosures: openDisclosures(database, metrics),
-    dataKeys: new DataKeys(db, keys.provider),
+    disclosures: openDisclosures(database, prove, metrics),
+    dataKeys,
     stores,
     venues,
     venueKeys: (venue) => venues.keys(venue),
@@ -94,7 +101,7 @@ export async function openCustody(config: Config, log: Log, options?: OpenOption
   const running = undo.move();
   const newKeyFile = keys.created ? keyFile : null;
   const close = (): Promise<void> => running.disposeAsync();
-  return { custody, webhooks, background, database, metrics, newKeyFile, close };
+  return { custody, webhooks, background, database, metrics, prove, newKeyFile, close };
 }
 
 /** Pools beside the one of the requests: neither a search nor what time brings takes a connection from those who trade. */
@@ -162,7 +169,20 @@ function tellOfProcesses(event: PoolEvent, metrics: Metrics, log: Log): void {
   }
 }
 
-function openDisclosures(database: StartedDatabase, metrics: Metrics): Disclosures {
+/** From here on rights are signed and verified; those of an earlier version are signed before anything is served. */
+async function proveWith(
+  { db, work, dataKeys }: Readonly<{ db: Db; work: Db; dataKeys: DataKeys }>,
+  log: Log,
+): Promise<Prove> {
+  const grants = new Grants(db, dataKeys);
+  for (const changed of [db, work]) signWith(changed, grants);
+  const { done, failed } = await signExisting({ db, dataKeys });
+  if (done > 0) log.info("the rights of an earlier version are signed", { count: done });
+  if (failed > 0) log.error("rights of an earlier version could not be signed", { count: failed });
+  return prover(db, grants);
+}
+
+function openDisclosures(database: StartedDatabase, prove: Prove, metrics: Metrics): Disclosures {
   const within = { patience: recordWithinMs, answerWithin: recordWithinMs };
   const pool = database.openPool({ applicationName: "keyhold record", max: 2, ...within });
   const waitingPool = database.openPool({
@@ -170,7 +190,7 @@ function openDisclosures(database: StartedDatabase, metrics: Metrics): Disclosur
     max: 1 + slowChainsAtOnce,
     ...within,
   });
-  return new Disclosures(pool, {
+  return new Disclosures(pool, prove, {
     withinMs: recordWithinMs,
     waitingPool,
     slowAtOnce: slowChainsAtOnce,

@@ -22,7 +22,13 @@ export async function measureRecord(installation: Installation, seconds: number)
   const credentialId = tenant?.credentialIds[0];
   if (tenant === undefined || credentialId === undefined) throw new Error("nothing was seeded");
   const { tenantId } = tenant.owner;
-  const task = { connection: installation.app, tenantId, credentialId, connections: connections / processes };
+  const task = {
+    connection: installation.app,
+    keyFile: installation.keyFile,
+    tenantId,
+    credentialId,
+    connections: connections / processes,
+  };
   const totals = { skipping: { done: 0, failed: 0 }, waiting: { done: 0, failed: 0 } };
   for (let round = 0; round < rounds; round += 1) {
     for (const way of ["waiting", "skipping"] as const) {

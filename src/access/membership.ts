@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
+import type { Prove } from "../audit/prove.ts";
 import type { Db } from "../db/connect.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Narrowing } from "./narrowing.ts";
@@ -26,6 +27,8 @@ type MemberRow = Readonly<{
   status: string;
   tenant_status: string;
   limits: TenantLimits;
+  link: number;
+  grants: string;
 }>;
 type ApiKeyRow = Omit<MemberRow, "id"> &
   Narrowing &
@@ -39,7 +42,7 @@ type ApiKeyRow = Omit<MemberRow, "id"> &
     active: boolean;
   }>;
 
-type Ask = Readonly<{ ask: (db: Db) => Promise<ActiveMember | ActiveApiKey | null> }>;
+type Ask = Readonly<{ ask: () => Promise<ActiveMember | ActiveApiKey | null> }>;
 type Answer = Readonly<{ found: ActiveMember | ActiveApiKey | null }>;
 
 /** How exactly the age of an answer is known: to look at the clock each time costs more than to find the answer. */
@@ -47,36 +50,41 @@ const clockMs = 20;
 
 /**
  * Who a token or an API key belongs to. Answers are kept for two seconds at most: a use of a secret does not lean on them, because
- * the record judges the membership once more when it commits. One that is still in use in the second half of that time is asked
+ * the record judges the membership once more when it commits. No membership counts that is not proven. One that is still in use in the second half of that time is asked
  * for again meanwhile, so that no request waits for it.
  */
 export class Memberships {
   readonly #answers: LRUCache<string, Answer, Ask>;
   readonly #renewing = new Set<string>();
   readonly #db: Db;
+  readonly #prove: Prove;
   readonly #keepMs: number;
 
-  constructor(db: Db, options: { keepMs?: number } = {}) {
+  constructor(db: Db, prove: Prove, options: { keepMs?: number } = {}) {
     this.#db = db;
+    this.#prove = prove;
     this.#keepMs = (options.keepMs ?? 2000) - clockMs;
     this.#answers = new LRUCache({
       max: 20_000,
       ttl: this.#keepMs,
       ttlResolution: clockMs,
-      fetchMethod: async (_key, _stale, { context }) => ({ found: await context.ask(db) }),
+      fetchMethod: async (_key, _stale, { context }) => ({ found: await context.ask() }),
     });
   }
 
-  /** `null` without a membership that is active in a tenant that is. Throws `not_ready` when the database does not answer. */
+  /**
+   * `null` without a membership that is active in a tenant that is. Throws `not_ready` when the database does not answer, and
+   * `rights_unproven`.
+   */
   member(tenantId: string, issuer: string, subject: string): Promise<ActiveMember | null> {
     // A tenant's id is always as long, so two members never have the same key.
     const key = `${tenantId}${issuer.length} ${issuer}${subject}`;
-    return this.#find(key, (db) => askMember(db, tenantId, issuer, subject));
+    return this.#find(key, () => this.#askMember(tenantId, issuer, subject));
   }
 
   /** `null` for a key that is not known, or whose key, member or tenant is not active. */
   async apiKey(hash: Uint8Array): Promise<ActiveApiKey | null> {
-    const found = await this.#find(hash.toHex(), (db) => askApiKey(db, hash));
+    const found = await this.#find(hash.toHex(), () => this.#askApiKey(hash));
     return found !== null && "apiKeyId" in found ? found : null;
   }
 
@@ -97,6 +105,7 @@ export class Memberships {
       const answer = await this.#answers.fetch(key, { context: { ask } });
       return answer?.found ?? null;
     } catch (error) {
+      if (error instanceof KeyholdError) throw error;
       throw new KeyholdError("not_ready", "The membership cannot be looked up now. Try again in a moment.", {
         cause: error,
       });
@@ -107,34 +116,36 @@ export class Memberships {
   #renew(key: string, known: Answer, ask: Ask["ask"]): void {
     if (this.#renewing.has(key)) return;
     this.#renewing.add(key);
-    ask(this.#db)
+    ask()
       .then((found) => this.#answers.peek(key) === known && this.#answers.set(key, { found }))
       .catch(() => undefined)
       .finally(() => this.#renewing.delete(key));
   }
-}
 
-async function askMember(
-  db: Db,
-  tenantId: string,
-  issuer: string,
-  subject: string,
-): Promise<ActiveMember | null> {
-  const { rows } = await sql<MemberRow>`
-    select * from access.member(${tenantId}::uuid, ${issuer}, ${subject})`.execute(db);
-  const [row] = rows;
-  return row === undefined ? null : activeMember(row.id, row);
-}
+  async #askMember(tenantId: string, issuer: string, subject: string): Promise<ActiveMember | null> {
+    const askedAt = performance.now();
+    const { rows } = await sql<MemberRow>`
+      select * from access.member(${tenantId}::uuid, ${issuer}, ${subject})`.execute(this.#db);
+    const [row] = rows;
+    const member = row === undefined ? null : activeMember(row.id, row);
+    if (row === undefined || member === null) return null;
+    await this.#prove(tenantId, { ...row, askedAt }, { ids: [tenantId, member.memberId] });
+    return member;
+  }
 
-async function askApiKey(db: Db, hash: Uint8Array): Promise<ActiveApiKey | null> {
-  const { rows } = await sql<ApiKeyRow>`select * from access.api_key(${hash})`.execute(db);
-  const [row] = rows;
-  if (row === undefined || !row.active) return null;
-  const member = activeMember(row.member_id, row);
-  if (member === null) return null;
-  const { id: apiKeyId, tenant_id: tenantId, scopes, agent, makers, credentials, accounts, networks } = row;
-  const narrowing = { credentials, accounts, networks };
-  return { ...member, apiKeyId, tenantId, scopes, agent, makers, narrowing };
+  async #askApiKey(hash: Uint8Array): Promise<ActiveApiKey | null> {
+    const askedAt = performance.now();
+    const { rows } = await sql<ApiKeyRow>`select * from access.api_key(${hash})`.execute(this.#db);
+    const [row] = rows;
+    if (row === undefined || !row.active) return null;
+    const member = activeMember(row.member_id, row);
+    if (member === null) return null;
+    const { id: apiKeyId, tenant_id: tenantId, scopes, agent, makers, credentials, accounts, networks } = row;
+    const ids = [tenantId, member.memberId, apiKeyId, ...makers];
+    await this.#prove(tenantId, { ...row, askedAt }, { ids });
+    const narrowing = { credentials, accounts, networks };
+    return { ...member, apiKeyId, tenantId, scopes, agent, makers, narrowing };
+  }
 }
 
 function activeMember(memberId: string, row: Omit<MemberRow, "id">): ActiveMember | null {

@@ -1,30 +1,29 @@
-import { type RawBuilder, sql, type Transaction } from "kysely";
-import { type Member, type Operator, type Principal, scopeOf } from "../access/principal.ts";
+import { sql, type Transaction } from "kysely";
+import { type Member, type Operator, type Principal, scopeOf, system } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import type { Database } from "../db/schema.ts";
 import { type ErrorCode, KeyholdError } from "../errors.ts";
 import { type PlatformTx, type TenantTx, withPlatform, withTenant } from "../db/tenant.ts";
 import { type AuditEvent, describeEvent } from "./events.ts";
+import { UnprovenRights } from "./grant.ts";
+import { assertSigner, type Grants, type Signed, signerOf, type Unsigned } from "./grants.ts";
 
 /** What a change made, and what the record says of it. A change without an event does not compile. */
 export type Changed<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...AuditEvent[]] }>;
 
 /**
- * Runs a change in one transaction of the principal's reach and appends its events as the last statement, so that neither
- * commits without the other. The chain is locked only there: nothing slow may follow. What the principal may do was read before the
- * transaction: once the chain is held, it is asked whether that is true still. Throws `record_unavailable`, and
- * `forbidden` or `unauthenticated` when the role, the membership or the API key has ended meanwhile.
+ * Runs a change in one transaction of the principal's reach, signs the rights that it has changed, and appends its events as the last
+ * statement, so that none of it commits without the rest. The chain is locked only there: nothing slow may follow. What the principal
+ * may do was read before the transaction: once the chain is held, it is asked whether that is true still. Throws `record_unavailable`,
+ * `rights_unproven` when a right that it changes was not signed before, and `forbidden` or `unauthenticated` when the role, the
+ * membership or the API key has ended meanwhile.
  */
 export async function change<T>(
   db: Db,
   principal: Principal,
   work: (tx: TenantTx) => Promise<Changed<T>>,
 ): Promise<T> {
-  return withTenant(db, scopeOf(principal), async (tx) => {
-    const { value, events } = await work(tx);
-    await append(tx, principal.tenantId, principal, events, principal.kind === "member" ? principal : null);
-    return value;
-  });
+  return withRecord(db, principal, principal.kind === "member" ? principal : null, work);
 }
 
 /** The same for what has happened already, such as an order that was sent: it is recorded whatever the caller may do by now. */
@@ -33,11 +32,23 @@ export async function recordOutcome<T>(
   principal: Principal,
   work: (tx: TenantTx) => Promise<Changed<T>>,
 ): Promise<T> {
-  return withTenant(db, scopeOf(principal), async (tx) => {
-    const { value, events } = await work(tx);
-    await append(tx, principal.tenantId, principal, events);
-    return value;
-  });
+  return withRecord(db, principal, null, work);
+}
+
+function withRecord<T>(
+  db: Db,
+  principal: Principal,
+  judged: Member | null,
+  work: (tx: TenantTx) => Promise<Changed<T>>,
+): Promise<T> {
+  const { tenantId } = principal;
+  return signing(db, tenantId, (grants) =>
+    withTenant(db, scopeOf(principal), async (tx) => {
+      const { value, events } = await work(tx);
+      await append(tx, { tenantId, actor: principal, judged, grants }, events);
+      return value;
+    }),
+  );
 }
 
 /** For work that somebody else may have done already: then it answers `null`, and nothing is recorded. */
@@ -46,10 +57,14 @@ export async function changeUnlessDone(
   principal: Principal,
   work: (tx: TenantTx) => Promise<Changed<undefined> | null>,
 ): Promise<void> {
-  await withTenant(db, scopeOf(principal), async (tx) => {
-    const changed = await work(tx);
-    if (changed !== null) await append(tx, principal.tenantId, principal, changed.events);
-  });
+  const { tenantId } = principal;
+  await signing(db, tenantId, (grants) =>
+    withTenant(db, scopeOf(principal), async (tx) => {
+      const changed = await work(tx);
+      if (changed === null) return;
+      await append(tx, { tenantId, actor: principal, judged: null, grants }, changed.events);
+    }),
+  );
 }
 
 /** The same for the operator, whose events stand in the chain of the tenant they are about. */
@@ -59,11 +74,13 @@ export async function changeTenant<T>(
   tenantId: string,
   work: (tx: PlatformTx) => Promise<Changed<T>>,
 ): Promise<T> {
-  return withPlatform(db, async (tx) => {
-    const { value, events } = await work(tx);
-    await append(tx, tenantId, operator, events);
-    return value;
-  });
+  return signing(db, tenantId, (grants) =>
+    withPlatform(db, async (tx) => {
+      const { value, events } = await work(tx);
+      await append(tx, { tenantId, actor: operator, judged: null, grants }, events);
+      return value;
+    }),
+  );
 }
 
 /** An event without a change: a refusal, the outcome of a call. */
@@ -71,37 +88,120 @@ export async function note(db: Db, principal: Principal, event: AuditEvent): Pro
   await recordOutcome(db, principal, () => Promise.resolve({ value: undefined, events: [event] }));
 }
 
-async function append(
-  tx: Transaction<Database>,
-  tenantId: string,
-  actor: Principal | Operator,
-  events: readonly AuditEvent[],
-  judged: Member | null = null,
-): Promise<void> {
-  const names = events.map(({ event }) => event);
-  const outcomes = events.map(({ outcome }) => outcome ?? "ok");
-  const details = events.map(({ detail }) => describeEvent(actor, detail));
-  const credentials = events.map(({ detail }) => ("credential_id" in detail ? detail.credential_id : null));
-  const record = recordStatement(tenantId, names, outcomes, details, credentials);
-  const statement = judged === null ? record : judgedAfter(record, judged);
-  const { rows } = await statement.execute(tx).catch((cause: unknown) => {
-    throw new KeyholdError(
-      "record_unavailable",
-      "The audit record could not be written, so nothing was changed. Try again in a moment.",
-      { cause },
-    );
+/** Records that rights are not those that were signed. Always throws: `rights_unproven`, or `record_unavailable`. */
+export async function refuseUnproven(db: Db, cause: UnprovenRights): Promise<never> {
+  const { tenantId, detail } = cause;
+  await note(db, system(tenantId, "verify-rights"), {
+    event: "rights.unproven",
+    detail,
+    outcome: detail.reason,
   });
-  if (judged !== null) assertStanding(rows[0]?.outcome ?? "member_inactive");
+  throw new KeyholdError(
+    "rights_unproven",
+    "The rights in the database are not those that Keyhold has signed, so nothing was opened or changed. Tell the operator.",
+    { facts: detail, cause },
+  );
 }
 
-/** The judgement reads what the appending returns, so it comes after it, while the chain is held. */
-function judgedAfter(
-  record: RawBuilder<Recorded>,
-  { tenantId, memberId, role, apiKeyId }: Member,
-): RawBuilder<Recorded> {
-  return sql`with recorded as materialized (${record})
-    select access.standing(${tenantId}::uuid, ${memberId}::uuid, ${role}, ${apiKeyId}::uuid, recorded.seq) as outcome
-    from recorded`;
+async function signing<T>(
+  db: Db,
+  tenantId: string,
+  work: (grants: Grants | undefined) => Promise<T>,
+): Promise<T> {
+  const grants = signerOf(db);
+  await grants?.warm(tenantId);
+  try {
+    return await work(grants);
+  } catch (error) {
+    if (error instanceof UnprovenRights) return refuseUnproven(db, error);
+    throw error;
+  }
+}
+
+type Writer = Readonly<{
+  tenantId: string;
+  actor: Principal | Operator;
+  /** Whose rights are asked for once more when the chain is held. */
+  judged: Member | null;
+  grants: Grants | undefined;
+}>;
+
+/** Once without MACs, and once with them where rights have changed. */
+const mostRounds = 2;
+
+async function append(
+  tx: Transaction<Database>,
+  writer: Writer,
+  events: readonly AuditEvent[],
+): Promise<void> {
+  let signed: readonly Signed[] = [];
+  for (let round = 0; round < mostRounds; round += 1) {
+    const unsigned = await conclude(tx, writer, signed, describe(writer.actor, events, signed));
+    if (unsigned.length === 0) return;
+    signed = await assertSigner(writer.grants).sign(writer.tenantId, unsigned);
+  }
+  throw new Error("the rights of this change cannot be signed");
+}
+
+type Described = Readonly<{
+  names: readonly string[];
+  outcomes: readonly string[];
+  details: readonly string[];
+  credentials: readonly (string | null)[];
+}>;
+
+function describe(
+  actor: Principal | Operator,
+  events: readonly AuditEvent[],
+  signed: readonly Signed[],
+): Described {
+  const [first = "{}", ...others] = events.map(({ detail }) => describeEvent(actor, detail));
+  return {
+    names: events.map(({ event }) => event),
+    outcomes: events.map(({ outcome }) => outcome ?? "ok"),
+    details: [namingGrants(first, signed), ...others],
+    credentials: events.map(({ detail }) => ("credential_id" in detail ? detail.credential_id : null)),
+  };
+}
+
+/** At the very beginning, where `audit.names_grants` looks for it. */
+function namingGrants(detail: string, signed: readonly Signed[]): string {
+  if (signed.length === 0) return detail;
+  return `{"grants":${JSON.stringify(signed.map(({ id, number }) => `${id}:${number}`))},${detail.slice(1)}`;
+}
+
+/** A row of rights to be signed; or, once the events are appended, a single row without one that says whether the caller may still act. */
+type Concluded = Unsigned | Readonly<{ kind: null; standing: string | null }>;
+
+async function conclude(
+  tx: Transaction<Database>,
+  { tenantId, judged }: Writer,
+  signed: readonly Signed[],
+  { names, outcomes, details, credentials }: Described,
+): Promise<readonly Unsigned[]> {
+  const kinds = signed.map(({ kind }) => kind);
+  const ids = signed.map(({ id }) => id);
+  const macs = signed.map(({ mac }) => Buffer.from(mac));
+  // The judgement comes after the appending, while the chain is held.
+  const standing =
+    judged === null
+      ? sql`null`
+      : sql`case when c.kind is null then
+          access.standing(${tenantId}::uuid, ${judged.memberId}::uuid, ${judged.role}, ${judged.apiKeyId}::uuid, 0) end`;
+  const { rows } = await sql<Concluded>`
+    with concluded as materialized (select * from audit.conclude(${tenantId}::uuid, ${kinds}::text[], ${ids}::uuid[],
+      ${macs}::bytea[], ${names}::text[], ${outcomes}::text[], ${details}::text[], ${credentials}::uuid[]))
+    select c.*, ${standing} as standing from (values (1)) one left join concluded c on true`
+    .execute(tx)
+    .catch((cause: unknown) => {
+      throw new KeyholdError(
+        "record_unavailable",
+        "The audit record could not be written, so nothing was changed. Try again in a moment.",
+        { cause },
+      );
+    });
+  for (const row of rows) if (row.kind === null && row.standing !== null) assertStanding(row.standing);
+  return rows.filter((row) => row.kind !== null);
 }
 
 /** What a caller is told whose rights have ended while its request was on its way. */
@@ -116,17 +216,4 @@ function assertStanding(outcome: string): void {
   if (outcome === "ok") return;
   const [code, detail] = ended[outcome] ?? ["forbidden", "Your rights have ended."];
   throw new KeyholdError(code, detail, { facts: { reason: outcome } });
-}
-
-type Recorded = Readonly<{ outcome?: string }>;
-
-function recordStatement(
-  tenantId: string,
-  names: readonly string[],
-  outcomes: readonly string[],
-  details: readonly string[],
-  credentials: readonly (string | null)[],
-): RawBuilder<Recorded> {
-  return sql`select audit.record(${tenantId}::uuid, ${names}::text[], ${outcomes}::text[], ${details}::text[],
-    ${credentials}::uuid[]) as seq`;
 }

@@ -6,6 +6,7 @@ import { KeyholdError } from "../errors.ts";
 import { type Asked, BusyChains } from "./busy-chains.ts";
 import { Commits, type Waiting } from "./commits.ts";
 import { describeEvent, type EventDetails } from "./events.ts";
+import type { Prove } from "./prove.ts";
 
 /**
  * What a secret is opened for. An operation class must be in the credential's policy, `reveal` too; `use` is a scope of service
@@ -74,7 +75,7 @@ export type Granted = Readonly<{
 export type Disclosure = Granted | Readonly<{ outcome: Refusal }>;
 
 type WaitingRequest = Waiting &
-  Readonly<{ request: DisclosureRequest; resolve: (disclosure: Disclosure) => void }>;
+  Readonly<{ request: DisclosureRequest; resolve: (answered: Answered) => void }>;
 
 type Row = Readonly<{
   place: number;
@@ -86,7 +87,12 @@ type Row = Readonly<{
   store: string;
   owner_id: string;
   sealed: Uint8Array | null;
+  link: number;
+  grants: string | null;
 }>;
+
+/** What the database has answered, and when it was asked. */
+type Answered = Readonly<{ row: Row; askedAt: number }>;
 
 const statement = {
   name: "audit_append",
@@ -116,14 +122,16 @@ export type DisclosuresOptions = Readonly<{
  * Requests whose chain is held are tried again, waiting, beside the groups of all others (`busy-chains.ts`).
  */
 export class Disclosures {
+  readonly #prove: Prove;
   readonly #onGroup: (size: number) => void;
   readonly #groups: Commits<WaitingRequest>;
   readonly #busy: BusyChains<WaitingRequest>;
 
   /** `pool` should limit statements to the two seconds after which the record counts as unavailable. */
-  constructor(pool: Pool, options: DisclosuresOptions = {}) {
+  constructor(pool: Pool, prove: Prove, options: DisclosuresOptions = {}) {
     const { mostInGroup = 256, withinMs = 2000, waitingPool = pool } = options;
     const { slowAtOnce = 4, skipsHeldChains = true } = options;
+    this.#prove = prove;
     this.#onGroup = options.onGroup ?? (() => undefined);
     const patienceMs = skipsHeldChains ? 0 : withinMs;
     this.#groups = new Commits(
@@ -144,17 +152,18 @@ export class Disclosures {
   }
 
   /**
-   * Resolves once the record of this request is on disk. Throws `record_unavailable` when it cannot be written; the record may
-   * then exist without a disclosure, never the reverse. Throws `TypeError` for an id that is no UUID in lower case: one such would
-   * spoil its group.
+   * Resolves once the record of this request is on disk and what it rests on is proven. Throws `record_unavailable` when the record
+   * cannot be written, and `rights_unproven`; the record may then exist without a disclosure, never the reverse. Throws `TypeError` for
+   * an id that is no UUID in lower case: one such would spoil its group.
    */
-  append(request: DisclosureRequest): Promise<Disclosure> {
-    return new Promise((resolve, reject) => {
-      assertUuid(request.credentialId, "credentialId");
-      const { tenantId } = request.principal;
-      const since = performance.now();
+  async append(request: DisclosureRequest): Promise<Disclosure> {
+    assertUuid(request.credentialId, "credentialId");
+    const { tenantId } = request.principal;
+    const since = performance.now();
+    const answered = await new Promise<Answered>((resolve, reject) => {
       this.#take({ request, tenantId, since, resolve, reject: (cause) => reject(unavailable(cause)) });
     });
+    return this.#judge(request, answered);
   }
 
   #take(one: WaitingRequest): void {
@@ -169,24 +178,32 @@ export class Disclosures {
   ): Promise<Asked<WaitingRequest>> {
     this.#onGroup(group.length);
     const values = [...parameters(group), Math.ceil(patienceMs)];
+    const askedAt = performance.now();
     const { rows } = await pool.query<Row>({ ...statement, values });
     const answered = new Map(rows.map((row) => [row.place, row]));
     const unanswered = group.filter((_, at) => !answered.has(at + 1));
     if (patienceMs > 0 && unanswered.length > 0)
       throw new Error("the record answered fewer rows than it was asked");
-    return { settle: () => settle(group, rows), unanswered };
+    return { settle: () => settle(group, rows, askedAt), unanswered };
+  }
+
+  /** What the database has judged counts if it was signed, and if the version to be opened is among those that may be. */
+  async #judge(request: DisclosureRequest, { row, askedAt }: Answered): Promise<Disclosure> {
+    const disclosure = readRow(row);
+    if (disclosure.outcome !== "ok") return disclosure;
+    const { principal, credentialId, detail } = request;
+    const ids = [principal.tenantId, credentialId];
+    if (principal.kind === "member") ids.push(principal.memberId);
+    if (principal.kind === "member" && principal.apiKeyId !== null) ids.push(principal.apiKeyId);
+    const version = detail.version ?? row.version;
+    const proof = { link: row.link, grants: row.grants ?? "", askedAt };
+    const isInForce = await this.#prove(principal.tenantId, proof, { ids, version });
+    return isInForce ? disclosure : { outcome: "changed" };
   }
 }
 
-function settle(group: readonly WaitingRequest[], answer: readonly Row[]): void {
-  for (const row of answer) {
-    const waiting = group[row.place - 1];
-    try {
-      waiting?.resolve(readRow(row));
-    } catch (error) {
-      waiting?.reject(error);
-    }
-  }
+function settle(group: readonly WaitingRequest[], answer: readonly Row[], askedAt: number): void {
+  for (const row of answer) group[row.place - 1]?.resolve({ row, askedAt });
 }
 
 function unavailable(cause: unknown): KeyholdError {
@@ -200,7 +217,7 @@ function unavailable(cause: unknown): KeyholdError {
 function readRow(row: Row): Disclosure {
   if (row.outcome !== "ok") {
     const refusal = refusals.find((known) => known === row.outcome);
-    if (refusal === undefined) throw new Error(`unknown answer of the record: ${row.outcome}`);
+    if (refusal === undefined) throw unavailable(new Error(`unknown answer of the record: ${row.outcome}`));
     return { outcome: refusal };
   }
   return {

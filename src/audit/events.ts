@@ -111,6 +111,10 @@ export interface EventDetails {
   "webhook.secret_rotated": { endpoint_id: string; number: number };
   "webhook.tested": { endpoint_id: string; delivery_id: string };
   "webhook.replayed": { endpoint_id: string; delivery_id: string };
+  /** Rights in the database are not those that were signed, so nothing was opened. `kind` is their table. */
+  "rights.unproven": { kind: string; id: string; reason: string };
+  /** Rights of a version that signed none were signed, once. */
+  "rights.signed": { count: number };
   /** Something asked for that the caller may not see or touch. */
   "access.refused": { kind: string; id: string; action: string };
 }

@@ -88,6 +88,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   store_denied: "the operator must let Keyhold into the store",
   secret_lost: "replace the secret, or let the operator restore the store",
   record_unavailable: "try again in a moment",
+  rights_unproven: "the operator must look who has written to the database",
   key_unavailable: "the operator must restore the key-encryption key",
   not_ready: "try again in a moment",
 };

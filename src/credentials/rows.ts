@@ -6,6 +6,9 @@ import type { AccountFacts, Permissions } from "../venues/verdict.ts";
 import type { Credential, CredentialRow, Policy } from "./credential.ts";
 
 type Kept =
+  | "grant_mac"
+  | "grant_number"
+  | "openable"
   | "freezes"
   | "frozen_at"
   | "expires_at"

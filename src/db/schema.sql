@@ -10,6 +10,10 @@ create schema clock authorization keyhold_owner;
 grant usage on schema clock to keyhold_app;
 grant usage on schema clock to keyhold_recorder;
 
+create schema grants authorization keyhold_owner;
+grant usage on schema grants to keyhold_app;
+grant usage on schema grants to keyhold_recorder;
+
 create schema public authorization pg_database_owner;
 grant usage on schema public to keyhold_app;
 grant usage on schema public to keyhold_recorder;
@@ -112,10 +116,12 @@ create table audit.links (
   hash bytea not null,
   events text not null,
   credential_ids uuid[] not null,
-  constraint links_pkey PRIMARY KEY (tenant_id, link)
+  constraint links_pkey PRIMARY KEY (tenant_id, link),
+  constraint readable CHECK (audit.is_readable(events, event_count)) NOT VALID
 );
 alter table audit.links owner to keyhold_owner;
 CREATE INDEX links_by_credential ON audit.links USING gin (credential_ids);
+CREATE INDEX links_by_grant ON audit.links USING gin (audit.grant_ids(events)) WITH (fastupdate=off) WHERE audit.names_grants(events);
 CREATE INDEX links_by_time ON audit.links USING btree (tenant_id, recorded_at);
 alter table audit.links enable row level security;
 alter table audit.links force row level security;
@@ -126,6 +132,24 @@ create policy recorder on audit.links for all to keyhold_recorder
   with check (true);
 grant select on audit.links to keyhold_app;
 grant insert, select on audit.links to keyhold_recorder;
+
+create table grants.unsigned (
+  tenant_id uuid not null,
+  kind text not null,
+  id uuid not null,
+  was_text text,
+  was_mac bytea,
+  constraint unsigned_pkey PRIMARY KEY (tenant_id, kind, id),
+  constraint unsigned_kind_check CHECK ((kind = ANY (ARRAY['tenants'::text, 'accounts'::text, 'members'::text, 'api_keys'::text, 'credentials'::text])))
+);
+alter table grants.unsigned owner to keyhold_owner;
+CREATE CONSTRAINT TRIGGER signed AFTER INSERT OR UPDATE ON grants.unsigned DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION grants.refuse_unsigned();
+alter table grants.unsigned enable row level security;
+alter table grants.unsigned force row level security;
+create policy recorder on grants.unsigned for all to keyhold_recorder
+  using (true)
+  with check (true);
+grant delete, insert, select, update on grants.unsigned to keyhold_recorder;
 
 create table public.accounts (
   tenant_id uuid not null,
@@ -139,7 +163,10 @@ create table public.accounts (
   created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
   updated_at timestamp with time zone default now() not null,
   switched_off_rank text,
+  grant_number bigint default 1 not null,
+  grant_mac bytea,
   constraint accounts_pkey PRIMARY KEY (id),
+  constraint accounts_grant_mac_check CHECK ((octet_length(grant_mac) = 32)),
   constraint accounts_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
   constraint accounts_switched_off_rank_check CHECK ((switched_off_rank = ANY (ARRAY['trader'::text, 'admin'::text, 'owner'::text]))),
   constraint accounts_tenant_id_id_key UNIQUE (tenant_id, id),
@@ -150,7 +177,9 @@ alter table public.accounts owner to keyhold_owner;
 CREATE INDEX accounts_by_age ON public.accounts USING btree (tenant_id, created_at DESC, id DESC);
 CREATE INDEX accounts_by_owner ON public.accounts USING btree (tenant_id, owner_id);
 CREATE INDEX accounts_deleted ON public.accounts USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+CREATE TRIGGER changed_rights BEFORE UPDATE ON public.accounts FOR EACH ROW WHEN (((((((((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.owner_id IS DISTINCT FROM new.owner_id)) OR (old.active IS DISTINCT FROM new.active)) OR (old.switched_off_rank IS DISTINCT FROM new.switched_off_rank)) OR ((old.frozen_at IS NULL) IS DISTINCT FROM (new.frozen_at IS NULL))) OR ((old.deleted_at IS NULL) IS DISTINCT FROM (new.deleted_at IS NULL))) OR (old.grant_number IS DISTINCT FROM new.grant_number))) EXECUTE FUNCTION grants.note();
 CREATE TRIGGER derive_frozen BEFORE UPDATE OF frozen_at ON public.accounts FOR EACH ROW WHEN ((old.frozen_at IS DISTINCT FROM new.frozen_at)) EXECUTE FUNCTION states.derive_frozen();
+CREATE TRIGGER signed_rights AFTER INSERT ON public.accounts FOR EACH ROW EXECUTE FUNCTION grants.note();
 alter table public.accounts enable row level security;
 alter table public.accounts force row level security;
 create policy account_deletes on public.accounts for delete to keyhold_app
@@ -167,8 +196,11 @@ create policy narrowing on public.accounts as restrictive for all to keyhold_app
   with check (scope.reaches(id, NULL::uuid));
 create policy recorder on public.accounts for select to keyhold_recorder
   using (true);
+create policy recorder_signs on public.accounts for update to keyhold_recorder
+  using (true)
+  with check (true);
 grant delete, insert, select, update on public.accounts to keyhold_app;
-grant select on public.accounts to keyhold_recorder;
+grant select, update (grant_mac), update (grant_number) on public.accounts to keyhold_recorder;
 
 create table public.api_keys (
   tenant_id uuid not null,
@@ -187,9 +219,12 @@ create table public.api_keys (
   accounts uuid[],
   networks cidr[],
   made_without_end boolean default false not null,
+  grant_number bigint default 1 not null,
+  grant_mac bytea,
   constraint api_keys_pkey PRIMARY KEY (id),
   constraint api_keys_accounts_check CHECK ((array_position(accounts, NULL::uuid) IS NULL)),
   constraint api_keys_credentials_check CHECK ((array_position(credentials, NULL::uuid) IS NULL)),
+  constraint api_keys_grant_mac_check CHECK ((octet_length(grant_mac) = 32)),
   constraint api_keys_hash_check CHECK ((octet_length(hash) = 32)),
   constraint api_keys_hash_key UNIQUE (hash),
   constraint api_keys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 64))),
@@ -200,7 +235,9 @@ create table public.api_keys (
 alter table public.api_keys owner to keyhold_owner;
 CREATE INDEX api_keys_by_age ON public.api_keys USING btree (tenant_id, created_at DESC, id DESC);
 CREATE INDEX api_keys_by_member ON public.api_keys USING btree (tenant_id, member_id);
+CREATE TRIGGER changed_rights BEFORE UPDATE ON public.api_keys FOR EACH ROW WHEN ((((((((((((((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.member_id IS DISTINCT FROM new.member_id)) OR (old.hash IS DISTINCT FROM new.hash)) OR (old.scopes IS DISTINCT FROM new.scopes)) OR (old.agent IS DISTINCT FROM new.agent)) OR (old.expires_at IS DISTINCT FROM new.expires_at)) OR ((old.revoked_at IS NULL) IS DISTINCT FROM (new.revoked_at IS NULL))) OR (old.makers IS DISTINCT FROM new.makers)) OR (old.credentials IS DISTINCT FROM new.credentials)) OR (old.accounts IS DISTINCT FROM new.accounts)) OR (old.networks IS DISTINCT FROM new.networks)) OR (old.grant_number IS DISTINCT FROM new.grant_number))) EXECUTE FUNCTION grants.note();
 CREATE TRIGGER end_api_key BEFORE INSERT ON public.api_keys FOR EACH ROW EXECUTE FUNCTION states.end_api_key();
+CREATE TRIGGER signed_rights AFTER INSERT ON public.api_keys FOR EACH ROW EXECUTE FUNCTION grants.note();
 alter table public.api_keys enable row level security;
 alter table public.api_keys force row level security;
 create policy api_key_deletes on public.api_keys for delete to keyhold_app
@@ -214,8 +251,11 @@ create policy api_key_updates on public.api_keys for update to keyhold_app
   with check (scope.writes(tenant_id, member_id));
 create policy recorder on public.api_keys for select to keyhold_recorder
   using (true);
+create policy recorder_signs on public.api_keys for update to keyhold_recorder
+  using (true)
+  with check (true);
 grant delete, insert, select, update on public.api_keys to keyhold_app;
-grant select on public.api_keys to keyhold_recorder;
+grant select, update (grant_mac), update (grant_number) on public.api_keys to keyhold_recorder;
 
 create table public.clock_lanes (
   lane text not null,
@@ -247,6 +287,8 @@ alter table public.credential_versions owner to keyhold_owner;
 CREATE INDEX credential_versions_by_key ON public.credential_versions USING btree (tenant_id, data_key_id) WHERE (data_key_id IS NOT NULL);
 CREATE INDEX credential_versions_by_store ON public.credential_versions USING btree (store, credential_id) WHERE (state = 'current'::text);
 CREATE UNIQUE INDEX credential_versions_one_current ON public.credential_versions USING btree (tenant_id, credential_id) WHERE (state = 'current'::text);
+CREATE TRIGGER changed_rights AFTER INSERT OR DELETE ON public.credential_versions FOR EACH ROW EXECUTE FUNCTION grants.note_version();
+CREATE TRIGGER changed_rights_of AFTER UPDATE ON public.credential_versions FOR EACH ROW WHEN (((((old.credential_id IS DISTINCT FROM new.credential_id) OR (old.version IS DISTINCT FROM new.version)) OR (old.store IS DISTINCT FROM new.store)) OR (old.state IS DISTINCT FROM new.state))) EXECUTE FUNCTION grants.note_version();
 CREATE TRIGGER legal_beginnings AFTER INSERT ON public.credential_versions FOR EACH ROW WHEN ((new.state <> 'current'::text)) EXECUTE FUNCTION states.refuse_beginning('state');
 CREATE TRIGGER legal_moves AFTER UPDATE ON public.credential_versions FOR EACH ROW WHEN (((old.state <> new.state) AND (((((old.state <> 'current'::text) OR (new.state <> 'retired'::text)) AND ((old.state <> 'current'::text) OR (new.state <> 'destroyed'::text))) AND ((old.state <> 'retired'::text) OR (new.state <> 'current'::text))) AND ((old.state <> 'retired'::text) OR (new.state <> 'destroyed'::text))))) EXECUTE FUNCTION states.refuse_move('state');
 alter table public.credential_versions enable row level security;
@@ -302,10 +344,14 @@ create table public.credentials (
   created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
   updated_at timestamp with time zone default now() not null,
   switched_off_rank text,
+  grant_number bigint default 1 not null,
+  grant_mac bytea,
+  openable text[] default '{}'::text[] not null,
   constraint credentials_pkey PRIMARY KEY (id),
   constraint credentials_allow_check CHECK ((allow <@ '{read,trade,transfer,withdraw}'::text[])),
   constraint credentials_check CHECK ((last_version >= version)),
   constraint credentials_environment_check CHECK ((environment = ANY (ARRAY['live'::text, 'paper'::text, 'testnet'::text]))),
+  constraint credentials_grant_mac_check CHECK ((octet_length(grant_mac) = 32)),
   constraint credentials_health_check CHECK ((health = ANY (ARRAY['unknown'::text, 'healthy'::text, 'degraded'::text, 'unhealthy'::text]))),
   constraint credentials_label_check CHECK (((char_length(label) >= 1) AND (char_length(label) <= 64))),
   constraint credentials_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'inactive'::text, 'invalid'::text, 'expired'::text, 'revoked'::text]))),
@@ -325,9 +371,11 @@ CREATE INDEX credentials_ending ON public.credentials USING btree (estimated_exp
 CREATE INDEX credentials_expiring ON public.credentials USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
 CREATE UNIQUE INDEX credentials_one_per_label ON public.credentials USING btree (tenant_id, account_id, venue, environment, label) WHERE (status <> 'revoked'::text);
 CREATE INDEX credentials_unused ON public.credentials USING btree (last_validated_at) WHERE ((status = ANY (ARRAY['active'::text, 'inactive'::text])) AND (unused_days IS NOT NULL));
+CREATE TRIGGER changed_rights BEFORE UPDATE ON public.credentials FOR EACH ROW WHEN ((((((((((((((((((((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.owner_id IS DISTINCT FROM new.owner_id)) OR (old.account_id IS DISTINCT FROM new.account_id)) OR (old.venue IS DISTINCT FROM new.venue)) OR (old.environment IS DISTINCT FROM new.environment)) OR (old.store IS DISTINCT FROM new.store)) OR (old.status IS DISTINCT FROM new.status)) OR (old.switched_off_rank IS DISTINCT FROM new.switched_off_rank)) OR (old.allow IS DISTINCT FROM new.allow)) OR (old.reveal IS DISTINCT FROM new.reveal)) OR (old.owner_expires_at IS DISTINCT FROM new.owner_expires_at)) OR (old.venue_expires_at IS DISTINCT FROM new.venue_expires_at)) OR ((old.frozen_at IS NULL) IS DISTINCT FROM (new.frozen_at IS NULL))) OR ((old.deleted_at IS NULL) IS DISTINCT FROM (new.deleted_at IS NULL))) OR (old.revision IS DISTINCT FROM new.revision)) OR (old.version IS DISTINCT FROM new.version)) OR (old.openable IS DISTINCT FROM new.openable)) OR (old.grant_number IS DISTINCT FROM new.grant_number))) EXECUTE FUNCTION grants.note();
 CREATE TRIGGER derive_frozen BEFORE UPDATE OF frozen_at ON public.credentials FOR EACH ROW WHEN ((old.frozen_at IS DISTINCT FROM new.frozen_at)) EXECUTE FUNCTION states.derive_frozen();
 CREATE TRIGGER legal_beginnings AFTER INSERT ON public.credentials FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['pending'::text, 'active'::text]))) EXECUTE FUNCTION states.refuse_beginning('status');
 CREATE TRIGGER legal_moves AFTER UPDATE ON public.credentials FOR EACH ROW WHEN (((old.status <> new.status) AND ((((((((((((((old.status <> 'pending'::text) OR (new.status <> 'active'::text)) AND ((old.status <> 'pending'::text) OR (new.status <> 'invalid'::text))) AND ((old.status <> 'pending'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'inactive'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'invalid'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'expired'::text))) AND ((old.status <> 'active'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'inactive'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'inactive'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'invalid'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'invalid'::text) OR (new.status <> 'revoked'::text))) AND ((old.status <> 'expired'::text) OR (new.status <> 'active'::text))) AND ((old.status <> 'expired'::text) OR (new.status <> 'revoked'::text))))) EXECUTE FUNCTION states.refuse_move('status');
+CREATE TRIGGER signed_rights AFTER INSERT ON public.credentials FOR EACH ROW EXECUTE FUNCTION grants.note();
 alter table public.credentials enable row level security;
 alter table public.credentials force row level security;
 create policy credential_deletes on public.credentials for delete to keyhold_app
@@ -348,7 +396,7 @@ create policy recorder_leases on public.credentials for update to keyhold_record
   using (true)
   with check (true);
 grant delete, insert, select, update on public.credentials to keyhold_app;
-grant select, update (check_leased_until) on public.credentials to keyhold_recorder;
+grant select, update (check_leased_until), update (grant_mac), update (grant_number), update (openable) on public.credentials to keyhold_recorder;
 
 create table public.data_keys (
   tenant_id uuid not null,
@@ -373,6 +421,8 @@ CREATE UNIQUE INDEX data_keys_one_active ON public.data_keys USING btree (tenant
 CREATE INDEX data_keys_retired ON public.data_keys USING btree (tenant_id) WHERE (state = 'retired'::text);
 alter table public.data_keys enable row level security;
 alter table public.data_keys force row level security;
+create policy platform_adds_mac_key on public.data_keys for insert to keyhold_app
+  with check (((scope.reach() = 'platform'::text) AND (use = 'mac'::text) AND (NOT access.has_members(tenant_id))));
 create policy recorder on public.data_keys for select to keyhold_recorder
   using (true);
 create policy service_only on public.data_keys for all to keyhold_app
@@ -401,6 +451,7 @@ create table public.freezes (
 alter table public.freezes owner to keyhold_owner;
 CREATE INDEX freezes_by_account ON public.freezes USING btree (tenant_id, account_id) WHERE (account_id IS NOT NULL);
 CREATE INDEX freezes_by_credential ON public.freezes USING btree (tenant_id, credential_id) WHERE (credential_id IS NOT NULL);
+CREATE TRIGGER changed_rights BEFORE INSERT OR DELETE OR UPDATE ON public.freezes FOR EACH ROW EXECUTE FUNCTION grants.note_freeze();
 alter table public.freezes enable row level security;
 alter table public.freezes force row level security;
 create policy freeze_reads on public.freezes for select to keyhold_app
@@ -417,7 +468,10 @@ create policy operator_freezes on public.freezes for insert to keyhold_app
   with check (((scope.reach() = 'platform'::text) AND (rank = 'operator'::text) AND (account_id IS NULL) AND (credential_id IS NULL)));
 create policy operator_lifts on public.freezes for delete to keyhold_app
   using (((scope.reach() = 'platform'::text) AND (account_id IS NULL) AND (credential_id IS NULL)));
+create policy recorder on public.freezes for select to keyhold_recorder
+  using (true);
 grant delete, insert, select on public.freezes to keyhold_app;
+grant select on public.freezes to keyhold_recorder;
 
 create table public.health_checks (
   tenant_id uuid not null,
@@ -490,7 +544,8 @@ create table public.installation (
   constraint installation_singleton_check CHECK (singleton)
 );
 alter table public.installation owner to keyhold_owner;
-grant insert, select, update on public.installation to keyhold_app;
+grant insert, select on public.installation to keyhold_app;
+grant select (singleton), update (kek_id) on public.installation to keyhold_recorder;
 
 create table public.intents (
   tenant_id uuid not null,
@@ -569,7 +624,10 @@ create table public.members (
   created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
   updated_at timestamp with time zone default now() not null,
   suspended_rank text,
+  grant_number bigint default 1 not null,
+  grant_mac bytea,
   constraint members_pkey PRIMARY KEY (id),
+  constraint members_grant_mac_check CHECK ((octet_length(grant_mac) = 32)),
   constraint members_issuer_check CHECK (((char_length(issuer) >= 1) AND (char_length(issuer) <= 255))),
   constraint members_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'trader'::text, 'viewer'::text, 'auditor'::text]))),
   constraint members_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text]))),
@@ -581,6 +639,8 @@ create table public.members (
 );
 alter table public.members owner to keyhold_owner;
 CREATE INDEX members_by_age ON public.members USING btree (tenant_id, created_at DESC, id DESC);
+CREATE TRIGGER changed_rights BEFORE UPDATE ON public.members FOR EACH ROW WHEN (((((((((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.issuer IS DISTINCT FROM new.issuer)) OR (old.subject IS DISTINCT FROM new.subject)) OR (old.role IS DISTINCT FROM new.role)) OR (old.status IS DISTINCT FROM new.status)) OR (old.suspended_rank IS DISTINCT FROM new.suspended_rank)) OR (old.grant_number IS DISTINCT FROM new.grant_number))) EXECUTE FUNCTION grants.note();
+CREATE TRIGGER signed_rights AFTER INSERT ON public.members FOR EACH ROW EXECUTE FUNCTION grants.note();
 alter table public.members enable row level security;
 alter table public.members force row level security;
 create policy member_deletes on public.members for delete to keyhold_app
@@ -593,11 +653,14 @@ create policy member_updates on public.members for update to keyhold_app
   using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)))
   with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
 create policy platform_adds_owner on public.members for insert to keyhold_app
-  with check (((scope.reach() = 'platform'::text) AND (role = 'owner'::text)));
+  with check (((scope.reach() = 'platform'::text) AND (role = 'owner'::text) AND (NOT access.has_members(tenant_id))));
 create policy recorder on public.members for select to keyhold_recorder
   using (true);
+create policy recorder_signs on public.members for update to keyhold_recorder
+  using (true)
+  with check (true);
 grant delete, insert, select, update on public.members to keyhold_app;
-grant select on public.members to keyhold_recorder;
+grant select, update (grant_mac), update (grant_number) on public.members to keyhold_recorder;
 
 create table public.operator_keys (
   id uuid not null,
@@ -744,15 +807,21 @@ create table public.tenants (
   revision bigint default 1 not null,
   created_at timestamp with time zone default date_trunc('milliseconds'::text, now()) not null,
   updated_at timestamp with time zone default now() not null,
+  grant_number bigint default 1 not null,
+  grant_mac bytea,
   constraint tenants_pkey PRIMARY KEY (id),
+  constraint tenants_grant_mac_check CHECK ((octet_length(grant_mac) = 32)),
   constraint tenants_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
   constraint tenants_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'deleted'::text])))
 );
 alter table public.tenants owner to keyhold_owner;
 CREATE INDEX tenants_by_age ON public.tenants USING btree (created_at DESC, id DESC);
 CREATE INDEX tenants_deleted ON public.tenants USING btree (updated_at) WHERE (status = 'deleted'::text);
+CREATE INDEX tenants_unsigned ON public.tenants USING btree (id) WHERE (grant_mac IS NULL);
 CREATE TRIGGER begin_chain AFTER INSERT ON public.tenants FOR EACH ROW EXECUTE FUNCTION audit.begin_chain();
+CREATE TRIGGER changed_rights BEFORE UPDATE ON public.tenants FOR EACH ROW WHEN (((((old.id IS DISTINCT FROM new.id) OR (old.status IS DISTINCT FROM new.status)) OR ((old.frozen_at IS NULL) IS DISTINCT FROM (new.frozen_at IS NULL))) OR (old.grant_number IS DISTINCT FROM new.grant_number))) EXECUTE FUNCTION grants.note();
 CREATE TRIGGER derive_frozen BEFORE UPDATE OF frozen_at ON public.tenants FOR EACH ROW WHEN ((old.frozen_at IS DISTINCT FROM new.frozen_at)) EXECUTE FUNCTION states.derive_frozen();
+CREATE TRIGGER signed_rights AFTER INSERT ON public.tenants FOR EACH ROW EXECUTE FUNCTION grants.note();
 alter table public.tenants enable row level security;
 alter table public.tenants force row level security;
 create policy platform_creates on public.tenants for insert to keyhold_app
@@ -761,13 +830,16 @@ create policy purge on public.tenants for delete to keyhold_app
   using (((id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text) AND (status = 'deleted'::text)));
 create policy recorder on public.tenants for select to keyhold_recorder
   using (true);
+create policy recorder_signs on public.tenants for update to keyhold_recorder
+  using (true)
+  with check (true);
 create policy tenant_reads on public.tenants for select to keyhold_app
   using (((id = scope.tenant()) OR (scope.reach() = 'platform'::text)));
 create policy tenant_writes on public.tenants for update to keyhold_app
   using ((((id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)) OR (scope.reach() = 'platform'::text)))
   with check ((((id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)) OR (scope.reach() = 'platform'::text)));
 grant delete, insert, select, update on public.tenants to keyhold_app;
-grant select on public.tenants to keyhold_recorder;
+grant select, update (grant_mac), update (grant_number) on public.tenants to keyhold_recorder;
 
 create table public.turns (
   key bytea not null,
@@ -951,7 +1023,7 @@ grant select on public.webhook_links to keyhold_app;
 grant delete, insert, select, update on public.webhook_links to keyhold_recorder;
 
 CREATE OR REPLACE FUNCTION access.api_key(hash bytea)
- RETURNS TABLE(id uuid, tenant_id uuid, member_id uuid, scopes text[], agent boolean, active boolean, role text, status text, tenant_status text, limits jsonb, makers uuid[], credentials uuid[], accounts uuid[], networks text[])
+ RETURNS TABLE(id uuid, tenant_id uuid, member_id uuid, scopes text[], agent boolean, active boolean, role text, status text, tenant_status text, limits jsonb, makers uuid[], credentials uuid[], accounts uuid[], networks text[], link bigint, grants text)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -969,10 +1041,14 @@ BEGIN ATOMIC
      k.makers,
      k.credentials,
      k.accounts,
-     (k.networks)::text[] AS networks
-    FROM ((public.api_keys k
+     (k.networks)::text[] AS networks,
+     h.link,
+     concat_ws('
+'::text, grants.line(t.grant_mac, grants.text(t.*)), grants.line(m.grant_mac, grants.text(m.*)), grants.line(k.grant_mac, grants.text(k.*)), grants.of_makers(k.makers)) AS concat_ws
+    FROM (((public.api_keys k
       JOIN public.members m ON (((m.tenant_id = k.tenant_id) AND (m.id = k.member_id))))
       JOIN public.tenants t ON ((t.id = k.tenant_id)))
+      JOIN audit.heads h ON ((h.tenant_id = k.tenant_id)))
    WHERE (k.hash = api_key.hash);
 END;
 alter function access.api_key(bytea) owner to keyhold_recorder;
@@ -987,6 +1063,15 @@ RETURN CASE kind WHEN 'credential'::text THEN (EXISTS (SELECT FROM public.creden
 alter function access.exists_in_tenant(text,uuid) owner to keyhold_recorder;
 grant execute on function access.exists_in_tenant(text,uuid) to keyhold_app;
 
+CREATE OR REPLACE FUNCTION access.has_members(tenant uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN (EXISTS (SELECT FROM public.members m WHERE (m.tenant_id = has_members.tenant)));
+alter function access.has_members(uuid) owner to keyhold_recorder;
+grant execute on function access.has_members(uuid) to keyhold_app;
+
 CREATE OR REPLACE FUNCTION access.keys_live(keys uuid[], moment timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
@@ -996,7 +1081,7 @@ alter function access.keys_live(uuid[],timestamp with time zone) owner to keyhol
 grant execute on function access.keys_live(uuid[],timestamp with time zone) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION access.member(tenant uuid, issuer text, subject text)
- RETURNS TABLE(id uuid, role text, status text, tenant_status text, limits jsonb)
+ RETURNS TABLE(id uuid, role text, status text, tenant_status text, limits jsonb, link bigint, grants text)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1005,9 +1090,13 @@ BEGIN ATOMIC
      m.role,
      m.status,
      t.status,
-     t.limits
-    FROM (public.members m
+     t.limits,
+     h.link,
+     ((grants.line(t.grant_mac, grants.text(t.*)) || '
+'::text) || grants.line(m.grant_mac, grants.text(m.*)))
+    FROM ((public.members m
       JOIN public.tenants t ON ((t.id = m.tenant_id)))
+      JOIN audit.heads h ON ((h.tenant_id = m.tenant_id)))
    WHERE ((m.tenant_id = member.tenant) AND (m.issuer = member.issuer) AND (m.subject = member.subject));
 END;
 alter function access.member(uuid,text,text) owner to keyhold_recorder;
@@ -1052,7 +1141,7 @@ alter function access.standing(uuid,uuid,text,uuid,bigint) owner to keyhold_reco
 grant execute on function access.standing(uuid,uuid,text,uuid,bigint) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION audit.append(tenants uuid[], members uuid[], roles text[], own boolean[], api_keys uuid[], credentials uuid[], revisions bigint[], versions integer[], needs text[], events text[], details text[], patience integer DEFAULT 2000, addresses inet[] DEFAULT '{}'::inet[], reached_credentials text[] DEFAULT '{}'::text[], reached_accounts text[] DEFAULT '{}'::text[])
- RETURNS TABLE(place bigint, outcome text, revision bigint, version integer, venue text, environment text, store text, owner_id uuid, sealed bytea)
+ RETURNS TABLE(place bigint, outcome text, revision bigint, version integer, venue text, environment text, store text, owner_id uuid, sealed bytea, link bigint, grants text)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1110,7 +1199,11 @@ begin
         when a.need in ('read', 'trade', 'transfer', 'withdraw') and a.need <> all (c.allow) then 'policy_forbids'
         else 'ok'
       end as outcome,
-      c.revision, c.version, coalesce(a.version, c.version) as opened, c.venue, c.environment, c.store, c.owner_id
+      c.revision, c.version, coalesce(a.version, c.version) as opened, c.venue, c.environment, c.store, c.owner_id,
+      concat_ws(E'\n', grants.line(t.grant_mac, grants.text(t)), grants.line(o.grant_mac, grants.text(o)),
+        grants.line(c.grant_mac, grants.text(c)), case when m.id is not null then grants.line(m.grant_mac, grants.text(m)) end,
+        case when k.id is not null then grants.line(k.grant_mac, grants.text(k)) end,
+        case when k.makers <> '{}' then grants.of_makers(k.makers) end) as grants
     from unnest(tenants, members, roles, own, api_keys, credentials, revisions, versions, needs, events, details, addresses,
         reached_credentials, reached_accounts)
       with ordinality a (tenant_id, member_id, role, own, api_key_id, credential_id, revision, version, need, event, detail, address,
@@ -1148,7 +1241,7 @@ begin
       select s.sealed from public.sealed_secrets s
       where s.tenant_id = j.tenant_id and s.credential_id = j.credential_id and s.version = j.version
         and j.outcome = 'ok' and j.store = 'postgres'
-    )
+    ), (select l.link from linked l where l.tenant_id = j.tenant_id), case when j.outcome = 'ok' then j.grants end
   from judged j;
 end $function$;
 alter function audit.append(uuid[],uuid[],text[],boolean[],uuid[],uuid[],bigint[],integer[],text[],text[],text[],integer,inet[],text[],text[]) owner to keyhold_recorder;
@@ -1171,8 +1264,38 @@ CREATE OR REPLACE FUNCTION audit.compose(stamp text, detail text, event text, ou
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (((((((((('{"at":"'::text || stamp) || '","detail":'::text) || detail) || ',"event":"'::text) || event) || '","outcome":"'::text) || outcome) || '","seq":'::text) || (seq)::text) || '}'::text);
+RETURN CASE WHEN ((event ~ '^[a-z_]+[.][a-z_]+$'::text) AND (outcome ~ '^[a-z0-9_]+$'::text) AND (detail IS JSON OBJECT)) THEN (((((((((('{"at":"'::text || stamp) || '","detail":'::text) || detail) || ',"event":"'::text) || event) || '","outcome":"'::text) || outcome) || '","seq":'::text) || (seq)::text) || '}'::text) ELSE NULL::text END;
 alter function audit.compose(text,text,text,text,bigint) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION audit.conclude(tenant uuid, kinds text[], ids uuid[], macs bytea[], events text[], outcomes text[], details text[], credentials uuid[])
+ RETURNS TABLE(kind text, id uuid, grant_text text, was_text text, was_mac bytea, recorded bigint, adopted boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+ SET enable_seqscan TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  if tenant is distinct from scope.tenant() and scope.reach() is distinct from 'platform' then
+    raise exception 'the rights of another tenant' using errcode = 'insufficient_privilege';
+  end if;
+  if cardinality(kinds) > 0 then perform grants.sign(tenant, kinds, ids, macs); end if;
+  -- What the transaction has removed needs no MAC.
+  delete from grants.unsigned u where u.tenant_id = tenant and u.xmin = pg_current_xact_id()::xid
+    and not exists (select from grants.find(u.kind, u.id));
+  return query
+    select u.kind, u.id, f.grant_text, u.was_text, u.was_mac,
+      (select n.number from audit.grant_numbers(tenant, array[u.id], 9223372036854775807) n),
+      u.was_text is null or u.was_mac is not null
+        or exists (select from audit.grant_numbers(tenant, array[tenant], 9223372036854775807))
+    from grants.unsigned u cross join lateral grants.find(u.kind, u.id) f
+    where u.tenant_id = tenant and u.xmin = pg_current_xact_id()::xid
+    order by u.kind, u.id;
+  if not found then perform audit.record(tenant, events, outcomes, details, credentials); end if;
+end $function$;
+alter function audit.conclude(uuid,text[],uuid[],bytea[],text[],text[],text[],uuid[]) owner to keyhold_recorder;
+grant execute on function audit.conclude(uuid,text[],uuid[],bytea[],text[],text[],text[],uuid[]) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION audit.facts_of(line text)
  RETURNS TABLE(event text, actor text, issuer text, api_key_id uuid, credential_id uuid, outcome text, detail jsonb)
@@ -1223,6 +1346,32 @@ begin
   return forgotten;
 end $function$;
 alter function audit.forget_index(uuid,integer) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION audit.grant_ids(events text)
+ RETURNS uuid[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ARRAY(SELECT (substr(r.r[1], 1, 36))::uuid AS substr FROM regexp_matches(split_part(grant_ids.events, ']'::text, 1), '"([0-9a-f-]{36}):[0-9]+"'::text, 'g'::text) r(r));
+alter function audit.grant_ids(text) owner to keyhold_recorder;
+grant execute on function audit.grant_ids(text) to public;
+
+CREATE OR REPLACE FUNCTION audit.grant_numbers(tenant uuid, ids uuid[], until bigint)
+ RETURNS TABLE(id uuid, number bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+BEGIN ATOMIC
+ SELECT one.id,
+     n.number
+    FROM (unnest(grant_numbers.ids) one(id)
+      CROSS JOIN LATERAL ( SELECT max((split_part(substr(l.events, (strpos(l.events, (one.id || ':'::text)) + 37), 20), '"'::text, 1))::bigint) AS number
+            FROM audit.links l
+           WHERE (audit.names_grants(l.events) AND (audit.grant_ids(l.events) @> ARRAY[one.id]) AND ((l.tenant_id)::text = (grant_numbers.tenant)::text) AND ((l.link + 0) <= grant_numbers.until))) n)
+   WHERE (n.number IS NOT NULL);
+END;
+alter function audit.grant_numbers(uuid,uuid[],bigint) owner to keyhold_recorder;
+grant execute on function audit.grant_numbers(uuid,uuid[],bigint) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION audit.index_due(after uuid, most integer)
  RETURNS TABLE(tenant_id uuid, due boolean)
@@ -1297,6 +1446,15 @@ end $function$;
 alter function audit.index_events(uuid,integer) owner to keyhold_recorder;
 grant execute on function audit.index_events(uuid,integer) to keyhold_app;
 
+CREATE OR REPLACE FUNCTION audit.is_readable(events text, event_count integer)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (((octet_length(events) - octet_length(replace(events, '
+'::text, ''::text))) = (event_count - 1)) AND (strpos(events, ''::text) = 0));
+alter function audit.is_readable(text,integer) owner to keyhold_recorder;
+grant execute on function audit.is_readable(text,integer) to public;
+
 CREATE OR REPLACE FUNCTION audit.link_hash(tenant uuid, link bigint, previous bytea, events text)
  RETURNS bytea
  LANGUAGE sql
@@ -1306,6 +1464,14 @@ RETURN sha256(convert_to((((((((tenant)::text || '
 '::text) || encode(previous, 'hex'::text)) || '
 '::text) || events), 'UTF8'::name));
 alter function audit.link_hash(uuid,bigint,bytea,text) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION audit.names_grants(events text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (substr(events, 37, 20) = '"detail":{"grants":['::text);
+alter function audit.names_grants(text) owner to keyhold_recorder;
+grant execute on function audit.names_grants(text) to public;
 
 CREATE OR REPLACE FUNCTION audit.record(tenant uuid, events text[], outcomes text[], details text[], credentials uuid[])
  RETURNS bigint
@@ -1701,6 +1867,21 @@ END;
 alter function clock.refusals(text,text) owner to keyhold_recorder;
 grant execute on function clock.refusals(text,text) to keyhold_app;
 
+CREATE OR REPLACE FUNCTION clock.remember_kek(kek text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if exists (select from public.data_keys k where k.kek_id <> kek) then
+    raise exception 'data keys are wrapped by another key' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  update public.installation i set kek_id = kek where i.singleton;
+end $function$;
+alter function clock.remember_kek(text) owner to keyhold_recorder;
+grant execute on function clock.remember_kek(text) to keyhold_app;
+
 CREATE OR REPLACE FUNCTION clock.sealing_keys(made_before timestamp with time zone, sealed bigint, most integer)
  RETURNS TABLE(tenant_id uuid, id uuid)
  LANGUAGE sql
@@ -1832,6 +2013,246 @@ BEGIN ATOMIC
 END;
 alter function clock.unused_data_keys(integer) owner to keyhold_recorder;
 grant execute on function clock.unused_data_keys(integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION grants.find(kind text, id uuid)
+ RETURNS TABLE(grant_text text, mac bytea)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT grants.text(r.*) AS text,
+     r.grant_mac
+    FROM public.tenants r
+   WHERE ((find.kind = 'tenants'::text) AND (r.id = find.id))
+ UNION ALL
+  SELECT grants.text(r.*) AS text,
+     r.grant_mac
+    FROM public.accounts r
+   WHERE ((find.kind = 'accounts'::text) AND (r.id = find.id))
+ UNION ALL
+  SELECT grants.text(r.*) AS text,
+     r.grant_mac
+    FROM public.members r
+   WHERE ((find.kind = 'members'::text) AND (r.id = find.id))
+ UNION ALL
+  SELECT grants.text(r.*) AS text,
+     r.grant_mac
+    FROM public.api_keys r
+   WHERE ((find.kind = 'api_keys'::text) AND (r.id = find.id))
+ UNION ALL
+  SELECT grants.text(r.*) AS text,
+     r.grant_mac
+    FROM public.credentials r
+   WHERE ((find.kind = 'credentials'::text) AND (r.id = find.id));
+END;
+alter function grants.find(text,uuid) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.freezes(tenant uuid, account uuid, credential uuid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN ARRAY(SELECT ((f.id || ' '::text) || f.rank) FROM public.freezes f WHERE ((f.tenant_id = freezes.tenant) AND (NOT (f.account_id IS DISTINCT FROM freezes.account)) AND (NOT (f.credential_id IS DISTINCT FROM freezes.credential))) ORDER BY f.id);
+alter function grants.freezes(uuid,uuid,uuid) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.gather_unsigned(tenant uuid, most integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  one text;
+  count bigint;
+  sum bigint := 0;
+begin
+  if tenant is distinct from scope.tenant() or scope.reach() is distinct from 'tenant-write' then
+    raise exception 'the rights of another tenant' using errcode = 'insufficient_privilege';
+  end if;
+  -- Who is writing a right of this tenant without a MAC holds the row for a moment.
+  perform from public.tenants t where t.id = tenant for update;
+  foreach one in array '{accounts,members,api_keys,credentials}'::text[] loop
+    execute format('update public.%1$I r set grant_number = r.grant_number + 1 where r.id in (
+      select o.id from public.%1$I o where o.tenant_id = $1 and o.grant_mac is null limit $2)', one) using tenant, most - sum;
+    get diagnostics count = row_count;
+    sum := sum + count;
+  end loop;
+  if sum < most then
+    update public.tenants t set grant_number = t.grant_number + 1 where t.id = tenant and t.grant_mac is null;
+    get diagnostics count = row_count;
+    sum := sum + count;
+  end if;
+  return sum;
+end $function$;
+alter function grants.gather_unsigned(uuid,integer) owner to keyhold_recorder;
+grant execute on function grants.gather_unsigned(uuid,integer) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION grants.line(mac bytea, grant_text text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((COALESCE(encode(mac, 'hex'::text), ''::text) || ' '::text) || grant_text);
+alter function grants.line(bytea,text) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.note()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  tenant uuid;
+begin
+  if tg_table_name = 'tenants' then tenant := new.id; else tenant := new.tenant_id; end if;
+  if tg_op = 'INSERT' then
+    insert into grants.unsigned values (tenant, tg_table_name, new.id, null, null)
+      on conflict (tenant_id, kind, id) do update set was_text = null, was_mac = null;
+    return null;
+  end if;
+  -- A row that another transaction has left here is none of this one's.
+  insert into grants.unsigned as u
+    select tenant, tg_table_name, new.id, f.grant_text, f.mac from grants.find(tg_table_name, new.id) f
+    on conflict (tenant_id, kind, id) do update set was_text = excluded.was_text, was_mac = excluded.was_mac
+      where u.xmin <> pg_current_xact_id()::xid;
+  if found then new.grant_number := old.grant_number + 1; else new.grant_number := old.grant_number; end if;
+  new.grant_mac := null;
+  return new;
+end $function$;
+alter function grants.note() owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.note_freeze()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  f public.freezes := coalesce(new, old);
+begin
+  if pg_trigger_depth() > 1 then return coalesce(new, old); end if;
+  if f.credential_id is not null then
+    update public.credentials c set grant_number = c.grant_number + 1 where c.id = f.credential_id;
+  elsif f.account_id is not null then
+    update public.accounts a set grant_number = a.grant_number + 1 where a.id = f.account_id;
+  else
+    update public.tenants t set grant_number = t.grant_number + 1 where t.id = f.tenant_id;
+  end if;
+  return coalesce(new, old);
+end $function$;
+alter function grants.note_freeze() owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.note_version()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  credential uuid := case when tg_op = 'DELETE' then old.credential_id else new.credential_id end;
+begin
+  update public.credentials c set openable = array(
+    select v.version || ' ' || v.state || ' ' || v.store from public.credential_versions v
+    where v.credential_id = credential and v.state <> 'destroyed' order by v.version)
+  where c.id = credential;
+  return null;
+end $function$;
+alter function grants.note_version() owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.of_makers(makers uuid[])
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (SELECT string_agg(grants.line(k.grant_mac, grants.text(k.*)), '
+'::text ORDER BY k.id) AS string_agg FROM public.api_keys k WHERE (k.id = ANY (of_makers.makers)));
+alter function grants.of_makers(uuid[]) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.refuse_unsigned()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  delete from grants.unsigned u where (u.tenant_id, u.kind, u.id) = (new.tenant_id, new.kind, new.id);
+  if not found or not exists (select from grants.find(new.kind, new.id) f where f.mac is null) then return null; end if;
+  if not exists (select from audit.grant_numbers(new.tenant_id, array[new.tenant_id], 9223372036854775807)) then
+    -- Who signs the tenant meanwhile is waited for.
+    perform from public.tenants t where t.id = new.tenant_id for share;
+    if not exists (select from audit.grant_numbers(new.tenant_id, array[new.tenant_id], 9223372036854775807)) then return null; end if;
+  end if;
+  raise exception 'a right in % was changed and not signed', new.kind
+    using errcode = 'check_violation', constraint = 'signed', table = new.kind;
+end $function$;
+alter function grants.refuse_unsigned() owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.sign(tenant uuid, kinds text[], ids uuid[], macs bytea[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare one text;
+begin
+  foreach one in array kinds loop
+    if one not in ('tenants', 'accounts', 'members', 'api_keys', 'credentials') then raise exception 'no such kind: %', one; end if;
+  end loop;
+  for one in select distinct k from unnest(kinds) k loop
+    execute format('update public.%I r set grant_mac = s.mac
+      from unnest($2, $3, $4) s (kind, id, mac) join grants.unsigned u on u.tenant_id = $1 and u.kind = s.kind and u.id = s.id
+      where s.kind = %L and r.id = s.id and r.grant_mac is null and u.xmin = pg_current_xact_id()::xid', one, one)
+      using tenant, kinds, ids, macs;
+  end loop;
+  delete from grants.unsigned u using unnest(kinds, ids) s (kind, id) where u.tenant_id = tenant and u.kind = s.kind and u.id = s.id;
+end $function$;
+alter function grants.sign(uuid,text[],uuid[],bytea[]) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.text(a public.accounts)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (json_build_array('accounts', (a).grant_number, (a).tenant_id, (a).id, (a).owner_id, (a).active, (a).switched_off_rank, ((a).deleted_at IS NOT NULL), CASE WHEN ((a).frozen_at IS NOT NULL) THEN grants.freezes((a).tenant_id, (a).id, NULL::uuid) ELSE NULL::text[] END))::text;
+alter function grants.text(public.accounts) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.text(k public.api_keys)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (json_build_array('api_keys', (k).grant_number, (k).tenant_id, (k).id, (k).member_id, encode((k).hash, 'hex'::text), (k).scopes, (k).agent, audit.stamp((k).expires_at), ((k).revoked_at IS NOT NULL), (k).makers, (k).credentials, (k).accounts, ((k).networks)::text[]))::text;
+alter function grants.text(public.api_keys) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.text(c public.credentials)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (json_build_array('credentials', (c).grant_number, (c).tenant_id, (c).id, (c).owner_id, (c).account_id, (c).venue, (c).environment, (c).store, (c).status, (c).switched_off_rank, (c).allow, (c).reveal, audit.stamp((c).expires_at), CASE WHEN ((c).frozen_at IS NOT NULL) THEN grants.freezes((c).tenant_id, NULL::uuid, (c).id) ELSE NULL::text[] END, ((c).deleted_at IS NOT NULL), (c).revision, (c).version, (c).openable))::text;
+alter function grants.text(public.credentials) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.text(m public.members)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (json_build_array('members', (m).grant_number, (m).tenant_id, (m).id, (m).issuer, (m).subject, (m).role, (m).status, (m).suspended_rank))::text;
+alter function grants.text(public.members) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.text(t public.tenants)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (json_build_array('tenants', (t).grant_number, (t).id, (t).id, (t).status, CASE WHEN ((t).frozen_at IS NOT NULL) THEN grants.freezes((t).id, NULL::uuid, NULL::uuid) ELSE NULL::text[] END))::text;
+alter function grants.text(public.tenants) owner to keyhold_recorder;
+
+CREATE OR REPLACE FUNCTION grants.unsigned_tenants(after uuid, most integer)
+ RETURNS TABLE(tenant_id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT t.id
+    FROM public.tenants t
+   WHERE ((t.grant_mac IS NULL) AND (t.status <> 'deleted'::text) AND (t.id > unsigned_tenants.after) AND (NOT (EXISTS ( SELECT
+            FROM audit.grant_numbers(t.id, ARRAY[t.id], '9223372036854775807'::bigint) grant_numbers(id, number)))))
+   ORDER BY t.id
+  LIMIT unsigned_tenants.most;
+END;
+alter function grants.unsigned_tenants(uuid,integer) owner to keyhold_recorder;
+grant execute on function grants.unsigned_tenants(uuid,integer) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION scope.freezes(tenant uuid, account uuid, credential uuid)
  RETURNS boolean

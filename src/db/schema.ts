@@ -1,5 +1,6 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
 import type { PackedRecord } from "../crypto/record.ts";
+import type { Signed } from "./signed.ts";
 
 /** The tables as Kysely sees them; the truth is in `migrations/`, and `schema.sql` is what they make. */
 export interface Database {
@@ -70,7 +71,7 @@ export type StoredLimits = Readonly<{
 
 type JsonOrNull = ColumnType<object | null, string | null | undefined, string | null>;
 
-interface TenantsTable {
+interface TenantsTable extends Signed {
   id: string;
   name: string;
   status: Generated<"active" | "suspended" | "deleted">;
@@ -82,7 +83,7 @@ interface TenantsTable {
   updated_at: Time;
 }
 
-interface MembersTable {
+interface MembersTable extends Signed {
   tenant_id: string;
   id: string;
   issuer: string;
@@ -95,7 +96,7 @@ interface MembersTable {
   updated_at: Time;
 }
 
-interface AccountsTable {
+interface AccountsTable extends Signed {
   tenant_id: string;
   id: string;
   owner_id: string;
@@ -109,7 +110,9 @@ interface AccountsTable {
   updated_at: Time;
 }
 
-export interface CredentialsTable {
+export interface CredentialsTable extends Signed {
+  /** The versions that may be opened, each with its state and store. */
+  openable: ColumnType<readonly string[], never, never>;
   tenant_id: string;
   id: string;
   account_id: string;
@@ -252,7 +255,7 @@ interface InstallationTable {
   created_at: Time;
 }
 
-interface ApiKeysTable {
+interface ApiKeysTable extends Signed {
   tenant_id: string;
   id: string;
   member_id: string;

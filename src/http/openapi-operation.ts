@@ -120,7 +120,7 @@ function problemsOf(route: Route): Set<ErrorCode> {
     ...(Object.keys(shape).length === 0 && route.idempotency === "none" ? [] : (["malformed"] as const)),
     ...(route.admission.permission === "public"
       ? []
-      : (["unauthenticated", "forbidden", "rate_limited"] as const)),
+      : (["unauthenticated", "forbidden", "rate_limited", "rights_unproven"] as const)),
     ...(has("params") ? (["not_found"] as const) : []),
     ...(has("body") ? (["request_timeout", "too_large", "unsupported_media_type"] as const) : []),
     ...(has("ifMatch") ? (["precondition_required", "stale"] as const) : []),

@@ -15,6 +15,7 @@ import type { Tally } from "../credentials/tally.ts";
 import { forgetOld } from "../webhooks/due.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { signExisting } from "../tenants/sign-existing.ts";
 import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-keys/due.ts";
 
 type Task = (custody: Custody) => Promise<Tally>;
@@ -59,6 +60,7 @@ const lanes: readonly Lane[] = [
     name: "data-keys",
     done: "alone",
     tasks: {
+      "sign-rights": signExisting,
       "rotate-data-keys": rotateWornDataKeys,
       "reseal-credentials": resealDue,
       "destroy-data-keys": destroyUnusedDataKeys,

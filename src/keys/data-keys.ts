@@ -69,6 +69,19 @@ export class DataKeys implements DataKeySource {
     return deriveMac(await this.#macKey(tenantId), purpose, bytes);
   }
 
+  async warmMac(tenantId: string): Promise<void> {
+    const id = await this.#findMacId(tenantId);
+    if (id !== undefined) await this.get(tenantId, id);
+  }
+
+  async beginMac(tenantId: string): Promise<KeptDataKey> {
+    const key = generateDataKey();
+    const kept = await this.#wrap(tenantId, key);
+    this.#byId.set(key.id, key);
+    this.#macIds.set(tenantId, key.id);
+    return kept;
+  }
+
   async make(tenantId: string): Promise<KeptDataKey> {
     return this.#wrap(tenantId, generateDataKey());
   }
@@ -111,13 +124,17 @@ export class DataKeys implements DataKeySource {
   }
 
   async #macKey(tenantId: string): Promise<DataKey> {
-    const known = this.#macIds.get(tenantId);
-    if (known !== undefined) return this.get(tenantId, known);
-    const id =
-      (await withTenant(this.#db, serviceScope(tenantId), (tx) => activeId(tx, "mac"))) ??
-      (await this.#create(tenantId, "mac"));
+    const id = (await this.#findMacId(tenantId)) ?? (await this.#create(tenantId, "mac"));
     this.#macIds.set(tenantId, id);
     return this.get(tenantId, id);
+  }
+
+  async #findMacId(tenantId: string): Promise<string | undefined> {
+    const known = this.#macIds.get(tenantId);
+    if (known !== undefined) return known;
+    const id = await withTenant(this.#db, serviceScope(tenantId), (tx) => activeId(tx, "mac"));
+    if (id !== undefined) this.#macIds.set(tenantId, id);
+    return id;
   }
 
   async #load(tenantId: string, id: string): Promise<DataKey | undefined> {

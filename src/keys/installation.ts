@@ -38,5 +38,5 @@ async function wrappingKeks(db: Db): Promise<readonly string[]> {
 
 /** When nothing is wrapped by another key any more. */
 export async function rememberKek(db: Db, kekId: string): Promise<void> {
-  await db.updateTable("installation").set({ kek_id: kekId }).execute();
+  await sql`select clock.remember_kek(${kekId})`.execute(db);
 }

@@ -37,6 +37,10 @@ export interface DataKeySource {
   toSeal(tenantId: string, values: number): Promise<DataKey>;
   /** A MAC that only this installation can make, bound to tenant and purpose; the same before and after keys are rotated. */
   mac(tenantId: string, purpose: string, bytes: Uint8Array): Promise<Uint8Array>;
+  /** Loads the key that makes MACs, so that `mac` asks no database for a while. Nothing for a tenant that has none yet. */
+  warmMac(tenantId: string): Promise<void>;
+  /** The key that makes the MACs of a tenant that is being created: in use from now on, and kept by the caller. */
+  beginMac(tenantId: string): Promise<KeptDataKey>;
   /** A new key, wrapped by the newest key-encryption key, which the caller keeps. */
   make(tenantId: string): Promise<KeptDataKey>;
   /** The same key, wrapped by the newest key-encryption key. */

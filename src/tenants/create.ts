@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Operator } from "../access/principal.ts";
 import { changeTenant } from "../audit/change.ts";
+import { assertSigner, signerOf } from "../audit/grants.ts";
 import type { Db } from "../db/connect.ts";
 import { type Tenant, toTenant } from "./tenant.ts";
 
@@ -18,12 +19,17 @@ export async function createTenant(
 ): Promise<Readonly<{ tenant: Tenant; owner_id: string }>> {
   const id = randomUUID();
   const ownerId = randomUUID();
+  const macKey = await assertSigner(signerOf(db)).begin(id);
   return changeTenant(db, operator, id, async (tx) => {
     const tenant = await tx
       .insertInto("tenants")
       .values({ id, name: input.name })
       .returningAll()
       .executeTakeFirstOrThrow();
+    await tx
+      .insertInto("data_keys")
+      .values({ tenant_id: id, id: macKey.id, use: "mac", kek_id: macKey.kekId, wrapped: macKey.wrapped })
+      .execute();
     await tx
       .insertInto("members")
       .values({ tenant_id: id, id: ownerId, ...input.owner, role: "owner" })

@@ -7,6 +7,7 @@ import {
   createApiWorld,
   registerCredential,
 } from "../support/api.ts";
+import { forge } from "../support/rights.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 
 const venue = new ScriptedVenue();
@@ -62,8 +63,10 @@ describe("a key that a key has made", () => {
     const parent = await make(tenant.owner);
     const child = await make(parent);
     expect(await statusOf(child)).toBe(200);
-    await sql`update api_keys set expires_at = clock_timestamp() where id = ${parent.id}`.execute(
-      api.world.database.owner,
+    await forge(
+      api.world,
+      { kind: "api_keys", tenantId: tenant.id, id: parent.id },
+      sql`update api_keys set expires_at = clock_timestamp() where id = ${parent.id}`,
     );
 
     expect(await statusOf(child)).toBe(401);

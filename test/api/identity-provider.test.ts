@@ -102,11 +102,11 @@ afterAll(async () => {
 
 describe("a real identity provider", () => {
   it("is found by its metadata, and its access tokens let its subjects in as the members they are", async () => {
-    const authenticator = new Authenticator(verify, new Memberships(api.world.database.app));
+    const authenticator = new Authenticator(verify, new Memberships(api.world.database.app, api.world.prove));
     const authorization = `Bearer ${await fetchToken()}`;
     const before = await authenticator.authenticate(authorization, nowhere).catch(failureOf);
     await tenant.owner.post("/api/v1/members", { issuer, subject: client.client_id, role: "viewer" });
-    const later = new Authenticator(verify, new Memberships(api.world.database.app));
+    const later = new Authenticator(verify, new Memberships(api.world.database.app, api.world.prove));
 
     expect(before).toBe("membership");
     expect(await later.authenticate(authorization, nowhere)).toMatchObject({

@@ -2,6 +2,9 @@ import { note } from "../../src/audit/change.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
 import { system } from "../../src/access/principal.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
+import { DataKeys } from "../../src/keys/data-keys.ts";
+import { loadKeyFile } from "../../src/keys/file.ts";
+import { signed } from "../support/rights.ts";
 
 /**
  * A process that writes the record with connections of its own: `appends` disclosures, many at once, and a change after every
@@ -9,6 +12,7 @@ import { openDb, openPool } from "../../src/db/connect.ts";
  */
 export type Task = Readonly<{
   connection: Parameters<typeof openPool>[0];
+  keyFile: string;
   credentials: readonly Readonly<{ tenantId: string; id: string }>[];
   appends: number;
   /** Disclosures and changes under way at once; many, so that groups form and meet those of the other processes. */
@@ -24,11 +28,12 @@ async function answer(task: Task): Promise<void> {
   process.disconnect?.();
 }
 
-async function run({ connection, credentials, appends, atOnce = 40, noChanges = false }: Task) {
+async function run({ connection, keyFile, credentials, appends, atOnce = 40, noChanges = false }: Task) {
   const recordPool = openPool(connection, { applicationName: "record", max: 2, answerWithin: 10_000 });
   const db = openDb(openPool(connection, { applicationName: "changes", max: 2 }));
   const waitingPool = openPool(connection, { applicationName: "record waits", max: 5 });
-  const disclosures = new Disclosures(recordPool, { mostInGroup: 16, withinMs: 60_000, waitingPool });
+  const prove = signed({ db, dataKeys: new DataKeys(db, await loadKeyFile(keyFile)) });
+  const disclosures = new Disclosures(recordPool, prove, { mostInGroup: 16, withinMs: 60_000, waitingPool });
   const one = async (n: number): Promise<void> => {
     const credential = credentials[(n * 7 + process.pid) % credentials.length];
     if (credential === undefined) return;

@@ -39,6 +39,7 @@ afterAll(() => world.close());
 async function appendAll(): Promise<{ appended: number; failed: number }> {
   const task: Task = {
     connection: world.database.connection("keyhold_app"),
+    keyFile: world.keyFile,
     credentials,
     appends: appendsEach,
   };

@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { sql } from "kysely";
+import { sql, type Transaction } from "kysely";
 import type { Pool } from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -9,12 +9,14 @@ import { verifyChain } from "../../src/audit/chain.ts";
 import { Disclosures, type DisclosuresOptions } from "../../src/audit/disclosures.ts";
 import { register } from "../../src/credentials/register.ts";
 import { openPool } from "../../src/db/connect.ts";
+import type { Database } from "../../src/db/schema.ts";
 import { exportLines } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 import type { Task } from "./append-child.ts";
+import { forge, forgeIn } from "../support/rights.ts";
 
-type Held = Readonly<{ release: (last?: ReturnType<typeof sql>) => Promise<void> }>;
+type Held = Readonly<{ release: (last?: Last) => Promise<void> }>;
 type Customer = Readonly<{ tenant: Tenant; credentialId: string }>;
 
 let world: World;
@@ -52,18 +54,22 @@ function customer(at: number): Customer {
   return found;
 }
 
+type Last = (tx: Transaction<Database>) => Promise<void>;
+
 /** As a slow change does: holds the tenant's chain until it is released, with a last statement of its own. */
 async function hold({ tenant }: Customer): Promise<Held> {
   const held = Promise.withResolvers<undefined>();
-  const end = Promise.withResolvers<ReturnType<typeof sql> | undefined>();
+  const end = Promise.withResolvers<Last | undefined>();
   const transaction = world.database.owner.transaction().execute(async (tx) => {
     await sql`select from audit.heads where tenant_id = ${tenant.id} for update`.execute(tx);
     held.resolve(undefined);
-    await (await end.promise)?.execute(tx);
+    await (
+      await end.promise
+    )?.(tx);
   });
   await held.promise;
   const one = {
-    async release(last?: ReturnType<typeof sql>) {
+    async release(last?: Last) {
       end.resolve(last);
       await transaction;
     },
@@ -73,7 +79,7 @@ async function hold({ tenant }: Customer): Promise<Held> {
 }
 
 function open(options: DisclosuresOptions = {}): Disclosures {
-  return new Disclosures(pool, { waitingPool, ...options });
+  return new Disclosures(pool, world.prove, { waitingPool, ...options });
 }
 
 function use(disclosures: Disclosures, { tenant, credentialId }: Customer) {
@@ -112,12 +118,12 @@ describe("a chain that is held", () => {
     const disclosures = open(patient);
     const waiting = use(disclosures, slow);
     await sleepsOnLock(1);
-    await release(
-      sql`update credentials set frozen_at = now() where id = ${slow.credentialId} and tenant_id = ${slow.tenant.id}`,
-    );
+    const row = { kind: "credentials", tenantId: slow.tenant.id, id: slow.credentialId } as const;
+    const set = (frozenAt: string | null) =>
+      sql`update credentials set frozen_at = ${frozenAt} where id = ${slow.credentialId}`;
+    await release((tx) => forgeIn(tx, world, row, set("now")));
     expect(await waiting).toEqual({ outcome: "frozen" });
-    await sql`delete from freezes`.execute(world.database.owner);
-    await sql`update credentials set frozen_at = null`.execute(world.database.owner);
+    await forge(world, row, set(null));
     expect(await use(disclosures, slow)).toMatchObject({ outcome: "ok" });
   });
 
@@ -180,6 +186,7 @@ describe("one tenant that four processes serve over 64 connections", () => {
     const { tenant, credentialId } = customer(3);
     const task: Task = {
       connection: world.database.connection("keyhold_app"),
+      keyFile: world.keyFile,
       credentials: [{ tenantId: tenant.id, id: credentialId }],
       appends: 500,
       atOnce: 16,

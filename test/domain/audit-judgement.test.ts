@@ -22,6 +22,7 @@ import { resumeTenant, suspendTenant } from "../../src/tenants/suspend.ts";
 import { eventsOf, exportLines } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { forge } from "../support/rights.ts";
 
 let world: World;
 let tenant: Tenant;
@@ -134,13 +135,11 @@ describe("what changes is in force at the next disclosure", () => {
     expect(await outcome({ who: { ...admin, apiKeyId: apiKey.id } }), "another's key").toBe(
       "api_key_inactive",
     );
-    await sql`update api_keys set expires_at = clock_timestamp() where id = ${apiKey.id}`.execute(
-      world.database.owner,
-    );
+    const row = { kind: "api_keys", tenantId: tenant.id, id: apiKey.id } as const;
+    await forge(world, row, sql`update api_keys set expires_at = clock_timestamp() where id = ${apiKey.id}`);
     expect(await outcome({ who })).toBe("api_key_inactive");
-    await sql`update api_keys set expires_at = now() + interval '1 day' where id = ${apiKey.id}`.execute(
-      world.database.owner,
-    );
+    const later = sql`update api_keys set expires_at = now() + interval '1 day' where id = ${apiKey.id}`;
+    await forge(world, row, later);
     expect(await outcome({ who })).toBe("ok");
     await revokeApiKey(custody.db, owner, apiKey.id);
     expect(await outcome({ who })).toBe("api_key_inactive");
@@ -167,8 +166,10 @@ describe("what changes is in force at the next disclosure", () => {
   test("the credential's own state and date", async () => {
     const dated = await registered("dated", new Date(Date.now() + 3_600_000));
     expect(await outcome({ id: dated })).toBe("ok");
-    await sql`update credentials set owner_expires_at = clock_timestamp() where id = ${dated}`.execute(
-      world.database.owner,
+    await forge(
+      world,
+      { kind: "credentials", tenantId: tenant.id, id: dated },
+      sql`update credentials set owner_expires_at = clock_timestamp() where id = ${dated}`,
     );
     expect(await outcome({ id: dated })).toBe("expired");
     expect(await outcome({ id: dated, need: "validate" })).toBe("ok");
@@ -183,12 +184,12 @@ describe("what changes is in force at the next disclosure", () => {
   });
 
   test("that commits while a disclosure waits for it", async () => {
-    const { owner: db } = world.database;
     const release = Promise.withResolvers<undefined>();
     const held = Promise.withResolvers<undefined>();
     // A freeze, up to the moment before its commit.
-    const freezing = db.transaction().execute(async (tx) => {
-      await sql`update credentials set frozen_at = now() where id = ${id}`.execute(tx);
+    const row = { kind: "credentials", tenantId: tenant.id, id } as const;
+    const freeze = sql`update credentials set frozen_at = now() where id = ${id}`;
+    const freezing = forge(world, row, freeze, async (tx) => {
       await sql`select from audit.heads where tenant_id = ${tenant.id} for update`.execute(tx);
       held.resolve(undefined);
       await release.promise;
@@ -244,7 +245,9 @@ describe("a group", () => {
   /** Requests that arrive together, so that they make one group. */
   async function together(requests: readonly DisclosureRequest[]) {
     const sizes: number[] = [];
-    const disclosures = new Disclosures(world.database.appPool, { onGroup: (size) => sizes.push(size) });
+    const disclosures = new Disclosures(world.database.appPool, world.prove, {
+      onGroup: (size) => sizes.push(size),
+    });
     const answers = await Promise.all(requests.map((one) => disclosures.append(one)));
     expect(sizes).toEqual([requests.length]);
     return answers;
@@ -311,7 +314,7 @@ describe("a group", () => {
   test("gathers while the one before it is being committed", async () => {
     const sizes: number[] = [];
     const late: Promise<unknown>[] = [];
-    const disclosures = new Disclosures(world.database.appPool, {
+    const disclosures = new Disclosures(world.database.appPool, world.prove, {
       onGroup(size) {
         sizes.push(size);
         if (sizes.length === 1) late.push(...[1, 2, 3].map(() => disclosures.append(request())));
@@ -325,7 +328,7 @@ describe("a group", () => {
   test("is on its way before the secrets of the one before it are opened", async () => {
     const order: string[] = [];
     const late: Promise<unknown>[] = [];
-    const disclosures = new Disclosures(world.database.appPool, {
+    const disclosures = new Disclosures(world.database.appPool, world.prove, {
       onGroup() {
         order.push("committing");
         if (order.length === 1) late.push(disclosures.append(request()));
@@ -338,7 +341,7 @@ describe("a group", () => {
 
   test("that is empty of tenants that exist is answered and leaves no link", async () => {
     const nobody = { ...request(), principal: system(crypto.randomUUID(), "task") };
-    const disclosures = new Disclosures(world.database.appPool);
+    const disclosures = new Disclosures(world.database.appPool, world.prove);
     expect(await disclosures.append(nobody)).toEqual({ outcome: "tenant_inactive" });
     const { rows } =
       await sql`select from audit.links where tenant_id = ${nobody.principal.tenantId}`.execute(
@@ -348,7 +351,7 @@ describe("a group", () => {
   });
 
   test("is not spoilt by an id that is none", async () => {
-    const disclosures = new Disclosures(world.database.appPool);
+    const disclosures = new Disclosures(world.database.appPool, world.prove);
     const answers = await Promise.allSettled([
       disclosures.append(request()),
       disclosures.append(request({ id: "nonsense" })),

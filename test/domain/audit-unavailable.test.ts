@@ -59,14 +59,15 @@ async function registered(label = "default") {
 
 const append = "audit.append";
 const record = "audit.record";
+const conclude = "audit.conclude";
 const refuse = `create function public.refuse() returns trigger language plpgsql as
   $$ begin raise exception 'no space left on device' using errcode = 'disk_full'; end $$`;
 
 /** What can go wrong with the record, and how it comes right again. */
 const faults: Readonly<Record<string, readonly [string, string]>> = {
   "the functions may not be called": [
-    `revoke execute on function ${append}, ${record} from keyhold_app`,
-    `grant execute on function ${append}, ${record} to keyhold_app`,
+    `revoke execute on function ${append}, ${record}, ${conclude} from keyhold_app`,
+    `grant execute on function ${append}, ${record}, ${conclude} to keyhold_app`,
   ],
   "the functions are gone": [
     "alter schema audit rename to elsewhere",
@@ -167,7 +168,9 @@ describe("without a record there is no plaintext", () => {
 
   test("and nobody waits for it twice", async () => {
     const sizes: number[] = [];
-    const disclosures = new Disclosures(world.database.appPool, { onGroup: (size) => sizes.push(size) });
+    const disclosures = new Disclosures(world.database.appPool, world.prove, {
+      onGroup: (size) => sizes.push(size),
+    });
     const counted = { ...custody, disclosures };
     await withFault(
       ["alter table audit.links rename to lost", "alter table audit.lost rename to links"],
@@ -203,7 +206,7 @@ describe("without a record there is no plaintext", () => {
   test("when the server takes the statement and says nothing", async () => {
     await using line = await openLine(world.database.connection("keyhold_app"));
     const pool = openPool(line.connection, { applicationName: "record", patience: 300, answerWithin: 300 });
-    const beyond = { ...custody, disclosures: new Disclosures(pool) };
+    const beyond = { ...custody, disclosures: new Disclosures(pool, world.prove) };
     await expect(ways(beyond)["use"]?.(), "the control").resolves.toBe(2);
     line.cut();
     for (const [name, way] of Object.entries(ways(beyond))) {

@@ -107,6 +107,8 @@ function withMacsOfTheSealingKey(custody: Custody): Custody {
     get: (...given) => keys.get(...given),
     toSeal: (...given) => keys.toSeal(...given),
     mac,
+    warmMac: (tenantId) => keys.warmMac(tenantId),
+    beginMac: (tenantId) => keys.beginMac(tenantId),
     make: (...given) => keys.make(...given),
     rewrap: (...given) => keys.rewrap(...given),
     forget: (id) => keys.forget(id),

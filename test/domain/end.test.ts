@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import { verifyChain } from "../../src/audit/chain.ts";
@@ -20,6 +21,7 @@ import { deleteTenant } from "../../src/tenants/suspend.ts";
 import { countRows, eventNames, eventsOf, exportLines } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { rewrite } from "../support/rights.ts";
 
 let world: World;
 let tenant: Tenant;
@@ -279,7 +281,7 @@ describe("deleting a tenant", () => {
     await registered();
     await deleteTenant(custody.db, world.operator, tenant.id);
     expect(await ways(id)).toMatchObject({ use: "forbidden", reveal: "forbidden", validate: "forbidden" });
-    expect(await rowsOf(tenant.id)).toMatchObject({ credentials: 2, sealed_secrets: 2, data_keys: 1 });
+    expect(await rowsOf(tenant.id)).toMatchObject({ credentials: 2, sealed_secrets: 2, data_keys: 2 });
 
     expect(await eraseTenants(custody)).toEqual({ done: 1, failed: 0 });
     expect(Object.keys(await rowsOf(tenant.id)).toSorted()).toEqual(["audit.heads", "audit.links"]);
@@ -297,7 +299,7 @@ describe("deleting a tenant", () => {
     await registered();
     await deleteTenant(custody.db, world.operator, tenant.id);
     expect(await eraseTenants(withoutDestruction())).toEqual({ done: 0, failed: 1 });
-    expect(await rowsOf(tenant.id)).toMatchObject({ data_keys: 1, sealed_secrets: 1, tenants: 1 });
+    expect(await rowsOf(tenant.id)).toMatchObject({ data_keys: 2, sealed_secrets: 1, tenants: 1 });
     expect(await eraseTenants(custody)).toEqual({ done: 1, failed: 0 });
     expect(await rowsOf(tenant.id)).not.toHaveProperty("tenants");
   });
@@ -339,12 +341,10 @@ describe("an account with many credentials", () => {
     const { id } = await registered();
     const many = 130;
     // Copies of a row, without a secret: their end is what counts.
-    await world.database.ownerPool.query(
-      `insert into credentials (tenant_id, id, account_id, owner_id, venue, environment, label, status, store)
-       select tenant_id, gen_random_uuid(), account_id, owner_id, venue, environment, n::text, 'pending', store
-       from credentials, generate_series(2, $2) n where id = $1`,
-      [id, many],
-    );
+    const copies = sql`insert into credentials (tenant_id, id, account_id, owner_id, venue, environment, label, status, store)
+      select tenant_id, gen_random_uuid(), account_id, owner_id, venue, environment, n::text, 'pending', store
+      from credentials, generate_series(2, ${many}::integer) n where id = ${id}`;
+    await rewrite(custody.db, tenant.id, copies);
     await deleteAccount(custody, owner, accountId);
     expect((await list(custody, owner, {}, { limit: 50, after: null })).items).toEqual([]);
     expect(await ways(id)).toEqual(everyWay("not_found"));
@@ -368,11 +368,9 @@ describe("an account with many credentials", () => {
 
   test("loses no secret when only its mark was made: the job destroys what is left", async () => {
     const { id } = await registered();
-    await world.database.ownerPool.query("update credentials set deleted_at = now() where id = $1", [id]);
-    await world.database.ownerPool.query(
-      "update accounts set deleted_at = now(), active = false where id = $1",
-      [accountId],
-    );
+    await rewrite(custody.db, tenant.id, sql`update credentials set deleted_at = now() where id = ${id}`);
+    const mark = sql`update accounts set deleted_at = now(), active = false where id = ${accountId}`;
+    await rewrite(custody.db, tenant.id, mark);
     expect(await rowsOf(tenant.id)).toMatchObject({ credentials: 1, sealed_secrets: 1 });
     await eraseAccounts(custody);
     const after = await rowsOf(tenant.id);

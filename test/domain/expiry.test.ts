@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
@@ -10,6 +11,7 @@ import { validate } from "../../src/credentials/validate.ts";
 import { eventNames } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
+import { forge } from "../support/rights.ts";
 
 let world: World;
 let owner: Member;
@@ -52,9 +54,9 @@ describe("the end of a credential by its date", () => {
     const credential = await registered({ expiresAt: new Date(Date.now() - 1000) });
     const release = Promise.withResolvers<undefined>();
     const moved = Promise.withResolvers<undefined>();
-    const moving = world.database.owner.transaction().execute(async (tx) => {
-      const owner_expires_at = new Date(Date.now() + 3_600_000);
-      await tx.updateTable("credentials").set({ owner_expires_at }).where("id", "=", credential.id).execute();
+    const row = { kind: "credentials", tenantId: owner.tenantId, id: credential.id } as const;
+    const later = sql`update credentials set owner_expires_at = now() + interval '1 hour' where id = ${credential.id}`;
+    const moving = forge(world, row, later, async () => {
       moved.resolve(undefined);
       await release.promise;
     });

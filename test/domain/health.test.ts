@@ -14,6 +14,7 @@ import { makeDue } from "../support/due.ts";
 import { eventNames } from "../support/record.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { forge } from "../support/rights.ts";
 
 let world: World;
 let tenant: Tenant;
@@ -174,7 +175,8 @@ describe("before a credential expires", () => {
   const day = 86_400_000;
   async function expiresIn(id: string, days: number): Promise<void> {
     const at = new Date(Date.now() + days * day);
-    await sql`update credentials set owner_expires_at = ${at} where id = ${id}`.execute(world.database.owner);
+    const row = { kind: "credentials", tenantId: owner.tenantId, id } as const;
+    await forge(world, row, sql`update credentials set owner_expires_at = ${at} where id = ${id}`);
   }
   const warnings = async (id: string) =>
     (await eventNames(custody.db, owner, id)).filter((name) => name === "credential.expiring").length;

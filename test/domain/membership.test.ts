@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { Memberships } from "../../src/access/membership.ts";
 import type { Member } from "../../src/access/principal.ts";
 import { createWorld, type World } from "../support/world.ts";
+import { rewrite } from "../support/rights.ts";
 
 let world: World;
 let member: Member;
@@ -39,7 +40,7 @@ beforeEach(async () => {
       return result;
     },
   });
-  memberships = new Memberships(held, { keepMs });
+  memberships = new Memberships(held, world.prove, { keepMs });
   expect(await role()).toBe("trader");
 });
 afterEach(() => vi.restoreAllMocks());
@@ -49,7 +50,8 @@ async function role(): Promise<string | undefined> {
 }
 
 async function become(role: string): Promise<void> {
-  await sql`update members set role = ${role} where id = ${member.memberId}`.execute(world.database.owner);
+  const statement = sql`update members set role = ${role} where id = ${member.memberId}`;
+  await rewrite(world.custody.db, member.tenantId, statement);
 }
 
 /** The cache looks at the clock every 20 ms. */

@@ -14,6 +14,7 @@ import type { Venue } from "../../src/venues/venue.ts";
 import { type VenueCase, venueCases } from "../contracts/venue-cases.ts";
 import { type Breakage, failingPool, failingStores, Steps } from "../support/failing-steps.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
+import { signed } from "../support/rights.ts";
 
 let world: World;
 let owner: Member;
@@ -52,11 +53,12 @@ function failing(sound: Custody): Custody {
     };
   };
   const venues = { get, list: () => sound.venues.list(), endsWithinMs: sound.venues.endsWithinMs };
+  const db = openDb(pool("failing requests"));
   return {
     ...sound,
     venues,
-    db: openDb(pool("failing requests")),
-    disclosures: new Disclosures(pool("failing record")),
+    db,
+    disclosures: new Disclosures(pool("failing record"), signed({ db, dataKeys: sound.dataKeys })),
     turns: createTurns(pool("failing turns")),
     stores: failingStores(sound.stores, steps),
   };

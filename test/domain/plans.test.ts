@@ -39,6 +39,7 @@ import { listMembers } from "../../src/tenants/members/list.ts";
 import { explainEverything, faultsOf, type Ran, watchPlans } from "../support/plans.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { signed } from "../support/rights.ts";
 
 let world: World;
 let tenant: Tenant;
@@ -62,11 +63,12 @@ beforeAll(async () => {
   pool = openPool(world.database.connection("keyhold_app"), { applicationName: "explained", max: 4 });
   ran = watchPlans(pool);
   db = openDb(pool);
+  const dataKeys = new DataKeys(db, await loadKeyFile(world.keyFile));
   custody = new ScriptedVenue().in({
     ...world.custody,
     db,
-    disclosures: new Disclosures(pool),
-    dataKeys: new DataKeys(db, await loadKeyFile(world.keyFile)),
+    disclosures: new Disclosures(pool, signed({ db, dataKeys })),
+    dataKeys,
     stores: createStores(createPostgresStore(db)),
   });
 }, 120_000);
@@ -167,9 +169,11 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
       select tenant_id, id from credentials where label = '1' order by tenant_id limit 1000`.execute(
       world.database.owner,
     );
+    // What the filling wrote is not signed.
+    const disclosures = new Disclosures(pool, () => Promise.resolve(true));
     await Promise.all(
       rows.slice(0, 257).map(({ tenant_id, id }) =>
-        custody.disclosures.append({
+        disclosures.append({
           principal: system(tenant_id, "task"),
           credentialId: id,
           need: "use",
@@ -184,8 +188,8 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
     withSecret(custody, owner, { accountId, venue: "scripted", environment: "live" }, () =>
       Promise.resolve(),
     ),
-  "the membership of a token": () => new Memberships(db).member(tenant.id, "test", "nobody"),
-  "the owner of an API key": () => new Memberships(db).apiKey(new Uint8Array(32)),
+  "the membership of a token": () => new Memberships(db, world.prove).member(tenant.id, "test", "nobody"),
+  "the owner of an API key": () => new Memberships(db, world.prove).apiKey(new Uint8Array(32)),
   "a credential": () => show(custody, owner, id),
   "a credential of another member": () =>
     expect(show(custody, trader, id)).rejects.toMatchObject({ code: "forbidden" }),

@@ -19,6 +19,7 @@ import type { CallTarget } from "../../src/venues/venue.ts";
 import { eventNames } from "../support/record.ts";
 import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
+import { forge } from "../support/rights.ts";
 
 let world: World;
 let owner: Member;
@@ -206,8 +207,10 @@ describe("a rotation is refused", () => {
     await update(custody, owner, off.id, 1, { active: false });
     await expect(rotated(off.id, {}, 2)).rejects.toMatchObject({ code: "credential_inactive" });
     const past = await registered({ label: "past", expiresAt: new Date(Date.now() + 100_000) });
-    await sql`update credentials set owner_expires_at = now() where id = ${past.id}`.execute(
-      world.database.owner,
+    await forge(
+      world,
+      { kind: "credentials", tenantId: owner.tenantId, id: past.id },
+      sql`update credentials set owner_expires_at = now() where id = ${past.id}`,
     );
     await expireDue(custody);
     await expect(rotated(past.id, {}, 2)).rejects.toMatchObject({ code: "illegal_state" });

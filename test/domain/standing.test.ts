@@ -13,6 +13,7 @@ import { suspendTenant } from "../../src/tenants/suspend.ts";
 import { eventNames } from "../support/record.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { forge } from "../support/rights.ts";
 
 let world: World;
 let tenant: Tenant;
@@ -124,8 +125,9 @@ test("An administrator does not demote a member that has become an owner meanwhi
   const target = await tenant.addMember("trader");
   const promoted = Promise.withResolvers<undefined>();
   const held = Promise.withResolvers<undefined>();
-  const promoting = world.database.owner.transaction().execute(async (tx) => {
-    await sql`update members set role = 'owner' where id = ${target.memberId}`.execute(tx);
+  const row = { kind: "members", tenantId: tenant.id, id: target.memberId } as const;
+  const promotion = sql`update members set role = 'owner' where id = ${target.memberId}`;
+  const promoting = forge(world, row, promotion, async () => {
     held.resolve(undefined);
     await promoted.promise;
   });
@@ -152,7 +154,7 @@ test.each([
     const venue = new ScriptedVenue();
     const accountId = await world.createAccount(owner);
     venue.verdict = async () => {
-      await end(accountId).execute(world.database.owner);
+      await forge(world, { kind: "accounts", tenantId: tenant.id, id: accountId }, end(accountId));
       return valid();
     };
     const fields = secretFields({ api_key: "key", api_secret: "secret" });
@@ -183,11 +185,13 @@ test("A key that may withdraw is not kept when the tenant has forbidden it while
 });
 
 async function roleOf(memberId: string, role: string): Promise<void> {
-  await sql`update members set role = ${role} where id = ${memberId}`.execute(world.database.owner);
+  const row = { kind: "members", tenantId: tenant.id, id: memberId } as const;
+  await forge(world, row, sql`update members set role = ${role} where id = ${memberId}`);
 }
 
 async function suspend(memberId: string): Promise<void> {
-  await sql`update members set status = 'suspended' where id = ${memberId}`.execute(world.database.owner);
+  const row = { kind: "members", tenantId: tenant.id, id: memberId } as const;
+  await forge(world, row, sql`update members set status = 'suspended' where id = ${memberId}`);
 }
 
 async function waiting(): Promise<number> {

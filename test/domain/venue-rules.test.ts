@@ -17,6 +17,7 @@ import { warnExpiring } from "../../src/credentials/warn-expiring.ts";
 import { eventsOf } from "../support/record.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { forge } from "../support/rights.ts";
 
 let world: World;
 let tenant: Tenant;
@@ -158,8 +159,10 @@ describe("an estimate", () => {
     const told = await registered({ label: "told" });
     await daysPass(estimated.id, 200);
     expect(await daysLeft(estimated)).toBe(-110);
-    await sql`update credentials set owner_expires_at = now() - interval '1 second' where id = ${told.id}`.execute(
-      world.database.owner,
+    await forge(
+      world,
+      { kind: "credentials", tenantId: owner.tenantId, id: told.id },
+      sql`update credentials set owner_expires_at = now() - interval '1 second' where id = ${told.id}`,
     );
     const use = ({ id }: Readonly<{ id: string }>) =>
       withSecret(custody, owner, { id }, () => Promise.resolve("used"));

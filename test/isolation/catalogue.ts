@@ -40,7 +40,7 @@ const rights: Readonly<Record<string, string>> = {
   "audit.links": "SELECT",
   webhook_links: "SELECT",
   freezes: "DELETE, INSERT, SELECT",
-  installation: "INSERT, SELECT, UPDATE",
+  installation: "INSERT, SELECT",
   operator_keys: "INSERT, SELECT, UPDATE",
 };
 const usualRights = "DELETE, INSERT, SELECT, UPDATE";

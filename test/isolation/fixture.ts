@@ -7,6 +7,7 @@ import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
 import { createApiKey } from "../../src/tenants/api-keys/create.ts";
+import { rewrite } from "../support/rights.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { secretFields, type World } from "../support/world.ts";
 
@@ -69,8 +70,8 @@ async function furnishMember(world: World, member: Member): Promise<Furnished> {
     values (${member.tenantId}, ${randomUUID()}, ${credential.id}, ${randomUUID()}, 'overlap', ${rotated.rotation.id})`.execute(
     world.database.owner,
   );
-  await sql`insert into freezes (tenant_id, account_id, rank)
-    values (${member.tenantId}, ${accountId}, 'trader')`.execute(world.database.owner);
+  const freeze = sql`insert into freezes (tenant_id, account_id, rank) values (${member.tenantId}, ${accountId}, 'trader')`;
+  await rewrite(custody.db, member.tenantId, freeze);
   await checkHealth(custody, { tenant_id: member.tenantId, id: credential.id });
   const { apiKey } = await createApiKey(custody.db, member, { name: "key", scopes: ["credentials:read"] });
   return { member, accountId, credentialId: credential.id, apiKeyId: apiKey.id };

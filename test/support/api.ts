@@ -9,6 +9,8 @@ import { Memberships } from "../../src/access/membership.ts";
 import { type Role, roles } from "../../src/access/permissions.ts";
 import { type Limit, RateLimits } from "../../src/access/rate-limits.ts";
 import { createTokenVerifier, type Issuer } from "../../src/access/tokens.ts";
+import { Disclosures } from "../../src/audit/disclosures.ts";
+import type { GrantsOptions } from "../../src/audit/grants.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { Cursors } from "../../src/http/cursor.ts";
@@ -23,6 +25,7 @@ import { createGuard } from "../../src/webhooks/guard.ts";
 import { createWorld, type World } from "./world.ts";
 import { OperatorKeys } from "../../src/access/operator-keys.ts";
 import { Strangers } from "../../src/access/strangers.ts";
+import { signed } from "./rights.ts";
 
 export type ApiOptions = Readonly<{
   limits?: Partial<Record<Limit, number>>;
@@ -33,6 +36,8 @@ export type ApiOptions = Readonly<{
   connections?: number;
   /** Makes the domain other than it is. */
   custody?: (custody: Custody) => Custody;
+  /** How rights are verified. */
+  grants?: GrantsOptions;
   /** Makes the routes other than they are. */
   routes?: (routes: readonly Route[]) => readonly Route[];
 }>;
@@ -128,7 +133,9 @@ export type ApiWorld = Awaited<ReturnType<typeof createApiWorld>>;
 async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions): Promise<Api> {
   const pool = openPool(world.database.connection("keyhold_app"), { applicationName: "api" });
   const db = openDb(pool);
-  const custody = (options.custody ?? ((whole) => whole))({ ...world.custody, db });
+  const prove = signed({ db, dataKeys: world.custody.dataKeys }, options.grants);
+  const disclosures = new Disclosures(pool, prove);
+  const custody = (options.custody ?? ((whole) => whole))({ ...world.custody, db, disclosures });
   const written: string[] = [];
   const sink = new Writable({
     write(chunk: Buffer, _, done) {
@@ -140,7 +147,7 @@ async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions)
   const verify = createTokenVerifier([issuer.issuer, ...(options.issuers ?? [])]);
   const authenticator = new Authenticator(
     verify,
-    new Memberships(db, { keepMs: 100 }),
+    new Memberships(db, prove, { keepMs: 100 }),
     Date.now,
     new OperatorKeys(db, { keepMs: 100 }),
   );

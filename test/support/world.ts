@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Member, nowhere, type Operator } from "../../src/access/principal.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
+import type { Prove } from "../../src/audit/prove.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { openPool } from "../../src/db/connect.ts";
 import { createTurns } from "../../src/db/turns.ts";
@@ -15,6 +16,7 @@ import { createAccount } from "../../src/tenants/accounts/create.ts";
 import { createVenues, type VenuesConfig } from "../../src/venues/index.ts";
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
+import { signed } from "./rights.ts";
 import { openTenant, type Tenant } from "./tenants.ts";
 
 export { secretFields, type Tenant } from "./tenants.ts";
@@ -25,6 +27,7 @@ export type World = Readonly<{
   simulator: Simulator;
   custody: Custody;
   operator: Operator;
+  prove: Prove;
   /** The key-encryption key, for processes of the test's own. */
   keyFile: string;
   /** Its members are those of `issuer`. */
@@ -49,11 +52,13 @@ export async function createWorld(options: { venues?: VenuesConfig } = {}): Prom
     answerWithin: 2000,
   });
   const { app: db } = database;
+  const dataKeys = new DataKeys(db, await loadKeyFile(keyFile));
+  const prove = signed({ db, dataKeys });
   const custody: Custody = {
     db,
     reports: db,
-    disclosures: new Disclosures(recordPool),
-    dataKeys: new DataKeys(db, await loadKeyFile(keyFile)),
+    disclosures: new Disclosures(recordPool, prove),
+    dataKeys,
     stores: createStores(createPostgresStore(db)),
     venues,
     venueKeys: (venue) => venues.keys(venue),
@@ -68,6 +73,7 @@ export async function createWorld(options: { venues?: VenuesConfig } = {}): Prom
     simulator,
     custody,
     operator,
+    prove,
     keyFile,
     createTenant: (issuer = "test") => openTenant(db, operator, issuer),
     createAccount: async (owner) => (await createAccount(db, owner, { name: "Main" })).id,

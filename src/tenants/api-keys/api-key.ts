@@ -37,9 +37,9 @@ export type ApiKeyRequest = Readonly<{
   networks?: readonly string[];
 }>;
 
-type Row = Omit<Selectable<Database["api_keys"]>, "hash">;
+type Row = Omit<Selectable<Database["api_keys"]>, "hash" | "grant_number" | "grant_mac">;
 
-/** All columns but the hash. */
+/** All columns but the hash and those of its signature. */
 export const apiKeyColumns = [
   "tenant_id",
   "id",

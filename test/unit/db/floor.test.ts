@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -28,6 +29,10 @@ import { Disclosures } from "../../../src/audit/disclosures.ts";
 import { nowhere, system } from "../../../src/access/principal.ts";
 import { toolsMode } from "../../../tools/tool.ts";
 import { makeState } from "../../support/state.ts";
+import { DataKeys } from "../../../src/keys/data-keys.ts";
+import { loadKeyFile } from "../../../src/keys/file.ts";
+import { createKeyFile } from "../../../src/keys/key-file.ts";
+import { signed } from "../../support/rights.ts";
 
 /** The oldest server that is promised. It is not installed with the rest, which would make everybody download a second server. */
 const root = join(
@@ -69,7 +74,11 @@ describe.runIf(installed || complete)("PostgreSQL 16", () => {
     await migrate(owner);
     const pool = connect(appRole);
     app = openDb(pool);
-    record = new Disclosures(pool);
+    const keyFile = join(await mkdtemp(join(tmpdir(), "keyhold-floor-key-")), "kek");
+    await createKeyFile(keyFile);
+    undo.defer(() => rm(dirname(keyFile), { recursive: true }));
+    const prove = signed({ db: app, dataKeys: new DataKeys(app, await loadKeyFile(keyFile)) });
+    record = new Disclosures(pool, prove);
   });
   afterAll(() => undo.disposeAsync());
 

@@ -1,0 +1,150 @@
+import { timingSafeEqual } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { Db } from "../db/connect.ts";
+import type { DataKeySource } from "../keys/key-provider.ts";
+import { type Grant, parseGrant, type Proof, UnprovenRights } from "./grant.ts";
+import { Marks } from "./marks.ts";
+
+/** What a transaction has changed of somebody's rights, as `audit.conclude` answers it. */
+export type Unsigned = Readonly<{
+  kind: string;
+  id: string;
+  grant_text: string;
+  /** The grant before this transaction; both are `null` for a new row, the MAC alone for a row of a version that made none. */
+  was_text: string | null;
+  was_mac: Uint8Array | null;
+  /** The highest number that the record names for this grant. */
+  recorded: number | null;
+  /** Whether the tenant's rights were signed before: then a row without a MAC is none of ours. */
+  adopted: boolean;
+}>;
+
+export type Signed = Readonly<{ kind: string; id: string; number: number; mac: Uint8Array }>;
+
+type Keys = Pick<DataKeySource, "mac" | "warmMac" | "beginMac">;
+
+export type GrantsOptions = Readonly<{
+  /** `false` takes every grant for proven: for a test that shows what is refused otherwise. */
+  verify?: boolean;
+  /** Grants remembered at once; a text of some 400 bytes each. */
+  most?: number;
+}>;
+
+/** The rows whose grants a proof must have, and the version of a credential that is to be opened. */
+export type Asked = Readonly<{ ids: readonly string[]; version?: number | null }>;
+
+const purpose = "grant";
+const encoder = new TextEncoder();
+
+/**
+ * Signs what rights rest on, and verifies it. A grant that was verified once costs a comparison: it is remembered by its MAC, with the
+ * text that the MAC covers.
+ */
+export class Grants {
+  readonly #keys: Keys;
+  readonly #verify: boolean;
+  readonly #marks: Marks;
+  readonly #verified: LRUCache<string, Readonly<{ line: string; grant: Grant }>>;
+
+  constructor(db: Db, keys: Keys, { verify = true, most = 20_000 }: GrantsOptions = {}) {
+    this.#keys = keys;
+    this.#verify = verify;
+    this.#marks = new Marks(db, most);
+    this.#verified = new LRUCache({ max: most });
+  }
+
+  /** Before a transaction, which should not wait for another connection when it signs. */
+  warm(tenantId: string): Promise<void> {
+    return this.#keys.warmMac(tenantId);
+  }
+
+  /** The key for the MACs of a tenant that is being created, to be kept in the transaction that creates it. */
+  begin(tenantId: string): ReturnType<Keys["beginMac"]> {
+    return this.#keys.beginMac(tenantId);
+  }
+
+  /**
+   * Verifies the grants of a proof, and answers whether they let the version be opened that is asked for. Throws `UnprovenRights` when
+   * one of them has no MAC or a wrong one, belongs to another tenant, or is older than one that is known; and when one that is asked for
+   * is missing.
+   */
+  async examine(tenantId: string, proof: Proof, { ids, version = null }: Asked): Promise<boolean> {
+    if (!this.#verify) return true;
+    const grants: Grant[] = [];
+    for (const line of proof.grants.split("\n")) {
+      grants.push(this.#known(line) ?? (await this.#check(tenantId, line)));
+    }
+    for (const id of ids) {
+      if (!grants.some((grant) => grant.id === id)) throw new UnprovenRights(tenantId, "", id, "absent");
+    }
+    await this.#marks.assertNewest(tenantId, grants, proof);
+    return version === null || grants.some(({ versions }) => versions.includes(version));
+  }
+
+  /**
+   * The MACs for what a transaction has changed. What it has changed must have been signed before, or a change would launder what
+   * somebody else has written into the row. Throws `UnprovenRights`.
+   */
+  async sign(tenantId: string, unsigned: readonly Unsigned[]): Promise<readonly Signed[]> {
+    const signed: Signed[] = [];
+    for (const row of unsigned) {
+      if (this.#verify) await this.#assertOurs(tenantId, row);
+      const { number } = parseGrant(row.grant_text);
+      const mac = await this.#mac(tenantId, row.grant_text);
+      signed.push({ kind: row.kind, id: row.id, number, mac });
+    }
+    return signed;
+  }
+
+  async #assertOurs(tenantId: string, row: Unsigned): Promise<void> {
+    const { kind, id, was_text: text, was_mac: mac, recorded, adopted } = row;
+    if (text !== null && mac === null && !adopted) return;
+    if (text !== null && mac === null) throw new UnprovenRights(tenantId, kind, id, "unsigned");
+    const number = text === null || mac === null ? null : (await this.#authentic(tenantId, text, mac)).number;
+    if (number !== recorded) throw new UnprovenRights(tenantId, kind, id, "rolled_back");
+  }
+
+  #known(line: string): Grant | undefined {
+    const known = this.#verified.get(line.slice(0, line.indexOf(" ")));
+    return known?.line === line ? known.grant : undefined;
+  }
+
+  async #check(tenantId: string, line: string): Promise<Grant> {
+    const space = line.indexOf(" ");
+    const [mac, text] = [line.slice(0, space), line.slice(space + 1)];
+    const grant = await this.#authentic(tenantId, text, Buffer.from(mac, "hex"));
+    this.#verified.set(mac, { line, grant });
+    return grant;
+  }
+
+  async #authentic(tenantId: string, text: string, mac: Uint8Array): Promise<Grant> {
+    const grant = parseGrant(text);
+    const { kind, id } = grant;
+    if (mac.byteLength === 0) throw new UnprovenRights(tenantId, kind, id, "unsigned");
+    const right = await this.#mac(tenantId, text);
+    const same = mac.byteLength === right.byteLength && timingSafeEqual(mac, right);
+    if (!same || grant.tenantId !== tenantId) throw new UnprovenRights(tenantId, kind, id, "altered");
+    return grant;
+  }
+
+  #mac(tenantId: string, text: string): Promise<Uint8Array> {
+    return this.#keys.mac(tenantId, purpose, encoder.encode(text));
+  }
+}
+
+const signers = new WeakMap<Db, Grants>();
+
+/** What is changed over this connection is signed by `grants` from now on: a verb is given a connection alone. */
+export function signWith(db: Db, grants: Grants): void {
+  signers.set(db, grants);
+}
+
+export function signerOf(db: Db): Grants | undefined {
+  return signers.get(db);
+}
+
+/** Throws `Error` for a connection that nothing signs for. */
+export function assertSigner(grants: Grants | undefined): Grants {
+  if (grants === undefined) throw new Error("nothing signs the rights that are changed over this connection");
+  return grants;
+}

@@ -1,0 +1,54 @@
+import { sql } from "kysely";
+import { system } from "../access/principal.ts";
+import { changeUnlessDone } from "../audit/change.ts";
+import type { Custody } from "../credentials/custody.ts";
+import { each, type Tally } from "../credentials/tally.ts";
+import type { Db } from "../db/connect.ts";
+
+type Needs = Pick<Custody, "db" | "dataKeys">;
+
+const rowsAtOnce = 500;
+const tenantsAtOnce = 100;
+
+/**
+ * Signs the rights that an earlier version wrote, which signed none: tenant by tenant, in portions that may be cut off and repeated, the
+ * tenant's own row last. From then on the record names that row, and nothing without a MAC is signed for this tenant again.
+ */
+export async function signExisting(custody: Needs): Promise<Tally> {
+  const tallies: Tally[] = [];
+  for await (const tenants of unsignedTenants(custody.db)) {
+    tallies.push(await each(tenants, (id) => signTenant(custody, id)));
+  }
+  const sum = (count: (tally: Tally) => number) => tallies.reduce((all, tally) => all + count(tally), 0);
+  return { done: sum(({ done }) => done), failed: sum(({ failed }) => failed) };
+}
+
+async function* unsignedTenants(db: Db): AsyncGenerator<readonly string[]> {
+  let after = "00000000-0000-0000-0000-000000000000";
+  for (;;) {
+    const { rows } = await sql<{ tenant_id: string }>`
+      select * from grants.unsigned_tenants(${after}::uuid, ${tenantsAtOnce})`.execute(db);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    yield rows.map(({ tenant_id: id }) => id);
+    after = last.tenant_id;
+  }
+}
+
+async function signTenant({ db, dataKeys }: Needs, tenantId: string): Promise<void> {
+  // A tenant may have no key for MACs yet: it gets one now, and not while its row is held.
+  await dataKeys.mac(tenantId, "grant", new Uint8Array(0));
+  while ((await signPortion(db, tenantId)) === rowsAtOnce);
+}
+
+/** Answers how many rows it has signed. */
+async function signPortion(db: Db, tenantId: string): Promise<number> {
+  let count = 0;
+  await changeUnlessDone(db, system(tenantId, "sign-rights"), async (tx) => {
+    const { rows } = await sql<{ count: number }>`
+      select grants.gather_unsigned(${tenantId}::uuid, ${rowsAtOnce}) as count`.execute(tx);
+    count = rows[0]?.count ?? 0;
+    return count === 0 ? null : { value: undefined, events: [{ event: "rights.signed", detail: { count } }] };
+  });
+  return count;
+}

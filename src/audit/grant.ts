@@ -30,7 +30,7 @@ export class UnprovenRights extends Error {
   }
 }
 
-/** Reads what every grant begins with (0012_grants.sql), and of a credential's what it ends with. Throws `TypeError` for another text. */
+/** Reads what every grant begins with (0014_grants.sql), and of a credential's what it ends with. Throws `TypeError` for another text. */
 export function parseGrant(text: string): Grant {
   const parts: unknown = JSON.parse(text);
   if (!Array.isArray(parts)) throw new TypeError("a grant is an array");

@@ -34,7 +34,7 @@ beforeEach(async () => {
   await createKeyFile(join(folder, "kek"));
   database = await createDatabase({ empty: true });
   for (const name of await readdir(migrationFolder)) {
-    if (name < "0012") await copyFile(join(migrationFolder, name), join(folder, name));
+    if (name < "0014") await copyFile(join(migrationFolder, name), join(folder, name));
   }
   await migrate(database.owner, { folder });
   dataKeys = new DataKeys(database.app, await loadKeyFile(join(folder, "kek")));

@@ -34,9 +34,9 @@ const columns: readonly Column<Event>[] = [
   ],
 ];
 
-/** The actor has a column of its own. */
+/** The actor has a column of its own, and the numbers of signatures are for the service (`audit/change.ts`). */
 function isTold([name, value]: readonly [string, unknown]): boolean {
-  return value !== null && name !== "actor";
+  return value !== null && name !== "actor" && name !== "grants";
 }
 
 /** What kind of actor it was, and which one: a member by its id, a task by its name, the operator by the subject. */

@@ -6,7 +6,7 @@ type Held = { place: Exclude<Place, "open">; until: number };
 /**
  * Tenants whose calls were running when a venue process stalled or died. Which call it was cannot be seen from outside, so all of them
  * are kept apart from other tenants for a while, and the one whose call began last, which is the likeliest, from the others as well.
- * There are two places; a suspect that strikes again when both are taken gets none.
+ * There are two places. When both are taken, a suspect whose calls alone were running gets none: that is proof, and a guess is not.
  */
 export class Suspects {
   readonly #held = new Map<string, Held>();
@@ -31,18 +31,20 @@ export class Suspects {
   /** `running`: whose calls a lost process was at work on, in the order in which they began. */
   accuse(running: readonly string[]): void {
     const last = running.at(-1);
-    for (const tenantId of running) {
+    const isProven = running.every((tenantId) => tenantId === last);
+    for (const tenantId of new Set(running)) {
       const before = this.placeOf(tenantId);
-      const place = tenantId === last ? this.#narrower(before) : before === "open" ? "shared" : before;
+      const place =
+        tenantId === last ? this.#narrower(before, isProven) : before === "open" ? "shared" : before;
       this.#held.set(tenantId, { place, until: this.#now() + this.#forMs });
     }
   }
 
-  #narrower(before: Place): Held["place"] {
+  #narrower(before: Place, isProven: boolean): Held["place"] {
     if (before === "alone" || before === "barred") return before;
     const isTaken = [...this.#held.values()].some(({ place }) => place === "alone");
     if (!isTaken) return "alone";
-    return before === "open" ? "shared" : "barred";
+    return before === "shared" && isProven ? "barred" : "shared";
   }
 
   #release(): void {

@@ -260,7 +260,7 @@ describe("one tenant", () => {
 });
 
 describe("several suspects", () => {
-  test("share a process, the last to begin has one of its own, and who strikes again has none", async () => {
+  test("share a process, and the one whose call began last has a process of its own", async () => {
     const { children, call } = poolOf(1);
     const tenantsOf = (child: FakeChild) => child.pending.map(({ tenantId }) => tenantId);
     const begun = [call("a"), call("b"), call("last")];
@@ -274,13 +274,30 @@ describe("several suspects", () => {
     await alone.stop();
     general.finish();
     await Promise.all(apart);
-    // "b" began last where there is no narrower place left; "a" and "last" keep theirs, and nobody else is refused.
-    expect(await call("b")).toMatchObject(notMade);
-    const kept = [call("a"), call("last"), call("other")];
-    expect(children.slice(4).map(tenantsOf)).toEqual([["a"], ["last"]]);
+    // A second stall with several at work in it shows no more than the first, so each keeps its place.
+    const kept = [call("a"), call("b"), call("last"), call("other")];
+    expect(children.slice(4).map(tenantsOf)).toEqual([["a", "b"], ["last"]]);
     expect(tenantsOf(general)).toEqual(["other"]);
     for (const child of children) child.finish();
     await Promise.all(kept);
+  });
+
+  test("are refused one by one, where a process with calls of one suspect alone stops once more", async () => {
+    const { children, call } = poolOf(1);
+    const begun = [call("chance"), call("first")];
+    await at(children, 0).stop();
+    await Promise.all(begun);
+    // "first" has the process for one, so "guilty" comes to that of several, whatever else it does at once.
+    const calls = [call("guilty"), call("guilty")];
+    await at(children, 1).stop();
+    await Promise.all(calls);
+    const [strike, again] = [call("guilty"), call("guilty")];
+    await at(children, 2).stop();
+    await Promise.all([strike, again]);
+    expect(await call("guilty")).toMatchObject(notMade);
+    const others = [call("chance"), call("first"), call("other")];
+    for (const child of children) child.finish();
+    expect(await Promise.all(others)).toEqual([answer, answer, answer]);
   });
 });
 

@@ -204,6 +204,8 @@ describe("the index of events", () => {
       long,
       "too\nmany\nlines",
     ];
+    // Rows that are older than the constraint may hold what it refuses.
+    await sql`alter table audit.links drop constraint readable`.execute(world.database.owner);
     for (const line of broken) await forge(line);
     await record(owner, [refused(credentials[0])]);
     const before = await search({ outcome: "frozen" });

@@ -73,7 +73,8 @@ describe("keys rotate while the service runs", () => {
     expect({ code, ...JSON.parse(output) }).toMatchObject({
       code: 0,
       count: 1,
-      items: [{ state: "active", count: 2 }],
+      // Of each tenant one that seals and one that signs.
+      items: [{ state: "active", count: 4 }],
     });
   });
 

@@ -16,6 +16,7 @@ import { openPool } from "../../src/db/connect.ts";
 import { createStores } from "../../src/stores/index.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { nameIn, ScriptedSubAccount } from "../support/scripted-keys.ts";
+import { signed } from "../support/rights.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 
 let world: World;
@@ -67,6 +68,7 @@ async function dieAt({ member, id, account }: Victim, point: Point | null): Prom
   const effects = new Effects(point, { opened, arrive: () => arrive(undefined) });
   const pool = openPool(world.database.connection("keyhold_app"), { applicationName: "victim", max: 5 });
   const db = mortalDb(pool, effects, member.tenantId);
+  signed({ db, dataKeys: world.custody.dataKeys });
   const store = mortalStore(createPostgresStore(db), effects);
   const base = {
     ...world.custody,

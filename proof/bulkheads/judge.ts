@@ -29,6 +29,8 @@ export type Row = Readonly<{
   p50Ms: number;
   p99Ms: number;
   maxMs: number;
+  /** What the slowest call was. */
+  slowest: string;
   /** P99 against that of the quiet run of the same service. */
   ratio: number | null;
 }>;
@@ -63,6 +65,9 @@ export function rowOf(observation: Observation, quiet: Observation | null): Row 
     p50Ms: percentile(latencies, 0.5),
     p99Ms: percentile(latencies, 0.99),
     maxMs: percentile(latencies, 1),
+    slowest:
+      calls.reduce<Call | null>((most, call) => (most === null || call.ms > most.ms ? call : most), null)
+        ?.kind ?? "",
     ratio: quietP99 === null ? null : percentile(latencies, 0.99) / quietP99,
   };
 }

@@ -12,6 +12,7 @@ const columns: readonly Column<Row>[] = [
   ["p50", ({ p50Ms }) => milliseconds(p50Ms)],
   ["p99", ({ p99Ms }) => milliseconds(p99Ms)],
   ["max", ({ maxMs }) => milliseconds(maxMs)],
+  ["slowest", ({ slowest }) => slowest],
   ["p99 to quiet", ({ ratio }) => (ratio === null ? null : `${ratio.toFixed(1)} ×`)],
 ];
 

@@ -38,12 +38,13 @@ const layers: readonly (readonly string[])[] = [
   ],
 ];
 
-/** What of the adapters the domain sees: interfaces, and the table of operations. */
+/** What of the adapters the domain sees: interfaces, and the tables of operations, lifetimes and forms. */
 const visibleToDomain = [
   "src/venues/venue.ts",
   "src/venues/verdict.ts",
   "src/venues/operations.ts",
   "src/venues/lifetimes.ts",
+  "src/venues/field-forms.ts",
   "src/venues/keys/venue-keys.ts",
   "src/venues/keys/marker.ts",
   "src/stores/store.ts",

@@ -1,7 +1,6 @@
-import { mentionsKey } from "../crypto/pem.ts";
-import { isSafeMaterial, safeMaterial } from "../crypto/private-key.ts";
 import type { Secret } from "../crypto/secret.ts";
 import { KeyholdError } from "../errors.ts";
+import { problemOf } from "../venues/field-forms.ts";
 import type { FieldName, SecretFields, VenueDescription } from "../venues/venue.ts";
 
 /** Secrets that end with the scope that holds them. */
@@ -16,8 +15,6 @@ export function copyFields(fields: SecretFields): OwnedFields {
   return new OwnedFields([...fields].map(([name, secret]) => [name, secret.copy()]));
 }
 
-const longestBytes = 8192;
-
 /**
  * Throws `malformed` unless the fields are those that the venue needs, each of a form that it could accept. The message names
  * fields, never values.
@@ -28,7 +25,7 @@ export function assertFields(venue: VenueDescription, fields: SecretFields): voi
     ...[...fields.keys()]
       .filter((name) => !venue.fields.includes(name))
       .map((name) => `${name} is not used here`),
-    ...[...fields].flatMap(([name, secret]) => formProblem(name, secret)),
+    ...[...fields].flatMap(([name, secret]) => formProblem(venue.id, name, secret)),
   ];
   if (problems.length === 0) return;
   throw new KeyholdError("malformed", `The secret does not fit ${venue.name}: ${problems.join("; ")}.`, {
@@ -47,16 +44,7 @@ export function assertSomeFields(venue: VenueDescription, fields: SecretFields):
   assertFields({ ...venue, fields: needed }, fields);
 }
 
-function formProblem(name: FieldName, secret: Secret): readonly string[] {
-  return secret.expose((bytes) => {
-    if (bytes.byteLength === 0) return [`${name} is empty`];
-    if (bytes.byteLength > longestBytes) return [`${name} is longer than ${longestBytes} bytes`];
-    if (bytes.some((byte) => byte > 0x7e)) return [`${name} holds characters other than ASCII`];
-    if (!isSafeMaterial(bytes)) return [`${name} must be ${safeMaterial}`];
-    // PEM keys are the one form that has line breaks (RFC 7468 §3).
-    if (mentionsKey(bytes)) return [];
-    if (bytes.some((byte) => byte < 0x20)) return [`${name} holds a line break or another control character`];
-    if (bytes[0] === 0x20 || bytes.at(-1) === 0x20) return [`${name} begins or ends with a space`];
-    return [];
-  });
+function formProblem(venue: string, name: FieldName, secret: Secret): readonly string[] {
+  const problem = secret.expose((bytes) => problemOf(venue, name, bytes));
+  return problem === undefined ? [] : [`${name} ${problem}`];
 }

@@ -1,81 +1,104 @@
 const begin = Buffer.from("-----BEGIN ");
+const end = Buffer.from("-----END ");
+const dashes = Buffer.from("-----");
 const words = Buffer.from("PRIVATE KEY");
-const labels = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"] as const;
+const encryptedHeader = Buffer.from("ENCRYPTED");
 
-/** PKCS#8 (RFC 5958), PKCS#1 (RFC 8017), SEC 1 (RFC 5915). */
-export type KeyLabel = (typeof labels)[number];
+/** What a PEM text is, where no private key can be read out of it; a predicate whose subject is the field. */
+export const pemFaults = {
+  encrypted: "is encrypted: take the passphrase off, as `openssl pkey -in key.pem` does",
+  publicKey: "is a public key: send the private key of the pair",
+  certificate: "is a certificate: send the private key that belongs to it",
+  openSsh: "is a key in OpenSSH's own format: convert it with `ssh-keygen -p -m pkcs8 -f key`",
+  several: "holds more than one private key: send one",
+  noBegin: "is a private key without its BEGIN line",
+  badBegin: "is a private key whose BEGIN line is damaged",
+  noEnd: "is a private key that is cut off: its END line is missing, or is not that of its BEGIN line",
+  cutOff: "is a private key that is cut off: characters between its BEGIN and END lines are missing",
+  notBase64: "holds characters between its BEGIN and END lines that are not base64",
+  another: "is not a private key, although it has BEGIN and END lines",
+} as const;
+export type PemFault = keyof typeof pemFaults;
 
 /** Whether a library could take some part of `text` for a PEM key: ccxt looks for the words, OpenSSL for the line before them. */
 export function mentionsKey(text: Uint8Array): boolean {
-  const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
-  return bytes.includes(begin) || bytes.includes(words);
+  const bytes = asBuffer(text);
+  return bytes.includes(begin) || bytes.includes(end) || bytes.includes(words);
 }
 
 /**
- * Lends what one PEM block of a private key holds to `use`; false where `text` is not one such block from end to end. Its line breaks
- * may be written as `\n`. An empty line is refused: OpenSSL takes what stands before it for headers, so it would read another key.
+ * Lends the DER of the one private key in `text` to `use`, or says why there is none. Text before and after its block is passed over,
+ * as RFC 7468 §2 allows, and so are a certificate, a public key and the parameters of a curve, which tools write beside a key.
+ * Line breaks may be any white space, and `\n` or `\r` with any number of backslashes before it.
  */
-export function inPem(text: Uint8Array, use: (label: KeyLabel, der: Uint8Array) => boolean): boolean {
-  for (const label of labels) {
-    const body = bodyOf(text, label);
-    if (body !== undefined) return inBase64(body, (der) => use(label, der));
-  }
-  return false;
+export function inPem<T>(text: Uint8Array, use: (der: Uint8Array) => T): T | PemFault {
+  const blocks = blocksOf(asBuffer(text));
+  if (typeof blocks === "string") return blocks;
+  const [key, ...more] = blocks.filter(({ label }) => label.endsWith("PRIVATE KEY"));
+  if (key === undefined) return faultOf(blocks[0]?.label ?? "");
+  if (more.length > 0) return "several";
+  if (key.label === "OPENSSH PRIVATE KEY") return "openSsh";
+  // RFC 7468 §11 names it in the label; the older form of RFC 1421 §4.6.1.1 has a header.
+  if (key.label === "ENCRYPTED PRIVATE KEY" || key.body.includes(encryptedHeader)) return "encrypted";
+  return inBase64(key.body, use);
 }
 
-/** The same for base64 alone. */
-export function inBase64(body: Uint8Array, use: (der: Uint8Array) => boolean): boolean {
+/** Lends what base64 holds, in lines or not. */
+export function inBase64<T>(body: Uint8Array, use: (der: Uint8Array) => T): T | "cutOff" | "notBase64" {
   const decoded = new Uint8Array(new ArrayBuffer(Math.ceil(body.byteLength / 4) * 3));
   try {
     const length = decode(body, decoded);
-    return length !== undefined && use(decoded.subarray(0, length));
+    return typeof length === "string" ? length : use(decoded.subarray(0, length));
   } finally {
     decoded.fill(0);
   }
 }
 
-function bodyOf(text: Uint8Array, label: KeyLabel): Uint8Array | undefined {
-  const bytes = Buffer.from(text.buffer, text.byteOffset, endOf(text));
-  const first = Buffer.from(`-----BEGIN ${label}-----`);
-  const last = Buffer.from(`-----END ${label}-----`);
-  const isBlock =
-    bytes.byteLength >= first.byteLength + last.byteLength &&
-    bytes.subarray(0, first.byteLength).equals(first) &&
-    bytes.subarray(-last.byteLength).equals(last);
-  return isBlock ? bytes.subarray(first.byteLength, -last.byteLength) : undefined;
-}
+type Block = Readonly<{ label: string; body: Buffer }>;
 
-/** Where the text ends without the blanks and line breaks behind it. */
-function endOf(text: Uint8Array): number {
-  let end = text.byteLength;
-  for (;;) {
-    if (isBlank(text[end - 1])) end -= 1;
-    else if (text[end - 2] === 0x5c && text[end - 1] === 0x6e) end -= 2;
-    else return end;
+function blocksOf(bytes: Buffer): readonly Block[] | PemFault {
+  const blocks: Block[] = [];
+  let at = bytes.indexOf(begin);
+  if (at === -1) return bytes.includes(end) ? "noBegin" : "badBegin";
+  while (at !== -1) {
+    const from = at + begin.byteLength;
+    const to = bytes.indexOf(dashes, from);
+    const label = to === -1 ? "" : bytes.toString("latin1", from, Math.min(to, from + longestLabel));
+    if (!/^[A-Z0-9]+( [A-Z0-9]+)*$/.test(label)) return "badBegin";
+    const last = Buffer.from(`-----END ${label}-----`);
+    const close = bytes.indexOf(last, to);
+    if (close === -1) return "noEnd";
+    blocks.push({ label, body: bytes.subarray(to + dashes.byteLength, close) });
+    at = bytes.indexOf(begin, close + last.byteLength);
   }
+  return blocks;
 }
 
-function isBlank(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d;
+const longestLabel = 64;
+
+function faultOf(label: string): PemFault {
+  if (label.endsWith("PUBLIC KEY")) return "publicKey";
+  return label.endsWith("CERTIFICATE") ? "certificate" : "another";
 }
 
-/** Writes to `into` and gives the number of bytes; `undefined` for anything but base64 in lines, none of them empty. */
-function decode(body: Uint8Array, into: Uint8Array): number | undefined {
-  let [bits, held, length, padding, breaks] = [0, 0, 0, 0, 0];
+/** Writes to `into` and gives the number of bytes. */
+function decode(body: Uint8Array, into: Uint8Array): number | "cutOff" | "notBase64" {
+  let [bits, held, length, padding] = [0, 0, 0, 0];
   for (let at = 0; at < body.byteLength; at += 1) {
     const byte = body[at] ?? 0;
-    const isEscaped = byte === 0x5c && body[at + 1] === 0x6e;
-    if (isEscaped) at += 1;
-    if (isEscaped || byte === 0x0a) breaks += 1;
-    if (breaks > 1) return undefined;
-    if (isEscaped || isBlank(byte)) continue;
-    breaks = 0;
-    if (byte === 0x3d) {
+    if (isBlank(byte)) continue;
+    if (byte === backslash) {
+      while (body[at + 1] === backslash) at += 1;
+      at += 1;
+      if (!breaks.has(body[at] ?? 0)) return "notBase64";
+      continue;
+    }
+    if (byte === equals) {
       padding += 1;
       continue;
     }
     const value = sextet(byte);
-    if (value === undefined || padding > 0) return undefined;
+    if (value === undefined || padding > 0) return "notBase64";
     held = ((held << 6) | value) & 0xffff;
     bits += 6;
     if (bits >= 8) {
@@ -84,7 +107,16 @@ function decode(body: Uint8Array, into: Uint8Array): number | undefined {
       length += 1;
     }
   }
-  return (length + padding) % 3 === 0 && padding < 3 ? length : undefined;
+  return (length + padding) % 3 === 0 && padding < 3 ? length : "cutOff";
+}
+
+const backslash = 0x5c;
+const equals = 0x3d;
+/** What may follow a backslash: n, r, and a line break, which shells and some formats escape so. */
+const breaks: ReadonlySet<number> = new Set([0x6e, 0x72, 0x0a, 0x0d]);
+
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 }
 
 function sextet(byte: number): number | undefined {
@@ -93,4 +125,8 @@ function sextet(byte: number): number | undefined {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30 + 52;
   if (byte === 0x2b) return 62;
   return byte === 0x2f ? 63 : undefined;
+}
+
+function asBuffer(text: Uint8Array): Buffer {
+  return Buffer.from(text.buffer, text.byteOffset, text.byteLength);
 }

@@ -1,33 +1,118 @@
 import { bitsOf, type Element, elementsOf, positiveOf, sequenceOf, tags } from "./der.ts";
-import { inBase64, inPem, type KeyLabel, mentionsKey } from "./pem.ts";
+import { inBase64, inPem, mentionsKey, type PemFault, pemFaults } from "./pem.ts";
 
-/** What `isSafeMaterial` accepts, for a message. */
-export const safeMaterial =
-  "one unencrypted PEM block with an Ed25519 key, a P-256 key, or an RSA key of 2048 to 4096 bits with a public exponent below 2^32, or any other text of at most 1024 bytes";
+/** Kinds of private keys that sign in bounded time. */
+export type KeyKind = "Ed25519" | "P-256" | "RSA";
+
+/** PKCS#8 (RFC 5958), PKCS#1 (RFC 8017), SEC 1 (RFC 5915). */
+type KeyForm = "pkcs8" | "pkcs1" | "sec1";
+
+/** A private key whose sizes were judged. `der` ends with the call that lends it. */
+export type JudgedKey = Readonly<{ kind: KeyKind; form: KeyForm; der: Uint8Array }>;
+
+/** Why no private key can be had from a text that mentions one, as a predicate whose subject is the field. */
+export type KeyFault = Readonly<{ fault: string; about: PemFault | "kind" | "size" }>;
 
 /** No shared secret is so long, and no signer can make much work of so few bytes. */
 const longestText = 1024;
 
 /**
- * Whether a signer works with `text` in bounded time. Signing is synchronous, so a key that makes it slow stops every call in its
- * process: OpenSSL needs half a minute for a signature with an RSA key of 24,000 bits. Only sizes and object identifiers are read, and
- * from the bytes: no number of the key is computed with, and no string is made.
+ * Lends the private key in `text` to `use` once its sizes are known to be harmless; `undefined` where the text is none and can be given
+ * to any signer. Signing is synchronous, so a key that makes it slow stops every call in its process: OpenSSL needs half a minute for a
+ * signature with an RSA key of 24,000 bits. Only sizes and object identifiers are read, and from the bytes: no number of the key is
+ * computed with, and no string is made. `bare`: whether base64 of PKCS#8 without its PEM lines is a private key here.
  */
-export function isSafeMaterial(text: Uint8Array): boolean {
-  if (mentionsKey(text)) return inPem(text, isSafeKey);
-  // LBank takes the base64 of a PKCS#8 key without its PEM lines.
-  return text.byteLength <= longestText || inBase64(text, isPkcs8);
+export function withKey<T>(
+  text: Uint8Array,
+  use: (key: JudgedKey) => T,
+  { bare = false }: Readonly<{ bare?: boolean }> = {},
+): T | KeyFault | undefined {
+  const lend = (der: Uint8Array): T | KeyFault => {
+    const judged = judge(der);
+    return "fault" in judged ? judged : use({ ...judged, der });
+  };
+  if (mentionsKey(text)) return orFault(inPem(text, lend));
+  if (bare && isBareKey(text)) return orFault(inBase64(text, lend));
+  return text.byteLength <= longestText ? undefined : { fault: tooLong, about: "size" };
 }
 
-function isSafeKey(label: KeyLabel, der: Uint8Array): boolean {
-  switch (label) {
-    case "PRIVATE KEY":
-      return isPkcs8(der);
-    case "RSA PRIVATE KEY":
-      return isRsa(der);
-    case "EC PRIVATE KEY":
-      return isP256(der, "named here");
+const tooLong = `is longer than ${longestText} bytes and is no private key that is taken`;
+
+/** Whether `text` is a private key in base64 or hexadecimal without its PEM lines. */
+export function isBareKey(text: Uint8Array): boolean {
+  const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+  const isKey = (der: Uint8Array): boolean => formOf(sequenceOf(der)) !== undefined;
+  if (inBase64(text, isKey) === true) return true;
+  if (bytes.byteLength % 2 !== 0 || !bytes.every(isHexDigit)) return false;
+  const decoded = Buffer.alloc(bytes.byteLength / 2);
+  try {
+    bytes.forEach((digit, at) => (decoded[at >> 1] = ((decoded[at >> 1] ?? 0) << 4) | hexValue(digit)));
+    return isKey(decoded);
+  } finally {
+    decoded.fill(0);
   }
+}
+
+function isHexDigit(byte: number): boolean {
+  return (byte >= 0x30 && byte <= 0x39) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66);
+}
+
+function hexValue(digit: number): number {
+  return digit <= 0x39 ? digit - 0x30 : (digit | 0x20) - 0x61 + 10;
+}
+
+function orFault<T>(result: T | PemFault): T | KeyFault {
+  return isPemFault(result) ? { fault: pemFaults[result], about: result } : result;
+}
+
+function isPemFault(result: unknown): result is PemFault {
+  return typeof result === "string" && Object.hasOwn(pemFaults, result);
+}
+
+const faults = {
+  cutOff: { fault: pemFaults.cutOff, about: "cutOff" },
+  unreadable: { fault: "holds no private key that OpenSSL reads between its lines", about: "another" },
+  otherKind: { fault: "is neither an Ed25519 key, nor a P-256 key, nor an RSA key", about: "kind" },
+  otherCurve: { fault: "is a key on another curve than P-256, or does not name its curve", about: "kind" },
+  rsaSize: {
+    fault: "is an RSA key of another size than 2048 to 4096 bits with a public exponent below 2^32",
+    about: "size",
+  },
+} as const satisfies Readonly<Record<string, KeyFault>>;
+
+type Judgement = Readonly<{ kind: KeyKind; form: KeyForm }> | KeyFault;
+
+/** The structure decides, not the label: OpenSSL reads PKCS#8 under the label of SEC 1, too. */
+function judge(der: Uint8Array): Judgement {
+  const parts = sequenceOf(der);
+  if (parts === undefined) return isLongerThan(der) ? faults.cutOff : faults.unreadable;
+  switch (formOf(parts)) {
+    case "pkcs8":
+      return judgePkcs8(parts);
+    case "pkcs1":
+      return isRsa(der) ? { kind: "RSA", form: "pkcs1" } : faults.rsaSize;
+    case "sec1":
+      return isP256(der, "named here") ? { kind: "P-256", form: "sec1" } : faults.otherCurve;
+    case undefined:
+      return faults.unreadable;
+  }
+}
+
+/** Whether the sequence that `der` begins with is longer than `der`. */
+function isLongerThan(der: Uint8Array): boolean {
+  const [tag, first = 0, second = 0, third = 0] = der;
+  if (tag !== tags.sequence) return false;
+  const length = first === 0x82 ? 4 + second * 256 + third : first === 0x81 ? 3 + second : 2 + first;
+  return first <= 0x82 && length > der.byteLength;
+}
+
+/** Which of the three structures it is: they differ in what follows the version. */
+function formOf(parts: readonly Element[] | undefined): KeyForm | undefined {
+  const [version, second, third] = parts ?? [];
+  if (version?.tag !== tags.integer || version.content.byteLength !== 1) return undefined;
+  if (second?.tag === tags.sequence) return third?.tag === tags.octets ? "pkcs8" : undefined;
+  if (second?.tag === tags.octets) return "sec1";
+  return second?.tag === tags.integer ? "pkcs1" : undefined;
 }
 
 const oids = {
@@ -37,23 +122,27 @@ const oids = {
   ed25519: Buffer.from("2b6570", "hex"),
 };
 
-/** RFC 5958: version, algorithm, key. Attributes are refused, since no venue needs them. */
-function isPkcs8(der: Uint8Array): boolean {
-  const [version, algorithm, key, publicKey, ...more] = sequenceOf(der) ?? [];
-  if (version?.tag !== tags.integer || algorithm?.tag !== tags.sequence) return false;
-  if (key?.tag !== tags.octets || more.length > 0) return false;
-  const [kind, parameter, ...others] = elementsOf(algorithm.content) ?? [];
-  if (others.length > 0) return false;
-  if (isOid(kind, oids.ed25519)) return parameter === undefined && isEd25519(key.content, publicKey);
-  if (publicKey !== undefined) return false;
-  if (isOid(kind, oids.rsa)) return isRsa(key.content);
-  return isOid(kind, oids.ec) && isOid(parameter, oids.p256) && isP256(key.content, "named before");
+/** Of attributes and a public key behind the private one nothing is read, and no signer gets them. */
+const besidesKey: ReadonlySet<number> = new Set([0xa0, 0x81]);
+
+/** RFC 5958: version, algorithm, key. */
+function judgePkcs8([, algorithm, key, ...more]: readonly Element[]): Judgement {
+  const [kind, parameter, ...others] = elementsOf(algorithm?.content ?? new Uint8Array()) ?? [];
+  if (key === undefined || others.length > 0 || !more.every(({ tag }) => besidesKey.has(tag)))
+    return faults.unreadable;
+  if (isOid(kind, oids.ed25519)) {
+    const isWhole = parameter === undefined && isEd25519(key.content);
+    return isWhole ? { kind: "Ed25519", form: "pkcs8" } : faults.unreadable;
+  }
+  if (isOid(kind, oids.rsa)) return isRsa(key.content) ? { kind: "RSA", form: "pkcs8" } : faults.rsaSize;
+  if (!isOid(kind, oids.ec)) return faults.otherKind;
+  const isTaken = isOid(parameter, oids.p256) && isP256(key.content, "named before");
+  return isTaken ? { kind: "P-256", form: "pkcs8" } : faults.otherCurve;
 }
 
-/** RFC 8410 §7. The public key may stand behind it. */
-function isEd25519(key: Uint8Array, publicKey: Element | undefined): boolean {
-  const isPublic = publicKey === undefined || (publicKey.tag === 0x81 && publicKey.content.byteLength === 33);
-  return isPublic && key.byteLength === 34 && key[0] === tags.octets && key[1] === 32;
+/** RFC 8410 §7. */
+function isEd25519(key: Uint8Array): boolean {
+  return key.byteLength === 34 && key[0] === tags.octets && key[1] === 32;
 }
 
 /** RFC 8017 A.1.2: n, e, d, p, q, dP, dQ, qInv. Version 1 would have further primes. */
@@ -79,7 +168,9 @@ function isRsa(der: Uint8Array): boolean {
 /** RFC 5915: version, key, curve, public key. A curve in full, instead of by its name, may be of any size. */
 function isP256(der: Uint8Array, curve: "named here" | "named before"): boolean {
   const [version, key, ...optional] = sequenceOf(der) ?? [];
-  if (!isVersion(version, 1) || key?.tag !== tags.octets || key.content.byteLength !== 32) return false;
+  const size = key?.tag === tags.octets ? key.content.byteLength : 0;
+  // Some tools leave zeros in front out.
+  if (!isVersion(version, 1) || size < 1 || size > 32) return false;
   const named = optional.find(({ tag }) => tag === 0xa0);
   const others = optional.filter((element) => element !== named);
   const isNamed = named === undefined ? curve === "named before" : isP256Name(named);

@@ -1,21 +1,18 @@
-import { isSafeMaterial, safeMaterial } from "../crypto/private-key.ts";
 import type { Adapter, VenueCall } from "./adapter.ts";
 import { createAdapters } from "./adapters.ts";
 import { createBoundedFetch, FetchFailure } from "./bounded-fetch.ts";
+import { doubtOf } from "./field-forms.ts";
 import { indefinite, refusal, type Speaker } from "./outcomes.ts";
 import type { Answer, Job } from "./protocol.ts";
 import { createScrubber, type Scrubber } from "./scrub.ts";
+import { type FieldTexts, spellFields } from "./spell.ts";
 import { Withheld } from "./withheld.ts";
 import { egressAddresses, type VenueSettings } from "./settings.ts";
-import type { FieldName, InvokeResult } from "./venue.ts";
+import type { InvokeResult } from "./venue.ts";
 import type { Indefinite } from "./verdict.ts";
 
 /** `leaving` is awaited before the first request with the credential leaves, and before each after it. */
-export type Perform = (
-  job: Job,
-  fields: ReadonlyMap<FieldName, string>,
-  leaving?: () => Promise<void>,
-) => Promise<Answer>;
+export type Perform = (job: Job, fields: FieldTexts, leaving?: () => Promise<void>) => Promise<Answer>;
 
 const failures: Readonly<Record<FetchFailure["kind"], Indefinite["outcome"]>> = {
   timeout: "timeout",
@@ -27,26 +24,20 @@ const failures: Readonly<Record<FetchFailure["kind"], Indefinite["outcome"]>> = 
 export type PerformOptions = Readonly<{
   /** Hears when a market list begins or ends to be parsed. */
   onLoading?: (active: boolean) => void;
-  /** Without it any key is handed to a library, however long it would sign. */
-  refusesUnsafe?: boolean;
 }>;
 
 /** Does one job after the other or at once, each within the time-out, and lets no secret out in an answer. */
-export function createPerformer(
-  settings: VenueSettings,
-  { onLoading, refusesUnsafe = true }: PerformOptions = {},
-): Perform {
+export function createPerformer(settings: VenueSettings, { onLoading }: PerformOptions = {}): Perform {
   const adapters = createAdapters(onLoading);
   const fetchFor = createBoundedFetch(settings);
   return async (job, given, leaving) => {
     const adapter = adapters.get(job.venue);
     if (adapter === undefined) throw new RangeError(`unknown venue ${job.venue}`);
     const speaker = { name: adapter.description.name, addresses: egressAddresses(settings, job.venue) };
-    const fields = tidied(given);
-    const scrub = createScrubber(fields.values());
-    const judge = refusesUnsafe ? misfitOf : oddityOf;
-    const hint = [...fields.values()].map(judge).find((found) => found !== undefined);
-    if (hint !== undefined) return { ...refusal(speaker, "malformed", { hint }), unsent: true };
+    const fields = spellFields(job.venue, given);
+    if ("problem" in fields)
+      return { ...refusal(speaker, "malformed", { hint: fields.problem }), unsent: true };
+    const scrub = createScrubber([...given.values(), ...fields.values()]);
     const send = fetchFor(job.venue, job.environment);
     const deadline = AbortSignal.timeout(settings.timeoutMs);
     let unsent = true;
@@ -66,7 +57,8 @@ export function createPerformer(
       (error: unknown) =>
         job.verb === "invoke" && unsent ? explainUnsent(error, speaker) : explain(error, speaker),
     );
-    return scrubbed(job.verb === "invoke" && unsent ? markedUnsent(answer) : answer, scrub);
+    const told = job.verb === "invoke" && unsent ? markedUnsent(answer) : answer;
+    return scrubbed(withDoubt(told, job.venue, fields), scrub);
   };
 }
 
@@ -117,33 +109,10 @@ export function explain(error: unknown, speaker: Speaker): Indefinite {
   return indefinite(speaker, "unexpected_answer", { hint: "Keyhold could not complete the call." });
 }
 
-/** Keys are pasted: blanks around them go, and `\n` in a PEM becomes the line break that it stands for. */
-export function tidied(fields: ReadonlyMap<FieldName, string>): ReadonlyMap<FieldName, string> {
-  return new Map(
-    [...fields].map(([name, value]) => {
-      const trimmed = value.trim();
-      return [name, isPem(trimmed) ? `${trimmed.replaceAll("\\n", "\n")}\n` : trimmed] as const;
-    }),
-  );
-}
-
-/** Why no library may get this value, for a person; `undefined` where it may. */
-export function misfitOf(value: string): string | undefined {
-  const oddity = oddityOf(value);
-  if (oddity !== undefined) return oddity;
-  return isSafeMaterial(Buffer.from(value)) ? undefined : `A field must be ${safeMaterial}.`;
-}
-
-function oddityOf(value: string): string | undefined {
-  return isPlain(value) ? undefined : "A field holds a line break or a character that no venue uses.";
-}
-
-function isPlain(value: string): boolean {
-  return /^[\x20-\x7e]*$/.test(isPem(value) ? value.replaceAll(/\r?\n/g, "") : value);
-}
-
-export function isPem(value: string): boolean {
-  return value.startsWith("-----BEGIN ");
+function withDoubt(answer: Answer, venue: string, fields: FieldTexts): Answer {
+  if (answer.outcome !== "rejected") return answer;
+  const doubts = [...fields].flatMap(([field, text]) => doubtOf(venue, field, text) ?? []);
+  return { ...answer, message: [answer.message, ...doubts].join(" ") };
 }
 
 function scrubbed(answer: Answer, scrub: Scrubber): Answer {

@@ -22,6 +22,10 @@ export async function inspectKey(row: ExchangeRow, mode: Mode, call: VenueCall):
   return refusal(call.speaker, "unexpected_answer");
 }
 
+/** What the signer said may quote the credential. */
+const unsigned =
+  "It cannot be signed with: see that each field is whole, and none stands where another belongs.";
+
 async function ask(
   row: ExchangeRow,
   probe: Probe,
@@ -29,7 +33,7 @@ async function ask(
   call: VenueCall,
 ): Promise<Verdict | "elsewhere"> {
   const request = trySign(exchange, probe, call);
-  if (request === undefined) return refusal(call.speaker, "malformed");
+  if (request === undefined) return refusal(call.speaker, "malformed", { hint: unsigned });
   const reading = interpret(row.dialect, await call.send(request));
   if (reading.kind !== "success") {
     const { code } = reading.said;

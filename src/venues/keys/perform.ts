@@ -2,8 +2,9 @@ import { Secret } from "../../crypto/secret.ts";
 import type { VenueCall } from "../adapter.ts";
 import { createBoundedFetch } from "../bounded-fetch.ts";
 import { exchangeTable } from "../ccxt/table.ts";
-import { expiry, isPem, misfitOf, tidied } from "../perform.ts";
+import { expiry } from "../perform.ts";
 import { createScrubber } from "../scrub.ts";
+import { type FieldTexts, isPrivateKey, spellFields } from "../spell.ts";
 import { egressAddresses, type VenueSettings } from "../settings.ts";
 import { sealFields } from "../transport.ts";
 import type { Environment } from "../venue.ts";
@@ -13,7 +14,7 @@ import { keyDrivers } from "./drivers.ts";
 import { failureOf } from "./failures.ts";
 import type { KeyAnswer, KeyJob } from "./job.ts";
 import { createKey, findKey, type KeyResult, revokeKey } from "./manage.ts";
-import { type FieldTexts, openKeySession } from "./session.ts";
+import { openKeySession } from "./session.ts";
 
 /** `credentials`: parent, current key, and the key to delete where the job deletes one. `leaving` as in `Perform`. */
 export type PerformKeyJob = (
@@ -30,12 +31,15 @@ export function createKeyPerformer(settings: VenueSettings): PerformKeyJob {
     const driver = keyDrivers.get(job.venue);
     if (driver === undefined) throw new RangeError(`no keys are managed at ${job.venue}`);
     const speaker = { name: describeKeys(driver).name, addresses: egressAddresses(settings, job.venue) };
-    const credentials = given.map(tidied);
-    const scrub = createScrubber(credentials.flatMap((fields) => [...fields.values()]));
+    const spelled = given.map((fields) => spellFields(job.venue, fields));
+    const texts = [...given, ...spelled].flatMap((fields) =>
+      "problem" in fields ? [] : [...fields.values()],
+    );
+    const scrub = createScrubber(texts);
     const send = fetchFor(job.venue, job.environment);
     const deadline = AbortSignal.timeout(settings.timeoutMs);
     try {
-      const work = run(driver, job, credentials, async (request) => {
+      const work = run(driver, job, spelled.map(sharedSecret), async (request) => {
         await leaving?.();
         return send(request, deadline);
       });
@@ -55,7 +59,6 @@ async function run(
 ): Promise<KeyResult> {
   const [parent, current, key = new Map()] = credentials;
   if (parent === undefined || current === undefined) throw new TypeError("a key job lacks a credential");
-  credentials.forEach(demandPlain);
   const session = await openKeySession({
     driver,
     ...exchangeOf(driver, job.environment),
@@ -74,16 +77,13 @@ function exchangeOf({ venue }: KeyDriver, environment: Environment) {
   return { row, mode };
 }
 
-function demandPlain(fields: FieldTexts): void {
-  for (const text of fields.values()) {
-    const hint = misfitOf(text);
-    if (hint !== undefined) throw new KeyProblem("malformed", { hint });
-  }
-  if (isPem(fields.get("api_secret") ?? "")) {
-    throw new KeyProblem("unsupported", {
-      hint: "It is a key pair; only keys with a shared secret are made.",
-    });
-  }
+/** Throws `KeyProblem` for what no signer may get, and for a key pair. */
+function sharedSecret(fields: ReturnType<typeof spellFields>): FieldTexts {
+  if ("problem" in fields) throw new KeyProblem("malformed", { hint: fields.problem });
+  if (!isPrivateKey(fields.get("api_secret") ?? "")) return fields;
+  throw new KeyProblem("unsupported", {
+    hint: "It is a key pair; only keys with a shared secret are made.",
+  });
 }
 
 function sealed(result: KeyResult, replyTo: Uint8Array): KeyAnswer {

@@ -5,11 +5,9 @@ import { namedPermit } from "../ccxt/permits.ts";
 import type { ExchangeRow } from "../ccxt/row.ts";
 import { type Dialect, interpret, type Interpretation } from "../interpret.ts";
 import type { Meaning } from "../outcomes.ts";
-import type { FieldName } from "../venue.ts";
+import type { FieldTexts } from "../spell.ts";
 import { Withheld } from "../withheld.ts";
 import { type KeyDriver, KeyProblem, type KeySession, type VenueRequest } from "./driver.ts";
-
-export type FieldTexts = ReadonlyMap<FieldName, string>;
 
 type Who = "parent" | "current";
 type Problem = KeyProblem["problem"];

@@ -28,6 +28,7 @@ export function credentialsOf(venue: string): ReadonlyMap<FieldName, string> {
     words.set("api_key", `organizations/${crypto.randomUUID()}/apiKeys/${crypto.randomUUID()}`);
     words.set("api_secret", ecPem());
   }
+  if (venue === "revolutx") words.set("private_key", ed25519Pem());
   // Gemini's master keys cannot be used here, and ccxt tells them by the name.
   if (venue === "gemini") words.set("api_key", `account-${randomBytes(16).toString("hex")}`);
   const fields = createAdapters().get(venue)?.description.fields ?? [];
@@ -39,6 +40,10 @@ export function ecPem(): string {
     type: "sec1",
     format: "pem",
   });
+}
+
+function ed25519Pem(): string {
+  return generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
 }
 
 export function firstEnvironment(venue: string): Environment {

@@ -90,7 +90,8 @@ export async function createDoor(
 ) {
   // Who is calling, and how often, is known however many requests wait for a connection.
   const accessPool = database.openPool({ applicationName: "keyhold access", max: 4, answerWithin: 2000 });
-  const authenticator = createAuthenticator(config, { db: openDb(accessPool), prove }, localIssuer);
+  const known = { db: openDb(accessPool), prove, log };
+  const authenticator = createAuthenticator(config, known, localIssuer);
   const sign = signer((tenantId, purpose, bytes) => custody.dataKeys.mac(tenantId, purpose, bytes));
   const routes = createRoutes({
     custody,
@@ -147,10 +148,15 @@ async function closeServer(server: Server): Promise<void> {
 
 function createAuthenticator(
   config: Config,
-  { db, prove }: Readonly<{ db: Db; prove: Prove }>,
+  { db, prove, log }: Readonly<{ db: Db; prove: Prove; log: Log }>,
   local: LocalIssuer | null,
 ): Authenticator {
-  const issuers = config.access.issuers.map((issuer) => remoteIssuer(issuer));
+  const issuers = config.access.issuers.map((configured) => {
+    const { issuer } = configured;
+    return remoteIssuer(configured, (error) =>
+      log.warn("the keys of an issuer cannot be had", { issuer, error }),
+    );
+  });
   const verify = createTokenVerifier(local === null ? issuers : [...issuers, local.issuer]);
   return new Authenticator(verify, new Memberships(db, prove), Date.now, new OperatorKeys(db));
 }

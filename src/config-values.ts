@@ -117,7 +117,9 @@ const issuer = z
     algorithms: z.array(z.enum(algorithms)).min(1),
     tenants: z.union([z.literal("*"), z.array(z.uuid().toLowerCase())]),
     operator: z.boolean().default(false),
-    typ: z.enum(["at+jwt", "JWT"]).default("at+jwt"),
+    typ: z.enum(["at+jwt", "JWT", "none"]).default("at+jwt"),
+    audience_claim: z.enum(["aud", "client_id"]).optional(),
+    scope_prefix: z.string().min(1).max(255).optional(),
     max_age_seconds: z.int().min(60).max(86_400).default(3600),
   })
   .refine((it) => it.jwks_uri !== undefined || guardedUrl.safeParse(it.issuer).success);

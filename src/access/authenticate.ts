@@ -9,8 +9,6 @@ import type { Member, Operator, Origin } from "./principal.ts";
 import type { VerifiedToken, VerifyToken } from "./tokens.ts";
 import { unauthenticated } from "./unauthenticated.ts";
 
-/** Verified tokens are verified again after this time, so that a key that its issuer took back does not live on here. */
-const reverifyMs = 5 * 60_000;
 const mostTokens = 20_000;
 
 type Right = Readonly<{
@@ -32,7 +30,7 @@ export class Authenticator {
   readonly #memberships: Pick<Memberships, "member" | "apiKey" | "forget">;
   readonly #operatorKeys: Pick<OperatorKeys, "find">;
   readonly #now: () => number;
-  readonly #verified = new LRUCache<string, VerifiedToken>({ max: mostTokens, ttl: reverifyMs });
+  readonly #verified = new LRUCache<string, VerifiedToken>({ max: mostTokens });
 
   constructor(
     verify: VerifyToken,
@@ -57,7 +55,8 @@ export class Authenticator {
     assertFrom(token.narrowing, origin.address);
     if (token.kind === "operator") return { kind: "operator", issuer, subject, origin };
     const member = await this.#memberships.member(token.tenantId, issuer, subject);
-    if (member === null) throw unauthenticated("membership");
+    if (member === null)
+      throw unauthenticated("membership", { detail: "no active member of an active tenant" });
     return principal(member, { ...token, apiKeyId: null, makers: [] }, origin);
   }
 
@@ -79,11 +78,12 @@ export class Authenticator {
     return { kind: "operator", issuer: operatorKeyIssuer, subject, origin };
   }
 
-  /** The cache is keyed by a hash, so that it holds no token. */
+  /** The cache is keyed by a hash, so that it holds no token. It believes a key no longer than the keys of the issuer are believed. */
   #known(digest: string): VerifiedToken | undefined {
     const known = this.#verified.get(digest);
-    if (known !== undefined && known.validUntil <= this.#now()) throw unauthenticated("expired");
-    return known;
+    if (known === undefined) return undefined;
+    if (known.validUntil <= this.#now()) throw unauthenticated("expired");
+    return known.verifyAgainAt > this.#now() ? known : undefined;
   }
 
   async #verifyOnce(digest: string, token: string): Promise<VerifiedToken> {

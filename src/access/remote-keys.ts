@@ -1,12 +1,17 @@
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  type FetchImplementation,
+  type JWTVerifyGetKey,
+} from "jose";
 import { z } from "zod";
 import { guardedUrl } from "../config-values.ts";
 
-type KeySet = Readonly<{ find: JWTVerifyGetKey; loadedAt: number }>;
-
 export type RemoteIssuer = Readonly<{ issuer: string; jwks_uri?: string | undefined }>;
 
-/** A key that the issuer took back is refused within this time. */
+/** A key that the issuer took back is refused within this time, as long as the issuer can be asked. */
 const freshMs = 5 * 60_000;
 /** At most this often is an issuer asked, whatever tokens arrive; also how late a new key may be known. */
 const pauseMs = 30_000;
@@ -19,78 +24,89 @@ const keySet = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) });
 const metadata = z.object({ issuer: z.string(), jwks_uri: guardedUrl });
 
 /**
- * The public keys of an issuer, fetched from its JWK Set (RFC 7517) and kept. Nothing in a token decides what is fetched: the
+ * The public keys of an issuer, fetched from its JWK Set (RFC 7517) and kept by jose. Nothing in a token decides what is fetched: the
  * address comes from the configuration, or from the OpenID metadata of the issuer that the configuration names. A token
  * with an unknown key id leads to one fetch at most, and then to none for half a minute.
  */
 export class RemoteKeys {
   readonly #issuer: RemoteIssuer;
-  readonly #now: () => number;
-  #keys: KeySet | null = null;
-  #triedAt = -Infinity;
-  #loading: Promise<void> | null = null;
+  readonly #report: (error: unknown) => void;
+  readonly #keys: JWTVerifyGetKey;
+  #kept: JWTVerifyGetKey | null = null;
+  #loadedAt = -Infinity;
+  #failedAt = -Infinity;
 
-  constructor(issuer: RemoteIssuer, now: () => number = Date.now) {
+  /** `report` hears of each attempt that failed. */
+  constructor(issuer: RemoteIssuer, report: (error: unknown) => void = () => {}) {
     this.#issuer = issuer;
-    this.#now = now;
+    this.#report = report;
+    this.#keys = createRemoteJWKSet(new URL(issuer.jwks_uri ?? metadataOf(issuer)), {
+      cacheMaxAge: freshMs,
+      cooldownDuration: pauseMs,
+      timeoutDuration: timeoutMs,
+      [customFetch]: this.#fetch,
+    });
+  }
+
+  /** Milliseconds since 1970 until which what was verified with these keys need not be verified again. */
+  get freshUntil(): number {
+    return this.#loadedAt + freshMs;
   }
 
   /** The key for a token's header. Throws errors of jose: without a matching key, and when no keys could be had. */
   readonly find: JWTVerifyGetKey = async (header, token) => {
-    if (this.#age() >= freshMs) await this.#load();
-    if (this.#keys === null || this.#age() >= staleMs)
-      throw new errors.JWKSTimeout("the issuer's keys cannot be had");
-    const keys = this.#keys;
     try {
-      return await keys.find(header, token);
+      return await this.#keys(header, token);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      await this.#load();
-      if (this.#keys === keys) throw error;
-      return this.#keys.find(header, token);
+      if (!(error instanceof NoKeySet)) throw error;
+      // An issuer may be away for a while.
+      if (this.#kept === null || Date.now() - this.#loadedAt >= staleMs)
+        throw new errors.JWKSTimeout("the issuer's keys cannot be had", { cause: error });
+      return this.#kept(header, token);
     }
   };
 
-  #age(): number {
-    return this.#keys === null ? Infinity : this.#now() - this.#keys.loadedAt;
-  }
-
-  /** Loads the keys unless that was tried a moment ago; callers that come meanwhile wait for the same answer. */
-  async #load(): Promise<void> {
-    if (this.#loading === null) {
-      if (this.#now() - this.#triedAt < pauseMs) return;
-      this.#triedAt = this.#now();
-      this.#loading = this.#fetchKeys().finally(() => (this.#loading = null));
-    }
-    await this.#loading;
-  }
-
-  /** Leaves the keys as they are when the issuer gives none. */
-  async #fetchKeys(): Promise<void> {
+  /** jose waits after an answer; after a failure we do. */
+  readonly #fetch: FetchImplementation = async (address, { signal }) => {
+    if (Date.now() - this.#failedAt < pauseMs) throw new NoKeySet("asked a moment ago");
     try {
-      const address = this.#issuer.jwks_uri ?? (await discover(this.#issuer.issuer));
-      const set: JSONWebKeySet = keySet.parse(await fetchJson(address));
-      this.#keys = { find: createLocalJWKSet(set), loadedAt: this.#now() };
-    } catch {
-      // Told by the age of the keys: an issuer may be away for a while.
+      const { jwks_uri: configured, issuer } = this.#issuer;
+      const set = keySet.parse(
+        await fetchJson(configured ?? (await discover(address, issuer, signal)), signal),
+      );
+      this.#kept = createLocalJWKSet(set);
+      this.#loadedAt = Date.now();
+      return Response.json(set);
+    } catch (error) {
+      this.#failedAt = Date.now();
+      this.#report(error);
+      throw new NoKeySet("the issuer gave no key set", { cause: error });
     }
-  }
+  };
 }
 
-/** OpenID Connect Discovery 1.0 §4: the metadata must name the very issuer that was asked. */
-async function discover(issuer: string): Promise<string> {
-  const address = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
-  const found = metadata.parse(await fetchJson(address));
+class NoKeySet extends Error {
+  override readonly name = "NoKeySet";
+}
+
+/** OpenID Connect Discovery 1.0 §4. */
+function metadataOf({ issuer }: RemoteIssuer): string {
+  return `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+}
+
+/** §4.3: the metadata must name the very issuer that was asked. */
+async function discover(address: string, issuer: string, signal: AbortSignal): Promise<string> {
+  const found = metadata.parse(await fetchJson(address, signal));
   if (found.issuer !== issuer) throw new Error("the metadata are another issuer's");
   return found.jwks_uri;
 }
 
 /** Follows no redirect, and reads no more than a key set can be long. */
-async function fetchJson(address: string): Promise<unknown> {
+async function fetchJson(address: string, signal: AbortSignal): Promise<unknown> {
   const response = await fetch(address, {
     redirect: "error",
     headers: { accept: "application/json" },
-    signal: AbortSignal.timeout(timeoutMs),
+    signal,
   });
   if (response.status !== 200 || response.body === null) {
     await response.body?.cancel();

@@ -20,16 +20,24 @@ export type Issuer = Readonly<{
   algorithms: readonly string[];
   tenants: "*" | readonly string[];
   operator: boolean;
-  typ: "at+jwt" | "JWT";
+  /** The `typ` of its tokens. `none`: their header has none, or `JWT`. */
+  typ: "at+jwt" | "JWT" | "none";
+  /** The claim that names the audience. */
+  audienceClaim?: "aud" | "client_id";
+  /** What its scopes begin with before they are Keyhold's. */
+  scopePrefix?: string;
   maxAgeSeconds: number;
   findKey: JWTVerifyGetKey;
+  /** Milliseconds since 1970 until which its keys need not be looked at again; for ever when left out. */
+  keysFreshUntil?: () => number;
 }>;
 
-/** What a verified token says. `validUntil` is in milliseconds since 1970. */
+/** What a verified token says. Times are in milliseconds since 1970: from `verifyAgainAt` on the issuer may have taken its key back. */
 export type VerifiedToken = Readonly<{
   issuer: string;
   subject: string;
   validUntil: number;
+  verifyAgainAt: number;
   narrowing: Narrowing;
 }> &
   (
@@ -69,12 +77,25 @@ const networks = z
   .optional()
   .transform((list) => list ?? null);
 
+/** RFC 8693 §4.2 has a text; Spring and Duende write a list. */
+const scopeList = z
+  .union([
+    z
+      .string()
+      .max(4096)
+      .transform((text) => text.split(" ")),
+    z.array(z.string().max(255)).max(longestList),
+  ])
+  .optional();
+
 const claims = z.object({
   sub: subject,
   exp: z.number(),
   iat: z.number(),
   tenant_id: z.uuid().toLowerCase().optional(),
-  scope: z.string().max(4096).default(""),
+  scope: scopeList,
+  // Okta and Entra use this name.
+  scp: scopeList,
   agent: z.boolean().default(false),
   credentials: ids,
   accounts: ids,
@@ -82,10 +103,17 @@ const claims = z.object({
 });
 
 /** An issuer of the configuration, whose keys are fetched when the first token names it. */
-export function remoteIssuer(configured: ConfiguredIssuer, now: () => number = Date.now): Issuer {
-  const { issuer, audience, algorithms, tenants, operator, typ, max_age_seconds: maxAgeSeconds } = configured;
-  const keys = new RemoteKeys(configured, now);
-  return { issuer, audience, algorithms, tenants, operator, typ, maxAgeSeconds, findKey: keys.find };
+export function remoteIssuer(configured: ConfiguredIssuer, report?: (error: unknown) => void): Issuer {
+  const keys = new RemoteKeys(configured, report);
+  const { max_age_seconds, audience_claim = "aud", scope_prefix = "", jwks_uri: _, ...same } = configured;
+  return {
+    ...same,
+    audienceClaim: audience_claim,
+    scopePrefix: scope_prefix,
+    maxAgeSeconds: max_age_seconds,
+    findKey: keys.find,
+    keysFreshUntil: () => keys.freshUntil,
+  };
 }
 
 /**
@@ -98,10 +126,16 @@ export function createTokenVerifier(issuers: readonly Issuer[], now: () => numbe
   return async (token) => {
     const issuer = byName.get(claimedIssuer(token));
     if (issuer === undefined) throw unauthenticated("issuer");
+    const { keysFreshUntil = forEver } = issuer;
+    const before = keysFreshUntil();
     const payload = await verify(token, issuer, now());
-    return read(payload, issuer);
+    // Keys that were fresh before may have been replaced meanwhile.
+    const verifyAgainAt = before > now() ? before : keysFreshUntil();
+    return { ...read(payload, issuer), verifyAgainAt };
   };
 }
+
+const forEver = (): number => Infinity;
 
 /** Says only whose keys to try; nothing is believed yet. */
 function claimedIssuer(token: string): string {
@@ -115,43 +149,78 @@ function decode(token: string) {
   try {
     return { header: decodeProtectedHeader(token), payload: decodeJwt(token) };
   } catch (error) {
-    throw unauthenticated("malformed", error);
+    throw unauthenticated("malformed", { cause: error });
   }
 }
 
 async function verify(token: string, issuer: Issuer, now: number): Promise<JWTPayload> {
+  const isByClient = issuer.audienceClaim === "client_id";
   try {
-    const { payload } = await jwtVerify(token, issuer.findKey, {
+    const { payload, protectedHeader } = await jwtVerify(token, issuer.findKey, {
       algorithms: [...issuer.algorithms],
       issuer: issuer.issuer,
-      audience: issuer.audience,
-      typ: issuer.typ,
+      ...(isByClient ? {} : { audience: issuer.audience }),
+      ...(issuer.typ === "none" ? {} : { typ: issuer.typ }),
       requiredClaims: ["exp", "iat", "sub"],
       maxTokenAge: issuer.maxAgeSeconds,
       clockTolerance: skewSeconds,
       currentDate: new Date(now),
     });
+    // RFC 8725 §3.11: a type of its own says that a token is meant for something else.
+    if (issuer.typ === "none" && !/^(?:(?:application\/)?jwt)?$/i.test(protectedHeader.typ ?? ""))
+      throw new errors.JWTClaimValidationFailed("another typ", payload, "typ", "check_failed");
+    if (isByClient && payload["client_id"] !== issuer.audience)
+      throw new errors.JWTClaimValidationFailed("another client", payload, "client_id", "check_failed");
     return payload;
   } catch (error) {
-    throw unauthenticated(reasonOf(error), error);
+    throw unauthenticated(reasonOf(error), { cause: error, detail: detailOf(error, token) });
   }
 }
 
-function read(payload: JWTPayload, issuer: Issuer): VerifiedToken {
-  const parsed = claims.safeParse(payload);
-  if (!parsed.success) throw unauthenticated("claims");
-  const { sub, exp, iat, tenant_id: tenantId, scope, agent, credentials, accounts, networks } = parsed.data;
+/** Names of claims are ours or the standard's: jose reports those that it was told to check. */
+function detailOf(error: unknown, token: string): string | null {
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return `${error.claim} ${isMissing(error, token) ? "is missing" : "is not as configured"}`;
+  return error instanceof errors.JOSEError ? (details[error.code] ?? null) : null;
+}
+
+/** jose tells a missing `typ` as one that does not fit. */
+function isMissing({ claim, reason }: errors.JWTClaimValidationFailed, token: string): boolean {
+  return reason === "missing" || (claim === "typ" && decodeProtectedHeader(token).typ === undefined);
+}
+
+const details: Readonly<Record<string, string>> = {
+  ERR_JWKS_NO_MATCHING_KEY: "the issuer has no such key",
+  ERR_JWKS_MULTIPLE_MATCHING_KEYS: "several keys fit, and the token names none of them by its kid",
+  ERR_JWKS_TIMEOUT: "the keys of the issuer cannot be had",
+  ERR_JOSE_ALG_NOT_ALLOWED: "the algorithm is not configured",
+};
+
+/** Distributes over the kinds of token. */
+type Unbound<T> = T extends unknown ? Omit<T, "verifyAgainAt"> : never;
+
+function read(payload: JWTPayload, issuer: Issuer): Unbound<VerifiedToken> {
+  const { data, error } = claims.safeParse(payload);
+  if (data === undefined)
+    throw unauthenticated("claims", { detail: `${String(error.issues[0]?.path[0])} has another form` });
+  const { sub, exp, iat, tenant_id: tenantId, scope, scp, agent, credentials, accounts, networks } = data;
   const validUntil = 1000 * (Math.min(exp, iat + issuer.maxAgeSeconds) + skewSeconds);
   const narrowing = { credentials, accounts, networks };
   const who = { issuer: issuer.issuer, subject: sub, validUntil, narrowing };
-  const scopes = scope.split(" ");
+  const prefix = issuer.scopePrefix ?? "";
+  const scopes = (scope ?? scp ?? []).flatMap((word) =>
+    word.startsWith(prefix) ? [word.slice(prefix.length)] : [],
+  );
   if (tenantId !== undefined) {
-    if (issuer.tenants !== "*" && !issuer.tenants.includes(tenantId)) throw unauthenticated("tenant");
+    if (issuer.tenants !== "*" && !issuer.tenants.includes(tenantId))
+      throw unauthenticated("tenant", { detail: "the issuer does not speak for this tenant" });
     return { ...who, kind: "member", tenantId, scopes, agent };
   }
-  if (!issuer.operator || agent || !scopes.includes(operatorScope)) throw unauthenticated("tenant");
+  if (!issuer.operator || agent || !scopes.includes(operatorScope))
+    throw unauthenticated("tenant", { detail: "tenant_id is missing, and it is no token of the operator" });
   // An operator reaches no credential, so such a token means something else than it would be taken for.
-  if (namesSubjects(narrowing)) throw unauthenticated("claims");
+  if (namesSubjects(narrowing))
+    throw unauthenticated("claims", { detail: "a token of the operator is narrowed" });
   return { ...who, kind: "operator" };
 }
 

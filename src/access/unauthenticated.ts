@@ -16,19 +16,27 @@ export type AuthenticationFailure =
 class AuthenticationError extends Error {
   override readonly name = "AuthenticationError";
   readonly code: AuthenticationFailure;
+  readonly detail: string | null;
 
-  constructor(code: AuthenticationFailure, cause: unknown) {
+  constructor(code: AuthenticationFailure, cause: unknown, detail: string | null) {
     super(code, { cause });
     this.code = code;
+    this.detail = detail;
   }
 }
 
-/** One answer to everybody: an error that told why would help to guess what is right. */
-export function unauthenticated(reason: AuthenticationFailure, cause?: unknown): KeyholdError {
+/**
+ * One answer to everybody: an error that told why would help to guess what is right. `detail` is for the operator's log and holds nothing
+ * that the caller chose.
+ */
+export function unauthenticated(
+  reason: AuthenticationFailure,
+  { cause, detail = null }: Readonly<{ cause?: unknown; detail?: string | null }> = {},
+): KeyholdError {
   return new KeyholdError(
     "unauthenticated",
     "Send `Authorization: Bearer` with a valid token or API key of an active member.",
-    { cause: new AuthenticationError(reason, cause) },
+    { cause: new AuthenticationError(reason, cause, detail) },
   );
 }
 
@@ -36,4 +44,11 @@ export function unauthenticated(reason: AuthenticationFailure, cause?: unknown):
 export function failureOf(error: unknown): AuthenticationFailure | null {
   if (!(error instanceof KeyholdError)) return null;
   return error.cause instanceof AuthenticationError ? error.cause.code : null;
+}
+
+/** The same with what is known beside it, for a line of the log. */
+export function explainFailure(error: unknown): string | null {
+  if (!(error instanceof KeyholdError) || !(error.cause instanceof AuthenticationError)) return null;
+  const { code, detail } = error.cause;
+  return detail === null ? code : `${code}: ${detail}`;
 }

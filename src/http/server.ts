@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { principalName } from "../access/principal.ts";
 import { LimitExceeded } from "../access/rate-limits.ts";
+import { explainFailure } from "../access/unauthenticated.ts";
 import type { Config } from "../config.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -32,6 +33,9 @@ type Notes = { readonly route: Route; readonly caller: Caller; bodyDigest: Uint8
 /** Under this name they hang on the request; nothing else reads them there. */
 const noted = "notes";
 
+/** Why a caller was not let in: the log says it, and the answer does not. */
+const unknownCaller = "unknownCaller";
+
 function notesOf(request: FastifyRequest): Notes | null {
   return request.getDecorator<Notes | null>(noted);
 }
@@ -61,6 +65,7 @@ export async function createServer(parts: ServerParts, routes: readonly Route[])
   const { connections, trustedProxies } = parts.http;
   boundConnections(app.server, connections, trustedProxies === false ? [] : trustedProxies);
   app.decorateRequest(noted, null);
+  app.decorateRequest(unknownCaller, null);
   app.setErrorHandler((error, request, reply) => sendProblem(parts, error, request, reply));
   app.setNotFoundHandler(() => {
     throw new KeyholdError("not_found", "There is nothing at this path.");
@@ -136,7 +141,10 @@ function sendProblem(
   const error = publicError(thrown);
   if (error.status >= 500)
     log.error("a request failed", { request_id: request.id, code: error.code, error: thrown });
-  if (error.code === "unauthenticated") void reply.header("www-authenticate", "Bearer");
+  if (error.code === "unauthenticated") {
+    void reply.header("www-authenticate", "Bearer");
+    request.setDecorator<string | null>(unknownCaller, explainFailure(thrown));
+  }
   const waitSeconds = error.facts["retry_after_seconds"];
   if (typeof waitSeconds === "number") void reply.header("retry-after", String(waitSeconds));
   if (error instanceof LimitExceeded) {
@@ -154,6 +162,7 @@ function tell({ metrics, log }: ServerParts, request: FastifyRequest, reply: Fas
   // What fastify tells of its route, it puts together each time it is asked.
   const route = notes?.route.path ?? request.routeOptions.url ?? "none";
   const caller = notes?.caller ?? null;
+  const reason = request.getDecorator<string | null>(unknownCaller);
   const seconds = Math.round(reply.elapsedTime * 1000) / 1_000_000;
   metrics.httpRequests.inc({ method, route, status: reply.statusCode });
   metrics.httpSeconds.observe({ method, route }, seconds);
@@ -163,6 +172,7 @@ function tell({ metrics, log }: ServerParts, request: FastifyRequest, reply: Fas
     route,
     status: reply.statusCode,
     seconds,
+    ...(reason === null ? {} : { reason }),
     ...(caller?.kind === "member" ? { tenant_id: caller.tenantId, principal: principalName(caller) } : {}),
   });
 }

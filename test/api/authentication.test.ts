@@ -42,6 +42,31 @@ async function until(check: () => Promise<boolean>): Promise<boolean> {
 }
 
 describe("who is not let in", () => {
+  it("finds the reason in the log line of the request alone", async () => {
+    const { mintToken } = api.issuer;
+    const stranger = await mintToken({ tenantId: tenant.id, subject: "mallory", scopes: [], ttlSeconds: 60 });
+    const reasons = {
+      [stranger]: "membership: no active member of an active tenant",
+      [`${stranger.slice(0, -8)}AAAAAAAA`]: "signature",
+      "a.b.c": "malformed",
+      [makeApiKey().key]: "api_key",
+    };
+    for (const [token, reason] of Object.entries(reasons)) {
+      const before = api.log().length;
+      const answered = await me(token);
+      const lines = api.log().slice(before).trim().split("\n");
+      expect(answered.status).toBe(401);
+      expect(lines.map((line): unknown => JSON.parse(line))).toContainEqual(
+        expect.objectContaining({ message: "request", status: 401, reason }),
+      );
+      expect(answered.text).not.toContain(reason);
+      expect(lines.join()).not.toContain(token);
+    }
+    const before = api.log().length;
+    await tenant.owner.get("/api/v1/me");
+    expect(api.log().slice(before)).not.toContain("reason");
+  });
+
   it("hears the same whatever was wrong", async () => {
     const suspended = await tenant.addMember("viewer");
     await tenant.owner.send("PATCH", `/api/v1/members/${suspended.memberId}`, {

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import { Provider } from "oidc-provider";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createTokenVerifier, remoteIssuer, type VerifyToken } from "../../src/access/tokens.ts";
 import { Authenticator } from "../../src/access/authenticate.ts";
 import { Memberships } from "../../src/access/membership.ts";
@@ -18,7 +18,6 @@ let tenant: ApiTenant;
 let server: Server;
 let issuer: string;
 let provider: Provider;
-let clock = Date.now();
 let verify: VerifyToken;
 
 /** An identity provider whose signing key is of this id; another one at the same address is a rotation. */
@@ -76,24 +75,18 @@ beforeAll(async () => {
   server = createServer((request, response) => provider.callback()(request, response));
   issuer = await listen(server);
   provider = providerWith("first");
-  verify = createTokenVerifier(
-    [
-      remoteIssuer(
-        {
-          issuer,
-          jwks_uri: undefined,
-          audience,
-          algorithms: ["EdDSA"],
-          tenants: [tenant.id],
-          operator: false,
-          typ: "at+jwt",
-          max_age_seconds: 3600,
-        },
-        () => clock,
-      ),
-    ],
-    () => clock,
-  );
+  verify = createTokenVerifier([
+    remoteIssuer({
+      issuer,
+      jwks_uri: undefined,
+      audience,
+      algorithms: ["EdDSA"],
+      tenants: [tenant.id],
+      operator: false,
+      typ: "at+jwt",
+      max_age_seconds: 3600,
+    }),
+  ]);
 });
 afterAll(async () => {
   server.close();
@@ -123,10 +116,11 @@ describe("a real identity provider", () => {
     await verify(old);
     provider = providerWith("second");
     const rotated = await fetchToken();
-    clock += 30_000;
+    vi.setSystemTime(Date.now() + 30_000);
 
     expect(await verify(rotated)).toMatchObject({ subject: client.client_id });
     expect(await verify(old).catch(failureOf)).toBe("signature");
+    vi.useRealTimers();
   });
 
   it("is not believed for another tenant", async () => {

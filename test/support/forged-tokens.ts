@@ -232,7 +232,7 @@ const claims: readonly Forgery[] = [
   ],
   ["a tenant that is no id", () => token({ payload: { tenant_id: "*" } })],
   ["a list of tenants", () => token({ payload: { tenant_id: [tenant] } })],
-  ["scopes in a list", () => token({ payload: { scope: ["credentials:read"] } })],
+  ["scopes that are no texts", () => token({ payload: { scope: [7] } })],
   [
     "an agent that says no in text",
     () => token({ payload: { agent: "false" } }),

@@ -31,6 +31,7 @@ function setUp(token: Partial<VerifiedToken> = {}) {
       agent: false,
       narrowing: notNarrowed,
       validUntil: state.now + 60_000,
+      verifyAgainAt: Infinity,
     },
     token,
   );
@@ -68,6 +69,18 @@ describe("authentication", () => {
     state.now += 60_000;
 
     expect(await ask("Bearer a.b.c")).toBe("expired");
+  });
+
+  it("verifies a token again once the issuer may have taken its key back", async () => {
+    const { state, ask } = setUp({ verifyAgainAt: 1_010_000 });
+    await ask("Bearer a.b.c");
+    state.now += 9999;
+    await ask("Bearer a.b.c");
+    expect(state.verified).toBe(1);
+
+    state.now += 1;
+    await ask("Bearer a.b.c");
+    expect(state.verified).toBe(2);
   });
 
   it("tells tokens apart that differ in one letter", async () => {

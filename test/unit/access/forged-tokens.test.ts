@@ -114,6 +114,7 @@ describe("a token says", () => {
       agent: true,
       narrowing: notNarrowed,
       validUntil: (now + 615) * 1000,
+      verifyAgainAt: expect.any(Number),
     });
   });
 

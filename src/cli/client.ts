@@ -29,14 +29,17 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** One call of a venue is bounded by ten seconds, and a request may need several. */
 const patienceMs = 60_000;
 
-/** Reads `KEYHOLD_URL` and `KEYHOLD_TOKEN`. Throws `StartError` or `CliError` when they are of no use. */
-export function createClient(environment?: Environment): Client {
-  const { url, token } = readClientConfig(environment);
+/**
+ * Reads `KEYHOLD_URL`, and `KEYHOLD_TOKEN` where no token is given. Throws `StartError` or `CliError` when they are of no use.
+ */
+export function createClient(environment?: Environment, given?: string): Client {
+  const { url, token: set } = readClientConfig(environment);
+  const token = given ?? set;
   if (token === null)
     throw new CliError("usage", "KEYHOLD_TOKEN is not set", { hint: hints.unauthenticated });
   const base = `${url.replace(/\/+$/, "")}/api/v1`;
   const send = (method: Method, path: string, sent: Sent = {}, signal?: AbortSignal): Promise<Response> =>
-    reach(addressOf(base + path, sent), initOf(token, method, sent, signal), url);
+    reach(addressOf(base + path, sent), initOf(token, method, sent, signal), { service: url, token });
   const inTime = () => AbortSignal.timeout(patienceMs);
   return {
     async json(shape, method, path, sent) {
@@ -81,7 +84,11 @@ function initOf(token: string, method: Method, { body, headers }: Sent, signal?:
   };
 }
 
-async function reach(address: URL, init: RequestInit, service: string): Promise<Response> {
+async function reach(
+  address: URL,
+  init: RequestInit,
+  { service, token }: Readonly<{ service: string; token: string }>,
+): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(address, init);
@@ -89,7 +96,9 @@ async function reach(address: URL, init: RequestInit, service: string): Promise<
     throw unreachable(error, service);
   }
   if (response.ok) return response;
-  throw await problemOf(response, service);
+  if (response.status !== 401) throw await problemOf(response, service);
+  const { explainToken } = await import("./own-token.ts");
+  throw await problemOf(response, service, explainToken(token));
 }
 
 function unreachable(error: unknown, service: string): CliError {

@@ -10,8 +10,8 @@ const problem = z.object({
   instance: z.string().optional(),
 });
 
-/** What a refusal of the service means to the person at the command line. */
-export async function problemOf(response: Response, service: string): Promise<CliError> {
+/** What a refusal of the service means to the person at the command line; `hint` where more is known than its code tells. */
+export async function problemOf(response: Response, service: string, hint?: string): Promise<CliError> {
   // 429 and everything from 500 on pass by themselves.
   const failure = response.status === 429 || response.status >= 500 ? "unavailable" : "refused";
   const parsed = problem.safeParse(await response.json().catch(() => undefined));
@@ -24,7 +24,7 @@ export async function problemOf(response: Response, service: string): Promise<Cl
   return new CliError(failure, `${title.charAt(0).toLowerCase()}${title.slice(1)} (${code})`, {
     code,
     detail: code === "internal" && instance !== undefined ? `${detail} ${instance}` : detail,
-    hint: isKnown(code) ? hints[code] : undefined,
+    hint: hint ?? (isKnown(code) ? hints[code] : undefined),
   });
 }
 

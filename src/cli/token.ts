@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { isScope, operatorScope, scopes } from "../access/permissions.ts";
 import { type Cli, collect, narrowingOf, type NarrowingOptions } from "./cli.ts";
 import { CliError } from "./errors.ts";
+import { canAsk } from "./terminal.ts";
 
 type Options = Readonly<{
   operator?: boolean;
@@ -39,6 +40,7 @@ export function addTokenCommand(program: Command, cli: Cli): void {
     .action(async (options: Options) => {
       const subject = checked(options);
       const token = await mint(cli, subject, options);
+      await tryToken(cli, token, subject, options);
       cli.output.text(token, { token, expires_in: options.ttl });
     });
 }
@@ -61,9 +63,44 @@ function checked({ operator, tenant, subject, scope = [], agent, credential, acc
       },
     );
   }
+  if (tenant !== undefined && !isUuid(tenant))
+    throw new CliError("usage", `${tenant} is not the id of a tenant`, {
+      hint: "`keyhold tenant list` shows the ids to the operator, `keyhold me` yours",
+    });
   if (tenant !== undefined && subject !== undefined) return subject;
   throw new CliError("usage", "whose token?", {
     hint: "say --operator, or --tenant and --subject of a member",
+  });
+}
+
+function isUuid(text: string): boolean {
+  return /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text);
+}
+
+/**
+ * Shows the token to the service, so that it is not found to be of no use later. Where the service is not reached nothing is known.
+ * Throws `CliError` when it lets nobody in with it.
+ */
+async function tryToken(cli: Cli, token: string, subject: string, { tenant }: Options): Promise<void> {
+  const { createClient } = await import("./client.ts");
+  const { createApi } = await import("./api.ts");
+  const failure = await createApi(createClient(cli.environment, token))
+    .me()
+    .then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  if (failure === undefined) return;
+  if (!(failure instanceof CliError)) throw failure;
+  // A person reads this, and a program that keeps the token does not.
+  if (failure.failure === "unavailable" && canAsk(cli.terminal))
+    cli.output.note(`${failure.message}, so the token was not tried`);
+  if (failure.code !== "unauthenticated") return;
+  throw new CliError("refused", "the service lets nobody in with this token", {
+    hint:
+      tenant === undefined
+        ? "check that KEYHOLD_URL and KEYHOLD_FOLDER are of one service"
+        : `check that ${subject} is an active member of tenant ${tenant}, and that KEYHOLD_URL and KEYHOLD_FOLDER are of one service`,
   });
 }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { createServer } from "node:http";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +7,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openLocalIssuer } from "../../../src/access/local-issuer.ts";
 import { scopes } from "../../../src/access/permissions.ts";
 import { createTokenVerifier, type VerifyToken } from "../../../src/access/tokens.ts";
+import { explainToken } from "../../../src/cli/own-token.ts";
 import { runCli } from "../../support/cli.ts";
+import { listen } from "../../support/token-forge.ts";
 
 let folder: string;
 let verifyToken: VerifyToken;
@@ -64,6 +67,8 @@ describe("token", () => {
 
   test.for([
     ["nobody", []],
+    ["a tenant by its name", ["--tenant", "acme", "--subject", "a"]],
+    ["a tenant that a script did not find", ["--tenant", "null", "--subject", "a"]],
     ["a tenant without a subject", ["--tenant", tenant]],
     ["an operator with a tenant", ["--operator", "--tenant", tenant]],
     ["a scope that there is not", ["--tenant", tenant, "--subject", "a", "--scope", "credentials:*"]],
@@ -99,5 +104,65 @@ describe("token", () => {
     const { code, notes } = await runCli(["token", "--operator"], { environment });
     expect(code).toBe(2);
     expect(notes).toContain("accepts no tokens of its own");
+  });
+
+  test.for([
+    ["lets in", 200, { code: 0, notes: "" }],
+    ["lets in from other networks", 403, { code: 0, notes: "" }],
+    [
+      "does not know the member of",
+      401,
+      {
+        code: 1,
+        output: "",
+        notes: expect.stringMatching(/lets nobody in.*\n.*alice is an active member of tenant/),
+      },
+    ],
+  ] as const)("is shown to the service, which %s", async ([, status, expected]) => {
+    const shown: (string | undefined)[] = [];
+    const server = createServer(({ headers }, response) => {
+      shown.push(headers.authorization);
+      const code = status === 401 ? "unauthenticated" : "forbidden";
+      const me = {
+        kind: "member",
+        tenant_id: tenant,
+        member_id: "m",
+        role: "owner",
+        scopes: [],
+        agent: false,
+      };
+      const problem = { code, title: "T", detail: "D" };
+      response.writeHead(status).end(JSON.stringify(status === 200 ? me : problem));
+    });
+    const url = await listen(server);
+    const environment = { KEYHOLD_FOLDER: folder, KEYHOLD_URL: url };
+    const ended = await runCli(["token", "--tenant", tenant, "--subject", "alice"], { environment });
+    expect(ended).toMatchObject(expected);
+    expect(shown).toHaveLength(1);
+    if (status !== 401) expect(shown[0]).toBe(`Bearer ${ended.output.trimEnd()}`);
+    server.close();
+  });
+});
+
+describe("a token that the service does not take is explained by what it says itself", () => {
+  const now = Date.parse("2026-11-21T10:00:00Z");
+  const seconds = now / 1000;
+  const jwt = (claims: object) =>
+    `e30.${Buffer.from(JSON.stringify({ iss: "i", sub: "alice", tenant_id: tenant, ...claims })).toString("base64url")}.x`;
+  test.for([
+    [jwt({ exp: seconds - 730 }), "your token expired 12 min ago"],
+    [jwt({ exp: seconds - 5 }), "your token expired 5 s ago"],
+    [jwt({ exp: seconds - 400_000 }), "your token expired 111 h ago"],
+    [jwt({ exp: seconds + 60, nbf: seconds + 90 }), "begins to hold in 1 min: check the clocks"],
+    [
+      jwt({ exp: seconds + 60, iat: seconds + 10 }),
+      `your token is of alice, of tenant ${tenant}, signed by i`,
+    ],
+    [jwt({ tenant_id: undefined }), "without a tenant_id"],
+    [`Bearer ${jwt({})}`, "begins with Bearer"],
+    ["kh_abc", "was revoked, or has ended"],
+    ["not a token", "neither a JSON Web Token nor an API key"],
+  ] as const)("%#: %s", ([text, told]) => {
+    expect(explainToken(text, now)).toContain(told);
   });
 });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Client, Method, Sent } from "./client.ts";
-import type { SecretValues } from "./secret-input.ts";
+import type { SecretValues } from "./fields.ts";
 import * as shapes from "./shapes.ts";
 
 type Query = NonNullable<Sent["query"]>;

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { CredentialUpdate, Policy, Registration } from "./api.ts";
 import { confirm } from "./ask.ts";
-import { askSecret, stdinOption } from "./ask-secret.ts";
+import { askSecret, secretOptions, type SecretOptions } from "./ask-secret.ts";
 import { type Cli, collect, type PageOptions, pageOptions } from "./cli.ts";
 import { CliError, hints } from "./errors.ts";
 import { noteWhatIsLeft, statusOf } from "./freezes.ts";
@@ -10,6 +10,7 @@ import { addHealthCommand } from "./health.ts";
 import { addRotationCommands } from "./rotation.ts";
 import { addScheduleCommands } from "./rotation-schedule.ts";
 import type { Credential, Permissions, Validation } from "./shapes.ts";
+import { findVenue } from "./venues.ts";
 
 const listColumns: readonly Column<Credential>[] = [
   ["id", ({ id }) => id],
@@ -75,12 +76,10 @@ export type RegisterOptions = Readonly<{
   reveal?: true;
   expires?: string;
   deferred?: true;
-  secretStdin?: true;
 }>;
 
 function addRegister(credential: Command, cli: Cli): void {
-  credential
-    .command("register")
+  secretOptions(credential.command("register"))
     .description("keep a key after the venue has said that it works; asks for the secret")
     .argument("<venue>", "`keyhold venues` lists them")
     .requiredOption("--account <id>", "the account that it belongs to")
@@ -94,11 +93,12 @@ function addRegister(credential: Command, cli: Cli): void {
     .option("--reveal", "the plaintext may be revealed")
     .option("--expires <time>", "when its use ends, RFC 3339")
     .option("--deferred", "keep it although the venue cannot be asked now")
-    .option(...stdinOption)
-    .action(async (venue: string, options: RegisterOptions) => {
+    .action(async (name: string, options: RegisterOptions & SecretOptions) => {
       const api = await cli.api();
-      const secret = await askSecret(cli, api, venue, options.secretStdin === true);
-      cli.output.one(await api.credentials.register({ venue, ...registrationOf(options), secret }), columns);
+      const venue = findVenue((await api.venues()).items, name);
+      const secret = await askSecret(cli, venue, options);
+      const registration = { venue: venue.id, ...registrationOf(options), secret };
+      cli.output.one(await api.credentials.register(registration), columns);
     });
 }
 
@@ -218,17 +218,15 @@ function updateOf(options: UpdateOptions): CredentialUpdate {
 }
 
 function addReplace(credential: Command, cli: Cli): void {
-  credential
-    .command("replace")
+  secretOptions(credential.command("replace"))
     .description(
       "put another secret in its place at once, after the venue has said that it works; asks for it",
     )
     .argument("<credential>", "its id")
-    .option(...stdinOption)
-    .action(async (id: string, { secretStdin }: Readonly<{ secretStdin?: true }>) => {
+    .action(async (id: string, options: SecretOptions) => {
       const api = await cli.api();
       const { venue, revision } = await api.credentials.show(id);
-      const secret = await askSecret(cli, api, venue, secretStdin === true);
+      const secret = await askSecret(cli, findVenue((await api.venues()).items, venue), options);
       cli.output.one(await api.credentials.replace(id, revision, secret), columns);
     });
 }

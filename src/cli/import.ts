@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { namingOptions } from "./ask-secret.ts";
 import { type Cli, collect } from "./cli.ts";
 import type { VaultImport } from "./import/vault.ts";
 import { defaultPath } from "./import/path.ts";
@@ -12,8 +13,7 @@ export function addImportCommands(program: Command, cli: Cli): void {
   const imports = program
     .command("import")
     .description("bring keys over from where they are today; each venue is asked first");
-  imports
-    .command("vault")
+  namingOptions(imports.command("vault"))
     .description("register the keys that another program keeps in the clear in Vault or OpenBao")
     .requiredOption("--account <id>", "the account that they will belong to")
     .option("--environment <name>", "live, paper or testnet; the same for all of them", "live")
@@ -28,7 +28,6 @@ export function addImportCommands(program: Command, cli: Cli): void {
     .option("--source-tenant <name>", "what the tenant is called in the path; your tenant's id when left out")
     .option("--exchange <names>", "only these; all that Vault lists when left out", collect)
     .option("--path <template>", "where they are, with {exchange} and {tenant} in it", defaultPath)
-    .option("--leave-out <fields>", "what stands beside a key and does not belong to it", collect)
     .option("--dry-run", "read and compare, and register nothing")
     .addHelpText("after", aboutSettings)
     .action(async (options: VaultImport) => {

@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { confirm } from "./ask.ts";
-import { askSecret, stdinOption } from "./ask-secret.ts";
+import { askSecret, secretOptions, type SecretOptions } from "./ask-secret.ts";
 import type { Cli } from "./cli.ts";
 import type { Column } from "./output.ts";
 import type { Rotation, Versions } from "./shapes.ts";
+import { findVenue } from "./venues.ts";
 
 const columns: readonly Column<Rotation>[] = [
   ["rotation", ({ id }) => id],
@@ -13,15 +14,14 @@ const columns: readonly Column<Rotation>[] = [
   ["fallbacks", ({ fallbacks }) => fallbacks],
 ];
 
-type RotateOptions = Readonly<{ overlap?: number; allowWider?: true; secretStdin?: true }>;
+type RotateOptions = SecretOptions & Readonly<{ overlap?: number; allowWider?: true }>;
 
 export function addRotationCommands(credential: Command, cli: Cli): void {
   for (const add of [addRotate, addRollBack, addFinish, addVersions]) add(credential, cli);
 }
 
 function addRotate(credential: Command, cli: Cli): void {
-  credential
-    .command("rotate")
+  secretOptions(credential.command("rotate"))
     .description("put a new secret in its place and keep the old one for an overlap; asks for the new one")
     .argument("<credential>", "its id")
     .option(
@@ -30,11 +30,10 @@ function addRotate(credential: Command, cli: Cli): void {
       parseSeconds,
     )
     .option("--allow-wider", "the new key may do more than the old one")
-    .option(...stdinOption)
-    .action(async (id: string, { overlap, allowWider, secretStdin }: RotateOptions) => {
+    .action(async (id: string, { overlap, allowWider, ...options }: RotateOptions) => {
       const api = await cli.api();
       const { venue, revision } = await api.credentials.show(id);
-      const secret = await askSecret(cli, api, venue, secretStdin === true);
+      const secret = await askSecret(cli, findVenue((await api.venues()).items, venue), options);
       const { rotation } = await api.credentials.rotate(id, revision, {
         secret,
         ...(overlap === undefined ? {} : { overlap_seconds: overlap }),

@@ -1,29 +1,13 @@
-import { askHidden } from "./ask.ts";
 import { CliError } from "./errors.ts";
-import { canAsk, type Terminal } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
-/** Field name → value, as a request sends it. */
-export type SecretValues = Readonly<Record<string, string>>;
+/** What stands in a source, under the names that it has there. */
+export type NamedValues = Readonly<Record<string, unknown>>;
 
 const longestBytes = 65_536;
 
-/**
- * Asks for each field at a prompt that shows nothing. An argument would stay in the process list and in the shell's history.
- * Throws `CliError` where nobody can be asked.
- */
-export async function askForSecret(terminal: Terminal, fields: readonly string[]): Promise<SecretValues> {
-  if (!canAsk(terminal)) {
-    throw new CliError("usage", "there is no terminal to ask for the secret at", {
-      hint: "pipe it in with --secret-stdin, as JSON or as lines of name=value",
-    });
-  }
-  const values: Record<string, string> = {};
-  for (const field of fields) values[field] = unescapePem(await askHidden(terminal, field));
-  return values;
-}
-
-/** Reads the fields from standard input. Throws `CliError`, whose text never holds what was read. */
-export async function readPipedSecret({ input }: Terminal): Promise<SecretValues> {
+/** Reads what names the fields from standard input. Throws `CliError`, whose text never holds what was read. */
+export async function readPipedSecret({ input }: Terminal): Promise<NamedValues> {
   if (input.isTTY === true) {
     throw new CliError("usage", "--secret-stdin reads from a pipe or a file, and this is a terminal", {
       hint: "leave --secret-stdin out to be asked for the secret",
@@ -37,11 +21,20 @@ export async function readPipedSecret({ input }: Terminal): Promise<SecretValues
     size += bytes.byteLength;
     if (size > longestBytes) throw new CliError("usage", `the secret is longer than ${longestBytes} bytes`);
   }
-  return parseSecret(Buffer.concat(chunks).toString("utf8"));
+  return parseSecret(decode(Buffer.concat(chunks)));
 }
 
-/** Reads a JSON object of texts, or lines of `name=value`. Throws `CliError`, which names lines and fields, never values. */
-export function parseSecret(text: string): SecretValues {
+/** PowerShell writes UTF-16 with a byte order mark into files; the mark goes in either encoding. */
+function decode(bytes: Uint8Array): string {
+  const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
+  return new TextDecoder(isUtf16 ? "utf-16le" : "utf-8").decode(bytes);
+}
+
+/**
+ * Reads a JSON object, or lines of `name=value` as shells and editors write them: `export` before a name, blanks round the sign, quotes
+ * round a value, lines that begin with `#`, and a PEM over several lines. Throws `CliError`, which names lines and fields, never values.
+ */
+export function parseSecret(text: string): NamedValues {
   const values = text.trimStart().startsWith("{") ? parseJson(text) : parseLines(text);
   if (Object.keys(values).length === 0)
     throw new CliError("usage", "standard input holds no secret", { hint: forms });
@@ -50,43 +43,92 @@ export function parseSecret(text: string): SecretValues {
 
 const forms = 'send {"api_key": "…", "api_secret": "…"}, or a line api_key=… for each field';
 
-function parseJson(text: string): SecretValues {
+function parseJson(text: string): NamedValues {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     // The parser's message quotes what it read.
-    throw new CliError("usage", "the secret is not valid JSON", { hint: forms });
+    throw new CliError("usage", "the secret is not valid JSON", {
+      hint: `${forms}; a line break inside a text is written as \\n`,
+    });
   }
   const entries = Object.entries(value ?? {});
-  const wrong = entries.find(([, field]) => typeof field !== "string");
-  if (wrong !== undefined)
-    throw new CliError("usage", `the field ${wrong[0]} is not a text`, { hint: forms });
-  return Object.fromEntries(entries.map(([name, field]) => [name, String(field)]));
+  const twice = entries.find(([name]) => timesNamed(text, name) > 1);
+  if (twice !== undefined) throw standsTwice(twice[0]);
+  return Object.fromEntries(entries);
 }
 
-function parseLines(text: string): SecretValues {
+/** The parser takes the last of two that have one name. What is inside a text has a backslash before its quotes. */
+function timesNamed(text: string, name: string): number {
+  return text.split(JSON.stringify(name)).filter((rest, at) => at > 0 && /^\s*:/.test(rest)).length;
+}
+
+function parseLines(text: string): NamedValues {
   const values: Record<string, string> = {};
-  for (const [at, line] of text.split(/\r?\n/).entries()) {
-    if (line.trim() === "") continue;
-    const { name, value } = /^(?<name>[a-z][a-z_]*)=(?<value>.+)$/.exec(line)?.groups ?? {};
+  const lines = text.split(/\r\n|\r|\n/);
+  for (let at = 0; at < lines.length; at += 1) {
+    const line = (lines[at] ?? "").trim();
+    if (line === "" || line.startsWith("#")) continue;
+    const { name, value } = fieldOf(line);
     if (name === undefined || value === undefined) {
-      throw new CliError("usage", `line ${at + 1} of the secret is not name=value`, { hint: forms });
+      const hint = line.startsWith("-----BEGIN ")
+        ? "put the name of its field before it, such as api_secret="
+        : forms;
+      throw new CliError("usage", `line ${at + 1} of the secret is not name=value`, { hint });
     }
-    if (Object.hasOwn(values, name)) throw new CliError("usage", `the field ${name} stands there twice`);
-    if (/^(["']).*\1$/.test(value)) {
-      throw new CliError("usage", `the value of ${name} stands in quotes`, {
-        hint: "leave them out; where they belong to the secret, send JSON",
-      });
-    }
-    values[name] = unescapePem(value);
+    if (Object.hasOwn(values, name)) throw standsTwice(name);
+    const length = pemLength(value, lines.slice(at + 1));
+    if (length === undefined)
+      throw new CliError("usage", `the PEM that begins in line ${at + 1} has no END line`);
+    values[name] = unquoted(name, [value, ...lines.slice(at + 1, at + 1 + length)].join("\n").trim());
+    at += length;
   }
   return values;
 }
 
-/** A PEM key has line breaks, which neither a prompt nor a line can hold; venues hand it out with `\n` written for each. */
-export function unescapePem(value: string): string {
-  return value.startsWith("-----BEGIN ") ? value.replaceAll("\\n", "\n") : value;
+/** As `.env` files, shells and YAML write a field. What is left of the sign is a name, also where it has blanks in it. */
+function fieldOf(line: string): { name?: string; value?: string } {
+  const form = /^(?:export\s+|set\s+|\$env:)?(?<name>[A-Za-z][\w. -]{0,63}?)\s*(?:=|:\s)\s*(?<value>.*)$/;
+  return form.exec(line)?.groups ?? {};
+}
+
+/**
+ * How many of the lines that follow belong to the PEM that `first` begins, or that begins behind it where it has nothing but a sign of
+ * YAML; `undefined` where the PEM does not end. A quote that ends it may stand alone.
+ */
+function pemLength(first: string, following: readonly string[]): number | undefined {
+  if (!first.includes("-----") && !/^[|>"'-]*$/.test(first)) return 0;
+  let [length, isOpen] = [0, isOpenAfter(first, false)];
+  const isPart = (line = ""): boolean => /^\s*-----BEGIN /.test(line) || /^\s*["']\s*$/.test(line);
+  while (isOpen || isPart(following[length])) {
+    const line = following[length];
+    if (line === undefined) return undefined;
+    isOpen = isOpenAfter(line, isOpen);
+    length += 1;
+  }
+  return length;
+}
+
+/** Whether a block is open behind a line. All of it may stand in one. */
+export function isOpenAfter(line: string, wasOpen: boolean): boolean {
+  const [begin, end] = [line.lastIndexOf("-----BEGIN "), line.lastIndexOf("-----END ")];
+  return begin === end ? wasOpen : begin > end;
+}
+
+/** A shell reads a backslash in double quotes, and other programs read it otherwise, so what it means is not guessed. */
+function unquoted(name: string, value: string): string {
+  const { quote, inner } = /^(?<quote>["'])(?<inner>.*)\k<quote>$/s.exec(value)?.groups ?? {};
+  if (inner === undefined) return value;
+  if (quote !== '"' || !inner.includes("\\") || inner.includes("-----BEGIN ")) return inner;
+  throw new CliError("usage", `the value of ${name} stands in double quotes and has a backslash in it`, {
+    hint: "write it in single quotes, or send JSON",
+  });
+}
+
+function standsTwice(name: string): CliError {
+  const told = /^[A-Za-z][A-Za-z_. -]{0,31}$/.test(name) ? `the field ${name}` : "a field";
+  return new CliError("usage", `${told} stands there twice`);
 }
 
 const secretOption =

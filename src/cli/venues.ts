@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { venueIdOf } from "../venues/former-names.ts";
 import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import type { Column } from "./output.ts";
@@ -29,9 +30,14 @@ export function addVenuesCommand(program: Command, cli: Cli): void {
     });
 }
 
-/** Throws `CliError` for a venue that the service does not know. */
-export function findVenue(venues: readonly Venue[], id: string): Venue {
-  const venue = venues.find((one) => one.id === id);
+/** The venue of this id, or of a name that people have for it. Throws `CliError` where the service does not know it. */
+export function findVenue(venues: readonly Venue[], name: string): Venue {
+  const venue = venueNamed(venues, name);
   if (venue !== undefined) return venue;
-  throw new CliError("usage", `the service knows no venue ${id}`, { hint: "`keyhold venues` lists them" });
+  throw new CliError("usage", `the service knows no venue ${name}`, { hint: "`keyhold venues` lists them" });
+}
+
+export function venueNamed(venues: readonly Venue[], name: string): Venue | undefined {
+  const id = venueIdOf(name);
+  return venues.find((venue) => venue.id === id);
 }

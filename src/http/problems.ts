@@ -120,7 +120,9 @@ const places: Readonly<Record<string, string>> = { params: "path" };
 export function describeIssues(issues: readonly z.core.$ZodIssue[]): KeyholdError {
   const problems = issues.map(({ path, code, message }) => {
     const [place = "", ...within] = path.map(String);
-    const expectation = code === "unrecognized_keys" ? "has a field that is not known here" : message;
+    // The words of the library would repeat the names.
+    const isQuoting = code === "unrecognized_keys" && message.startsWith("Unrecognized key");
+    const expectation = isQuoting ? "has a field that is not known here" : message;
     return `${[places[place] ?? place, ...within].join(".")}: ${expectation.replace("Invalid input: ", "")}`;
   });
   return new KeyholdError("malformed", `The request does not fit: ${problems.slice(0, 5).join("; ")}.`, {

@@ -1,3 +1,4 @@
+import { venueIdOf } from "./former-names.ts";
 import { createAdapters } from "./adapters.ts";
 import { createVenueKeys } from "./keys/pooled.ts";
 import type { VenueKeys } from "./keys/venue-keys.ts";
@@ -30,9 +31,6 @@ export type Venues = Readonly<{
   close(): Promise<void>;
 }>;
 
-/** Polygon became Massive in October 2025. */
-const formerNames: Readonly<Record<string, string>> = { polygon: "massive" };
-
 /**
  * Every venue Keyhold can talk to. No venue code runs and no credential is plaintext in this process: calls go to
  * child processes, which are started by the first one. Throws `RangeError` for senseless settings.
@@ -45,10 +43,10 @@ export function createVenues(config: VenuesConfig = {}, options: PoolOptions = {
   );
   const keys = createVenueKeys(pool);
   return {
-    get: (id) => venues.get(formerNames[id] ?? id),
+    get: (id) => venues.get(venueIdOf(id)),
     list: () => [...venues.values()].map(({ description }) => description),
     endsWithinMs: endsWithinMs(settings, options),
-    keys: (id) => keys.get(formerNames[id] ?? id),
+    keys: (id) => keys.get(venueIdOf(id)),
     close: () => pool.close(),
   };
 }

@@ -189,7 +189,7 @@ describe.skipIf(program === null)("keys that another program keeps in Vault", ()
       text(
         "EXCHANGE  VENUE  OUTCOME  CREDENTIAL  REASON",
         "binance  binance  would be imported  –  –",
-        "kraken  kraken  refused  –  The fields do not fit: created_at is not known (--leave-out passes over it).",
+        "kraken  kraken  refused  –  The fields do not fit: created_at is not known (--leave-out passes over it); Kraken has api_key (also called key, key_id, api_key_id, access_key, access_key_id, client_id), api_secret (also called secret, secret_key, api_secret_key, api_private_key, access_secret, access_key_secret, secret_access_key, client_secret, private_key, wallet_private_key).",
         "Comparing: 1 of 2",
         "1 would be imported, 1 refused",
         "keyhold: 1 of 2 could not be imported",

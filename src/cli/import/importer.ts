@@ -1,18 +1,20 @@
 import type { Api, Registration } from "../api.ts";
 import type { Cli } from "../cli.ts";
 import { CliError } from "../errors.ts";
+import { problemOf } from "../../venues/field-forms.ts";
+import { fieldNames } from "../../venues/venue.ts";
+import { fitFields, type Naming, type SecretValues } from "../fields.ts";
 import { type Progress, showProgress } from "../progress.ts";
 import type { Venue } from "../shapes.ts";
-import { fitFields } from "./fields.ts";
+import { venueNamed } from "../venues.ts";
+
 import { assertAll, type Result, resultOf, type Settled, show, summaryOf, tellRemoval } from "./results.ts";
 import type { Item, Source } from "./source.ts";
-import { venueNamed } from "./venue-names.ts";
 
 export type Plan = Readonly<{
   /** What is asked for every key alike. */
   registration: Omit<Registration, "venue" | "secret">;
-  /** Names in the source that do not belong to a secret. */
-  leaveOut: readonly string[];
+  naming: Naming;
   /** Reads, and registers nothing. */
   dryRun: boolean;
 }>;
@@ -105,15 +107,30 @@ const notTried: Settled = {
 async function take({ api, plan }: Work, item: Item, venue: Venue): Promise<Settled> {
   const held = await item.read();
   if (held.outcome !== "found") return held;
-  const fitted = fitFields(venue, held.values, plan.leaveOut);
-  if ("problems" in fitted)
-    return { outcome: "refused", reason: `The fields do not fit: ${fitted.problems.join("; ")}.` };
-  if (plan.dryRun) return { outcome: "importable" };
+  const fitted = fitFields(venue, held.values, plan.naming);
+  if ("problems" in fitted) return misfit(fitted.problems);
+  if (plan.dryRun) {
+    const problems = formProblems(venue, fitted.secret);
+    return problems.length === 0 ? { outcome: "importable" } : misfit(problems);
+  }
   const registration = { venue: venue.id, ...plan.registration, secret: fitted.secret };
   return api.credentials.register(registration).then(
     ({ id }) => ({ outcome: "imported", credential_id: id }),
     (error: unknown) => refusal(error),
   );
+}
+
+function misfit(problems: readonly string[]): Settled {
+  return { outcome: "refused", reason: `The fields do not fit: ${problems.join("; ")}.` };
+}
+
+/** What the service will object to before it asks the venue. */
+function formProblems({ id }: Venue, secret: SecretValues): readonly string[] {
+  return fieldNames.flatMap((field) => {
+    const value = secret[field];
+    const problem = value === undefined ? undefined : problemOf(id, field, Buffer.from(value));
+    return problem === undefined ? [] : [`${field} ${problem}`];
+  });
 }
 
 function refusal(error: unknown): Settled {

@@ -8,16 +8,17 @@ import { StoreTrouble } from "../../stores/trouble.ts";
 import type { Cli } from "../cli.ts";
 import { registrationOf, type RegisterOptions } from "../credential.ts";
 import { CliError } from "../errors.ts";
+import type { Naming } from "../fields.ts";
 import { importAll } from "./importer.ts";
 import { isWord, pathTo, type Place, placeOf } from "./path.ts";
 import type { Held, Item, Source } from "./source.ts";
 
 export type VaultImport = RegisterOptions &
+  Naming &
   Readonly<{
     sourceTenant?: string;
     exchange?: readonly string[];
     path: string;
-    leaveOut?: readonly string[];
     dryRun?: true;
   }>;
 
@@ -27,7 +28,7 @@ const patience = { deadlineMs: 10_000, attemptMs: 5000 };
 /** Reads keys that stand in Vault in the clear, and registers each. Throws `StartError` and `CliError`. */
 export async function importFromVault(cli: Cli, options: VaultImport): Promise<void> {
   const config = readVaultConfig(cli.environment);
-  const { exchange, leaveOut = [], dryRun = false } = options;
+  const { exchange, dryRun = false } = options;
   const place = placeOf(options.path, await tenantOf(cli, options));
   const names = exchange === undefined ? undefined : [...new Set(exchange)];
   if (names?.length === 0) throw new CliError("usage", "--exchange names none");
@@ -35,7 +36,11 @@ export async function importFromVault(cli: Cli, options: VaultImport): Promise<v
   const client = await openVault({ ...config, ...patience });
   try {
     const source = vaultSource(client, config, { place, names });
-    await importAll(cli, source, { registration: registrationOf(options), leaveOut, dryRun });
+    await importAll(cli, source, {
+      registration: registrationOf(options),
+      naming: options,
+      dryRun,
+    });
   } finally {
     await client.close();
   }

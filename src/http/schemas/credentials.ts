@@ -118,15 +118,21 @@ const secretField = z.string().max(8192).exactOptional();
 
 /** The fields that the venue needs; `GET /api/v1/venues` tells which. */
 const secret = z
-  .strictObject({
-    api_key: secretField,
-    api_secret: secretField,
-    passphrase: secretField,
-    uid: secretField,
-    wallet_address: secretField,
-    private_key: secretField,
-    token: secretField,
-  })
+  .strictObject(
+    {
+      api_key: secretField,
+      api_secret: secretField,
+      passphrase: secretField,
+      uid: secretField,
+      wallet_address: secretField,
+      private_key: secretField,
+      token: secretField,
+    },
+    {
+      error: ({ code }) =>
+        code === "unrecognized_keys" ? `takes ${fieldNames.join(", ")}, and no other field` : undefined,
+    },
+  )
   .meta({ description: "The fields that the venue needs; `GET /api/v1/venues` tells which" });
 
 /** Moves the fields of a request into buffers that can be zeroed; the caller disposes of them. */

@@ -7,11 +7,11 @@ import { createApi } from "../../../src/cli/api.ts";
 import type { Cli } from "../../../src/cli/cli.ts";
 import { createClient } from "../../../src/cli/client.ts";
 import { CliError } from "../../../src/cli/errors.ts";
-import { fitFields } from "../../../src/cli/import/fields.ts";
+import { collectFields, fitFields } from "../../../src/cli/fields.ts";
 import { importAll, type Plan } from "../../../src/cli/import/importer.ts";
 import { defaultPath, pathTo, placeOf } from "../../../src/cli/import/path.ts";
 import type { Held, Item } from "../../../src/cli/import/source.ts";
-import { venueNamed } from "../../../src/cli/import/venue-names.ts";
+import { venueNamed } from "../../../src/cli/venues.ts";
 import { createOutput } from "../../../src/cli/output.ts";
 import { type ErrorCode, errors } from "../../../src/errors.ts";
 import { fieldNames } from "../../../src/venues/venue.ts";
@@ -42,14 +42,21 @@ describe("the fields of a secret", () => {
     ["the same in the other spelling", keyed, { key_id: "a", secret_key: "b" }],
     ["ccxt's names of a wallet", wallet, { uid: "a", walletAddress: "b", privateKey: "c" }],
   ] as const)("are known by %s", ([, venue, values]) => {
-    expect(fitFields(venue, values, [])).toEqual({
+    expect(fitFields(venue, values, {})).toEqual({
       secret: Object.fromEntries(venue.fields.map((field, at) => [field, "abc"[at]])),
     });
   });
 
   const good = { api_key: canary, api_secret: canary };
   test.for([
-    ["is not known", { ...good, note: canary }, ["note is not known (--leave-out passes over it)"]],
+    [
+      "is not known",
+      { ...good, note: canary },
+      [
+        "note is not known (--leave-out passes over it)",
+        expect.stringContaining("KEYED has api_key (also called key"),
+      ],
+    ],
     ["belongs to other venues", { ...good, password: canary }, ["password is not used at KEYED"]],
     ["is missing", { api_key: canary }, ["api_secret is missing"]],
     ["is empty", { ...good, api_secret: "" }, ["api_secret is missing"]],
@@ -63,21 +70,121 @@ describe("the fields of a secret", () => {
         "a field whose name is not a word is not known (--leave-out passes over it)",
         "api_key is missing",
         "api_secret is missing",
+        expect.stringContaining("KEYED has api_key"),
       ],
     ],
   ] as const)("are refused by name when one %s", ([, values, problems]) => {
-    expect(fitFields(keyed, values, [])).toEqual({ problems });
+    expect(fitFields(keyed, values, {})).toEqual({ problems });
   });
 
   test("are none of what is left out, or is empty where nothing is needed", () => {
     const values = { ...good, passphrase: "", uid: null, created_at: "2019-01-01" };
-    expect(fitFields(keyed, values, ["created_at"])).toEqual({ secret: good });
+    expect(fitFields(keyed, values, { leaveOut: ["created_at"] })).toEqual({ secret: good });
   });
 
-  test("may be a PEM key whose line breaks are written as \\n", () => {
-    const api_secret = "-----BEGIN EC PRIVATE KEY-----\\nAAAA\\n-----END EC PRIVATE KEY-----";
-    expect(fitFields(keyed, { ...good, api_secret }, [])).toEqual({
-      secret: { ...good, api_secret: api_secret.replaceAll("\\n", "\n") },
+  test.for([
+    ["freqtrade", keyed, { key: "a", secret: "b" }],
+    ["OctoBot", phrased, { "api-key": "a", "api-secret": "b", "api-password": "c" }],
+    ["a shell", phrased, { API_KEY: "a", API_SECRET: "b", PASSPHRASE: "c" }],
+    ["a shell with the venue's name before each", keyed, { KEYED_API_KEY: "a", KEYED_SECRET_KEY: "b" }],
+    [
+      "a shell with another name of the venue",
+      venueOf("gate", ["api_key", "api_secret"]),
+      { GATEIO_KEY: "a", GATEIO_SECRET: "b" },
+    ],
+    ["freqtrade's variables", keyed, { FREQTRADE__EXCHANGE__KEY: "a", FREQTRADE__EXCHANGE__SECRET: "b" }],
+    [
+      "Alpaca's variables",
+      venueOf("alpaca", ["api_key", "api_secret"]),
+      { APCA_API_KEY_ID: "a", APCA_API_SECRET_KEY: "b", APCA_API_BASE_URL: "https://x" },
+    ],
+    [
+      "Alpaca's headers",
+      venueOf("alpaca", ["api_key", "api_secret"]),
+      { "APCA-API-KEY-ID": "a", "APCA-API-SECRET-KEY": "b" },
+    ],
+    [
+      "OKX's headers",
+      phrased,
+      { "OK-ACCESS-KEY": "a", "OK-ACCESS-SECRET": "b", "OK-ACCESS-PASSPHRASE": "c" },
+    ],
+    [
+      "OKX's page",
+      venueOf("okx", ["api_key", "api_secret", "passphrase"]),
+      {
+        apikey: "a",
+        secretkey: "b",
+        Passphrase: "c",
+        IP: "1.2.3.4",
+        "API key name": "x",
+        Permissions: "Read",
+      },
+    ],
+    ["cloud consoles", keyed, { accessKey: "a", accessKeySecret: "b" }],
+    ["Kraken's page", keyed, { "API Key": "a", "Private Key": "b" }],
+    [
+      "Coinbase's file",
+      venueOf("coinbase", ["api_key", "api_secret"]),
+      {
+        name: "a",
+        id: "x",
+        principalType: "USER",
+        publicKey: "x",
+        privateKey: "b",
+        scopes: [],
+        allowedIps: [],
+        enabled: true,
+      },
+    ],
+    ["Coinbase's newer file", venueOf("coinbase", ["api_key", "api_secret"]), { id: "a", privateKey: "b" }],
+    [
+      "a venue that has a private key alone",
+      venueOf("any", ["api_key", "private_key"]),
+      { key: "a", secret_key: "b" },
+    ],
+  ] as const)("are known by the names of %s", ([, venue, values]) => {
+    expect(fitFields(venue, values, {})).toEqual({
+      secret: Object.fromEntries(venue.fields.map((field, at) => [field, "abc"[at]])),
+    });
+  });
+
+  test.for(["BYBIT_API_KEY", "public_key", "name", "ssh_key", "monkey", "id"])(
+    "are not guessed from %s",
+    (name) => {
+      expect(fitFields(keyed, { [name]: "a", api_secret: "b" }, {})).toMatchObject({
+        problems: [
+          `${name} is not known (--leave-out passes over it)`,
+          "api_key is missing",
+          expect.anything(),
+        ],
+      });
+    },
+  );
+
+  test("are what a person says that they are", () => {
+    const field = collectFields("login=api_key", collectFields("a=b=api_secret"));
+    expect(fitFields(keyed, { login: "a", "a=b": "b" }, { field })).toEqual({
+      secret: { api_key: "a", api_secret: "b" },
+    });
+    for (const wrong of ["login", "login=key", "=api_key", ""])
+      expect(() => collectFields(wrong)).toThrow("Write theirs=ours");
+  });
+
+  test("are judged by their names alone where the service judges the rest", () => {
+    expect(fitFields(keyed, { PASSPHRASE: "c" }, {}, "names")).toEqual({ secret: { passphrase: "c" } });
+    expect(fitFields(keyed, { key: "a", api_key: "b", x: "c" }, {}, "names")).toMatchObject({
+      problems: [
+        "api_key is a second api_key",
+        "x is not known (--leave-out passes over it)",
+        expect.anything(),
+      ],
+    });
+  });
+
+  test("end without the line breaks that files end with, and keep all else", () => {
+    const values = { api_key: "a\n", api_secret: "\\n b\r\n\r\n", passphrase: " c \n" };
+    expect(fitFields(phrased, values, {})).toEqual({
+      secret: { api_key: "a", api_secret: "\\n b", passphrase: " c " },
     });
   });
 });
@@ -90,7 +197,7 @@ describe("the guide to importing", () => {
     expect(rows.map(([, field]) => field)).toEqual(fieldNames);
     for (const [, field = "", names = ""] of rows)
       for (const [, name = ""] of names.matchAll(/`(\w+)`/g))
-        expect(fitFields(venueOf("any", [field]), { [name]: "x" }, [])).toEqual({ secret: { [field]: "x" } });
+        expect(fitFields(venueOf("any", [field]), { [name]: "x" }, {})).toEqual({ secret: { [field]: "x" } });
   });
 });
 
@@ -248,7 +355,7 @@ describe("an import", () => {
     });
     const plan: Plan = {
       registration: { account_id: "a1", environment: "live" },
-      leaveOut: [],
+      naming: {},
       dryRun: false,
       ...changes,
     };
@@ -293,6 +400,23 @@ describe("an import", () => {
       read: ["beta"],
       failure: null,
     });
+  });
+
+  test("foresees in a dry run what the service would object to, and the run without it sends that to the service", async () => {
+    const found = (api_secret: string) =>
+      ({ outcome: "found", values: { api_key: canary, api_secret } }) as const;
+    const held = { alpha: found(`${canary}\n`), beta: found(`"${canary}"`), delta: found(`a\nb${canary}`) };
+    expect(await run(["alpha", "beta", "delta"], { dryRun: true }, held)).toMatchObject({
+      outcomes: ["importable", "refused", "refused"],
+      reasons: [
+        null,
+        expect.stringContaining("api_secret stands in quotes"),
+        expect.stringContaining("a line break"),
+      ],
+    });
+    expect(registered).toEqual([]);
+    expect(await run(["alpha"], {}, held)).toMatchObject({ outcomes: ["imported"] });
+    expect(registered).toMatchObject([{ secret: { api_secret: canary } }]);
   });
 
   test("takes what somebody registered in the meantime as there", async () => {

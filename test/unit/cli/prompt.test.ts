@@ -65,10 +65,11 @@ async function converse(
   for (const [question, keys] of answers) {
     await expect.poll(() => notes.text().split(question).length, { timeout: 5000 }).toBeGreaterThan(1);
     raw.push(isRaw);
-    for (const key of keys) input.write(key);
+    // A terminal delivers a paste in parts of any length.
+    for (const [part] of keys.matchAll(/.{1,7}/gsu)) input.write(part);
   }
   const code = await ended;
-  return { code, output: output.text(), notes: notes.text(), raw: [...raw, isRaw] };
+  return { code, output: output.text(), notes: notes.text(), raw: [...raw, isRaw], unread: input.read() };
 }
 
 const sentSecret = (): unknown => JSON.parse(received.at(-1)?.body ?? "{}").secret;
@@ -85,13 +86,57 @@ describe("the hidden prompt", () => {
     expect(raw).toEqual([true, true, true, false]);
   });
 
-  test("takes a PEM key in one line", async () => {
-    await converse(register, [
+  const pem = "-----BEGIN KEY-----\nAA\nBB==\n-----END KEY-----";
+  const parameters = "-----BEGIN EC PARAMETERS-----\nCC==\n-----END EC PARAMETERS-----";
+  test.for([
+    ["in one line, as it is", `${pem.replaceAll("\n", "\\n")}\r`, pem.replaceAll("\n", "\\n")],
+    ["line by line", `${pem}\n`.replaceAll("\n", "\r"), pem],
+    ["with Windows line breaks", `${pem}\n`.replaceAll("\n", "\r\n"), pem],
+    ["behind the parameters of its curve", `${parameters}\n${pem}\r`, `${parameters}\n${pem}`],
+    ["as a terminal marks a paste", `\u001B[200~${pem}\r\n\u001B[201~\r`, pem],
+    [
+      "as a paste whose breaks are those of a Mac",
+      `\u001B[200~${pem.replaceAll("\n", "\r")}\u001B[201~\r`,
+      pem,
+    ],
+  ] as const)("takes a PEM %s", async ([, keys, api_secret]) => {
+    const { notes } = await converse(register, [
       ["api_key", "k\r"],
-      ["api_secret", "-----BEGIN KEY-----\\nAA\\n-----END KEY-----\r"],
+      ["api_secret", keys],
       ["passphrase", "p\r"],
     ]);
-    expect(sentSecret()).toMatchObject({ api_secret: "-----BEGIN KEY-----\nAA\n-----END KEY-----" });
+    expect(sentSecret()).toEqual({ api_key: "k", api_secret, passphrase: "p" });
+    expect(notes).toContain(`api_secret (hidden): ${api_secret.length} characters\n`);
+    expect(notes).not.toContain("BB==");
+  });
+
+  test("takes back what is erased, and knows keys that type nothing", async () => {
+    await converse(register, [
+      ["api_key", "abc\u0015k\u001B[A\u001BOP\u007Fkey\r"],
+      ["api_secret", "\rs\r"],
+      ["passphrase", "p ä\r"],
+    ]);
+    expect(sentSecret()).toEqual({ api_key: "key", api_secret: "s", passphrase: "p ä" });
+  });
+
+  test("does not take two values that are pasted at once for one", async () => {
+    const { notes } = await converse(register, [
+      ["api_key", `\u001B[200~${typed[0]}\n${typed[1]}\u001B[201~k\r`],
+      ["api_secret", `\u001B[200~s\n\u001B[201~\r`],
+      ["passphrase", "p\r"],
+    ]);
+    expect(notes).toContain("2 lines were pasted, and one value is wanted");
+    expect(sentSecret()).toEqual({ api_key: "k", api_secret: "s", passphrase: "p" });
+  });
+
+  test("reads to its end what comes after the last answer, and gives it to nobody", async () => {
+    const { unread } = await converse(register, [
+      ["api_key", "k\r"],
+      ["api_secret", "s\r"],
+      ["passphrase", "p\rand more\rof it\r"],
+    ]);
+    expect(sentSecret()).toEqual({ api_key: "k", api_secret: "s", passphrase: "p" });
+    expect(unread).toBeNull();
   });
 
   test("is left with Ctrl-C, and nothing is sent", async () => {
@@ -136,11 +181,58 @@ describe.runIf(runsWith("script"))("on a real terminal", () => {
     expect(code).toBe(3);
   });
 
+  test("what is pasted at the prompt, and what is left of it, reaches neither the screen nor the shell", async () => {
+    const body = ["MHcCAQEE", "cAnArYkEy", "AAAA=="];
+    const pem = ["-----BEGIN EC PRIVATE KEY-----", ...body, "-----END EC PRIVATE KEY-----"];
+    const command = [process.execPath, join(root, "src", "cli", "keyhold.ts"), ...register].join(" ");
+    const shell = openShell();
+    await shell.until("ready>");
+    shell.type(`${command}\r`);
+    await shell.until("api_key (hidden)");
+    shell.type("k\r");
+    await shell.until("api_secret (hidden)");
+    shell.type("s\r");
+    await shell.until("passphrase (hidden)");
+    for (const line of [...pem, "echo leaked-$((40+2))"]) shell.type(`${line}\r`);
+    await shell.until("gave an answer that this version does not understand");
+    shell.type("history | tail -4; echo over-$((1+1))\r");
+    await shell.until("over-2");
+    shell.type("exit\r");
+    const screen = await shell.closed;
+    expect(sentSecret()).toEqual({ api_key: "k", api_secret: "s", passphrase: pem.join("\n") });
+    expect(screen).toContain(`passphrase (hidden): ${pem.join("\n").length} characters`);
+    for (const text of [...body, "leaked"]) expect(screen).not.toContain(text);
+  });
+
   test("the control: what is typed elsewhere is on the screen", async () => {
     const { screen } = await atTerminal(null, typed);
     expect(screen).toContain(typed[0]);
   });
 });
+
+/** A shell at a pseudo-terminal, in which a person types. */
+function openShell() {
+  const child = spawn(
+    "script",
+    ["-qec", "stty cols 200 rows 50; exec bash --norc --noprofile -i", "/dev/null"],
+    {
+      env: {
+        PATH: process.env["PATH"],
+        TERM: "xterm",
+        PS1: "ready> ",
+        HISTFILE: "/dev/null",
+        ...environment,
+      },
+    },
+  );
+  let screen = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (screen += text));
+  return {
+    type: (keys: string) => child.stdin.write(keys),
+    until: (text: string) => expect.poll(() => screen, { timeout: 20_000 }).toContain(text),
+    closed: once(child, "close").then(() => screen),
+  };
+}
 
 /** Runs `keyhold`, or `cat`, at a pseudo-terminal and types a line for each field when it is asked for. */
 async function atTerminal(argv: readonly string[] | null, lines: readonly string[]) {

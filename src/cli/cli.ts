@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Api } from "./api.ts";
+import { CliError } from "./errors.ts";
 import type { Output } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -43,4 +44,22 @@ export function pageOptions(command: Command): Command {
   return command
     .option("--limit <number>", "how many to show, at most 200")
     .option("--cursor <cursor>", "go on where an earlier page ended");
+}
+
+/** Refuses two options of which each undoes the other. Of an option and its negation commander takes the last one. */
+export function contradicting(command: Command, one: string, other: string): Command {
+  const said = new Set<string>();
+  for (const name of [one, other]) {
+    command.on(`option:${name}`, () => {
+      said.add(name);
+      if (said.size === 2) command.error(`error: --${one} and --${other} contradict each other`);
+    });
+  }
+  return command;
+}
+
+/** Throws `CliError` for an update that changes nothing. */
+export function assertChange(update: object): void {
+  if (Object.keys(update).length > 0) return;
+  throw new CliError("usage", "no option says what to change", { hint: "`--help` lists the options" });
 }

@@ -1,15 +1,17 @@
 import type { Command } from "commander";
 import type { CredentialUpdate, Policy, Registration } from "./api.ts";
-import { confirm } from "./ask.ts";
+import { confirm, confirmDestruction } from "./ask.ts";
 import { askSecret, secretOptions, type SecretOptions } from "./ask-secret.ts";
-import { type Cli, collect, type PageOptions, pageOptions } from "./cli.ts";
+import { assertChange, type Cli, collect, contradicting, type PageOptions, pageOptions } from "./cli.ts";
 import { CliError, hints } from "./errors.ts";
 import { noteWhatIsLeft, statusOf } from "./freezes.ts";
 import type { Column } from "./output.ts";
 import { addHealthCommand } from "./health.ts";
+import { nameCredential } from "./name-credential.ts";
 import { addRotationCommands } from "./rotation.ts";
 import { addScheduleCommands } from "./rotation-schedule.ts";
 import type { Credential, Permissions, Validation } from "./shapes.ts";
+import { canAsk } from "./terminal.ts";
 import { findVenue } from "./venues.ts";
 
 const listColumns: readonly Column<Credential>[] = [
@@ -170,8 +172,10 @@ function addReveal(credential: Command, cli: Cli): void {
     .requiredOption("--reason <text>", "for the record")
     .option("--yes", "do not ask")
     .action(async (id: string, { reason, yes }: Readonly<{ reason: string; yes?: true }>) => {
-      if (yes !== true) await confirm(cli.terminal, "Reveal the secret?");
-      const bytes = await (await cli.api()).credentials.reveal(id, reason);
+      const api = await cli.api();
+      if (yes !== true && canAsk(cli.terminal))
+        await confirm(cli.terminal, `Reveal the secret of ${await nameCredential(api, id)}?`);
+      const bytes = await api.credentials.reveal(id, reason);
       cli.terminal.output.write(bytes);
       cli.terminal.output.write("\n", () => bytes.fill(0));
     });
@@ -187,8 +191,10 @@ type UpdateOptions = Readonly<{
 }>;
 
 function addUpdate(credential: Command, cli: Cli): void {
-  credential
-    .command("update")
+  const update = credential.command("update");
+  contradicting(update, "activate", "deactivate");
+  contradicting(update, "reveal", "no-reveal");
+  update
     .description("change label, policy or expiry, or switch on and off")
     .argument("<credential>", "its id")
     .option("--label <label>", "the new label")
@@ -199,9 +205,11 @@ function addUpdate(credential: Command, cli: Cli): void {
     .option("--deactivate", "switch off")
     .option("--expires <time>", "when its use ends, RFC 3339, or never")
     .action(async (id: string, options: UpdateOptions) => {
+      const update = updateOf(options);
+      assertChange(update);
       const { credentials } = await cli.api();
       const { revision } = await credentials.show(id);
-      cli.output.one(await credentials.update(id, revision, updateOf(options)), columns);
+      cli.output.one(await credentials.update(id, revision, update), columns);
     });
 }
 
@@ -257,19 +265,25 @@ function addEnds(credential: Command, cli: Cli): void {
     .command("revoke")
     .description("destroy the secret for good and keep what is known of it")
     .argument("<credential>", "its id")
-    .option("--yes", "do not ask")
+    .option("--yes", "do not ask; needed where there is no terminal")
     .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
-      if (yes !== true) await confirm(cli.terminal, "Destroy the secret for good?");
-      cli.output.one(await (await cli.api()).credentials.revoke(id), columns);
+      const api = await cli.api();
+      await confirmDestruction(cli.terminal, yes, async () => {
+        return `Destroy the secret of ${await nameCredential(api, id)} for good?`;
+      });
+      cli.output.one(await api.credentials.revoke(id), columns);
     });
   credential
     .command("delete")
     .description("destroy the secret and take the credential out of every list")
     .argument("<credential>", "its id")
-    .option("--yes", "do not ask")
+    .option("--yes", "do not ask; needed where there is no terminal")
     .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
-      if (yes !== true) await confirm(cli.terminal, "Destroy the secret and remove the credential?");
-      await (await cli.api()).credentials.delete(id);
+      const api = await cli.api();
+      await confirmDestruction(cli.terminal, yes, async () => {
+        return `Destroy the secret of ${await nameCredential(api, id)} and remove the credential?`;
+      });
+      await api.credentials.delete(id);
       cli.output.text(`${id} is deleted`, { id, deleted: true });
     });
 }

@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { confirm } from "./ask.ts";
+import { confirmDestruction } from "./ask.ts";
 import { askSecret, secretOptions, type SecretOptions } from "./ask-secret.ts";
 import type { Cli } from "./cli.ts";
+import { nameCredential } from "./name-credential.ts";
 import type { Column } from "./output.ts";
 import type { Rotation, Versions } from "./shapes.ts";
 import { findVenue } from "./venues.ts";
@@ -48,10 +49,13 @@ function addRollBack(credential: Command, cli: Cli): void {
     .command("roll-back")
     .description("put the old secret back while the overlap lasts, and destroy the new one")
     .argument("<credential>", "its id")
-    .option("--yes", "do not ask")
+    .option("--yes", "do not ask; needed where there is no terminal")
     .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
-      if (yes !== true) await confirm(cli.terminal, "Destroy the new secret and put the old one back?");
-      const { credentials } = await cli.api();
+      const api = await cli.api();
+      await confirmDestruction(cli.terminal, yes, async () => {
+        return `Destroy the new secret of ${await nameCredential(api, id)} and put the old one back?`;
+      });
+      const { credentials } = api;
       const { revision } = await credentials.show(id);
       cli.output.one((await credentials.rollBack(id, revision)).rotation, columns);
     });
@@ -63,11 +67,13 @@ function addFinish(credential: Command, cli: Cli): void {
     .description("end the overlap now and destroy the old secret")
     .argument("<credential>", "its id")
     .option("--leave-key", "leave the old key at the venue, where Keyhold made the new one")
-    .option("--yes", "do not ask")
+    .option("--yes", "do not ask; needed where there is no terminal")
     .action(async (id: string, { yes, leaveKey }: Readonly<{ yes?: true; leaveKey?: true }>) => {
-      if (yes !== true) await confirm(cli.terminal, "Destroy the old secret now?");
-      const { credentials } = await cli.api();
-      cli.output.one(await credentials.finishRotation(id, { leave_key: leaveKey === true }), columns);
+      const api = await cli.api();
+      await confirmDestruction(cli.terminal, yes, async () => {
+        return `Destroy the old secret of ${await nameCredential(api, id)} now?`;
+      });
+      cli.output.one(await api.credentials.finishRotation(id, { leave_key: leaveKey === true }), columns);
     });
 }
 

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import type { WebhookUpdate } from "./api.ts";
-import { type Cli, collect, type PageOptions, pageOptions } from "./cli.ts";
+import { assertChange, type Cli, collect, contradicting, type PageOptions, pageOptions } from "./cli.ts";
 import type { Column } from "./output.ts";
 import type { Webhook, WebhookDelivery, WebhookDeliveryLog } from "./shapes.ts";
-import { confirm } from "./ask.ts";
+import { confirmDestruction } from "./ask.ts";
+import { CliError } from "./errors.ts";
 
 const columns: readonly Column<Webhook>[] = [
   ["id", ({ id }) => id],
@@ -55,7 +56,7 @@ function addCreate(webhook: Command, cli: Cli): void {
         await cli.api()
       ).webhooks.create({
         url,
-        ...(event === undefined ? {} : { events: event }),
+        ...(event === undefined ? {} : { events: eventsOf(event) }),
         ...(description === undefined ? {} : { description }),
       });
       cli.output.one(created, [["secret", ({ secret }) => secret], ...columns]);
@@ -84,8 +85,7 @@ function addReaders(webhook: Command, cli: Cli): void {
 type UpdateOptions = Input & Readonly<{ url?: string; enable?: true; disable?: true }>;
 
 function addUpdate(webhook: Command, cli: Cli): void {
-  webhook
-    .command("update")
+  contradicting(webhook.command("update"), "enable", "disable")
     .description("change a webhook, or switch it on or off")
     .argument("<webhook>", "its id")
     .option("--url <url>", "where to send from now on")
@@ -94,20 +94,29 @@ function addUpdate(webhook: Command, cli: Cli): void {
     .option("--enable", "switch on, and send what has been waiting")
     .option("--disable", "switch off")
     .action(async (id: string, options: UpdateOptions) => {
+      const update = updateOf(options);
+      assertChange(update);
       const { webhooks } = await cli.api();
       const { revision } = await webhooks.show(id);
-      cli.output.one(await webhooks.update(id, revision, updateOf(options)), columns);
+      cli.output.one(await webhooks.update(id, revision, update), columns);
     });
 }
 
 function updateOf({ url, event, description, enable, disable }: UpdateOptions): WebhookUpdate {
   return {
     ...(url === undefined ? {} : { url }),
-    ...(event === undefined ? {} : { events: event.filter((name) => name !== "all") }),
+    ...(event === undefined ? {} : { events: eventsOf(event) }),
     ...(description === undefined ? {} : { description }),
     ...(enable === undefined ? {} : { status: "active" }),
     ...(disable === undefined ? {} : { status: "disabled" }),
   };
+}
+
+/** The API has an empty list for everything. */
+function eventsOf(named: readonly string[]): readonly string[] {
+  if (named.length === 1 && named[0] === "all") return [];
+  if (named.length > 0 && !named.includes("all")) return named;
+  throw new CliError("usage", "--event takes names of events, or `all` alone");
 }
 
 function addRotate(webhook: Command, cli: Cli): void {
@@ -134,10 +143,13 @@ function addEnd(webhook: Command, cli: Cli): void {
     .command("delete")
     .description("remove a webhook, and what is waiting for it")
     .argument("<webhook>", "its id")
-    .option("--yes", "do not ask")
+    .option("--yes", "do not ask; needed where there is no terminal")
     .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
-      if (yes !== true) await confirm(cli.terminal, "Remove the webhook?");
-      await (await cli.api()).webhooks.delete(id);
+      const { webhooks } = await cli.api();
+      await confirmDestruction(cli.terminal, yes, async () => {
+        return `Remove the webhook to ${(await webhooks.show(id)).url}, and what is waiting for it?`;
+      });
+      await webhooks.delete(id);
       cli.output.text(`${id} is deleted`, { id, deleted: true });
     });
 }

@@ -76,7 +76,7 @@ test("a webhook is made, told over TLS what happens, looked after and removed", 
   expect(await shell.transcript(alice, "webhook create https://10.0.0.1/")).toMatch(
     /\(malformed\)\n.*public addresses[^]*\[exit 1\]$/,
   );
-  expect(await shell.transcript(alice, `webhook delete ${id}`)).toBe("W is deleted");
+  expect(await shell.transcript(alice, `webhook delete ${id} --yes`)).toBe("W is deleted");
   expect(world.service.output()).not.toContain(secret.slice(6));
 });
 

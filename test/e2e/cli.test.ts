@@ -269,11 +269,11 @@ describe("a credential", () => {
     expect(await shell.transcript(bob, `credential replace ${id} --secret-stdin`, asLines(other))).toMatch(
       /status {2}active\n/,
     );
-    expect(await shell.transcript(bob, `credential revoke ${id}`)).toContain("status  revoked");
+    expect(await shell.transcript(bob, `credential revoke ${id} --yes`)).toContain("status  revoked");
     expect(await shell.transcript(bob, `invoke ${id} fetchBalance`)).toMatch(
       /\(illegal_state\)[^]*\[exit 1\]$/,
     );
-    expect(await shell.transcript(bob, `credential delete ${id}`)).toBe("ID is deleted");
+    expect(await shell.transcript(bob, `credential delete ${id} --yes`)).toBe("ID is deleted");
     expect(await shell.transcript(bob, `credential show ${id}`)).toMatch(/\(not_found\)[^]*\[exit 1\]$/);
     expect(await shell.transcript(bob, "credential list")).toBe("none");
   });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../../src/cli/program.ts";
-import { collect } from "../../support/cli.ts";
+import { collect, runCli } from "../../support/cli.ts";
 import { runsWith } from "../../support/command.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
@@ -13,6 +13,38 @@ const account = "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22";
 const venue = { id: "okx", name: "OKX", environments: ["live"], operations: [], egress_addresses: [] };
 const fields = ["api_key", "api_secret", "passphrase"];
 const typed = ["tYpEd-key", "tYpEd-secret", "tYpEd-passphrase"];
+
+/** What there is to be destroyed, and to be named before. */
+const shown: Readonly<Record<string, object>> = {
+  credentials: {
+    id: "c1",
+    account_id: "a1",
+    venue: "okx",
+    environment: "live",
+    label: "spot",
+    status: "active",
+    frozen: false,
+    permissions: null,
+    policy: { allow: [], reveal: true },
+    health: "healthy",
+    health_message: null,
+    expires_at: null,
+    last_validated_at: null,
+    revision: 1,
+  },
+  accounts: { id: "a1", name: "Desk 7", owner_id: "m1", active: true, frozen: false },
+  webhooks: {
+    id: "w1",
+    url: "https://hooks.example.com/keyhold",
+    description: "",
+    status: "active",
+    disabled_reason: null,
+    events: [],
+    failing_since: null,
+    previous_secret_until: null,
+    revision: 1,
+  },
+};
 
 /** A service that knows one venue and keeps what it is sent. */
 let server: Server;
@@ -28,6 +60,10 @@ beforeAll(async () => {
       response.setHeader("content-type", "application/json");
       if (path.endsWith("/venues")) {
         response.end(JSON.stringify({ items: [{ ...venue, fields }], next_cursor: null, count: 1 }));
+        return;
+      }
+      if (request.method === "GET") {
+        response.end(JSON.stringify(shown[path.split("/").at(-2) ?? ""] ?? {}));
         return;
       }
       received.push({ path, body });
@@ -147,11 +183,14 @@ describe("the hidden prompt", () => {
   });
 });
 
+const named = 'okx live "spot" of account "Desk 7"';
+
 describe("before plaintext is printed", () => {
   const reveal = ["credential", "reveal", "c1", "--reason", "r"];
+  const question = `Reveal the secret of ${named}?`;
 
   test("a person is asked, and yes means yes", async () => {
-    expect(await converse(reveal, [["Reveal the secret?", "y"]])).toMatchObject({
+    expect(await converse(reveal, [[question, "y"]])).toMatchObject({
       code: 0,
       output: '{"secret":{"api_key":"x"}}\n',
     });
@@ -163,12 +202,73 @@ describe("before plaintext is printed", () => {
     ["nothing", "\r"],
     ["Ctrl-C", "\u0003"],
   ] as const)("%s means no", async ([, keys]) => {
-    expect(await converse(reveal, [["Reveal the secret?", keys]])).toMatchObject({ code: 130, output: "" });
+    expect(await converse(reveal, [[question, keys]])).toMatchObject({ code: 130, output: "" });
     expect(received).toEqual([]);
   });
 
   test("nobody is asked who says --yes", async () => {
     expect(await converse([...reveal, "--yes"], [])).toMatchObject({ code: 0 });
+  });
+});
+
+describe("before something is destroyed", () => {
+  const destructive = [
+    [["credential", "revoke", "c1"], `Destroy the secret of ${named} for good?`],
+    [["credential", "delete", "c1"], `Destroy the secret of ${named} and remove the credential?`],
+    [["credential", "roll-back", "c1"], `Destroy the new secret of ${named} and put the old one back?`],
+    [["credential", "finish-rotation", "c1"], `Destroy the old secret of ${named} now?`],
+    [["webhook", "delete", "w1"], "Remove the webhook to https://hooks.example.com/keyhold"],
+  ] as const;
+
+  test.for(destructive)("a person is asked by name: %s", async ([argv, question]) => {
+    expect(await converse(argv, [[question, "n"]])).toMatchObject({ code: 130 });
+    expect(received).toEqual([]);
+    await converse(argv, [[question, "y"]]);
+    expect(received).toHaveLength(1);
+  });
+
+  test.for(destructive)(
+    "nobody is asked without a terminal, and it must be meant: %s",
+    async ([argv, question]) => {
+      const { code, notes } = await runCli(argv, { environment });
+      expect(code).toBe(2);
+      expect(notes).toMatch(/^keyhold: there is no terminal to ask at.*\n.*\nhint: add --yes/);
+      expect(notes).toContain(question);
+      expect(received).toEqual([]);
+      await runCli([...argv, "--yes"], { environment });
+      expect(received).toHaveLength(1);
+    },
+  );
+});
+
+describe("an update", () => {
+  const credential = ["credential", "update", "c1"];
+  const webhook = ["webhook", "update", "w1"];
+  test.for([
+    ["nothing", credential, []],
+    ["nothing of a webhook", webhook, []],
+    ["on and off", credential, ["--activate", "--deactivate"]],
+    ["off and on", credential, ["--label", "x", "--deactivate", "--activate"]],
+    ["two policies", credential, ["--reveal", "--no-reveal"]],
+    ["a webhook on and off", webhook, ["--disable", "--enable"]],
+    ["all events and one of them", webhook, ["--event", "all,credential.revoked"]],
+    ["no events", webhook, ["--event", ","]],
+  ] as const)("that says %s is not sent", async ([, argv, options]) => {
+    const { code, notes } = await runCli([...argv, ...options], { environment });
+    expect([code, notes]).toEqual([
+      2,
+      expect.stringMatching(/no option says|contradict each other|--event takes/),
+    ]);
+    expect(received).toEqual([]);
+  });
+
+  test.for([
+    [credential, ["--no-reveal"], { policy: { reveal: false } }],
+    [credential, ["--deactivate"], { active: false }],
+    [webhook, ["--event", "all"], { events: [] }],
+  ] as const)("that says one thing is sent", async ([argv, options, body]) => {
+    await runCli([...argv, ...options], { environment });
+    expect(received.map((sent) => JSON.parse(sent.body))).toEqual([body]);
   });
 });
 

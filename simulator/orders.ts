@@ -3,11 +3,19 @@ import type { Account, Balance } from "./accounts.ts";
 import { divide, multiply } from "./decimal.ts";
 import type { Units } from "./decimal.ts";
 import { Refused } from "./refusal.ts";
+import type { Answer } from "./refusal.ts";
 
 /** A spot market with a price that never moves: what a market order is filled at. */
 export type Market = Readonly<{ id: string; base: string; quote: string; price: Units }>;
 
-type OrderStatus = "open" | "filled" | "cancelled";
+/** `expired`: cancelled by the venue, because its time in force left nothing else. */
+type OrderStatus = "open" | "filled" | "cancelled" | "expired";
+
+/**
+ * A limit order that does not cross rests (`gtc`, `day`, and no day ends here) or ends at once (`ioc`, `fok`: fills are
+ * whole or none here, so that the two differ in name only). One that is `post_only` never fills when it comes.
+ */
+export type TimeInForce = "gtc" | "day" | "ioc" | "fok" | "post_only";
 
 export type Order = {
   readonly id: string;
@@ -17,6 +25,7 @@ export type Order = {
   readonly type: "limit" | "market";
   readonly quantity: Units;
   readonly price: Units | undefined;
+  readonly timeInForce: TimeInForce;
   readonly createdAtMs: number;
   updatedAtMs: number;
   filled: Units;
@@ -33,6 +42,8 @@ export type OrderRequest = Readonly<{
   quantity?: Units | undefined;
   cost?: Units | undefined;
   price?: Units | undefined;
+  /** A market order is filled at once, whatever it says. */
+  timeInForce: TimeInForce;
 }>;
 
 export type OrderRules = Readonly<{
@@ -45,6 +56,8 @@ export type OrderRules = Readonly<{
    * `nothing`: the venue does not look, and every order with the same id is another order.
    */
   uniqueAmong: "nothing" | "open" | "ever";
+  /** What is answered to an order that ends at once, where the venue does not accept it first and end it then. */
+  refused?: Readonly<Partial<Record<"fok" | "post_only", Answer>>>;
 }>;
 
 let lastNumber = 1_000_000;
@@ -54,20 +67,22 @@ export const nextNumber = (): string => String(++lastNumber);
 
 /**
  * Places an order and moves the balances. A market order, or a limit order that crosses the market's price, is
- * filled whole and at once at that price; any other rests until it is cancelled. Throws `Refused`.
+ * filled whole and at once at that price; any other rests until it is cancelled, unless its time in force says
+ * otherwise. Throws `Refused`.
  */
 export function placeOrder(account: Account, request: OrderRequest, nowMs: number, rules: OrderRules): Order {
   const { market } = request;
-  const { side, type, quantity, price } = readTerms(request);
+  const { side, type, quantity, price, timeInForce } = readTerms(request);
   const clientOrderId = acceptedClientOrderId(account, request.clientOrderId, rules);
   const limit = price ?? market.price;
   const crosses = type === "market" || (side === "buy" ? limit >= market.price : limit <= market.price);
   const spent = balanceOf(account, side === "buy" ? market.quote : market.base);
   const cost = side === "buy" ? multiply(quantity, crosses ? market.price : limit) : quantity;
   if (spent.free < cost) throw new Refused("insufficient_funds");
-  spent.free -= cost;
-  if (crosses) credit(account, market, side, quantity);
-  else spent.locked += cost;
+  const status = type === "market" ? "filled" : statusAtOnce(timeInForce, crosses, rules);
+  if (status !== "expired") spent.free -= cost;
+  if (status === "filled") credit(account, market, side, quantity);
+  if (status === "open") spent.locked += cost;
   const order: Order = {
     id: rules.newId(),
     clientOrderId,
@@ -76,13 +91,27 @@ export function placeOrder(account: Account, request: OrderRequest, nowMs: numbe
     type,
     quantity,
     price,
+    timeInForce,
     createdAtMs: nowMs,
     updatedAtMs: nowMs,
-    filled: crosses ? quantity : 0n,
-    status: crosses ? "filled" : "open",
+    filled: status === "filled" ? quantity : 0n,
+    status,
   };
   account.orders.push(order);
   return order;
+}
+
+function statusAtOnce(
+  timeInForce: TimeInForce,
+  crosses: boolean,
+  { refused = {} }: OrderRules,
+): Exclude<OrderStatus, "cancelled"> {
+  if (timeInForce === "gtc" || timeInForce === "day") return crosses ? "filled" : "open";
+  if (timeInForce === "post_only" && !crosses) return "open";
+  if (timeInForce !== "post_only" && crosses) return "filled";
+  const answer = timeInForce === "ioc" ? undefined : refused[timeInForce];
+  if (answer !== undefined) throw new Refused(crosses ? "would_take" : "would_rest", answer);
+  return "expired";
 }
 
 /** Cancels an open order and frees what it held. Throws `Refused("unknown_order")` when it is open no more. */
@@ -98,14 +127,19 @@ export function cancelOrder(account: Account, order: Order, nowMs: number): Orde
   return order;
 }
 
-/** By the venue's id, or by the client's when there is none. Throws `Refused("unknown_order")`. */
+/**
+ * By the venue's id, or by the client's when there is none; in that market only, where the venue asks for one. Throws
+ * `Refused("unknown_order")`.
+ */
 export function findOrder(
   account: Account,
-  by: Readonly<{ id?: string | undefined; clientOrderId?: string | undefined }>,
+  by: Readonly<{ id?: string | undefined; clientOrderId?: string | undefined; market?: Market }>,
 ): Order {
   // The newest first: a reused client order id names the latest order.
-  const order = account.orders.findLast((order) =>
-    by.id ? by.id === order.id : by.clientOrderId === order.clientOrderId,
+  const order = account.orders.findLast(
+    (order) =>
+      (by.id ? by.id === order.id : by.clientOrderId === order.clientOrderId) &&
+      (by.market ?? order.market) === order.market,
   );
   if (order === undefined) throw new Refused("unknown_order");
   return order;
@@ -144,7 +178,21 @@ function acceptedClientOrderId(
   return wanted;
 }
 
-function readTerms(request: OrderRequest): Pick<Order, "side" | "type" | "quantity" | "price"> {
+/** What a venue's word means. Throws `Refused("malformed_request")` for a word that the venue does not have. */
+export function timeInForceOf(words: Readonly<Record<string, TimeInForce>>, word: string): TimeInForce {
+  const found = Object.hasOwn(words, word) ? words[word] : undefined;
+  if (found === undefined) throw new Refused("malformed_request");
+  return found;
+}
+
+/** The venue's word for it; empty where the venue has none. */
+export function wordFor(words: Readonly<Record<string, TimeInForce>>, timeInForce: TimeInForce): string {
+  return Object.entries(words).find(([, meaning]) => meaning === timeInForce)?.[0] ?? "";
+}
+
+type Terms = Pick<Order, "side" | "type" | "quantity" | "price" | "timeInForce">;
+
+function readTerms(request: OrderRequest): Terms {
   const side = request.side?.toLowerCase();
   const type = request.type?.toLowerCase();
   if (side !== "buy" && side !== "sell") throw new Refused("malformed_request");
@@ -153,5 +201,5 @@ function readTerms(request: OrderRequest): Pick<Order, "side" | "type" | "quanti
   if (type === "limit" && !price) throw new Refused("malformed_request");
   const quantity = request.quantity ?? (request.cost && divide(request.cost, price ?? request.market.price));
   if (!quantity) throw new Refused("malformed_request");
-  return { side, type, quantity, price };
+  return { side, type, quantity, price, timeInForce: request.timeInForce };
 }

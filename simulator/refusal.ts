@@ -38,6 +38,9 @@ export const keyReasons = [
 ] as const;
 export type KeyReason = (typeof keyReasons)[number];
 
+/** Why an order ends at once, at the venues that refuse it for that (see `OrderRules.refused`). */
+type OrderReason = "would_take" | "would_rest";
+
 /** What goes back over the wire: `body` as JSON (nothing when `undefined`), or `text` as it is. */
 export type Answer = Readonly<{
   status: number;
@@ -46,13 +49,15 @@ export type Answer = Readonly<{
   headers?: Readonly<Record<string, string>>;
 }>;
 
-/** Ends the handling of a request. `answer` replaces the venue's usual one where an endpoint has its own. */
+/** Ends the handling of a request. `answer` replaces the venue's usual one where an endpoint or a rule has its own. */
 export class Refused extends Error {
   override readonly name = "Refused";
-  readonly reason: Reason | KeyReason;
+  readonly reason: Reason | KeyReason | OrderReason;
   readonly answer: Answer | undefined;
 
-  constructor(reason: Reason | KeyReason, answer?: Answer) {
+  constructor(reason: Reason | KeyReason, answer?: Answer);
+  constructor(reason: Reason | KeyReason | OrderReason, answer: Answer);
+  constructor(reason: Refused["reason"], answer?: Answer) {
     super(reason);
     this.reason = reason;
     this.answer = answer;

@@ -1,6 +1,6 @@
 import type { Environment } from "./accounts.ts";
 import type { Fault } from "./faults.ts";
-import type { KeyReason, Reason } from "./refusal.ts";
+import type { Refused } from "./refusal.ts";
 import type { WireRequest } from "./request.ts";
 import type { VenueId } from "./venue.ts";
 
@@ -16,7 +16,7 @@ export type LoggedRequest = {
   /** Which key signed it, by the simulator's own id; `null` when none was accepted. */
   keyId: string | null;
   /** Why it was refused; `null` when it was not. */
-  refusal: Reason | KeyReason | null;
+  refusal: Refused["reason"] | null;
   /** The failure it met; `null` when none. */
   fault: Fault["kind"] | null;
 };

@@ -49,9 +49,26 @@ export function onlyItem(request: WireRequest): Readonly<Record<string, unknown>
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A text or number as text; `undefined` for anything else. */
+/** A text, a number or a truth value as text; `undefined` for anything else. */
 export const asText = (value: unknown): string | undefined =>
-  typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined;
+  typeof value === "string"
+    ? value
+    : typeof value === "number" || typeof value === "boolean"
+      ? String(value)
+      : undefined;
+
+/** How a client sends a parameter that it does not use. */
+const unset: readonly string[] = ["", "0", "false", "none"];
+
+/**
+ * Throws `Refused("malformed_request")` where one of these parameters is set in an order: each would change what becomes
+ * of it, in a way that is not simulated, and an order without it would be another order.
+ */
+export function refuseParameters(order: Readonly<Record<string, unknown>>, names: readonly string[]): void {
+  const isSet = (value: unknown): boolean =>
+    value !== undefined && value !== null && !unset.includes(asText(value) ?? "set");
+  if (names.some((name) => isSet(order[name]))) throw new Refused("malformed_request");
+}
 
 /** Parameters by name, from wherever this request carries them: query, form body or the top of a JSON body. */
 export function parameters(request: WireRequest): ReadonlyMap<string, string> {

@@ -3,8 +3,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Environment } from "./accounts.ts";
 import { authenticate } from "./authenticate.ts";
 import { breakConnection } from "./break-connection.ts";
-import { keyReasons, Refused } from "./refusal.ts";
-import type { Answer, KeyReason } from "./refusal.ts";
+import { keyReasons, reasons, Refused } from "./refusal.ts";
+import type { Answer } from "./refusal.ts";
 import { isRecord, parameters } from "./request.ts";
 import type { WireRequest } from "./request.ts";
 import type { LoggedRequest, RequestLog } from "./request-log.ts";
@@ -115,14 +115,14 @@ function refusal(state: VenueState, refused: Refused, entry: LoggedRequest): Ans
 }
 
 function usualAnswer({ refusals, keyRefusals }: SimulatedVenue, reason: Refused["reason"]): Answer {
-  if (!isKeyReason(reason)) return refusals[reason];
-  const answer = keyRefusals?.[reason];
+  if (isOneOf(reasons, reason)) return refusals[reason];
+  const answer = isOneOf(keyReasons, reason) ? keyRefusals?.[reason] : undefined;
   if (answer === undefined) throw new Error(`no answer for ${reason}`);
   return answer;
 }
 
-const isKeyReason = (reason: Refused["reason"]): reason is KeyReason =>
-  keyReasons.some((other) => other === reason);
+const isOneOf = <R extends string>(all: readonly R[], reason: string): reason is R =>
+  all.some((one) => one === reason);
 
 function wireRequest(state: VenueState, host: Environment, incoming: FastifyRequest): WireRequest {
   const [path = "", ...query] = (incoming.raw.url ?? "").split("?");

@@ -8,7 +8,8 @@ import { equal } from "./equal.ts";
  */
 export function verifyBinance(payload: string, signature: string, verifier: string | KeyObject): boolean {
   if (typeof verifier === "string") {
-    return equal(signature, createHmac("sha256", verifier).update(payload).digest("hex"));
+    // "The signature is not case sensitive" (request security, HMAC keys).
+    return equal(signature.toLowerCase(), createHmac("sha256", verifier).update(payload).digest("hex"));
   }
   const digest = verifier.asymmetricKeyType === "ed25519" ? null : "sha256";
   const bytes = Buffer.from(signature, "base64");

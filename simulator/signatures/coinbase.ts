@@ -23,6 +23,12 @@ export function readJwt(token: string): Jwt | undefined {
   }
 }
 
+/** Whether the token says that it is signed the way this key signs. */
+export function signsWith({ header }: Jwt, key: KeyObject): boolean {
+  const alg = key.asymmetricKeyType === "ed25519" ? "EdDSA" : "ES256";
+  return typeof header === "object" && header !== null && "alg" in header && header.alg === alg;
+}
+
 /**
  * ES256 for a P-256 key (RFC 7518 §3.4: r and s side by side), EdDSA for an Ed25519 key (RFC 8037 §3.1). The key
  * decides the algorithm, never the token.

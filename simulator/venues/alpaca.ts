@@ -2,26 +2,37 @@ import { randomUUID } from "node:crypto";
 import type { Account } from "../accounts.ts";
 import { formatUnits, multiply, parseUnits, units } from "../decimal.ts";
 import { marketNamed } from "../markets.ts";
-import { balanceOf, cancelOrder, findOrder, placeOrder } from "../orders.ts";
-import type { Market, Order } from "../orders.ts";
+import {
+  balanceOf,
+  cancelOrder,
+  findOrder,
+  openOrders,
+  placeOrder,
+  timeInForceOf,
+  wordFor,
+} from "../orders.ts";
+import type { Market, Order, OrderRules, TimeInForce } from "../orders.ts";
 import { randomAlphanumeric, randomCapitals } from "../random-text.ts";
 import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { header } from "../request.ts";
+import { header, jsonBody, refuseParameters } from "../request.ts";
 import { verifyAlpaca } from "../signatures/alpaca.ts";
 import type { Call, Route, SimulatedVenue } from "../venue.ts";
+import {
+  assetClass,
+  assetId,
+  calendar,
+  clock,
+  configuration,
+  exchangeOf,
+  isCrypto,
+  listAssets,
+  marketCalled,
+  markets,
+  oneAsset,
+} from "./alpaca-market.ts";
 
-// Sources: docs.alpaca.markets (account, orders, positions, assets, authentication).
-
-const markets: readonly Market[] = [
-  { id: "AAPL", base: "AAPL", quote: "USD", price: units("200") },
-  { id: "BTC/USD", base: "BTC", quote: "USD", price: units("50000") },
-  { id: "ETH/USD", base: "ETH", quote: "USD", price: units("2500") },
-];
-const isCrypto = (market: Market): boolean => market.id.includes("/");
-const assetIds = new Map(
-  markets.map(({ id }, index) => [id, `00000000-0000-4000-8000-00000000000${index + 1}`]),
-);
+// Sources: docs.alpaca.markets (account, orders, positions, authentication).
 
 const refuse = (status: number, code: number, message: string): Answer => ({
   status,
@@ -97,27 +108,33 @@ function showAccount({ account }: Call): Answer {
   });
 }
 
-const positions = ({ account }: Call): Answer =>
-  ok(
-    markets
-      .filter((market) => held(account, market) > 0n)
-      .map((market) => ({
-        asset_id: assetIds.get(market.id),
-        symbol: market.id.replace("/", ""),
-        exchange: isCrypto(market) ? "CRYPTO" : "NASDAQ",
-        asset_class: isCrypto(market) ? "crypto" : "us_equity",
-        qty: formatUnits(held(account, market)),
-        qty_available: formatUnits(balanceOf(account, market.base).free),
-        avg_entry_price: formatUnits(market.price),
-        side: "long",
-        market_value: formatUnits(multiply(held(account, market), market.price)),
-        cost_basis: formatUnits(multiply(held(account, market), market.price)),
-        unrealized_pl: "0",
-        current_price: formatUnits(market.price),
-      })),
-  );
+const showPosition = (account: Account, market: Market) => ({
+  asset_id: assetId(market),
+  symbol: market.id.replace("/", ""),
+  exchange: exchangeOf(market),
+  asset_class: assetClass(market),
+  qty: formatUnits(held(account, market)),
+  qty_available: formatUnits(balanceOf(account, market.base).free),
+  avg_entry_price: formatUnits(market.price),
+  side: "long",
+  market_value: formatUnits(multiply(held(account, market), market.price)),
+  cost_basis: formatUnits(multiply(held(account, market), market.price)),
+  unrealized_pl: "0",
+  current_price: formatUnits(market.price),
+});
 
-const statuses = { open: "new", filled: "filled", cancelled: "canceled" } as const;
+const positions = ({ account }: Call): Answer =>
+  ok(markets.filter((market) => held(account, market) > 0n).map((market) => showPosition(account, market)));
+
+function onePosition({ account, text }: Call): Answer {
+  const market = marketCalled(text("name"));
+  if (market !== undefined && held(account, market) > 0n) return ok(showPosition(account, market));
+  throw new Refused("unknown_symbol", refuse(404, 40410000, "position does not exist"));
+}
+
+// An order that may not rest and does not cross is cancelled ("Orders at Alpaca", time in force).
+const statuses = { open: "new", filled: "filled", cancelled: "canceled", expired: "canceled" } as const;
+const timesInForce = { day: "day", gtc: "gtc", ioc: "ioc", fok: "fok" } as const;
 const at = (ms: number): string => new Date(ms).toISOString();
 
 const showOrder = (order: Order) => ({
@@ -128,11 +145,11 @@ const showOrder = (order: Order) => ({
   submitted_at: at(order.createdAtMs),
   filled_at: order.status === "filled" ? at(order.createdAtMs) : null,
   expired_at: null,
-  canceled_at: order.status === "cancelled" ? at(order.updatedAtMs) : null,
+  canceled_at: ["cancelled", "expired"].includes(order.status) ? at(order.updatedAtMs) : null,
   failed_at: null,
-  asset_id: assetIds.get(order.market.id),
+  asset_id: assetId(order.market),
   symbol: order.market.id,
-  asset_class: isCrypto(order.market) ? "crypto" : "us_equity",
+  asset_class: assetClass(order.market),
   notional: null,
   qty: formatUnits(order.quantity),
   filled_qty: formatUnits(order.filled),
@@ -141,7 +158,7 @@ const showOrder = (order: Order) => ({
   order_type: order.type,
   type: order.type,
   side: order.side,
-  time_in_force: isCrypto(order.market) ? "gtc" : "day",
+  time_in_force: wordFor(timesInForce, order.timeInForce),
   limit_price: order.price === undefined ? null : formatUnits(order.price),
   stop_price: null,
   status: statuses[order.status],
@@ -149,35 +166,90 @@ const showOrder = (order: Order) => ({
   legs: null,
 });
 
-function createOrder({ account, text, nowMs }: Call): Answer {
+/** Auctions (`opg`, `cls`) are not simulated. Pairs know `gtc` and `ioc` alone, parts of a share `day` alone. */
+function timeInForce(text: Call["text"], market: Market): TimeInForce {
+  const given = timeInForceOf(timesInForce, text("time_in_force") ?? "");
+  const isPart = text("notional") !== undefined || (parseUnits(text("qty")) ?? 0n) % units("1") > 0n;
+  if (isCrypto(market) ? !["gtc", "ioc"].includes(given) : isPart && given !== "day") {
+    throw new Refused("malformed_request", refuse(422, 42210000, "invalid time_in_force for this order"));
+  }
+  return given;
+}
+
+/** What adds orders to this one or lets it wait for a price. */
+const unsimulated = [
+  "take_profit",
+  "stop_loss",
+  "stop_price",
+  "trail_price",
+  "trail_percent",
+  "legs",
+  "advanced_instructions",
+];
+
+/** Without a word, or `simple`, an order is one order. */
+function refuseOtherClasses(text: Call["text"]): void {
+  if (["", "simple"].includes(text("order_class") ?? "")) return;
+  throw new Refused("malformed_request", refuse(422, 42210000, "invalid order_class"));
+}
+
+const orderRules: OrderRules = {
+  newId: randomUUID,
+  clientOrderId: /^.{1,128}$/,
+  uniqueAmong: "ever",
+};
+
+function createOrder({ account, request, text, nowMs }: Call): Answer {
   if (account.blocked.size > 0 || account.status !== "ACTIVE") throw new Refused("insufficient_permission");
-  if (text("time_in_force") === undefined) throw new Refused("malformed_request");
+  refuseParameters(jsonBody(request), unsimulated);
+  refuseOtherClasses(text);
+  const market = marketNamed(markets, text("symbol"));
   const order = placeOrder(
     account,
     {
       clientOrderId: text("client_order_id"),
-      market: marketNamed(markets, text("symbol")),
+      market,
       side: text("side"),
       type: text("type"),
       quantity: parseUnits(text("qty")),
       cost: parseUnits(text("notional")),
       price: parseUnits(text("limit_price")),
+      timeInForce: timeInForce(text, market),
     },
     nowMs,
-    { newId: randomUUID, clientOrderId: /^.{1,128}$/, uniqueAmong: "ever" },
+    orderRules,
   );
   return ok(showOrder(order));
 }
 
+const usualLimit = 50;
+const highestLimit = 500;
+
+/** A number of orders; throws `Refused("malformed_request")` for what is none or more than the venue gives. */
+function readLimit(text: string | undefined): number {
+  const limit = Number(text ?? usualLimit);
+  if (!Number.isInteger(limit) || limit < 1 || limit > highestLimit) throw new Refused("malformed_request");
+  return limit;
+}
+
+function readTime(text: string | undefined, otherwise: number): number {
+  const ms = text === undefined ? otherwise : Date.parse(text);
+  if (Number.isNaN(ms)) throw new Refused("malformed_request");
+  return ms;
+}
+
+/** The newest first unless `direction` says otherwise, fifty unless `limit` does ("All Orders"). */
 function listOrders({ account, text }: Call): Answer {
   const status = text("status") ?? "open";
-  const symbols = text("symbols")?.split(",");
-  return ok(
-    account.orders
-      .filter((order) => status === "all" || (order.status === "open") === (status === "open"))
-      .filter((order) => symbols === undefined || symbols.includes(order.market.id))
-      .map(showOrder),
-  );
+  const [symbols, side] = [text("symbols")?.split(","), text("side")];
+  const [after, until] = [readTime(text("after"), -Infinity), readTime(text("until"), Infinity)];
+  const found = account.orders
+    .filter((order) => status === "all" || (order.status === "open") === (status === "open"))
+    .filter((order) => symbols === undefined || symbols.includes(order.market.id))
+    .filter((order) => (side ?? order.side) === order.side)
+    .filter(({ createdAtMs }) => createdAtMs > after && createdAtMs <= until);
+  const sorted = text("direction") === "asc" ? found : found.toReversed();
+  return ok(sorted.slice(0, readLimit(text("limit"))).map(showOrder));
 }
 
 function deleteOrder({ account, text, nowMs }: Call): Answer {
@@ -192,36 +264,25 @@ function deleteOrder({ account, text, nowMs }: Call): Answer {
   return { status: 204, body: undefined };
 }
 
-const showAsset = (market: Market) => ({
-  id: assetIds.get(market.id),
-  class: isCrypto(market) ? "crypto" : "us_equity",
-  exchange: isCrypto(market) ? "CRYPTO" : "NASDAQ",
-  symbol: market.id,
-  name: market.base,
-  status: "active",
-  tradable: true,
-  marginable: false,
-  shortable: false,
-  fractionable: true,
-  min_order_size: "0.0001",
-  min_trade_increment: "0.0001",
-  price_increment: "0.01",
-});
-
-function listAssets({ text }: Call): Answer {
-  const wanted = text("asset_class");
-  return ok(markets.map(showAsset).filter((asset) => wanted === undefined || asset.class === wanted));
+/** An answer for each order that was open ("All Orders", DELETE). */
+function deleteOrders({ account, nowMs }: Call): Answer {
+  const cancelled = openOrders(account).map((order) => cancelOrder(account, order, nowMs));
+  return { status: 207, body: cancelled.map(({ id }) => ({ id, status: 200 })) };
 }
-
-const clock = ({ nowMs }: Call): Answer => ok({ timestamp: at(nowMs), is_open: true });
 
 const routes: readonly Route[] = [
   { method: "GET", path: "/v2/account", needs: "read", answer: showAccount },
+  { method: "GET", path: "/v2/account/configurations", needs: "read", answer: configuration },
   { method: "GET", path: "/v2/positions", needs: "read", answer: positions },
+  { method: "GET", path: "/v2/positions/:name", needs: "read", answer: onePosition },
+  { method: "GET", path: "/v2/calendar", needs: "read", answer: calendar },
   { method: "GET", path: "/v2/clock", needs: "read", answer: clock },
   { method: "GET", path: "/v2/assets", needs: "read", answer: listAssets },
+  { method: "GET", path: "/v2/assets/:name", needs: "read", answer: oneAsset },
+  { method: "GET", path: "/v2/assets/:name/:quote", needs: "read", answer: oneAsset },
   { method: "GET", path: "/v2/orders", needs: "read", answer: listOrders },
   { method: "POST", path: "/v2/orders", needs: "trade", answer: createOrder },
+  { method: "DELETE", path: "/v2/orders", needs: "trade", answer: deleteOrders },
   {
     method: "GET",
     path: "/v2/orders::by_client_order_id",

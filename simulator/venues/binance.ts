@@ -4,12 +4,20 @@ import { formatUnits, multiply, parseUnits } from "../decimal.ts";
 import { refuse } from "../envelopes/binance.ts";
 import { keyRefusals, keyRoutes } from "../keys/binance.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, nextNumber, openOrders, placeOrder } from "../orders.ts";
-import type { Market, Order, OrderRules } from "../orders.ts";
+import {
+  cancelOrder,
+  filledCost,
+  findOrder,
+  nextNumber,
+  openOrders,
+  placeOrder,
+  timeInForceOf,
+} from "../orders.ts";
+import type { Market, Order, OrderRules, TimeInForce } from "../orders.ts";
 import { randomAlphanumeric } from "../random-text.ts";
 import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { header, parameters } from "../request.ts";
+import { header, parameters, refuseParameters } from "../request.ts";
 import type { WireRequest } from "../request.ts";
 import { verifyBinance } from "../signatures/binance.ts";
 import { signedPayload } from "../signatures/signed-payload.ts";
@@ -19,6 +27,7 @@ import type { Call, Credentials, Route, Signing, SimulatedVenue } from "../venue
 
 const markets = usdtMarkets((base, quote) => `${base}${quote}`);
 const defaultRecvWindowMs = 5000;
+const maxRecvWindowMs = 60_000;
 const aheadMs = 1000;
 const keyLength = 64;
 
@@ -69,6 +78,9 @@ function claim(request: WireRequest) {
   const given = parameters(request);
   if (!given.has("timestamp") || !given.has("signature")) throw new Refused("malformed_request");
   const windowMs = Number(given.get("recvWindow") ?? defaultRecvWindowMs);
+  if (windowMs > maxRecvWindowMs) {
+    throw new Refused("malformed_request", refuse(400, -1131, "recvWindow must be less than 60000"));
+  }
   return { apiKey, signedAtMs: Number(given.get("timestamp")), windowMs, aheadMs };
 }
 
@@ -80,7 +92,7 @@ const showMarket = (market: Market) => ({
   quoteAsset: market.quote,
   quotePrecision: 8,
   quoteAssetPrecision: 8,
-  orderTypes: ["LIMIT", "MARKET"],
+  orderTypes: ["LIMIT", "LIMIT_MAKER", "MARKET"],
   isSpotTradingAllowed: true,
   isMarginTradingAllowed: false,
   quoteOrderQtyMarketAllowed: true,
@@ -107,7 +119,8 @@ const showPerpetual = (market: Market) => ({
 const exchangeInfo = (symbols: readonly unknown[], nowMs: number): Answer =>
   ok({ timezone: "UTC", serverTime: nowMs, rateLimits: [], exchangeFilters: [], symbols });
 
-const statuses = { open: "NEW", filled: "FILLED", cancelled: "CANCELED" } as const;
+// "EXPIRED: the order was canceled according to the order type's rules" (enums, "Order status").
+const statuses = { open: "NEW", filled: "FILLED", cancelled: "CANCELED", expired: "EXPIRED" } as const;
 
 const showOrder = (order: Order) => ({
   symbol: order.market.id,
@@ -119,8 +132,9 @@ const showOrder = (order: Order) => ({
   executedQty: formatUnits(order.filled),
   cummulativeQuoteQty: formatUnits(filledCost(order)),
   status: statuses[order.status],
-  timeInForce: "GTC",
-  type: order.type.toUpperCase(),
+  timeInForce:
+    order.type === "limit" && order.timeInForce !== "post_only" ? order.timeInForce.toUpperCase() : "GTC",
+  type: order.timeInForce === "post_only" ? "LIMIT_MAKER" : order.type.toUpperCase(),
   side: order.side.toUpperCase(),
   time: order.createdAtMs,
   updateTime: order.updatedAtMs,
@@ -165,13 +179,46 @@ const account = ({ account }: Call): Answer =>
     uid: account.number,
   });
 
-function createOrder({ account, text, nowMs }: Call): Answer {
-  const market = marketNamed(markets, text("symbol"));
+const timesInForce = { GTC: "gtc", IOC: "ioc", FOK: "fok" } as const;
+
+/** Of an order of this type: LIMIT must say it, and no other type may ("New order", "Mandatory parameters by type"). */
+function timeInForce(type: string | undefined, given: string | undefined): TimeInForce {
+  if (type === "LIMIT") {
+    if (!given) throw missing("timeInForce");
+    return timeInForceOf(timesInForce, given);
+  }
+  if (given) {
+    const unwanted = refuse(400, -1106, "Parameter 'timeInForce' sent when not required.");
+    throw new Refused("malformed_request", unwanted);
+  }
+  return type === "LIMIT_MAKER" ? "post_only" : "ioc";
+}
+
+const missing = (name: string): Refused =>
+  new Refused(
+    "malformed_request",
+    refuse(400, -1102, `Mandatory parameter '${name}' was not sent, was empty/null, or malformed.`),
+  );
+
+/** The market, which every call about an order must name. */
+function namedMarket(text: Call["text"]): Market {
+  const symbol = text("symbol");
+  if (!symbol) throw missing("symbol");
+  return marketNamed(markets, symbol);
+}
+
+const unsimulated = ["stopPrice", "trailingDelta", "icebergQty", "pegPriceType", "pegOffsetType"];
+
+function createOrder({ account, request, text, nowMs }: Call): Answer {
+  refuseParameters(Object.fromEntries(parameters(request)), unsimulated);
+  const market = namedMarket(text);
+  const type = text("type")?.toUpperCase();
   const terms = {
     clientOrderId: text("newClientOrderId"),
     market,
     side: text("side"),
-    type: text("type"),
+    type: type === "LIMIT_MAKER" ? "limit" : type,
+    timeInForce: timeInForce(type, text("timeInForce")),
     quantity: parseUnits(text("quantity")),
     cost: parseUnits(text("quoteOrderQty")),
     price: parseUnits(text("price")),
@@ -185,10 +232,13 @@ const orderRules: OrderRules = {
   newId: nextNumber,
   clientOrderId: /^[.A-Z:/a-z0-9_-]{1,36}$/,
   uniqueAmong: "open",
+  refused: { post_only: refuse(400, -2010, "Order would immediately match and take.") },
 };
 
-const orderNamed = ({ account, text }: Call): Order =>
-  findOrder(account, { id: text("orderId"), clientOrderId: text("origClientOrderId") });
+function orderNamed({ account, text }: Call): Order {
+  const market = namedMarket(text);
+  return findOrder(account, { id: text("orderId"), clientOrderId: text("origClientOrderId"), market });
+}
 
 function deleteOrder(call: Call): Answer {
   try {
@@ -196,8 +246,8 @@ function deleteOrder(call: Call): Answer {
     const origClientOrderId = order.clientOrderId;
     return ok({ ...showOrder(cancelOrder(call.account, order, call.nowMs)), origClientOrderId });
   } catch (error) {
-    if (error instanceof Refused) throw new Refused(error.reason, refuse(400, -2011, "Unknown order sent."));
-    throw error;
+    if (!(error instanceof Refused) || error.reason !== "unknown_order") throw error;
+    throw new Refused("unknown_order", refuse(400, -2011, "Unknown order sent."));
   }
 }
 

@@ -4,12 +4,12 @@ import { inMode, refuse, success } from "../envelopes/bitget.ts";
 import { keyRefusals, keyRoutes, unifiedWords } from "../keys/bitget.ts";
 import { writes } from "../keys/terms.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, openOrders, placeOrder } from "../orders.ts";
+import { cancelOrder, filledCost, findOrder, openOrders, placeOrder, timeInForceOf } from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomCapitals, randomHex } from "../random-text.ts";
 import { Refused } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { header } from "../request.ts";
+import { header, jsonBody, refuseParameters } from "../request.ts";
 import { verifyBitget } from "../signatures/bitget.ts";
 import { equal } from "../signatures/equal.ts";
 import type { Call, PrivateRoute, PublicCall, Route, SimulatedVenue } from "../venue.ts";
@@ -131,7 +131,20 @@ const orderRules: OrderRules = {
   uniqueAmong: "ever",
 };
 
-function createOrder({ account, text, nowMs }: Call): Answer {
+/** Required of a limit order, and without meaning for a market order ("Place Order", `force`). */
+const forces = { gtc: "gtc", ioc: "ioc", fok: "fok", post_only: "post_only" } as const;
+
+const unsimulated = [
+  "triggerPrice",
+  "presetTakeProfitPrice",
+  "executeTakeProfitPrice",
+  "presetStopLossPrice",
+  "executeStopLossPrice",
+];
+
+function createOrder({ account, request, text, nowMs }: Call): Answer {
+  refuseParameters(jsonBody(request), unsimulated);
+  if ((text("tpslType") ?? "normal") !== "normal") throw new Refused("malformed_request");
   const size = parseUnits(text("size"));
   // The size of a market order to buy is in the quote currency.
   const byCost = text("orderType") === "market" && text("side") === "buy";
@@ -144,6 +157,8 @@ function createOrder({ account, text, nowMs }: Call): Answer {
       type: text("orderType"),
       ...(byCost ? { cost: size } : { quantity: size }),
       price: parseUnits(text("price")),
+      timeInForce:
+        text("orderType") === "market" ? "ioc" : timeInForceOf(forces, text("force")?.toLowerCase() ?? ""),
     },
     nowMs,
     orderRules,
@@ -151,7 +166,7 @@ function createOrder({ account, text, nowMs }: Call): Answer {
   return success({ orderId: order.id, clientOid: order.clientOrderId });
 }
 
-const statuses = { open: "live", filled: "filled", cancelled: "cancelled" } as const;
+const statuses = { open: "live", filled: "filled", cancelled: "cancelled", expired: "cancelled" } as const;
 
 const showOrder = (order: Order) => ({
   userId: "",
@@ -161,6 +176,7 @@ const showOrder = (order: Order) => ({
   price: formatUnits(order.price ?? 0n),
   size: formatUnits(order.quantity),
   orderType: order.type,
+  force: order.timeInForce,
   side: order.side,
   status: statuses[order.status],
   priceAvg: formatUnits(order.filled > 0n ? order.market.price : 0n),
@@ -186,8 +202,10 @@ function unfilledOrders({ account, text }: Call): Answer {
   return success(openOrders(account, market).map(showOrder));
 }
 
+/** The symbol is required beside the order ("Cancel Order"). */
 function cancel({ account, text, nowMs }: Call): Answer {
-  const order = findOrder(account, { id: text("orderId"), clientOrderId: text("clientOid") });
+  const market = marketNamed(markets, text("symbol"));
+  const order = findOrder(account, { id: text("orderId"), clientOrderId: text("clientOid"), market });
   cancelOrder(account, order, nowMs);
   return success({ orderId: order.id, clientOid: order.clientOrderId });
 }

@@ -4,16 +4,24 @@ import { refuse, result } from "../envelopes/bybit.ts";
 import { keyRefusals, keyRoutes, isoSeconds, permissionWords, shownIps } from "../keys/bybit.ts";
 import { writes } from "../keys/terms.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, openOrders, placeOrder } from "../orders.ts";
+import {
+  cancelOrder,
+  filledCost,
+  findOrder,
+  openOrders,
+  placeOrder,
+  timeInForceOf,
+  wordFor,
+} from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomAlphanumeric } from "../random-text.ts";
 import { Refused } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { header } from "../request.ts";
+import { header, jsonBody, refuseParameters } from "../request.ts";
 import { verifyBybit } from "../signatures/bybit.ts";
 import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
 
-// Sources: bybit-exchange.github.io/docs/v5 (user/apikey-info, order, account/wallet-balance, error).
+// Sources: bybit-exchange.github.io/docs/v5 (user/apikey-info, order, account/wallet-balance, demo, enum, error).
 
 const markets = usdtMarkets((base, quote) => base + quote);
 const defaultRecvWindow = "5000";
@@ -136,7 +144,9 @@ function walletBalance({ account, nowMs }: Call): Answer {
   return result({ list: [{ accountType: "UNIFIED", coin }] }, nowMs);
 }
 
-const statuses = { open: "New", filled: "Filled", cancelled: "Cancelled" } as const;
+const statuses = { open: "New", filled: "Filled", cancelled: "Cancelled", expired: "Cancelled" } as const;
+// "If the order would be filled immediately when submitted, it will be cancelled" (enum, `timeInForce`).
+const timesInForce = { GTC: "gtc", IOC: "ioc", FOK: "fok", PostOnly: "post_only" } as const;
 const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
 const showOrder = (order: Order) => ({
@@ -152,7 +162,7 @@ const showOrder = (order: Order) => ({
   cumExecQty: formatUnits(order.filled),
   cumExecValue: formatUnits(filledCost(order)),
   cumExecFee: "0",
-  timeInForce: order.type === "limit" ? "GTC" : "IOC",
+  timeInForce: wordFor(timesInForce, order.timeInForce),
   orderType: capital(order.type),
   marketUnit: "baseCoin",
   createdTime: String(order.createdAtMs),
@@ -165,8 +175,21 @@ const orderRules: OrderRules = {
   uniqueAmong: "ever",
 };
 
-function createOrder({ account, text, nowMs }: Call): Answer {
+/** What makes an order a conditional one, or adds one to it, or borrows for it ("Place Order"). */
+const unsimulated = [
+  "triggerPrice",
+  "takeProfit",
+  "stopLoss",
+  "tpLimitPrice",
+  "slLimitPrice",
+  "isLeverage",
+  "slippageTolerance",
+];
+
+function createOrder({ account, request, text, nowMs }: Call): Answer {
+  refuseParameters(jsonBody(request), unsimulated);
   if (text("category") !== "spot") throw new Refused("malformed_request");
+  if ((text("orderFilter") ?? "Order") !== "Order") throw new Refused("malformed_request");
   const amount = parseUnits(text("qty"));
   // A market order to buy counts in the quote currency unless it says otherwise.
   const byCost =
@@ -181,6 +204,8 @@ function createOrder({ account, text, nowMs }: Call): Answer {
       type: text("orderType"),
       ...(byCost ? { cost: amount } : { quantity: amount }),
       price: parseUnits(text("price")),
+      timeInForce:
+        text("orderType") === "Market" ? "ioc" : timeInForceOf(timesInForce, text("timeInForce") || "GTC"),
     },
     nowMs,
     orderRules,
@@ -207,8 +232,11 @@ function listHistory({ account, text, nowMs }: Call): Answer {
   return result({ category: text("category"), list: list.map(showOrder), nextPageCursor: "" }, nowMs);
 }
 
+/** Category and symbol are required beside the order ("Cancel Order"). */
 function cancel({ account, text, nowMs }: Call): Answer {
-  const order = findOrder(account, { id: text("orderId"), clientOrderId: text("orderLinkId") });
+  if (text("category") !== "spot") throw new Refused("malformed_request");
+  const market = marketNamed(markets, text("symbol"));
+  const order = findOrder(account, { id: text("orderId"), clientOrderId: text("orderLinkId"), market });
   cancelOrder(account, order, nowMs);
   return result({ orderId: order.id, orderLinkId: order.clientOrderId }, nowMs);
 }
@@ -238,7 +266,7 @@ function listPositions({ account, text, nowMs }: Call): Answer {
 const time = ({ nowMs }: PublicCall): Answer =>
   result({ timeSecond: String(Math.floor(nowMs / 1000)), timeNano: `${nowMs}000000` }, nowMs);
 
-const routes: readonly Route[] = [
+const everywhere: readonly Route[] = [
   ...keyRoutes,
   { method: "GET", path: "/v5/market/time", needs: "nothing", answer: time },
   { method: "GET", path: "/v5/market/instruments-info", needs: "nothing", answer: instruments },
@@ -253,6 +281,29 @@ const routes: readonly Route[] = [
   { method: "POST", path: "/v5/order/cancel", needs: "trade", answer: cancel },
   { method: "GET", path: "/v5/position/list", needs: "read", answer: listPositions },
 ];
+
+/** What demo trading has beside the market data ("Demo Trading Service", list of available APIs). */
+const inDemo: readonly string[] = [
+  "/v5/account/info",
+  "/v5/account/wallet-balance",
+  "/v5/order/realtime",
+  "/v5/order/history",
+  "/v5/order/create",
+  "/v5/order/cancel",
+  "/v5/position/list",
+];
+
+/** All else is answered with its own code on the host of demo trading ("Error codes", 10032). */
+const notInDemo = (): Answer => refuse(10032, "Demo trading are not supported.");
+
+const routes: readonly Route[] = everywhere.flatMap((route): readonly Route[] =>
+  route.needs === "nothing" || inDemo.includes(route.path)
+    ? [route]
+    : [
+        { ...route, hosts: ["live", "testnet"] },
+        { ...route, hosts: ["paper"], needs: "key", answer: notInDemo },
+      ],
+);
 
 export const bybit: SimulatedVenue = {
   id: "bybit",

@@ -1,24 +1,17 @@
-import { createPublicKey, generateKeyPairSync, randomUUID } from "node:crypto";
-import type { KeyObject } from "node:crypto";
-import type { Key } from "../accounts.ts";
+import { randomUUID } from "node:crypto";
 import { formatUnits, parseUnits } from "../decimal.ts";
 import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, filledCost, findOrder, placeOrder } from "../orders.ts";
-import type { Market, Order, OrderRules } from "../orders.ts";
+import type { Market, Order, OrderRules, TimeInForce } from "../orders.ts";
 import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { asText, header, isRecord, jsonBody } from "../request.ts";
-import type { WireRequest } from "../request.ts";
-import { readJwt, verifyCoinbase } from "../signatures/coinbase.ts";
-import type { Jwt } from "../signatures/coinbase.ts";
-import type { Call, Claim, Credentials, PublicCall, Route, Signing, SimulatedVenue } from "../venue.ts";
+import { asText, isRecord, jsonBody, refuseParameters } from "../request.ts";
+import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
+import { claim, issue, signatureHolds, verifier } from "./coinbase-tokens.ts";
 
-// Sources: docs.cdp.coinbase.com/coinbase-app (API key permissions, orders, accounts, JWT authentication).
+// Sources: docs.cdp.coinbase.com/coinbase-app (API key permissions, orders, fills, accounts).
 
 const markets = usdtMarkets((base, quote) => `${base}-${quote}`);
-const venueHost = "api.coinbase.com";
-const lifetimeMs = 120_000;
-const aheadMs = 1000;
 
 const refuse = (status: number, error: string, message: string): Answer => ({
   status,
@@ -68,60 +61,6 @@ const refusals: Readonly<Record<Reason, Answer>> = {
   unknown_order: refuse(404, "unknown", "order with this orderID was not found"),
   unknown_path: refuse(404, "NOT_FOUND", "Not found"),
 };
-
-/** ES256 with a named key, as the trading keys of old; or Ed25519 with a UUID, the present default of the portal. */
-function issue({ signing }: { signing: Signing | undefined }): Credentials {
-  if (signing !== "ed25519") {
-    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-    return {
-      apiKey: `organizations/${randomUUID()}/apiKeys/${randomUUID()}`,
-      apiSecret: privateKey.export({ type: "sec1", format: "pem" }),
-    };
-  }
-  const { d = "", x = "" } = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
-  const bytes = Buffer.concat([Buffer.from(d, "base64url"), Buffer.from(x, "base64url")]);
-  return { apiKey: randomUUID(), apiSecret: bytes.toString("base64") };
-}
-
-/** A PEM, or 64 bytes in base64: the seed and then the public key. */
-function verifier(apiSecret: string): KeyObject {
-  if (apiSecret.startsWith("-----BEGIN")) return createPublicKey(apiSecret);
-  const x = Buffer.from(apiSecret, "base64").subarray(32).toString("base64url");
-  return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
-}
-
-const bearer = (request: WireRequest): Jwt | undefined =>
-  readJwt(/^Bearer (\S+)$/.exec(header(request, "authorization"))?.[1] ?? "");
-
-function claim(request: WireRequest): Claim {
-  const { header: head, claims } = bearer(request) ?? {};
-  if (!isRecord(head) || !isRecord(claims)) throw new Refused("missing_credentials");
-  const { sub, nbf, exp } = claims;
-  if (typeof sub !== "string" || sub !== head["kid"]) throw new Refused("missing_credentials");
-  const [signedAtMs, endsAtMs] = [Number(nbf) * 1000, Number(exp) * 1000];
-  return { apiKey: sub, signedAtMs, windowMs: Math.min(endsAtMs - signedAtMs, lifetimeMs), aheadMs };
-}
-
-/** The token names method, host and path; here it may name the venue's host or the one that was really asked. */
-function namesRequest(claims: unknown, request: WireRequest): boolean {
-  if (!isRecord(claims)) return false;
-  const named: readonly unknown[] = Array.isArray(claims["uris"]) ? claims["uris"] : [claims["uri"]];
-  const host = header(request, "host");
-  const accepted = [venueHost, host, `http://${host}`].map(
-    (host) => `${request.method} ${host}${request.path}`,
-  );
-  return named.some((uri) => typeof uri === "string" && accepted.includes(uri));
-}
-
-function signatureHolds(request: WireRequest, { verifier }: Key): boolean {
-  const jwt = bearer(request);
-  return (
-    jwt !== undefined &&
-    typeof verifier !== "string" &&
-    namesRequest(jwt.claims, request) &&
-    verifyCoinbase(jwt, verifier)
-  );
-}
 
 const keyPermissions = ({ key, account }: Call): Answer =>
   ok({
@@ -190,25 +129,50 @@ const wallets = ({ account }: Call): Answer =>
     })),
   });
 
-const orderRules: OrderRules = { newId: randomUUID, clientOrderId: /^.{1,128}$/, uniqueAmong: "nothing" };
+const orderRules: OrderRules = {
+  newId: randomUUID,
+  clientOrderId: /^.{1,128}$/,
+  uniqueAmong: "nothing",
+  // `CreateOrderFailureReason` of "Create order".
+  refused: {
+    post_only: refuseOrder(
+      "INVALID_LIMIT_PRICE_POST_ONLY",
+      "The price of a post-only order would match an order",
+    ),
+  },
+};
 
-/** Two kinds of order are known: `limit_limit_gtc` and `market_market_ioc`. */
+/** One kind of order says its type and its time in force; the others of "Create order" are not simulated. */
+const kinds: Readonly<Record<string, readonly ["limit" | "market", TimeInForce]>> = {
+  limit_limit_gtc: ["limit", "gtc"],
+  sor_limit_ioc: ["limit", "ioc"],
+  limit_limit_fok: ["limit", "fok"],
+  market_market_ioc: ["market", "ioc"],
+};
+
+const unsimulated = ["leverage", "margin_type", "attached_order_configuration"];
+
 function terms(configuration: unknown) {
-  const { limit_limit_gtc: limit, market_market_ioc: market } = isRecord(configuration) ? configuration : {};
-  const given = isRecord(limit) ? limit : market;
-  if (!isRecord(given)) throw new Refused("malformed_request");
+  const [entry, ...more] = Object.entries(isRecord(configuration) ? configuration : {});
+  const [name = "", given] = entry ?? [];
+  const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
+  if (kind === undefined || !isRecord(given) || more.length > 0) throw new Refused("malformed_request");
+  const [type, timeInForce] = kind;
   return {
-    type: isRecord(limit) ? "limit" : "market",
+    type,
+    timeInForce: name === "limit_limit_gtc" && given["post_only"] === true ? "post_only" : timeInForce,
     quantity: parseUnits(asText(given["base_size"])),
     cost: parseUnits(asText(given["quote_size"])),
     price: parseUnits(asText(given["limit_price"])),
-  };
+  } as const;
 }
 
 /** "If the ID provided is not unique, the order corresponding with that ID will be returned" (create order). */
 function createOrder({ account, request, text, nowMs }: Call): Answer {
   const clientOrderId = text("client_order_id");
-  const { order_configuration: configuration } = jsonBody(request);
+  const sent = jsonBody(request);
+  refuseParameters(sent, unsimulated);
+  const { order_configuration: configuration } = sent;
   const known = account.orders.find((order) => order.clientOrderId === clientOrderId);
   const order =
     known ??
@@ -235,26 +199,33 @@ function createOrder({ account, request, text, nowMs }: Call): Answer {
   });
 }
 
-const statuses = { open: "OPEN", filled: "FILLED", cancelled: "CANCELLED" } as const;
+const statuses = { open: "OPEN", filled: "FILLED", cancelled: "CANCELLED", expired: "CANCELLED" } as const;
+const timesInForce: Readonly<Record<TimeInForce, string>> = {
+  gtc: "GOOD_UNTIL_CANCELLED",
+  day: "GOOD_UNTIL_CANCELLED",
+  post_only: "GOOD_UNTIL_CANCELLED",
+  ioc: "IMMEDIATE_OR_CANCEL",
+  fok: "FILL_OR_KILL",
+};
+
+function showConfiguration({ type, timeInForce, quantity, price = 0n }: Order) {
+  const base_size = formatUnits(quantity);
+  if (type === "market") return { market_market_ioc: { base_size } };
+  const limit = { base_size, limit_price: formatUnits(price) };
+  if (timeInForce === "ioc") return { sor_limit_ioc: limit };
+  if (timeInForce === "fok") return { limit_limit_fok: limit };
+  return { limit_limit_gtc: { ...limit, post_only: timeInForce === "post_only" } };
+}
 
 const showOrder = (order: Order) => ({
   order_id: order.id,
   product_id: order.market.id,
   user_id: "",
-  order_configuration:
-    order.price === undefined
-      ? { market_market_ioc: { base_size: formatUnits(order.quantity) } }
-      : {
-          limit_limit_gtc: {
-            base_size: formatUnits(order.quantity),
-            limit_price: formatUnits(order.price),
-            post_only: false,
-          },
-        },
+  order_configuration: showConfiguration(order),
   side: order.side.toUpperCase(),
   client_order_id: order.clientOrderId,
   status: statuses[order.status],
-  time_in_force: order.type === "limit" ? "GOOD_UNTIL_CANCELLED" : "IMMEDIATE_OR_CANCEL",
+  time_in_force: timesInForce[order.timeInForce],
   created_time: new Date(order.createdAtMs).toISOString(),
   filled_size: formatUnits(order.filled),
   filled_value: formatUnits(filledCost(order)),
@@ -270,6 +241,30 @@ function listOrders({ account, text }: Call): Answer {
     .filter((order) => status === undefined || statuses[order.status] === status)
     .filter((order) => product === undefined || order.market.id === product);
   return ok({ orders: orders.map(showOrder), has_next: false, cursor: "" });
+}
+
+/** A fill of each order that was filled ("List fills"). */
+function listFills({ account, text }: Call): Answer {
+  const [id, product] = [text("order_ids") ?? text("order_id"), text("product_ids") ?? text("product_id")];
+  const fills = account.orders
+    .filter((order) => order.status === "filled")
+    .filter((order) => (id ?? order.id) === order.id && (product ?? order.market.id) === order.market.id)
+    .map((order) => ({
+      entry_id: order.id,
+      trade_id: order.id,
+      order_id: order.id,
+      trade_time: iso(order.createdAtMs),
+      trade_type: "FILL",
+      price: formatUnits(order.market.price),
+      size: formatUnits(order.filled),
+      commission: "0",
+      product_id: order.market.id,
+      sequence_timestamp: iso(order.createdAtMs),
+      liquidity_indicator: "TAKER",
+      size_in_quote: false,
+      side: order.side.toUpperCase(),
+    }));
+  return ok({ fills, cursor: "" });
 }
 
 function cancelOrders({ account, request, nowMs }: Call): Answer {
@@ -317,6 +312,7 @@ const routes: readonly Route[] = [
   { method: "POST", path: "/api/v3/brokerage/orders", needs: "trade", answer: createOrder },
   { method: "POST", path: "/api/v3/brokerage/orders/batch_cancel", needs: "trade", answer: cancelOrders },
   { method: "GET", path: "/api/v3/brokerage/orders/historical/batch", needs: "read", answer: listOrders },
+  { method: "GET", path: "/api/v3/brokerage/orders/historical/fills", needs: "read", answer: listFills },
   {
     method: "GET",
     path: "/api/v3/brokerage/orders/historical/:order_id",

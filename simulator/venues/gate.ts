@@ -2,12 +2,21 @@ import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts"
 import { refuse } from "../envelopes/gate.ts";
 import { keyRefusals, keyRoutes, shownWords } from "../keys/gate.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, nextNumber, openOrders, placeOrder } from "../orders.ts";
+import {
+  cancelOrder,
+  filledCost,
+  findOrder,
+  nextNumber,
+  openOrders,
+  placeOrder,
+  timeInForceOf,
+  wordFor,
+} from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomHex } from "../random-text.ts";
 import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { decoded, header } from "../request.ts";
+import { decoded, header, jsonBody, refuseParameters } from "../request.ts";
 import { verifyGate } from "../signatures/gate.ts";
 import type { Call, Route, SimulatedVenue } from "../venue.ts";
 
@@ -128,9 +137,16 @@ const orderRules: OrderRules = {
   clientOrderId: /^t-[\w.-]{1,28}$/,
   // "If you send two orders with the same client-id, the latter one will override" (gateapi-go, issue 41).
   uniqueAmong: "nothing",
+  // "Error handling", labels.
+  refused: {
+    post_only: refuse(400, "POC_FILL_IMMEDIATELY", "Order would match and take immediately so its cancelled"),
+    fok: refuse(400, "FOK_NOT_FILL", "Order cannot be filled completely"),
+  },
 };
 
-const statuses = { open: "open", filled: "closed", cancelled: "cancelled" } as const;
+const statuses = { open: "open", filled: "closed", cancelled: "cancelled", expired: "cancelled" } as const;
+// `poc` is "pending or cancelled", which others call post-only ("Create an order", `time_in_force`).
+const timesInForce = { gtc: "gtc", ioc: "ioc", fok: "fok", poc: "post_only" } as const;
 
 const showOrder = (order: Order) => ({
   id: order.id,
@@ -146,17 +162,21 @@ const showOrder = (order: Order) => ({
   side: order.side,
   amount: formatUnits(order.quantity),
   price: formatUnits(order.price ?? 0n),
-  time_in_force: order.type === "limit" ? "gtc" : "ioc",
+  time_in_force: wordFor(timesInForce, order.timeInForce),
   left: formatUnits(order.quantity - order.filled),
   filled_amount: formatUnits(order.filled),
   filled_total: formatUnits(filledCost(order)),
   avg_deal_price: order.filled > 0n ? formatUnits(order.market.price) : "",
   fee: "0",
   fee_currency: order.market.base,
-  finish_as: order.status,
+  finish_as: order.status === "expired" ? order.timeInForce : order.status,
 });
 
-function createOrder({ account, text, nowMs }: Call): Answer {
+const unsimulated = ["iceberg", "auto_borrow", "auto_repay"];
+
+function createOrder({ account, request, text, nowMs }: Call): Answer {
+  refuseParameters(jsonBody(request), unsimulated);
+  if ((text("account") ?? "spot") !== "spot") throw new Refused("malformed_request");
   const amount = parseUnits(text("amount"));
   // The amount of a market order to buy is in the quote currency.
   const byCost = text("type") === "market" && text("side") === "buy";
@@ -169,6 +189,10 @@ function createOrder({ account, text, nowMs }: Call): Answer {
       type: text("type"),
       ...(byCost ? { cost: amount } : { quantity: amount }),
       price: parseUnits(text("price")),
+      timeInForce: timeInForceOf(
+        timesInForce,
+        text("time_in_force") || (text("type") === "market" ? "ioc" : "gtc"),
+      ),
     },
     nowMs,
     orderRules,
@@ -176,11 +200,12 @@ function createOrder({ account, text, nowMs }: Call): Answer {
   return { status: 201, body: showOrder(order) };
 }
 
-/** By id, or by the client's text while the order is open and for an hour after. */
+/** By id, or by the client's text while the order is open and for an hour after; in the pair that is required with it. */
 function orderNamed({ account, text, nowMs }: Call): Order {
   const name = text("order_id") ?? "";
-  if (!name.startsWith("t-")) return findOrder(account, { id: name });
-  const found = account.orders.findLast((order) => order.clientOrderId === name);
+  const market = marketNamed(markets, text("currency_pair"));
+  if (!name.startsWith("t-")) return findOrder(account, { id: name, market });
+  const found = account.orders.findLast((order) => order.clientOrderId === name && order.market === market);
   if (found !== undefined && (found.status === "open" || nowMs - found.updatedAtMs <= hourMs)) return found;
   throw new Refused(
     "unknown_order",

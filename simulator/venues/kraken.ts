@@ -1,12 +1,12 @@
 import type { Key } from "../accounts.ts";
 import { formatUnits, multiply, parseUnits } from "../decimal.ts";
 import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, openOrders, placeOrder } from "../orders.ts";
-import type { Order, OrderRules } from "../orders.ts";
+import { cancelOrder, filledCost, findOrder, openOrders, placeOrder, timeInForceOf } from "../orders.ts";
+import type { Order, OrderRules, TimeInForce } from "../orders.ts";
 import { randomBase64, randomCapitals } from "../random-text.ts";
 import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { header, parameters } from "../request.ts";
+import { header, parameters, refuseParameters } from "../request.ts";
 import { verifyKraken } from "../signatures/kraken.ts";
 import type { Call, Route, SimulatedVenue } from "../venue.ts";
 
@@ -122,14 +122,38 @@ const orderRules: OrderRules = {
   // A UUID with or without its dashes, or free text of at most eighteen characters.
   clientOrderId: /^(?:[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}|[\da-f]{32}|[\x20-\x7e]{1,18})$/i,
   uniqueAmong: "open",
+  refused: { post_only: refuse("EOrder:Post only order") },
 };
 
 const describe = ({ side, quantity, market, type, price }: Order): string =>
   `${side} ${formatUnits(quantity)} ${market.id} @ ${type}${price === undefined ? "" : ` ${formatUnits(price)}`}`;
 
-function addOrder({ account, text, nowMs }: Call): Answer {
+const timesInForce = { GTC: "gtc", IOC: "ioc" } as const;
+
+function timeInForce(text: Call["text"], flags: readonly string[]): TimeInForce {
+  const given = timeInForceOf(timesInForce, text("timeinforce")?.toUpperCase() || "GTC");
+  if (!flags.includes("post")) return given;
+  // Post-only goes with limit orders alone ("Add order", `oflags`).
+  if (given !== "gtc" || text("ordertype") !== "limit") throw new Refused("malformed_request");
+  return "post_only";
+}
+
+/** What ends or starts an order later, only checks it, adds another to it or borrows for it ("Add order"). */
+const unsimulated = [
+  "validate",
+  "starttm",
+  "expiretm",
+  "leverage",
+  "price2",
+  "displayvol",
+  "close[ordertype]",
+];
+
+function addOrder({ account, request, text, nowMs }: Call): Answer {
+  refuseParameters(Object.fromEntries(parameters(request)), unsimulated);
   const volume = parseUnits(text("volume"));
-  const inQuote = text("oflags")?.split(",").includes("viqc") === true;
+  const flags = text("oflags")?.split(",") ?? [];
+  const inQuote = flags.includes("viqc");
   const order = placeOrder(
     account,
     {
@@ -139,6 +163,7 @@ function addOrder({ account, text, nowMs }: Call): Answer {
       type: text("ordertype"),
       ...(inQuote ? { cost: volume } : { quantity: volume }),
       price: parseUnits(text("price")),
+      timeInForce: timeInForce(text, flags),
     },
     nowMs,
     orderRules,
@@ -146,7 +171,7 @@ function addOrder({ account, text, nowMs }: Call): Answer {
   return result({ txid: [order.id], descr: { order: describe(order) } });
 }
 
-const statuses = { open: "open", filled: "closed", cancelled: "canceled" } as const;
+const statuses = { open: "open", filled: "closed", cancelled: "canceled", expired: "canceled" } as const;
 
 const showOrder = (order: Order) => ({
   refid: null,
@@ -168,7 +193,7 @@ const showOrder = (order: Order) => ({
   cost: formatUnits(filledCost(order)),
   fee: "0",
   price: formatUnits(order.filled > 0n ? order.market.price : 0n),
-  oflags: "fciq",
+  oflags: order.timeInForce === "post_only" ? "fciq,post" : "fciq",
 });
 
 const byId = (orders: readonly Order[]) =>

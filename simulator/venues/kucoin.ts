@@ -2,12 +2,12 @@ import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts"
 import { data, refuse } from "../envelopes/kucoin.ts";
 import { keyRefusals, keyRoutes, shownRights } from "../keys/kucoin.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, openOrders, placeOrder } from "../orders.ts";
-import type { Market, Order, OrderRules } from "../orders.ts";
+import { cancelOrder, filledCost, findOrder, openOrders, placeOrder, timeInForceOf } from "../orders.ts";
+import type { Market, Order, OrderRules, TimeInForce } from "../orders.ts";
 import { randomCapitals, randomHex } from "../random-text.ts";
 import { Refused } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { decoded, header } from "../request.ts";
+import { decoded, header, jsonBody, refuseParameters } from "../request.ts";
 import { verifyKucoin, verifyKucoinPassphrase } from "../signatures/kucoin.ts";
 import type { Call, Route, SimulatedVenue } from "../venue.ts";
 
@@ -16,6 +16,8 @@ import type { Call, Route, SimulatedVenue } from "../venue.ts";
 
 const markets = usdtMarkets((base, quote) => `${base}-${quote}`);
 const windowMs = 5000;
+/** Keys of version 1 are made no more; both versions since send a MAC of the passphrase ("Authentication"). */
+const keyVersions: readonly string[] = ["2", "3"];
 const contractSize = units("0.001");
 
 const refusals: Readonly<Record<Reason, Answer>> = {
@@ -130,7 +132,18 @@ const orderRules: OrderRules = {
   uniqueAmong: "open",
 };
 
-function createOrder({ account, text, nowMs }: Call): Answer {
+const timesInForce = { GTC: "gtc", IOC: "ioc", FOK: "fok" } as const;
+
+/** GTT needs `cancelAfter`, which is not simulated; `postOnly` goes with neither IOC nor FOK ("Add order"). */
+function timeInForce(text: Call["text"]): TimeInForce {
+  const given = timeInForceOf(timesInForce, text("timeInForce") || "GTC");
+  return given === "gtc" && text("postOnly") === "true" ? "post_only" : given;
+}
+
+const unsimulated = ["cancelAfter", "hidden", "iceberg", "visibleSize", "stop", "stopPrice"];
+
+function createOrder({ account, request, text, nowMs }: Call): Answer {
+  refuseParameters(jsonBody(request), unsimulated);
   const order = placeOrder(
     account,
     {
@@ -141,6 +154,7 @@ function createOrder({ account, text, nowMs }: Call): Answer {
       quantity: parseUnits(text("size")),
       cost: parseUnits(text("funds")),
       price: parseUnits(text("price")),
+      timeInForce: timeInForce(text),
     },
     nowMs,
     orderRules,
@@ -162,16 +176,22 @@ const showOrder = (order: Order) => ({
   dealFunds: formatUnits(filledCost(order)),
   fee: "0",
   feeCurrency: order.market.quote,
-  timeInForce: "GTC",
-  cancelExist: order.status === "cancelled",
+  timeInForce: order.timeInForce === "post_only" ? "GTC" : order.timeInForce.toUpperCase(),
+  postOnly: order.timeInForce === "post_only",
+  cancelExist: order.status === "cancelled" || order.status === "expired",
   active: order.status === "open",
   createdAt: order.createdAtMs,
   lastUpdatedAt: order.updatedAtMs,
   tradeType: "TRADE",
 });
 
+/** The symbol is required beside the order ("Get order by orderId", "Cancel order by orderId" and by clientOid). */
 const orderNamed = ({ account, text }: Call): Order =>
-  findOrder(account, { id: text("orderId"), clientOrderId: text("clientOid") });
+  findOrder(account, {
+    id: text("orderId"),
+    clientOrderId: text("clientOid"),
+    market: marketNamed(markets, text("symbol")),
+  });
 
 const showNamed = (call: Call): Answer => data(showOrder(orderNamed(call)));
 
@@ -184,6 +204,12 @@ function cancelNamed(call: Call): Answer {
 
 const activeOrders = ({ account, text }: Call): Answer =>
   data(openOrders(account, marketNamed(markets, text("symbol"))).map(showOrder));
+
+function doneOrders({ account, text }: Call): Answer {
+  const market = marketNamed(markets, text("symbol"));
+  const done = account.orders.filter((order) => order.status !== "open" && order.market === market);
+  return data({ lastId: 0, items: done.map(showOrder) });
+}
 
 const positions = ({ account, nowMs }: Call): Answer =>
   data(
@@ -235,6 +261,7 @@ const routes: readonly Route[] = [
   { method: "GET", path: "/api/v1/accounts", needs: "read", answer: accounts },
   { method: "POST", path: "/api/v1/hf/orders", needs: "trade", answer: createOrder },
   { method: "GET", path: "/api/v1/hf/orders/active", needs: "read", answer: activeOrders },
+  { method: "GET", path: "/api/v1/hf/orders/done", needs: "read", answer: doneOrders },
   { method: "GET", path: "/api/v1/hf/orders/:orderId", needs: "read", answer: showNamed },
   { method: "GET", path: "/api/v1/hf/orders/client-order/:clientOid", needs: "read", answer: showNamed },
   { method: "DELETE", path: "/api/v1/hf/orders/:orderId", needs: "trade", answer: cancelNamed },
@@ -276,5 +303,6 @@ export const kucoin: SimulatedVenue = {
   },
   passphraseHolds: (request, { passphrase = "", verifier }) =>
     typeof verifier === "string" &&
+    keyVersions.includes(header(request, "kc-api-key-version")) &&
     verifyKucoinPassphrase(header(request, "kc-api-passphrase"), passphrase, verifier),
 };

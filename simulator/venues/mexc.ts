@@ -1,12 +1,21 @@
 import type { Key } from "../accounts.ts";
 import { formatUnits, parseUnits } from "../decimal.ts";
 import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, nextNumber, openOrders, placeOrder } from "../orders.ts";
+import {
+  cancelOrder,
+  filledCost,
+  findOrder,
+  nextNumber,
+  openOrders,
+  placeOrder,
+  timeInForceOf,
+  wordFor,
+} from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomAlphanumeric, randomHex } from "../random-text.ts";
 import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { header, parameters } from "../request.ts";
+import { header, parameters, refuseParameters } from "../request.ts";
 import { verifyMexc } from "../signatures/mexc.ts";
 import { signedPayload } from "../signatures/signed-payload.ts";
 import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
@@ -15,6 +24,7 @@ import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
 
 const markets = usdtMarkets((base, quote) => base + quote);
 const defaultRecvWindowMs = 5000;
+const maxRecvWindowMs = 60_000;
 const aheadMs = 1000;
 const dayMs = 86_400_000;
 
@@ -66,6 +76,18 @@ function apiKeyInfo({ key, text, nowMs }: Call): Answer {
   });
 }
 
+/** Every order but the market's is a limit order ("Enum definitions", order type). */
+const orderTypes = {
+  LIMIT: "gtc",
+  LIMIT_MAKER: "post_only",
+  IMMEDIATE_OR_CANCEL: "ioc",
+  FILL_OR_KILL: "fok",
+  MARKET: "ioc",
+} as const;
+
+const orderType = ({ type, timeInForce }: Order): string =>
+  type === "market" ? "MARKET" : wordFor(orderTypes, timeInForce);
+
 const showMarket = (market: Market) => ({
   symbol: market.id,
   status: "1",
@@ -74,7 +96,7 @@ const showMarket = (market: Market) => ({
   quoteAsset: market.quote,
   quotePrecision: 2,
   quoteAssetPrecision: 2,
-  orderTypes: ["LIMIT", "MARKET"],
+  orderTypes: Object.keys(orderTypes),
   isSpotTradingAllowed: true,
   isMarginTradingAllowed: false,
   quoteAmountPrecision: "1",
@@ -120,7 +142,8 @@ const orderRules: OrderRules = {
   uniqueAmong: "open",
 };
 
-const statuses = { open: "NEW", filled: "FILLED", cancelled: "CANCELED" } as const;
+// What a post-only order that crosses comes to is not documented; it is accepted and cancelled here.
+const statuses = { open: "NEW", filled: "FILLED", cancelled: "CANCELED", expired: "CANCELED" } as const;
 
 const showOrder = (order: Order) => ({
   symbol: order.market.id,
@@ -132,21 +155,23 @@ const showOrder = (order: Order) => ({
   executedQty: formatUnits(order.filled),
   cummulativeQuoteQty: formatUnits(filledCost(order)),
   status: statuses[order.status],
-  type: order.type.toUpperCase(),
+  type: orderType(order),
   side: order.side.toUpperCase(),
   time: order.createdAtMs,
   updateTime: order.updatedAtMs,
   isWorking: order.status === "open",
 });
 
-function createOrder({ account, text, nowMs }: Call): Answer {
+function createOrder({ account, request, text, nowMs }: Call): Answer {
+  refuseParameters(Object.fromEntries(parameters(request)), ["stopPrice", "icebergQty"]);
   const order = placeOrder(
     account,
     {
       clientOrderId: text("newClientOrderId"),
       market: marketNamed(markets, text("symbol")),
       side: text("side"),
-      type: text("type"),
+      type: text("type") === "MARKET" ? "market" : "limit",
+      timeInForce: timeInForceOf(orderTypes, text("type") ?? ""),
       quantity: parseUnits(text("quantity")),
       cost: parseUnits(text("quoteOrderQty")),
       price: parseUnits(text("price")),
@@ -158,15 +183,20 @@ function createOrder({ account, text, nowMs }: Call): Answer {
   return ok({ symbol, orderId, orderListId, price, origQty, type, side, transactTime: nowMs });
 }
 
+/** The symbol is required beside the order ("Query order", "Cancel order"). */
 const orderNamed = ({ account, text }: Call): Order =>
-  findOrder(account, { id: text("orderId"), clientOrderId: text("origClientOrderId") });
+  findOrder(account, {
+    id: text("orderId"),
+    clientOrderId: text("origClientOrderId"),
+    market: marketNamed(markets, text("symbol")),
+  });
 
 function deleteOrder(call: Call): Answer {
   try {
     return ok(showOrder(cancelOrder(call.account, orderNamed(call), call.nowMs)));
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    throw new Refused(error.reason, refuse(400, -2011, "Unknown order sent."));
+    if (!(error instanceof Refused) || error.reason !== "unknown_order") throw error;
+    throw new Refused("unknown_order", refuse(400, -2011, "Unknown order sent."));
   }
 }
 
@@ -204,6 +234,8 @@ export const mexc: SimulatedVenue = {
     const given = parameters(request);
     if (!given.has("timestamp") || !given.has("signature")) throw new Refused("malformed_request");
     const windowMs = Number(given.get("recvWindow") ?? defaultRecvWindowMs);
+    // "Cannot be greater than 60000" ("Timing security").
+    if (windowMs > maxRecvWindowMs) throw new Refused("malformed_request");
     return { apiKey, signedAtMs: Number(given.get("timestamp")), windowMs, aheadMs };
   },
   signatureHolds(request, { verifier }) {

@@ -3,12 +3,12 @@ import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts"
 import { data, refuse } from "../envelopes/okx.ts";
 import { keyRefusals, keyRoutes, permissionWords } from "../keys/okx.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, findOrder, openOrders, placeOrder } from "../orders.ts";
+import { cancelOrder, findOrder, openOrders, placeOrder, timeInForceOf, wordFor } from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomCapitals, randomHex } from "../random-text.ts";
 import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
-import { asText, header, onlyItem } from "../request.ts";
+import { asText, header, onlyItem, refuseParameters } from "../request.ts";
 import { equal } from "../signatures/equal.ts";
 import { verifyOkx } from "../signatures/okx.ts";
 import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
@@ -120,9 +120,18 @@ const orderRules: OrderRules = {
   uniqueAmong: "open",
 };
 
+/** One word says type and time in force; every order but the market's is a limit order ("Place order", `ordType`). */
+const orderTypes = { limit: "gtc", ioc: "ioc", fok: "fok", post_only: "post_only", market: "ioc" } as const;
+
+/** What adds another order to this one, or prices it otherwise. */
+const unsimulated = ["attachAlgoOrds", "pxUsd", "pxVol", "isElpTakerAccess"];
+
 function createOrder({ account, request, nowMs }: Call): Answer {
   const item = onlyItem(request);
+  refuseParameters(item, unsimulated);
   const text = (name: string): string | undefined => asText(item[name]);
+  // Spot accounts know no other trade mode.
+  if (text("tdMode") !== "cash") throw new Refused("malformed_request");
   const size = parseUnits(text("sz"));
   // A market order to buy counts in the quote currency unless it says otherwise.
   const byCost = text("ordType") === "market" && text("side") === "buy" && text("tgtCcy") !== "base_ccy";
@@ -132,7 +141,8 @@ function createOrder({ account, request, nowMs }: Call): Answer {
       clientOrderId: text("clOrdId"),
       market: marketNamed(markets, text("instId")),
       side: text("side"),
-      type: text("ordType"),
+      type: text("ordType") === "market" ? "market" : "limit",
+      timeInForce: timeInForceOf(orderTypes, text("ordType") ?? ""),
       ...(byCost ? { cost: size } : { quantity: size }),
       price: parseUnits(text("px")),
     },
@@ -149,7 +159,7 @@ function createOrder({ account, request, nowMs }: Call): Answer {
   });
 }
 
-const statuses = { open: "live", filled: "filled", cancelled: "canceled" } as const;
+const statuses = { open: "live", filled: "filled", cancelled: "canceled", expired: "canceled" } as const;
 
 const showOrder = (order: Order) => ({
   instType: "SPOT",
@@ -158,7 +168,7 @@ const showOrder = (order: Order) => ({
   clOrdId: order.clientOrderId,
   px: order.price === undefined ? "" : formatUnits(order.price),
   sz: formatUnits(order.quantity),
-  ordType: order.type,
+  ordType: order.type === "market" ? "market" : wordFor(orderTypes, order.timeInForce),
   side: order.side,
   tdMode: "cash",
   tgtCcy: "base_ccy",
@@ -172,7 +182,11 @@ const showOrder = (order: Order) => ({
 });
 
 const orderNamed = ({ account, text }: Call): Order =>
-  findOrder(account, { id: text("ordId"), clientOrderId: text("clOrdId") });
+  findOrder(account, {
+    id: text("ordId"),
+    clientOrderId: text("clOrdId"),
+    market: marketNamed(markets, text("instId")),
+  });
 
 function pendingOrders({ account, text }: Call): Answer {
   const instId = text("instId");
@@ -185,8 +199,11 @@ function cancel(call: Call): Answer {
     const order = cancelOrder(call.account, orderNamed(call), call.nowMs);
     return data({ ordId: order.id, clOrdId: order.clientOrderId, sCode: "0", sMsg: "" });
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    throw new Refused(error.reason, refuseOrder("51400", "Cancellation failed as the order does not exist."));
+    if (!(error instanceof Refused) || error.reason !== "unknown_order") throw error;
+    throw new Refused(
+      "unknown_order",
+      refuseOrder("51400", "Cancellation failed as the order does not exist."),
+    );
   }
 }
 

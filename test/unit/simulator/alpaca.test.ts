@@ -1,10 +1,14 @@
 import { alpaca } from "ccxt";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
 import type { IssuedKey } from "../../../simulator/control.ts";
 import { startSimulator } from "../../../simulator/simulator.ts";
 import type { Simulator } from "../../../simulator/simulator.ts";
 import { header, to } from "./alter.ts";
 import { venueSuite } from "./venue-suite.ts";
+
+const ids = z.array(z.object({ client_order_id: z.string() }));
+const named = z.looseObject({ id: z.string() });
 
 const unauthorized = { message: "unauthorized." };
 
@@ -104,5 +108,109 @@ describe("alpaca", () => {
       { message: "client_order_id must be unique" },
     ]);
     expect((await ask(key, "/v2/orders:by_client_order_id?client_order_id=other")).status).toBe(404);
+  });
+
+  const order = (key: IssuedKey, more: Readonly<Record<string, unknown>>) =>
+    ask(key, "/v2/orders", {
+      method: "POST",
+      body: { symbol: "AAPL", side: "buy", type: "limit", qty: "3", limit_price: "150", ...more },
+    });
+
+  test.each([
+    [{ time_in_force: "fok" }, { status: "canceled", time_in_force: "fok", filled_qty: "0" }],
+    [{ time_in_force: "ioc" }, { status: "canceled", time_in_force: "ioc", filled_qty: "0" }],
+    [
+      { time_in_force: "fok", limit_price: "210" },
+      { status: "filled", time_in_force: "fok" },
+    ],
+    [{ time_in_force: "gtc" }, { status: "new", time_in_force: "gtc" }],
+    [
+      { time_in_force: "day", qty: "0.5" },
+      { status: "new", time_in_force: "day" },
+    ],
+    [
+      { time_in_force: "day", order_class: "simple" },
+      { status: "new", order_class: "" },
+    ],
+  ])("places a share's order with %o", async (more, expected) => {
+    const answer = await order(simulator.control.addKey("alpaca"), more);
+    expect([answer.status, await answer.json()]).toMatchObject([200, expected]);
+  });
+
+  test.each([
+    { time_in_force: "opg" },
+    {},
+    { time_in_force: "gtc", qty: "0.5" },
+    { time_in_force: "gtc", order_class: "oco" },
+    { time_in_force: "gtc", stop_loss: { stop_price: "140" } },
+    { time_in_force: "fok", symbol: "ETH/USD", limit_price: "2400" },
+  ])("refuses a share's order with %o, and places nothing", async (more) => {
+    const key = simulator.control.addKey("alpaca");
+    expect((await order(key, more)).status).toBe(422);
+    expect(await (await ask(key, "/v2/orders?status=all")).json()).toEqual([]);
+  });
+
+  test("lists orders from the newest, as many as are asked for, and those of the time and side asked for", async () => {
+    const key = simulator.control.addKey("alpaca");
+    for (const [client_order_id, side] of [
+      ["one", "buy"],
+      ["two", "buy"],
+      ["three", "buy"],
+    ]) {
+      await order(key, { client_order_id, side, time_in_force: "day" });
+    }
+    const list = async (query: string) => {
+      const answer = await ask(key, `/v2/orders?${query}`);
+      return ids.parse(await answer.json()).map(({ client_order_id: id }) => id);
+    };
+    expect(await list("")).toEqual(["three", "two", "one"]);
+    expect(await list("limit=2")).toEqual(["three", "two"]);
+    expect(await list("direction=asc&limit=1")).toEqual(["one"]);
+    expect(await list("side=sell")).toEqual([]);
+    expect(await list("until=2001-01-01T00:00:00Z")).toEqual([]);
+    expect(await list("after=2001-01-01T00:00:00Z")).toHaveLength(3);
+    for (const refused of ["limit=501", "limit=0", "after=yesterday"])
+      expect((await ask(key, `/v2/orders?${refused}`)).status).toBe(422);
+  });
+
+  test("cancels all open orders, and tells which", async () => {
+    const key = simulator.control.addKey("alpaca");
+    const { id } = named.parse(await (await order(key, { time_in_force: "day" })).json());
+    await order(key, { time_in_force: "fok" });
+    const cancelled = await ask(key, "/v2/orders", { method: "DELETE" });
+    expect([cancelled.status, await cancelled.json()]).toEqual([207, [{ id, status: 200 }]]);
+    expect(await (await ask(key, "/v2/orders")).json()).toEqual([]);
+  });
+
+  test("knows an asset and a position by id and by symbol", async () => {
+    const key = simulator.control.addKey("alpaca");
+    const share = named.parse(await (await ask(key, "/v2/assets/AAPL")).json());
+    expect(share).toMatchObject({ symbol: "AAPL", class: "us_equity", easy_to_borrow: false });
+    expect(await (await ask(key, `/v2/assets/${share.id}`)).json()).toEqual(share);
+    for (const name of ["BTC%2FUSD", "BTC/USD", "BTCUSD"])
+      expect(await (await ask(key, `/v2/assets/${name}`)).json()).toMatchObject({ symbol: "BTC/USD" });
+    expect((await ask(key, "/v2/assets/GOOG")).status).toBe(404);
+    expect(await (await ask(key, "/v2/assets?status=inactive")).json()).toEqual([]);
+    expect((await ask(key, "/v2/positions/AAPL")).status).toBe(404);
+    await order(key, { type: "market", time_in_force: "day" });
+    expect(await (await ask(key, "/v2/positions/AAPL")).json()).toMatchObject({ qty: "3" });
+  });
+
+  test("has a clock, a calendar and the account's configuration", async () => {
+    const key = simulator.control.addKey("alpaca", { account: "careful" });
+    simulator.control.setClockSkew("alpaca", Date.parse("2031-05-06T07:08:09Z") - Date.now());
+    expect(await (await ask(key, "/v2/clock")).json()).toMatchObject({
+      timestamp: expect.stringContaining("2031-05-06T07:"),
+      is_open: true,
+      next_open: "2031-05-07T00:00:00.000Z",
+      next_close: "2031-05-07T00:00:00.000Z",
+    });
+    expect(await (await ask(key, "/v2/calendar?start=2024-02-28&end=2024-03-01")).json()).toMatchObject(
+      ["2024-02-28", "2024-02-29", "2024-03-01"].map((date) => ({ date, open: "00:00", close: "23:59" })),
+    );
+    expect((await ask(key, "/v2/calendar?start=soon")).status).toBe(422);
+    simulator.control.setAccount("alpaca", "careful", { blocked: ["trade_suspended_by_user"] });
+    const set = await (await ask(key, "/v2/account/configurations")).json();
+    expect(set).toMatchObject({ suspend_trade: true, no_shorting: true });
   });
 });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { startSimulator } from "../../../simulator/simulator.ts";
 import type { Simulator } from "../../../simulator/simulator.ts";
 import { body, flipHexBit, header, nextDigit, to, url } from "./alter.ts";
-import { clientOf } from "./client.ts";
+import { clientOf, send } from "./client.ts";
 import { venueSuite } from "./venue-suite.ts";
 
 const signature = /(?<=signature=)[^&]+/;
@@ -117,6 +117,48 @@ describe("binance", () => {
     await expect(testnet.exchange.sapiGetAccountApiRestrictions()).rejects.toThrow("404");
     const live = clientOf(binance, simulator, { ...key, environment: "live" });
     await expect(live.exchange.sapiGetAccountApiRestrictions()).rejects.toThrow("-2008");
+  });
+
+  test("takes a signature in hex of either case, and no other signature", async () => {
+    const client = clientOf(binance, simulator, simulator.control.addKey("binance"));
+    const sent = await client.signed((exchange) => exchange.privateGetAccount());
+    const capitals = url(signature, (hex) => hex.toUpperCase());
+    expect((await send(capitals(sent))).status).toBe(200);
+    expect((await send(url(signature, flipHexBit)(capitals(sent)))).status).toBe(400);
+    const key = simulator.control.addKey("binance", { signing: "ed25519" });
+    const other = await clientOf(binance, simulator, key).signed((exchange) => exchange.privateGetAccount());
+    expect((await send(url(signature, (base64) => base64.toLowerCase())(other))).status).toBe(400);
+  });
+
+  test("takes a window of a minute, and none that is longer", async () => {
+    const { exchange } = clientOf(binance, simulator, simulator.control.addKey("binance"));
+    expect((await exchange.privateGetAccount({ recvWindow: 60_000 })).canTrade).toBe(true);
+    await expect(exchange.privateGetAccount({ recvWindow: 60_001 })).rejects.toThrow("-1131");
+  });
+
+  test("asks for the time in force of a limit order, and for that of no other", async () => {
+    const { exchange } = clientOf(binance, simulator, simulator.control.addKey("binance"));
+    const sell = (type: string, more: Record<string, string>) =>
+      exchange.privatePostOrder({ symbol: "ETHUSDT", side: "SELL", quantity: "2", type, ...more });
+    const limit = { price: "2600" };
+    await expect(sell("LIMIT", limit)).rejects.toThrow("-1102");
+    expect(await sell("LIMIT", { ...limit, timeInForce: "GTC" })).toMatchObject({ status: "NEW" });
+    expect(await sell("LIMIT", { ...limit, timeInForce: "FOK" })).toMatchObject({ status: "EXPIRED" });
+    expect(await sell("LIMIT_MAKER", limit)).toMatchObject({ status: "NEW", type: "LIMIT_MAKER" });
+    await expect(sell("LIMIT_MAKER", { price: "2400" })).rejects.toThrow("immediately match");
+    await expect(sell("MARKET", { timeInForce: "IOC" })).rejects.toThrow("-1106");
+    expect(await sell("MARKET", {})).toMatchObject({ status: "FILLED" });
+  });
+
+  test("asks for the symbol of an order that is looked up or cancelled", async () => {
+    const { exchange } = clientOf(binance, simulator, simulator.control.addKey("binance"));
+    const { id: orderId } = await exchange.createOrder("ETH/USDT", "limit", "sell", 1, 2600);
+    await expect(exchange.privateGetOrder({ orderId })).rejects.toThrow("-1102");
+    await expect(exchange.privateDeleteOrder({ orderId })).rejects.toThrow("-1102");
+    await expect(exchange.privateDeleteOrder({ orderId, symbol: "BTCUSDT" })).rejects.toThrow("-2011");
+    const named = { orderId, symbol: "ETHUSDT" };
+    expect(await exchange.privateGetOrder(named)).toMatchObject({ status: "NEW" });
+    expect(await exchange.privateDeleteOrder(named)).toMatchObject({ status: "CANCELED" });
   });
 
   test("answers its time by a clock that can be set wrong", async () => {

@@ -52,6 +52,27 @@ describe("bitget", () => {
   afterAll(() => simulator.close());
   beforeEach(() => simulator.control.reset());
 
+  test("asks for the time in force of a limit order, and the symbol of one that is cancelled", async () => {
+    const { exchange } = clientOf(bitget, simulator, simulator.control.addKey("bitget"));
+    const place = (more: Record<string, string>) =>
+      exchange.privateSpotPostV2SpotTradePlaceOrder({
+        symbol: "ETHUSDT",
+        side: "sell",
+        orderType: "limit",
+        price: "2600",
+        size: "1",
+        ...more,
+      });
+    await expect(place({})).rejects.toThrow("400172");
+    const placed: unknown = await place({ force: "gtc", clientOid: "mine" });
+    expect(placed).toMatchObject({ code: "00000" });
+    const cancel = (more: Record<string, string>) =>
+      exchange.privateSpotPostV2SpotTradeCancelOrder({ clientOid: "mine", ...more });
+    await expect(cancel({})).rejects.toThrow("40034");
+    await expect(cancel({ symbol: "BTCUSDT" })).rejects.toThrow("43001");
+    expect(await cancel({ symbol: "ETHUSDT" })).toMatchObject({ code: "00000" });
+  });
+
   test("tells what the key may do in its own words", async () => {
     const key = simulator.control.addKey("bitget", {
       permissions: { withdraw: true },

@@ -108,9 +108,38 @@ describe("bybit", () => {
     for (const environment of ["testnet", "paper"] as const) {
       const key = simulator.control.addKey("bybit", { environment });
       const ask = (given: typeof key) =>
-        clientOf(bybit, simulator, given).exchange.privateGetV5UserQueryApi();
+        clientOf(bybit, simulator, given).exchange.privateGetV5AccountWalletBalance({
+          accountType: "UNIFIED",
+        });
       expect(await ask(key)).toMatchObject({ retCode: 0 });
       await expect(ask({ ...key, environment: "live" })).rejects.toThrow("10003");
     }
+  });
+
+  test("offers in demo trading what its list has, and nothing else", async () => {
+    const key = simulator.control.addKey("bybit", { environment: "paper" });
+    const { exchange } = clientOf(bybit, simulator, key, {
+      options: { enableUnifiedMargin: false, enableUnifiedAccount: true, enableDemoTrading: true },
+    });
+    const { id } = await exchange.createOrder("BTC/USDT", "limit", "buy", 0.01, 40000);
+    await exchange.cancelOrder(String(id), "BTC/USDT");
+    expect(await exchange.privateGetV5AccountInfo()).toMatchObject({ retCode: 0 });
+    for (const ask of [
+      () => exchange.privateGetV5UserQueryApi(),
+      () => exchange.privateGetV5AssetCoinQueryInfo(),
+      () => exchange.privateGetV5UserSubApikeys(),
+    ]) {
+      await expect(ask()).rejects.toThrow("10032");
+    }
+  });
+
+  test("asks for the symbol of an order that is cancelled", async () => {
+    const { exchange } = clientOf(bybit, simulator, simulator.control.addKey("bybit"));
+    const { id: orderId } = await exchange.createOrder("ETH/USDT", "limit", "sell", 1, 2600);
+    const cancel = (more: Record<string, string>) =>
+      exchange.privatePostV5OrderCancel({ category: "spot", orderId, ...more });
+    await expect(cancel({})).rejects.toThrow("10001");
+    await expect(cancel({ symbol: "BTCUSDT" })).rejects.toThrow("170213");
+    expect(await cancel({ symbol: "ETHUSDT" })).toMatchObject({ retCode: 0 });
   });
 });

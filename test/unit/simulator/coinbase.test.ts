@@ -1,3 +1,4 @@
+import { createPrivateKey, sign } from "node:crypto";
 import { coinbase } from "ccxt";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startSimulator } from "../../../simulator/simulator.ts";
@@ -5,6 +6,26 @@ import type { Simulator } from "../../../simulator/simulator.ts";
 import { header, method, to, url } from "./alter.ts";
 import { clientOf, send } from "./client.ts";
 import { venueSuite } from "./venue-suite.ts";
+
+type Token = readonly [
+  how: string,
+  claims: Readonly<{ lasts?: number; iss?: string | undefined; nbf?: undefined; exp?: undefined }>,
+  header: Readonly<{ alg?: string }>,
+  status: number,
+];
+
+const tokens: readonly Token[] = [
+  ["as the documents have it", {}, {}, 200],
+  ["by the issuer's name of old", { iss: "coinbase-cloud" }, {}, 200],
+  ["for less than two minutes", { lasts: 30 }, {}, 200],
+  ["by another issuer", { iss: "cdp-api" }, {}, 401],
+  ["by no issuer", { iss: undefined }, {}, 401],
+  ["for an hour", { lasts: 3600 }, {}, 401],
+  ["for a second too long", { lasts: 121 }, {}, 401],
+  ["without a beginning", { nbf: undefined }, {}, 401],
+  ["without an end", { exp: undefined }, {}, 401],
+  ["with another algorithm named", {}, { alg: "HS256" }, 401],
+];
 
 /** One bit of one part of the token, which stays well formed. */
 const flipIn = (part: 1 | 2) => (authorization: string) => {
@@ -97,6 +118,31 @@ describe("coinbase", () => {
     expect(await exchange.v3PrivateGetBrokerageKeyPermissions()).toMatchObject({ can_view: true });
     const stranger = clientOf(coinbase, simulator, { ...key, apiSecret: other.apiSecret });
     await expect(stranger.exchange.v3PrivateGetBrokerageKeyPermissions()).rejects.toThrow("401");
+  });
+
+  test.each(tokens)("answers a token made %s", async (_how, { lasts = 120, ...others }, head, status) => {
+    const key = simulator.control.addKey("coinbase");
+    const now = Math.floor(Date.now() / 1000);
+    const uri = "GET api.coinbase.com/api/v3/brokerage/accounts";
+    const told = { iss: "cdp", sub: key.apiKey, nbf: now, exp: now + lasts, uri, ...others };
+    const token = [{ alg: "ES256", typ: "JWT", kid: key.apiKey, nonce: "f00d", ...head }, told]
+      .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
+      .join(".");
+    const ieee = { key: createPrivateKey(key.apiSecret), dsaEncoding: "ieee-p1363" } as const;
+    const signature = sign("sha256", Buffer.from(token), ieee).toString("base64url");
+    const answer = await fetch(`${simulator.url("coinbase")}/api/v3/brokerage/accounts`, {
+      headers: { authorization: `Bearer ${token}.${signature}` },
+    });
+    expect(answer.status).toBe(status);
+  });
+
+  test("lists fills, and takes no order to be called so", async () => {
+    const { exchange } = clientOf(coinbase, simulator, simulator.control.addKey("coinbase"));
+    const { id } = await exchange.createOrder("ETH/USDT", "market", "sell", 2);
+    await exchange.createOrder("ETH/USDT", "limit", "sell", 2, 2600);
+    const trades = await exchange.fetchMyTrades("ETH/USDT");
+    expect(trades).toMatchObject([{ order: id, amount: 2, price: 2500, side: "sell" }]);
+    expect(await exchange.fetchMyTrades("BTC/USDT")).toEqual([]);
   });
 
   test("refuses a token that was made for another method", async () => {

@@ -75,6 +75,35 @@ describe("kucoin", () => {
     expect(await answer.json()).toMatchObject({ code: "400004" });
   });
 
+  test.each([
+    ["3", "200000"],
+    ["1", "400004"],
+    ["4", "400004"],
+  ])("answers a request of key version '%s' with %s", async (version, code) => {
+    const client = clientOf(kucoin, simulator, simulator.control.addKey("kucoin"));
+    const sent = await client.signed((exchange) => exchange.privateGetAccounts());
+    const answer = await send(header("kc-api-key-version", to(version))(sent));
+    expect(await answer.json()).toMatchObject({ code });
+  });
+
+  test("refuses a request that says no key version", async () => {
+    const client = clientOf(kucoin, simulator, simulator.control.addKey("kucoin"));
+    const sent = await client.signed((exchange) => exchange.privateGetAccounts());
+    expect(await (await send(sent)).json()).toMatchObject({ code: "200000" });
+    const { "KC-API-KEY-VERSION": version, ...headers } = sent.headers;
+    expect(version).toBe("2");
+    expect(await (await send({ ...sent, headers })).json()).toMatchObject({ code: "400004" });
+  });
+
+  test("lists the orders that are done, in their market", async () => {
+    const { exchange } = clientOf(kucoin, simulator, simulator.control.addKey("kucoin"));
+    const { id } = await exchange.createOrder("ETH/USDT", "market", "sell", 1);
+    await exchange.createOrder("ETH/USDT", "limit", "sell", 1, 2600);
+    const done = (symbol: string) => exchange.privateGetHfOrdersDone({ symbol });
+    expect(await done("ETH-USDT")).toMatchObject({ data: { items: [{ id, active: false }] } });
+    expect(await done("BTC-USDT")).toMatchObject({ data: { items: [] } });
+  });
+
   test("refuses a signed look-up that is sent as a cancellation", async () => {
     const client = clientOf(kucoin, simulator, simulator.control.addKey("kucoin"));
     const order = { orderId: "1", symbol: "BTC-USDT" };

@@ -47,6 +47,14 @@ describe("mexc", () => {
   afterAll(() => simulator.close());
   beforeEach(() => simulator.control.reset());
 
+  test("takes a window of a minute, and none that is longer", async () => {
+    const key = simulator.control.addKey("mexc");
+    const ask = (recvWindow: number) =>
+      clientOf(mexc, simulator, key, { options: { recvWindow } }).exchange.spotPrivateGetAccount();
+    expect(await ask(60_000)).toMatchObject({ canTrade: true });
+    await expect(ask(90_000)).rejects.toThrow("700004");
+  });
+
   test("tells what the key may do in its own words, to any working key that names itself", async () => {
     const key = simulator.control.addKey("mexc", {
       permissions: { read: false, withdraw: true },

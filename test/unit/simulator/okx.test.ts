@@ -89,7 +89,9 @@ describe("okx", () => {
 
   test("refuses a signed look-up that is sent as an order", async () => {
     const client = clientOf(okx, simulator, simulator.control.addKey("okx"));
-    const sent = await client.signed((exchange) => exchange.privateGetTradeOrder({ ordId: "1" }));
+    const sent = await client.signed((exchange) =>
+      exchange.privateGetTradeOrder({ ordId: "1", instId: "BTC-USDT" }),
+    );
     await send(method("POST")(sent));
     await send(sent);
     expect(simulator.control.requests().map(({ method, refusal }) => [method, refusal])).toEqual([

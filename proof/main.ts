@@ -4,8 +4,8 @@ import { StartError } from "../src/errors.ts";
 import { type Proof, type Settings, succeeded } from "./proof.ts";
 import { formatReport, toJson } from "./report.ts";
 
-const usage = `npm run proof -- <name> [--short] [--json] [--only <part>]… [--seconds <n>] [--kills <n>] [--program <path>]
-                    [--against <commit>]
+const usage = `npm run proof -- <name> [--short] [--json] [--only <part>]… [--seconds <n>] [--kills <n>] [--seed <n>]
+                    [--program <path>] [--against <commit>]
 
   crash     processes are killed before, amid and after every effect of registering and rotating;
             some six minutes
@@ -13,16 +13,19 @@ const usage = `npm run proof -- <name> [--short] [--json] [--only <part>]… [--
             three nodes of OpenBao or HashiCorp Vault, some ten minutes
   bulkheads one tenant attacks in five ways, with the first defence on and off, while another works;
             some twenty-five minutes
+  kill      service, postmaster and connections are killed by chance under eight clients, which repeat what
+            was not answered; some fifteen minutes
   webhooks  processes that send webhooks are killed again and again while 10,000 events are told;
             some four minutes
 
   --short          as few repetitions as still show something, under three minutes
   --only <part>    one part: crash has register, rotate, rotate-at-once, finish, reconcile and control;
                    ha has leader-killed, leader-frozen, follower-killed, all-killed and control;
-                   webhooks has killed and control;
+                   webhooks and kill have killed and control;
                    bulkheads has key-stall, nonce-turns, clock-lanes, record-search and chain-lock
   --kills <n>      crash: how often somebody is killed at each point; ha: how often the leader is killed;
-                   webhooks: how many processes are killed
+                   webhooks: how many processes are killed; kill: how many kills there are
+  --seed <n>       kill: decides which kill comes when; drawn and printed when left out
   --seconds <n>    ha: of calm before, between and after faults
   --program <path> ha: \`bao\` or \`vault\`, in place of the first that is found
   --against <commit>
@@ -38,6 +41,7 @@ const options = {
   only: { type: "string", multiple: true },
   seconds: { type: "string" },
   kills: { type: "string" },
+  seed: { type: "string" },
   program: { type: "string" },
   against: { type: "string" },
   help: { type: "boolean", short: "h", default: false },
@@ -48,6 +52,7 @@ const proofs: Readonly<Record<string, () => Promise<Proof>>> = {
   crash: async () => (await import("./crash/crash.ts")).proveCrashes,
   ha: async () => (await import("./ha/ha.ts")).proveAvailability,
   bulkheads: async () => (await import("./bulkheads/bulkheads.ts")).proveBulkheads,
+  kill: async () => (await import("./kill/kill.ts")).proveKills,
   webhooks: async () => (await import("./webhooks/webhooks.ts")).proveWebhooks,
 };
 
@@ -100,12 +105,13 @@ function readSettings(values: ReturnType<typeof readArguments>["values"]): Setti
     against,
     seconds: readNumber("seconds", values),
     kills: readNumber("kills", values),
+    seed: readNumber("seed", values),
   };
 }
 
 function readNumber(
-  name: "seconds" | "kills",
-  values: Readonly<{ seconds?: string | undefined; kills?: string | undefined }>,
+  name: "seconds" | "kills" | "seed",
+  values: Readonly<Partial<Record<"seconds" | "kills" | "seed", string | undefined>>>,
 ): number | null {
   const text = values[name];
   if (text === undefined) return null;

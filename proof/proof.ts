@@ -6,6 +6,8 @@ export type Settings = Readonly<{
   short: boolean;
   seconds: number | null;
   kills: number | null;
+  /** Decides what chance decides. */
+  seed: number | null;
   program: string | undefined;
   /** An older commit in place of this version. */
   against: string | undefined;

@@ -98,25 +98,36 @@ export class Desk {
   }
 }
 
+export async function openDesk(site: Pick<Site, "mint" | "simulator">, origin: string): Promise<Desk> {
+  return new Desk(site.simulator.control, await openTenants(site, origin, tenantCount));
+}
+
+export type OpenTenant = Tenant & Readonly<{ id: string }>;
+
 /** Opens tenants by way of this service. */
-export async function openDesk({ mint, simulator }: Site, origin: string): Promise<Desk> {
+export async function openTenants(
+  { mint }: Pick<Site, "mint">,
+  origin: string,
+  count: number,
+): Promise<readonly OpenTenant[]> {
   const operator = await mint("operator");
-  const tenants: Tenant[] = [];
-  for (let number = 1; number <= tenantCount; number += 1) {
+  const tenants: OpenTenant[] = [];
+  for (let number = 1; number <= count; number += 1) {
     const subject = `desk-${number}-${randomUUID()}`;
     const owner = { issuer: localIssuerName, subject };
     const body = { name: `Desk ${number}`, owner };
     const created = await demand(origin, { method: "POST", path: "/tenants", token: operator, body });
-    const token = await mint(subject, textIn(asRecord(created["tenant"]), "id"));
+    const id = textIn(asRecord(created["tenant"]), "id");
+    const token = await mint(subject, id);
     const account = await demand(origin, {
       method: "POST",
       path: "/accounts",
       token,
       body: { name: "Main" },
     });
-    tenants.push({ token, accountId: textIn(account, "id") });
+    tenants.push({ id, token, accountId: textIn(account, "id") });
   }
-  return new Desk(simulator.control, tenants);
+  return tenants;
 }
 
 /** Nobody can use it from here on, wherever its secret rests. */

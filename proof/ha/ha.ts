@@ -60,8 +60,9 @@ function planOf({
   seconds,
   kills,
   against,
+  seed,
 }: Settings): Plan & Readonly<{ hasControl: boolean }> {
-  refuseOthers("ha", { only, against }, [...faultNames, "control"]);
+  refuseOthers("ha", { only, against, seed }, [...faultNames, "control"]);
   const isChosen = (name: string): boolean => only.length === 0 || only.includes(name);
   const times = (name: FaultName): number =>
     name === "leader-killed" ? (kills ?? (short ? 1 : usualKills)) : 1;

@@ -17,10 +17,14 @@ export type Service = Readonly<{
 
 const root = join(import.meta.dirname, "../..");
 
-/** The service as its own process, as an operator runs it. Rejects with what it printed when it does not start. */
+/**
+ * The service as its own process, as an operator runs it. Rejects with what it printed when it does not start. Until it serves, `signal`
+ * kills it.
+ */
 export async function startService(
   environment: Readonly<Record<string, string>>,
   program: readonly [path: string, ...argv: string[]] = ["src/main.ts"],
+  signal?: AbortSignal,
 ): Promise<Service> {
   const [path, ...argv] = program;
   const lines: string[] = [];
@@ -29,7 +33,10 @@ export async function startService(
     env: { PATH: process.env["PATH"], KEYHOLD_PORT: "0", KEYHOLD_METRICS_PORT: "0", ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  const kill = (): boolean => child.kill("SIGKILL");
+  signal?.addEventListener("abort", kill);
   const address = await Promise.race([listening(child, lines), ended(child, lines)]);
+  signal?.removeEventListener("abort", kill);
   return {
     url: address,
     metricsUrl: addressIn(lines, "metrics"),

@@ -21,6 +21,7 @@ export const keyOptions = {
   extraWords: texts,
   boundIps: texts,
   expiresAt: { type: "string", format: "date-time" },
+  lastNonce: { type: "string", pattern: "^\\d{1,20}$" },
   account: text,
   environment,
   label: text,

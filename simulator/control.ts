@@ -17,6 +17,8 @@ export type KeyOptions = Readonly<{
   /** Addresses that may use the key; any when not given. */
   boundIps?: readonly string[];
   expiresAt?: string;
+  /** The highest nonce that another program has used with the key, in decimal digits. */
+  lastNonce?: string;
   /** Keys that name the same account share its balances and orders; a new account each when not given. */
   account?: string;
   environment?: Environment;
@@ -103,6 +105,7 @@ export class Control {
       extraWords: options.extraWords ?? [],
       boundIps: options.boundIps ?? [],
       expiresAtMs: options.expiresAt === undefined ? null : Date.parse(options.expiresAt),
+      lastNonce: BigInt(options.lastNonce ?? "0"),
     });
     return {
       venue,

@@ -38,6 +38,7 @@ function exchange(
   request: WireRequest,
   { incoming, reply, log }: Wire,
 ): FastifyReply {
+  reply.header("date", new Date(state.nowMs()).toUTCString());
   const entry = log.open(state.venue.id, { ...request, path: pathWithoutKey(request, incoming) });
   const fault = state.faults.take(request);
   entry.fault = fault?.kind ?? null;

@@ -44,6 +44,7 @@ export class SubAccounts {
       ...terms,
       extraWords: [],
       expiresAtMs: null,
+      lastNonce: 0n,
       ...(passphrase !== undefined && { given: { passphrase } }),
     });
   }

@@ -4,7 +4,10 @@ import { Faults } from "./faults.ts";
 import type { Credentials, Signing, SimulatedVenue } from "./venue.ts";
 
 /** What a new key may be told; credentials that are not given are generated. */
-export type NewKey = Pick<Key, "label" | "permissions" | "extraWords" | "boundIps" | "expiresAtMs"> &
+export type NewKey = Pick<
+  Key,
+  "label" | "permissions" | "extraWords" | "boundIps" | "expiresAtMs" | "lastNonce"
+> &
   Readonly<{ given?: Partial<Credentials>; signing?: Signing }>;
 
 /** A venue with everything about it that can change. */
@@ -38,7 +41,6 @@ export class VenueState {
       account,
       createdAtMs: this.nowMs(),
       revoked: false,
-      lastNonce: 0n,
     };
     this.accounts.addKey(key);
     return { key, credentials };

@@ -347,6 +347,9 @@ create table public.credentials (
   grant_number bigint default 1 not null,
   grant_mac bytea,
   openable text[] default '{}'::text[] not null,
+  refused_since timestamp with time zone,
+  refused_as text,
+  held_at timestamp with time zone,
   constraint credentials_pkey PRIMARY KEY (id),
   constraint credentials_allow_check CHECK ((allow <@ '{read,trade,transfer,withdraw}'::text[])),
   constraint credentials_check CHECK ((last_version >= version)),
@@ -354,6 +357,7 @@ create table public.credentials (
   constraint credentials_grant_mac_check CHECK ((octet_length(grant_mac) = 32)),
   constraint credentials_health_check CHECK ((health = ANY (ARRAY['unknown'::text, 'healthy'::text, 'degraded'::text, 'unhealthy'::text]))),
   constraint credentials_label_check CHECK (((char_length(label) >= 1) AND (char_length(label) <= 64))),
+  constraint credentials_refused_as_check CHECK ((refused_as = ANY (ARRAY['rejected'::text, 'ambiguous'::text, 'ip_not_allowed'::text]))),
   constraint credentials_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'inactive'::text, 'invalid'::text, 'expired'::text, 'revoked'::text]))),
   constraint credentials_store_check CHECK ((store = ANY (ARRAY['postgres'::text, 'vault'::text, 'aws'::text, 'file'::text, 'env'::text]))),
   constraint credentials_switched_off_rank_check CHECK ((switched_off_rank = ANY (ARRAY['trader'::text, 'admin'::text, 'owner'::text]))),
@@ -363,13 +367,15 @@ create table public.credentials (
   constraint credentials_version_check CHECK ((version > 0))
 );
 alter table public.credentials owner to keyhold_owner;
+CREATE INDEX credentials_asked ON public.credentials USING btree (venue, GREATEST(next_check_at, check_leased_until)) WHERE ((status = ANY (ARRAY['active'::text, 'pending'::text, 'invalid'::text])) AND (deleted_at IS NULL) AND (frozen_at IS NULL));
 CREATE INDEX credentials_by_account ON public.credentials USING btree (tenant_id, account_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX credentials_by_age ON public.credentials USING btree (tenant_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX credentials_by_owner ON public.credentials USING btree (tenant_id, owner_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
-CREATE INDEX credentials_due ON public.credentials USING btree (venue, GREATEST(next_check_at, check_leased_until)) WHERE ((status = ANY (ARRAY['active'::text, 'pending'::text])) AND (deleted_at IS NULL) AND (frozen_at IS NULL));
+CREATE INDEX credentials_by_venue ON public.credentials USING btree (venue, environment, tenant_id) WHERE ((status = 'active'::text) AND (deleted_at IS NULL));
 CREATE INDEX credentials_ending ON public.credentials USING btree (estimated_expires_at) WHERE ((status = 'active'::text) AND (estimated_expires_at IS NOT NULL));
 CREATE INDEX credentials_expiring ON public.credentials USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
 CREATE UNIQUE INDEX credentials_one_per_label ON public.credentials USING btree (tenant_id, account_id, venue, environment, label) WHERE (status <> 'revoked'::text);
+CREATE INDEX credentials_refused ON public.credentials USING btree (venue, environment) WHERE (refused_since IS NOT NULL);
 CREATE INDEX credentials_unused ON public.credentials USING btree (last_validated_at) WHERE ((status = ANY (ARRAY['active'::text, 'inactive'::text])) AND (unused_days IS NOT NULL));
 CREATE TRIGGER changed_rights BEFORE UPDATE ON public.credentials FOR EACH ROW WHEN ((((((((((((((((((((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.owner_id IS DISTINCT FROM new.owner_id)) OR (old.account_id IS DISTINCT FROM new.account_id)) OR (old.venue IS DISTINCT FROM new.venue)) OR (old.environment IS DISTINCT FROM new.environment)) OR (old.store IS DISTINCT FROM new.store)) OR (old.status IS DISTINCT FROM new.status)) OR (old.switched_off_rank IS DISTINCT FROM new.switched_off_rank)) OR (old.allow IS DISTINCT FROM new.allow)) OR (old.reveal IS DISTINCT FROM new.reveal)) OR (old.owner_expires_at IS DISTINCT FROM new.owner_expires_at)) OR (old.venue_expires_at IS DISTINCT FROM new.venue_expires_at)) OR ((old.frozen_at IS NULL) IS DISTINCT FROM (new.frozen_at IS NULL))) OR ((old.deleted_at IS NULL) IS DISTINCT FROM (new.deleted_at IS NULL))) OR (old.revision IS DISTINCT FROM new.revision)) OR (old.version IS DISTINCT FROM new.version)) OR (old.openable IS DISTINCT FROM new.openable)) OR (old.grant_number IS DISTINCT FROM new.grant_number))) EXECUTE FUNCTION grants.note();
 CREATE TRIGGER derive_frozen BEFORE UPDATE OF frozen_at ON public.credentials FOR EACH ROW WHEN ((old.frozen_at IS DISTINCT FROM new.frozen_at)) EXECUTE FUNCTION states.derive_frozen();
@@ -1529,7 +1535,7 @@ begin
   with chosen as materialized (
     select c.tenant_id, c.id from public.credentials c
     where c.venue = claim_checks.venue and greatest(c.next_check_at, c.check_leased_until) <= now()
-      and c.status in ('active', 'pending') and c.deleted_at is null and c.frozen_at is null
+      and c.status in ('active', 'pending', 'invalid') and c.deleted_at is null and c.frozen_at is null
       and (select a.active and a.deleted_at is null and a.frozen_at is null from public.accounts a where a.id = c.account_id)
       and (select t.status = 'active' and t.frozen_at is null from public.tenants t where t.id = c.tenant_id)
     order by c.venue, greatest(c.next_check_at, c.check_leased_until) limit most
@@ -1669,7 +1675,7 @@ BEGIN ATOMIC
  SELECT c.tenant_id,
      c.id
     FROM public.credentials c
-   WHERE ((c.venue = due_checks.venue) AND (GREATEST(c.next_check_at, c.check_leased_until) <= now()) AND (c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND ( SELECT (a.active AND (a.deleted_at IS NULL) AND (a.frozen_at IS NULL))
+   WHERE ((c.venue = due_checks.venue) AND (GREATEST(c.next_check_at, c.check_leased_until) <= now()) AND (c.status = ANY (ARRAY['active'::text, 'pending'::text, 'invalid'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND ( SELECT (a.active AND (a.deleted_at IS NULL) AND (a.frozen_at IS NULL))
             FROM public.accounts a
            WHERE (a.id = c.account_id)) AND ( SELECT ((t.status = 'active'::text) AND (t.frozen_at IS NULL))
             FROM public.tenants t
@@ -1749,7 +1755,7 @@ BEGIN ATOMIC
          ( SELECT c.venue,
              GREATEST(c.next_check_at, c.check_leased_until) AS "greatest"
             FROM public.credentials c
-           WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL))
+           WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text, 'invalid'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL))
            ORDER BY c.venue, GREATEST(c.next_check_at, c.check_leased_until)
           LIMIT 1)
          UNION ALL
@@ -1759,7 +1765,7 @@ BEGIN ATOMIC
               CROSS JOIN LATERAL ( SELECT c.venue,
                      GREATEST(c.next_check_at, c.check_leased_until) AS at
                     FROM public.credentials c
-                   WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND (c.venue > f_1.venue))
+                   WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text, 'invalid'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND (c.venue > f_1.venue))
                    ORDER BY c.venue, GREATEST(c.next_check_at, c.check_leased_until)
                   LIMIT 1) n)
          )
@@ -1866,6 +1872,57 @@ BEGIN ATOMIC
 END;
 alter function clock.refusals(text,text) owner to keyhold_recorder;
 grant execute on function clock.refusals(text,text) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION clock.refused_keys(tenant uuid, venue text, environment text, kinds text[], own_from timestamp with time zone, own_until timestamp with time zone, others_from timestamp with time zone)
+ RETURNS TABLE(own_keys bigint, own_refused bigint, other_keys bigint, other_fifths bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH refused AS MATERIALIZED (
+          SELECT c.tenant_id,
+             count(*) AS number,
+             count(*) FILTER (WHERE (c.status <> 'active'::text)) AS ended
+            FROM public.credentials c
+           WHERE ((c.venue = refused_keys.venue) AND (c.environment = refused_keys.environment) AND (c.refused_since IS NOT NULL) AND (c.refused_as = ANY (refused_keys.kinds)) AND (c.health <> 'healthy'::text) AND (c.status = ANY (ARRAY['active'::text, 'invalid'::text, 'expired'::text])) AND (c.deleted_at IS NULL) AND
+                 CASE
+                     WHEN (c.tenant_id = refused_keys.tenant) THEN ((c.refused_since >= refused_keys.own_from) AND (c.refused_since <= refused_keys.own_until))
+                     ELSE (c.refused_since >= refused_keys.others_from)
+                 END)
+           GROUP BY c.tenant_id
+         ), found AS (
+          SELECT COALESCE(sum(r.number) FILTER (WHERE (r.tenant_id = refused_keys.tenant)), (0)::numeric) AS own,
+             COALESCE(sum(r.ended) FILTER (WHERE (r.tenant_id = refused_keys.tenant)), (0)::numeric) AS own_ended,
+             count(*) FILTER (WHERE (r.tenant_id <> refused_keys.tenant)) AS others,
+             COALESCE(sum(r.ended) FILTER (WHERE (r.tenant_id <> refused_keys.tenant)), (0)::numeric) AS others_ended
+            FROM refused r
+         ), keys AS (
+          SELECT
+                 CASE
+                     WHEN (f_1.own < (2)::numeric) THEN (0)::numeric
+                     ELSE (f_1.own_ended + (( SELECT count(*) AS count
+                        FROM public.credentials c
+                       WHERE ((c.venue = refused_keys.venue) AND (c.environment = refused_keys.environment) AND (c.tenant_id = refused_keys.tenant) AND (c.status = 'active'::text) AND (c.deleted_at IS NULL))))::numeric)
+                 END AS own,
+                 CASE
+                     WHEN (f_1.others < 2) THEN (0)::numeric
+                     ELSE (f_1.others_ended + (( SELECT count(*) AS count
+                        FROM public.credentials c
+                       WHERE ((c.venue = refused_keys.venue) AND (c.environment = refused_keys.environment) AND (c.tenant_id <> refused_keys.tenant) AND (c.status = 'active'::text) AND (c.deleted_at IS NULL))))::numeric)
+                 END AS others
+            FROM found f_1
+         )
+  SELECT (k.own)::bigint AS own,
+     (f.own)::bigint AS own,
+     (k.others)::bigint AS others,
+     (( SELECT COALESCE(sum(LEAST(((r.number * 5))::numeric, k.others)), (0)::numeric) AS "coalesce"
+            FROM refused r
+           WHERE (r.tenant_id <> refused_keys.tenant)))::bigint AS "coalesce"
+    FROM (found f
+      CROSS JOIN keys k);
+END;
+alter function clock.refused_keys(uuid,text,text,text[],timestamp with time zone,timestamp with time zone,timestamp with time zone) owner to keyhold_recorder;
+grant execute on function clock.refused_keys(uuid,text,text,text[],timestamp with time zone,timestamp with time zone,timestamp with time zone) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION clock.remember_kek(kek text)
  RETURNS void
@@ -1985,7 +2042,7 @@ BEGIN ATOMIC
  SELECT c.tenant_id,
      c.id
     FROM public.credentials c
-   WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND ( SELECT (a.active AND (a.deleted_at IS NULL) AND (a.frozen_at IS NULL))
+   WHERE ((c.status = ANY (ARRAY['active'::text, 'pending'::text, 'invalid'::text])) AND (c.deleted_at IS NULL) AND (c.frozen_at IS NULL) AND ( SELECT (a.active AND (a.deleted_at IS NULL) AND (a.frozen_at IS NULL))
             FROM public.accounts a
            WHERE (a.id = c.account_id)) AND ( SELECT ((t.status = 'active'::text) AND (t.frozen_at IS NULL))
             FROM public.tenants t

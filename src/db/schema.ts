@@ -1,6 +1,12 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
 import type { PackedRecord } from "../crypto/record.ts";
+import type { Time, TimeOrNull } from "./columns.ts";
 import type { Signed } from "./signed.ts";
+import type {
+  WebhookAttemptsTable,
+  WebhookDeliveriesTable,
+  WebhookEndpointsTable,
+} from "./webhook-tables.ts";
 
 /** The tables as Kysely sees them; the truth is in `migrations/`, and `schema.sql` is what they make. */
 export interface Database {
@@ -28,8 +34,6 @@ export interface Database {
   "audit.links": AuditLinksTable;
 }
 
-type Time = ColumnType<Date, Date | undefined, Date>;
-type TimeOrNull = ColumnType<Date | null, Date | null | undefined, Date | null>;
 /** `null` beside something that is switched off is read as owner. */
 type RankOrNull = ColumnType<MemberRank | null, MemberRank | null | undefined, MemberRank | null>;
 type MemberRank = Exclude<StoredRank, "operator">;
@@ -140,6 +144,9 @@ export interface CredentialsTable extends Signed {
   health_message: string | null;
   last_validated_at: TimeOrNull;
   rejected_at: TimeOrNull;
+  refused_since: TimeOrNull;
+  refused_as: "rejected" | "ambiguous" | "ip_not_allowed" | null;
+  held_at: TimeOrNull;
   next_check_at: Time;
   check_attempts: Generated<number>;
   check_leased_until: ColumnType<Date | null, never, Date | null>;
@@ -336,55 +343,6 @@ interface InvocationsTable {
   message: string | null;
   created_at: Time;
   updated_at: Time;
-}
-
-interface WebhookEndpointsTable {
-  tenant_id: string;
-  id: string;
-  url: string;
-  description: Generated<string>;
-  events: Generated<string[]>;
-  status: Generated<"active" | "disabled">;
-  disabled_reason: ColumnType<DisabledReason | null, undefined, DisabledReason | null>;
-  secret_number: Generated<number>;
-  previous_until: TimeOrNull;
-  failures: Generated<number>;
-  failing_since: TimeOrNull;
-  paused_until: TimeOrNull;
-  deleted_at: TimeOrNull;
-  revision: Generated<number>;
-  created_at: Time;
-  updated_at: Time;
-}
-
-/** Switched off by a member, because the receiver said that it is gone, or because it has failed for days. */
-export type DisabledReason = "member" | "gone" | "failing";
-
-interface WebhookDeliveriesTable {
-  tenant_id: string;
-  id: Generated<string>;
-  endpoint_id: string;
-  message_id: string;
-  event: string;
-  payload: string;
-  state: Generated<"pending" | "delivered" | "dead">;
-  attempts: Generated<number>;
-  tries: Generated<number>;
-  due_at: TimeOrNull;
-  leased_until: TimeOrNull;
-  settled_at: TimeOrNull;
-  forget_at: Time;
-  created_at: Time;
-}
-
-interface WebhookAttemptsTable {
-  tenant_id: string;
-  delivery_id: string;
-  number: number;
-  at: Time;
-  outcome: string;
-  status: number | null;
-  milliseconds: number;
 }
 
 interface AuditLinksTable {

@@ -113,6 +113,9 @@ const serviceVariables = z.object({
   KEYHOLD_EGRESS_ADDRESSES: egressAddresses
     .optional()
     .describe("IP addresses with commas between them, or a JSON object from venue id to a list of them"),
+  KEYHOLD_AMBIGUOUS_HOURS: wholeNumber(1, 720)
+    .prefault("24")
+    .describe("a whole number of hours from 1 to 720"),
   KEYHOLD_WEBHOOK_NETWORKS: networkList
     .optional()
     .describe("networks such as 10.0.0.0/8, with commas between them"),
@@ -185,6 +188,8 @@ export type Config = Readonly<{
     proxies: Readonly<Record<string, string>>;
     egressAddresses: NonNullable<Values["KEYHOLD_EGRESS_ADDRESSES"]>;
   }>;
+  /** How long an ambiguous refusal of a venue must last to end a credential. */
+  ambiguousMs: number;
   /** Networks of the operator's own that receivers of webhooks may be in, besides the public internet. */
   webhooks: Readonly<{ networks: readonly string[] }>;
   /** `api` answers requests, `worker` does what time brings, `all` does both. */
@@ -239,6 +244,7 @@ export function readConfig(environment: Environment = process.env): Config {
     access: { issuers: values.KEYHOLD_ISSUERS ?? [], localIssuer },
     limits: limitsOf(values),
     venues: venuesOf(values),
+    ambiguousMs: values.KEYHOLD_AMBIGUOUS_HOURS * 3_600_000,
     webhooks: { networks: values.KEYHOLD_WEBHOOK_NETWORKS ?? [] },
     role: values.KEYHOLD_ROLE,
     logLevel: values.KEYHOLD_LOG_LEVEL,

@@ -4,6 +4,7 @@ import { Disclosures } from "./audit/disclosures.ts";
 import { Grants, signWith } from "./audit/grants.ts";
 import { type Prove, prover } from "./audit/prove.ts";
 import type { Config } from "./config.ts";
+import type { Hold } from "./credentials/consequences.ts";
 import type { Custody } from "./credentials/custody.ts";
 import type { Db } from "./db/connect.ts";
 import { type StartedDatabase, startDatabase, type StartOptions } from "./db/start.ts";
@@ -56,7 +57,12 @@ const turnWithinMs = 2000;
 /** `venueProcesses`: for proofs, which switch a defence off or plant a fault. */
 type OpenOptions = StartOptions & Readonly<{ venueProcesses?: Omit<PoolOptions, "report"> }>;
 
-const refusalHeld = "a venue refuses far too many credentials, so none of them is ended: look at the venue";
+const refusalHeld: Readonly<Record<Hold, string>> = {
+  many: "a venue refuses far too many credentials, so none of them is ended: look at the venue",
+  address:
+    "a venue refuses several credentials and may mean the address, so none of them is ended: look at the addresses it allows",
+  clock: "the clock is far off the venue's, so a refusal ends no credential: set the clock right",
+};
 
 /** Connects the parts, from the ground up; whatever fails ends what was started before it. Throws `StartError`. */
 export async function openCustody(config: Config, log: Log, options?: OpenOptions): Promise<OpenCustody> {
@@ -92,6 +98,7 @@ export async function openCustody(config: Config, log: Log, options?: OpenOption
     venues,
     venueKeys: (venue) => venues.keys(venue),
     turns: openTurns(database),
+    ambiguousMs: config.ambiguousMs,
     ...listeners(metrics, log),
   };
   const guard = createGuard(config.webhooks);
@@ -136,9 +143,9 @@ function listeners(metrics: Metrics, log: Log): Pick<Custody, "inspected" | "che
       metrics.healthChecks.inc({ tenant, venue, outcome });
       if (outcome !== "valid") metrics.healthCheckFailures.inc({ tenant, venue });
     },
-    refusalHeld(venue) {
-      metrics.refusalsHeld.inc({ venue });
-      log.error(refusalHeld, { venue });
+    refusalHeld(venue, reason) {
+      metrics.refusalsHeld.inc({ venue, reason });
+      log.error(refusalHeld[reason], { venue });
     },
   };
 }

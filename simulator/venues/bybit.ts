@@ -83,8 +83,6 @@ function queryApi({ key, account, nowMs }: Call): Answer {
   );
 }
 
-const notInDemo = (): Answer => refuse(10032, "Demo trading are not supported.");
-
 const accountInfo = ({ nowMs }: Call): Answer =>
   result({ unifiedMarginStatus: 5, marginMode: "REGULAR_MARGIN", spotHedgingStatus: "OFF" }, nowMs);
 
@@ -272,9 +270,8 @@ const everywhere: readonly Route[] = [
   ...keyRoutes,
   { method: "GET", path: "/v5/market/time", needs: "nothing", answer: time },
   { method: "GET", path: "/v5/market/instruments-info", needs: "nothing", answer: instruments },
-  // "Any permission can access this endpoint." The list of "Demo Trading Service" does not have it.
-  { method: "GET", path: "/v5/user/query-api", hosts: ["live", "testnet"], needs: "key", answer: queryApi },
-  { method: "GET", path: "/v5/user/query-api", hosts: ["paper"], needs: "key", answer: notInDemo },
+  // "Any permission can access this endpoint."
+  { method: "GET", path: "/v5/user/query-api", needs: "key", answer: queryApi },
   { method: "GET", path: "/v5/account/info", needs: "read", answer: accountInfo },
   { method: "GET", path: "/v5/account/wallet-balance", needs: "read", answer: walletBalance },
   { method: "GET", path: "/v5/asset/coin/query-info", needs: "read", answer: coins },

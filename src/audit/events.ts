@@ -46,9 +46,9 @@ export interface EventDetails {
     reason: string;
   };
   "credential.validated": { credential_id: string; outcome: string; status: string };
-  /** Two refusals of the venue, a minute apart, have ended it. */
+  /** Two refusals of the venue, a minute apart, or one that lasted have ended it. */
   "credential.invalidated": { credential_id: string; reason: string };
-  /** Still usable, but the venue or the tenant's policy objects to something. */
+  /** Still usable, but the venue refuses it for the first time, or the venue or the tenant's policy objects to something. */
   "credential.degraded": { credential_id: string; reason: string };
   "credential.recovered": { credential_id: string };
   /** The venue tells other permissions or addresses than before. */

@@ -3,7 +3,7 @@ import type { CredentialUpdate, Policy, Registration } from "./api.ts";
 import { confirm, confirmDestruction } from "./ask.ts";
 import { askSecret, secretOptions, type SecretOptions } from "./ask-secret.ts";
 import { assertChange, type Cli, collect, contradicting, type PageOptions, pageOptions } from "./cli.ts";
-import { CliError, hints } from "./errors.ts";
+import { CliError, hintFor } from "./errors.ts";
 import { noteWhatIsLeft, statusOf } from "./freezes.ts";
 import type { Column } from "./output.ts";
 import { addHealthCommand } from "./health.ts";
@@ -159,7 +159,9 @@ function addValidate(credential: Command, cli: Cli): void {
       if (validation.is_valid === false)
         throw new CliError("refused", "the venue does not accept the credential");
       if (validation.is_valid === null) {
-        throw new CliError("unavailable", "the venue could not tell", { hint: hints.venue_unavailable });
+        throw new CliError("unavailable", "the venue could not tell", {
+          hint: hintFor("venue_unavailable", validation.outcome),
+        });
       }
     });
 }

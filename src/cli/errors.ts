@@ -67,6 +67,8 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   unsupported_media_type: "check that KEYHOLD_URL is the service's own",
   idempotency_mismatch: "choose another --idempotency-key",
   venue_rejected: "check the key at the venue, and that --environment is the right one",
+  venue_ambiguous:
+    "check each possible cause at the venue; `keyhold venues <venue>` shows the addresses to allow",
   venue_account: "make the new key for the same account at the venue",
   wider_permissions: "make a key that may do what the old one may, or add --allow-wider",
   same_secret: "make a new key at the venue first",
@@ -92,6 +94,14 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   key_unavailable: "the operator must restore the key-encryption key",
   not_ready: "try again in a moment",
 };
+
+/** Outcomes of a venue that do not pass by themselves; the service's own detail says what to do. */
+const lasting: readonly string[] = ["clock_skew", "nonce", "blocked", "unexpected_answer"];
+
+/** What to type next, where there is something; `outcome` is what the venue answered. */
+export function hintFor(code: ErrorCode, outcome?: string): string | undefined {
+  return outcome !== undefined && lasting.includes(outcome) ? undefined : hints[code];
+}
 
 /** Tells of a failure on `notes` and answers with the exit code. The one place where errors reach people. */
 export function report(terminal: Terminal, error: unknown): number {

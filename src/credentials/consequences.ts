@@ -1,27 +1,41 @@
-import { KeyholdError, type ErrorCode } from "../errors.ts";
-import type { Outcome, Valid, Verdict } from "../venues/verdict.ts";
+import { type ErrorCode, type ErrorFacts, KeyholdError } from "../errors.ts";
+import type { InvokeResult } from "../venues/venue.ts";
+import type { Ambiguous, Outcome, Rejected, Valid, Verdict } from "../venues/verdict.ts";
 import type { CredentialRow, Status } from "./credential.ts";
 
 /** What an outcome of the venue leads to: kept or refused at register, and what it does to a credential that is kept. */
 type Consequence = Readonly<{
   atRegister: "kept" | ErrorCode;
-  /** `unchanged` touches nothing at all; `degraded` stays usable. */
-  later: "active" | "ended" | "degraded" | "unchanged";
+  /** `unchanged` touches nothing at all; `degraded` and `ambiguous` stay usable, the latter for a time. */
+  later: "active" | "ended" | "ambiguous" | "degraded" | "unchanged";
+  /** What a caller whose credential was not kept is told beside the message. A later try is named where it can help. */
+  advice?: string;
 }>;
+
+const unavailable = {
+  atRegister: "venue_unavailable",
+  later: "unchanged",
+  advice: "Nothing was stored; try again later.",
+} as const;
 
 /** Every outcome and what follows from it. Indefinite outcomes change nothing, ever. */
 export const consequences: Readonly<Record<Outcome, Consequence>> = {
   valid: { atRegister: "kept", later: "active" },
   rejected: { atRegister: "venue_rejected", later: "ended" },
+  ambiguous: { atRegister: "venue_ambiguous", later: "ambiguous" },
   insufficient_permission: { atRegister: "venue_permission", later: "degraded" },
   ip_not_allowed: { atRegister: "venue_ip", later: "degraded" },
-  clock_skew: { atRegister: "venue_unavailable", later: "unchanged" },
-  nonce: { atRegister: "venue_unavailable", later: "unchanged" },
-  rate_limited: { atRegister: "venue_unavailable", later: "unchanged" },
-  venue_unavailable: { atRegister: "venue_unavailable", later: "unchanged" },
-  timeout: { atRegister: "venue_unavailable", later: "unchanged" },
-  blocked: { atRegister: "venue_unavailable", later: "unchanged" },
-  unexpected_answer: { atRegister: "venue_unavailable", later: "unchanged" },
+  rate_limited: unavailable,
+  venue_unavailable: unavailable,
+  timeout: unavailable,
+  clock_skew: { ...unavailable, advice: "Nothing was stored. Set the clock right, then try again." },
+  nonce: { ...unavailable, advice: "Nothing was stored." },
+  blocked: {
+    ...unavailable,
+    advice:
+      "Nothing was stored. From this address it stays so: the operator can set an outbound proxy for the venue (KEYHOLD_VENUE_PROXIES).",
+  },
+  unexpected_answer: { ...unavailable, advice: "Nothing was stored." },
 };
 
 /** `true` or `false` where the venue decided, `null` where it could not tell. */
@@ -36,13 +50,26 @@ export function codeOf(outcome: Outcome): ErrorCode {
   return atRegister === "kept" ? "illegal_state" : atRegister;
 }
 
+type Refusal = Exclude<Verdict, Valid>;
+
 /** Throws what a caller is told whose credential cannot be kept. */
-export function refuseAtRegister(verdict: Exclude<Verdict, { outcome: "valid" }>): never {
-  const code = codeOf(verdict.outcome);
-  const facts = verdict.outcome === "rejected" ? { reason: verdict.reason } : {};
-  const advice =
-    code === "venue_unavailable" ? " Nothing was stored; try again later." : " Nothing was stored.";
-  throw new KeyholdError(code, verdict.message + advice, { facts: { outcome: verdict.outcome, ...facts } });
+export function refuseAtRegister(verdict: Refusal): never {
+  const { advice = "Nothing was stored." } = consequences[verdict.outcome];
+  throw new KeyholdError(codeOf(verdict.outcome), `${verdict.message} ${advice}`, {
+    facts: factsOf(verdict),
+  });
+}
+
+/** What stands beside the message of a refusal. */
+export function factsOf(verdict: Refusal): ErrorFacts {
+  const { outcome } = verdict;
+  if (outcome === "rejected") return { outcome, reason: verdict.reason };
+  return outcome === "ambiguous" ? { outcome, possible_causes: verdict.causes } : { outcome };
+}
+
+/** Whether a live call failed because the key was refused, or may have been. */
+export function refusesKey(answer: InvokeResult): answer is Rejected | Ambiguous {
+  return answer.outcome === "rejected" || answer.outcome === "ambiguous";
 }
 
 /** When the venue ends the key; `null` when it does not tell or the key never ends. */
@@ -58,10 +85,22 @@ export type Settlement = Readonly<{
   health: CredentialRow["health"];
   healthMessage: string | null;
   rejectedAt: Date | null;
+  refusedSince: Date | null;
+  refusedAs: CredentialRow["refused_as"];
+  heldAt: Date | null;
   venueExpiresAt: Date | null;
 }>;
 
-type Standing = Pick<CredentialRow, "status" | "rejected_at" | "owner_expires_at" | "venue_expires_at">;
+type Standing = Pick<
+  CredentialRow,
+  | "status"
+  | "rejected_at"
+  | "refused_since"
+  | "refused_as"
+  | "held_at"
+  | "owner_expires_at"
+  | "venue_expires_at"
+>;
 
 /** What is known beside the verdict when it is settled. */
 export type Circumstances = Readonly<{
@@ -70,11 +109,19 @@ export type Circumstances = Readonly<{
   activates: boolean;
   /** Why the tenant's policy would not take a key that may do this; `null` when it would. */
   objection: string | null;
+  /** How long an ambiguous refusal must last to end a credential. */
+  ambiguousMs: number;
+  /** Why a refusal must not end a credential now; `null` when it may. */
+  hold: Hold | null;
 }>;
+
+/** Our clock is far off the venue's; the venue refuses too many; or it refuses our address for other keys, too. */
+export type Hold = "clock" | "many" | "address";
 
 /**
  * What a verdict makes of a credential that is kept; `null` when it changes nothing. What would have been refused at register ends
- * a pending credential at once. An active one is ended only by a refusal that is repeated a minute later, because venues err.
+ * a pending credential at once, but for an ambiguous refusal. An active one is ended only by a refusal that is repeated a minute later,
+ * because venues err, or by an ambiguous one that lasts.
  */
 export function settle(row: Standing, verdict: Verdict, circumstances: Circumstances): Settlement | null {
   if (row.status === "revoked") return null;
@@ -82,6 +129,8 @@ export function settle(row: Standing, verdict: Verdict, circumstances: Circumsta
     status: row.status,
     healthMessage: messageOf(verdict),
     rejectedAt: null,
+    ...refusalOf(row, verdict, circumstances.now),
+    heldAt: null,
     venueExpiresAt: row.venue_expires_at,
   };
   switch (consequences[verdict.outcome].later) {
@@ -93,8 +142,56 @@ export function settle(row: Standing, verdict: Verdict, circumstances: Circumsta
       return row.status === "pending"
         ? { ...kept, status: "invalid", health: "unhealthy" }
         : { ...kept, health: "degraded" };
+    case "ambiguous":
+      return { ...kept, health: "degraded", ...endOrWait(row, verdict, circumstances) };
     case "ended":
-      return { ...kept, ...endOrDoubt(row, verdict, circumstances.now), health: "unhealthy" };
+      return { ...kept, health: "unhealthy", ...endOrDoubt(row, verdict, circumstances) };
+  }
+}
+
+/**
+ * Since when the venue refuses a credential that it accepted before, and how. A pending one was never accepted, and only the time of an
+ * ambiguous refusal matters to it.
+ */
+function refusalOf(
+  row: Standing,
+  verdict: Verdict,
+  now: Date,
+): Pick<Settlement, "refusedSince" | "refusedAs"> {
+  const refusedAs = refusals.find((outcome) => outcome === verdict.outcome) ?? null;
+  const continues = row.refused_since !== null && knowsKey(row.refused_as) === knowsKey(refusedAs);
+  const begins = row.status === "active" || (row.status === "pending" && refusedAs === "ambiguous");
+  if (refusedAs === null || !(continues || begins)) return { refusedSince: null, refusedAs: null };
+  return { refusedSince: continues ? row.refused_since : now, refusedAs };
+}
+
+const refusals = ["rejected", "ambiguous", "ip_not_allowed"] as const;
+
+/** A venue that refuses the address for certain knows the key. */
+function knowsKey(refusedAs: CredentialRow["refused_as"]): boolean {
+  return refusedAs === "ip_not_allowed";
+}
+
+/** Whether this refusal ends the credential, unless something holds it. */
+export function ends(
+  row: Standing,
+  verdict: Verdict,
+  { now, ambiguousMs }: Pick<Circumstances, "now" | "ambiguousMs">,
+): boolean {
+  const since = (date: Date | null): number => (date === null ? -1 : now.getTime() - date.getTime());
+  switch (consequences[verdict.outcome].later) {
+    case "ended":
+      return (
+        row.status === "pending" || (row.status === "active" && since(row.rejected_at) >= confirmAfterMs)
+      );
+    case "ambiguous":
+      return (
+        (row.status === "pending" || row.status === "active") &&
+        !knowsKey(row.refused_as) &&
+        since(row.refused_since) >= ambiguousMs
+      );
+    default:
+      return false;
   }
 }
 
@@ -123,15 +220,29 @@ function accept(
   return { status: "active", venueExpiresAt };
 }
 
-function endOrDoubt(row: Standing, verdict: Verdict, now: Date): { status: Status; rejectedAt: Date | null } {
-  if (row.status === "pending") return { status: "invalid", rejectedAt: null };
-  if (row.status !== "active") return { status: row.status, rejectedAt: null };
-  if (row.rejected_at === null) return { status: "active", rejectedAt: now };
-  if (now.getTime() - row.rejected_at.getTime() < confirmAfterMs) {
-    return { status: "active", rejectedAt: row.rejected_at };
+/** A second definite refusal ends an active credential; what holds it back leaves it degraded. */
+function endOrDoubt(row: Standing, verdict: Verdict, circumstances: Circumstances): Partial<Settlement> {
+  const { now, hold } = circumstances;
+  if (row.status !== "active" && row.status !== "pending") return {};
+  if (hold !== null) {
+    const heldAt = hold === "many" ? (row.held_at ?? now) : row.held_at;
+    return { health: "degraded", rejectedAt: row.rejected_at, heldAt };
   }
-  const expired = verdict.outcome === "rejected" && verdict.reason === "expired";
-  return { status: expired ? "expired" : "invalid", rejectedAt: null };
+  if (!ends(row, verdict, circumstances)) return { rejectedAt: row.rejected_at ?? now };
+  const expired = row.status === "active" && verdict.outcome === "rejected" && verdict.reason === "expired";
+  return { status: expired ? "expired" : "invalid" };
+}
+
+/** What may be the address or the clock is waited for: it recovers by itself, or ends when it has lasted. */
+function endOrWait(row: Standing, verdict: Verdict, circumstances: Circumstances): Partial<Settlement> {
+  if (row.status === "invalid" || row.status === "expired") return { health: "unhealthy" };
+  if (circumstances.hold !== null || !ends(row, verdict, circumstances)) return {};
+  const hours = Math.floor((circumstances.now.getTime() - (row.refused_since?.getTime() ?? 0)) / 3_600_000);
+  return {
+    status: "invalid",
+    health: "unhealthy",
+    healthMessage: `${messageOf(verdict) ?? ""} It has been so for ${hours} hours.`,
+  };
 }
 
 function messageOf(verdict: Verdict): string | null {

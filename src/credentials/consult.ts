@@ -48,23 +48,24 @@ export async function consult(
   alongside?: Alongside,
 ): Promise<Consulted> {
   const { verdict, version } = await ask(custody, principal, target);
-  const { consulted, held } = await change(custody.db, principal, async (tx) => {
+  const { consulted, hold } = await change(custody.db, principal, async (tx) => {
     const before = await lockCredential(tx, target.id);
     if (before === undefined) throw refused("absent");
     // A verdict about a version that was replaced meanwhile says nothing of the one that is there.
     const asked = { verdict: before.version === version ? verdict : null, outcome: verdict.outcome };
-    const { row, held, events } = await settleRow(tx, before, { ...target, ...asked }, alongside);
+    const asking = { ...target, ...asked };
+    const { row, hold, events } = await settleRow(tx, before, asking, custody.ambiguousMs, alongside);
     const told = describe(verdict);
-    const message = asked.verdict === null || held ? told.message : (row.health_message ?? told.message);
+    const message = asked.verdict === null ? told.message : (row.health_message ?? told.message);
     const detail = { credential_id: row.id, outcome: verdict.outcome, status: row.status };
     return {
-      value: { consulted: { validation: { ...told, message }, row }, held },
+      value: { consulted: { validation: { ...told, message }, row }, hold },
       events: [{ event: "credential.validated", detail }, ...events],
     };
   });
   if (target.purpose === "health")
     custody.checked(consulted.row.tenant_id, consulted.row.venue, consulted.validation.outcome);
-  if (held) custody.refusalHeld(consulted.row.venue);
+  if (hold !== null) custody.refusalHeld(consulted.row.venue, hold);
   return consulted;
 }
 

@@ -6,6 +6,7 @@ import type { Stores } from "../stores/store.ts";
 import type { Verdict } from "../venues/verdict.ts";
 import type { VenueKeys } from "../venues/keys/venue-keys.ts";
 import type { Venues } from "../venues/venue.ts";
+import type { Hold } from "./consequences.ts";
 
 /** What the verbs of this folder work with; each asks for the part that it needs. Wired in `app.ts`. */
 export type Custody = Readonly<{
@@ -23,6 +24,8 @@ export type Custody = Readonly<{
   inspected: (venue: string, verdict: Verdict, seconds: number) => void;
   /** Told of every check for health. */
   checked: (tenantId: string, venue: string, outcome: Verdict["outcome"]) => void;
-  /** Told that a refusal was held back because the venue refuses far too many: the operator should look. */
-  refusalHeld: (venue: string) => void;
+  /** Told that a refusal was held back, and why: the operator should look. */
+  refusalHeld: (venue: string, why: Hold) => void;
+  /** How long an ambiguous refusal must last to end a credential. */
+  ambiguousMs: number;
 }>;

@@ -2,7 +2,10 @@ import type { AuditEvent } from "../audit/events.ts";
 import type { CredentialRow } from "./credential.ts";
 import { differing } from "./differing.ts";
 
-type Before = Pick<CredentialRow, "status" | "health" | "permissions" | "account_facts" | "venue_expires_at">;
+type Before = Pick<
+  CredentialRow,
+  "status" | "health" | "refused_since" | "permissions" | "account_facts" | "venue_expires_at"
+>;
 type After = Before & Pick<CredentialRow, "id">;
 
 /** What a check found to be other than before, as events: whoever waits for one of them need not compare. */
@@ -20,7 +23,7 @@ export function recoveryOf(
   before: Before,
   { id: credential_id, status, health }: After,
 ): readonly AuditEvent[] {
-  const ailed = before.status === "invalid" || before.status === "expired" || before.health === "degraded";
+  const ailed = before.status === "invalid" || before.status === "expired" || ails(before);
   if (!ailed || status !== "active" || health !== "healthy") return [];
   return [{ event: "credential.recovered", detail: { credential_id } }];
 }
@@ -35,13 +38,20 @@ function statusEvents(before: Before, { id: credential_id, status }: After, reas
 
 function healthEvents(
   before: Before,
-  { id: credential_id, status, health }: After,
+  { id: credential_id, status, health, refused_since }: After,
   reason: string,
 ): AuditEvent[] {
-  if (status !== "active" || before.status !== "active" || before.health === health) return [];
-  if (health === "degraded") return [{ event: "credential.degraded", detail: { credential_id, reason } }];
-  const recovers = before.health === "degraded" && health === "healthy";
+  if (status !== "active" || before.status !== "active") return [];
+  const isRefused = refused_since !== null && refused_since.getTime() !== before.refused_since?.getTime();
+  if (isRefused || (ails({ health }) && !ails(before)))
+    return [{ event: "credential.degraded", detail: { credential_id, reason } }];
+  const recovers = ails(before) && health === "healthy";
   return recovers ? [{ event: "credential.recovered", detail: { credential_id } }] : [];
+}
+
+/** The owner is told once, and again at the first refusal of one that lacked something before. */
+function ails({ health }: Pick<CredentialRow, "health">): boolean {
+  return health === "degraded" || health === "unhealthy";
 }
 
 /** Nothing has changed where the venue was not asked before, or does not tell. */

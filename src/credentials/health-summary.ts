@@ -36,8 +36,8 @@ export async function healthSummary(
       tx,
     );
     const { rows } = await sql<Facts>`
-      select count(*)::integer as count, count(*) filter (where h.outcome = 'rejected')::integer as refused,
-        count(*) filter (where h.outcome not in ('valid', 'rejected', 'insufficient_permission', 'ip_not_allowed'))::integer
+      select count(*)::integer as count, count(*) filter (where h.outcome in ('rejected', 'ambiguous'))::integer as refused,
+        count(*) filter (where h.outcome not in ('valid', 'rejected', 'ambiguous', 'insufficient_permission', 'ip_not_allowed'))::integer
           as undecided,
         (select min(c.next_check_at) from credentials c where c.tenant_id = ${tenantId}::uuid and c.deleted_at is null
           and c.status in ('active', 'pending') and c.next_check_at < now()) as oldest_due,

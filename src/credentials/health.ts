@@ -20,7 +20,7 @@ export type Health = Readonly<{
   health: CredentialRow["health"];
   health_message: string | null;
   last_validated_at: string | null;
-  /** `null` for what is not checked: only active and pending credentials are. */
+  /** `null` for what is not checked: active, pending and invalid credentials are. */
   next_check_at: string | null;
   expires_at: string | null;
   /** The venue's own rule about how long such a key lives; `null` where none is known for it. */
@@ -44,7 +44,7 @@ export async function healthOf(
     checks: await lastChecks(tx, id, limit),
     estimate: await estimatedEnd(tx, row),
   }));
-  const isChecked = row.status === "active" || row.status === "pending";
+  const isChecked = ["active", "pending", "invalid"].includes(row.status);
   return {
     status: row.status,
     health: row.health,

@@ -4,6 +4,7 @@ import { note } from "../audit/change.ts";
 import { KeyholdError } from "../errors.ts";
 import { findOperation, type Operation } from "../venues/operations.ts";
 import type { InvokeResult, OperationClass } from "../venues/venue.ts";
+import { codeOf, factsOf } from "./consequences.ts";
 import type { Custody } from "./custody.ts";
 import { venueOf } from "./inspect.ts";
 import { callVenue } from "./invoke/call-venue.ts";
@@ -93,21 +94,12 @@ async function read(custody: Custody, invocation: Invocation): Promise<Invoked> 
 
 /** The error for an answer that is not a result. */
 function failed(answer: Exclude<InvokeResult, { outcome: "done" }>): KeyholdError {
-  const facts = { outcome: answer.outcome };
   switch (answer.outcome) {
     case "withheld":
-      return new KeyholdError("request_withheld", answer.message, { facts });
+      return new KeyholdError("request_withheld", answer.message, { facts: { outcome: answer.outcome } });
     case "refused":
-      return new KeyholdError("venue_refused", answer.message, { facts });
-    case "rejected":
-      return new KeyholdError("venue_rejected", answer.message, {
-        facts: { ...facts, reason: answer.reason },
-      });
-    case "insufficient_permission":
-      return new KeyholdError("venue_permission", answer.message, { facts });
-    case "ip_not_allowed":
-      return new KeyholdError("venue_ip", answer.message, { facts });
+      return new KeyholdError("venue_refused", answer.message, { facts: { outcome: answer.outcome } });
     default:
-      return new KeyholdError("venue_unavailable", answer.message, { facts });
+      return new KeyholdError(codeOf(answer.outcome), answer.message, { facts: factsOf(answer) });
   }
 }

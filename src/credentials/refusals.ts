@@ -19,7 +19,10 @@ const told: Readonly<Record<Refusal, readonly [ErrorCode, string]>> = {
   changed: ["stale", "The credential has changed meanwhile. Send the request again."],
   expired: ["illegal_state", "The credential has expired. Replace its secret."],
   pending: ["illegal_state", "The venue has not confirmed the credential yet. Validate it first."],
-  invalid: ["illegal_state", "The venue refused the credential. Replace its secret."],
+  invalid: [
+    "illegal_state",
+    "The venue refused the credential. If its key is in force at the venue, validate it; else replace its secret.",
+  ],
   policy_forbids: [
     "policy_forbids",
     "The credential's policy does not allow this. Its owner can change the policy.",

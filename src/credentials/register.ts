@@ -43,7 +43,7 @@ type Account = Readonly<{ ownerId: string; policy: TenantPolicy }>;
 
 /**
  * Takes a new credential: asks the venue first, keeps it only if the venue says it is valid and the tenant's policy has no
- * objection. Throws `malformed`, `forbidden`, `not_found`, `duplicate`, `venue_rejected`, `venue_permission`, `venue_ip`,
+ * objection. Throws `malformed`, `forbidden`, `not_found`, `duplicate`, `venue_rejected`, `venue_ambiguous`, `venue_permission`, `venue_ip`,
  * `venue_unavailable`, `withdraw_refused`, `permissions_unknown`, `store_unavailable`, `key_unavailable`; then nothing is kept.
  */
 export async function register(

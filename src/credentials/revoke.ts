@@ -1,6 +1,7 @@
 import { assertScope, type Principal } from "../access/principal.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
+import { unrefused } from "./accepted.ts";
 import { changeRow } from "./change-row.ts";
 import { assertMove, type Credential, type CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
@@ -50,7 +51,7 @@ export async function end(tx: TenantTx, row: CredentialRow, deletedAt: Date | nu
   const ended = await updateCredential(tx, row.id, {
     status: "revoked",
     deleted_at: deletedAt,
-    rejected_at: null,
+    ...unrefused,
   });
   const intents = await intendDestruction(tx, row, versions);
   // What was revoked before has nothing left that its row must wait for.

@@ -1,4 +1,5 @@
 import { assertScope, type Principal } from "../access/principal.ts";
+import { unrefused } from "./accepted.ts";
 import { withdrawAfterRollBack } from "./at-venue/run.ts";
 import { changeRow } from "./change-row.ts";
 import type { Custody } from "./custody.ts";
@@ -26,7 +27,7 @@ export async function rollBack(
     if (open === undefined) throw noneUnderWay();
     const intents = await intendDestruction(tx, row, await endVersion(tx, id, row.version));
     const store = await reviveVersion(tx, id, open.from_version);
-    const back = await updateCredential(tx, id, { version: open.from_version, store, rejected_at: null });
+    const back = await updateCredential(tx, id, { version: open.from_version, store, ...unrefused });
     await rescheduleCredential(tx, id, { next_check_at: row.now, check_attempts: 0 });
     const rotation = toRotation(await endRotation(tx, open.id, "rolled_back"));
     await withdrawAfterRollBack(tx, open.id);

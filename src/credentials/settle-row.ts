@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { sql } from "kysely";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import type { Outcome, Verdict } from "../venues/verdict.ts";
-import { consequences, settle } from "./consequences.ts";
+import { type Circumstances, type Hold, settle } from "./consequences.ts";
 import type { Alongside, Target } from "./consult.ts";
 import { assertMove, type CredentialRow } from "./credential.ts";
 import { differing } from "./differing.ts";
 import { eventsOf } from "./drift.ts";
+import { askAboutOthers, holdOn } from "./hold.ts";
 import { defaultCheckMinutes, nextCheck } from "./next-check.ts";
 import {
   type Changes,
@@ -30,8 +30,8 @@ export type Asked = Pick<Target, "need" | "purpose"> &
 
 export type Settled = Readonly<{
   row: CredentialRow;
-  /** Whether a refusal was held back, because the venue refuses far too many. */
-  held: boolean;
+  /** Why a refusal was held back; `null` when none was. */
+  hold: Hold | null;
   events: readonly AuditEvent[];
 }>;
 
@@ -43,32 +43,38 @@ export async function settleRow(
   tx: TenantTx,
   before: LockedRow,
   asked: Asked,
+  ambiguousMs: number,
   alongside?: Alongside,
 ): Promise<Settled> {
   const { verdict, need, purpose } = asked;
   const policy = await findPolicy(tx, before.tenant_id);
-  const held = verdict !== null && (await isHeld(tx, before, verdict));
-  const changes = verdict === null || held ? null : consequencesOf(before, verdict, need, policy);
+  const hold = verdict === null ? null : await holdOn(tx, before, verdict, ambiguousMs);
+  const refusals = { ambiguousMs, hold };
+  const changes = verdict === null ? null : consequencesOf(before, verdict, { need, policy, ...refusals });
   const also = (changes?.status ?? before.status) === "active" ? await alongside?.(tx, before) : undefined;
   const row = await write(tx, before, { ...changes, ...also?.changes });
   if (verdict !== null) {
     const { now, check_attempts: attempts } = before;
     const { check_minutes: everyMinutes = defaultCheckMinutes } = policy;
-    const known = { now, everyMinutes, verdict, attempts, rejectedAt: row.rejected_at, held };
+    const known = { now, everyMinutes, verdict, attempts, row, ...refusals };
     const schedule = nextCheck({ ...known, random: Math.random() });
     await rescheduleCredential(tx, row.id, { ...schedule, ...inNoHand, ...(await ruleNotes(tx, row)) });
   } else await rescheduleCredential(tx, row.id, inNoHand);
+  if (verdict !== null && begins(before, row)) await askAboutOthers(tx, { ...row, now: before.now });
   await remember(tx, row, purpose, asked.outcome);
   const drift = verdict === null ? [] : eventsOf(before, row, reasonOf(verdict));
-  return { row, held, events: also === undefined ? drift : [...drift, also.event] };
+  return { row, hold, events: also === undefined ? drift : [...drift, also.event] };
 }
 
 /** What a verdict about the current version makes of the row; `null` when it changes nothing. */
 function consequencesOf(
   row: LockedRow,
   verdict: Verdict,
-  need: Target["need"],
-  policy: TenantPolicy,
+  {
+    need,
+    policy,
+    ...refusals
+  }: Pick<Circumstances, "ambiguousMs" | "hold"> & Readonly<{ need: Target["need"]; policy: TenantPolicy }>,
 ): Changes | null {
   const valid = verdict.outcome === "valid" ? verdict : null;
   const objection = valid === null ? null : objectionTo(valid.permissions, policy);
@@ -76,6 +82,7 @@ function consequencesOf(
     now: row.now,
     activates: need === "activate",
     objection: objection?.detail ?? null,
+    ...refusals,
   };
   const settled = settle(row, verdict, circumstances);
   if (settled === null) return null;
@@ -85,6 +92,9 @@ function consequencesOf(
     health: settled.health,
     health_message: settled.healthMessage,
     rejected_at: settled.rejectedAt,
+    refused_since: settled.refusedSince,
+    refused_as: settled.refusedAs,
+    held_at: settled.heldAt,
     venue_expires_at: settled.venueExpiresAt,
     last_validated_at: row.now,
     ...(valid === null ? {} : { permissions: valid.permissions, account_facts: valid.account }),
@@ -105,19 +115,10 @@ async function write(tx: TenantTx, row: LockedRow, changes: Changes): Promise<Cr
   return { ...row, last_validated_at };
 }
 
-/** Venues err: when more than a fifth of what was checked within the hour is refused, it is not the keys that are bad. */
-const mostRefused = 0.2;
-/** Of fewer than this nothing can be said. */
-const leastRefused = 5;
-
-/** A refusal that would end the credential, while the venue refuses far too many. */
-async function isHeld(tx: TenantTx, row: LockedRow, verdict: Verdict): Promise<boolean> {
-  if (row.status !== "active" || row.rejected_at === null) return false;
-  if (consequences[verdict.outcome].later !== "ended") return false;
-  const { rows } = await sql<{ checked: number; refused: number }>`
-    select * from clock.refusals(${row.venue}, ${row.environment})`.execute(tx);
-  const { checked, refused } = rows[0] ?? { checked: 0, refused: 0 };
-  return refused >= leastRefused && refused > checked * mostRefused;
+/** Whether an active credential has just been refused for the first time, and perhaps others with it. */
+function begins(before: CredentialRow, after: CredentialRow): boolean {
+  const isRefused = after.refused_since !== null && after.refused_as !== "ip_not_allowed";
+  return before.refused_since === null && isRefused && after.status === "active";
 }
 
 async function remember(

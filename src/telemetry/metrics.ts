@@ -129,8 +129,8 @@ function healthMetrics(registers: Registry[]) {
     }),
     refusalsHeld: new Counter({
       name: "keyhold_refusals_held_total",
-      help: "Refusals that would have ended a credential, held back because the venue refused far too many",
-      labelNames: ["venue"],
+      help: "Refusals of venues that were held back: many are refused, the address or the clock may be the reason",
+      labelNames: ["venue", "reason"],
       registers,
     }),
   };

@@ -8,7 +8,7 @@ import {
   unsupportedTerm,
   wireOrder,
 } from "./alpaca-shapes.ts";
-import { type Dialect, type Interpretation, interpret } from "./interpret.ts";
+import { ambiguous, type Dialect, type Interpretation, interpret, unknownMeaning } from "./interpret.ts";
 import { newOrderParams, oneOrderParams, windowParams } from "./operations.ts";
 import { refusal } from "./outcomes.ts";
 import type { Environment, Invocation, InvokeResult, VenueDescription } from "./venue.ts";
@@ -50,8 +50,13 @@ const dialect: Dialect = {
     const { data } = error.safeParse(json);
     return data && { code: String(data.code ?? data.message), text: data.message };
   },
-  codes: { "40110000": "bad_key", "forbidden.": "bad_key" },
-  // Whatever stands in the body: key and secret go as plain headers, so there is no signature to be wrong.
+  codes: {
+    "40110000": "bad_key",
+    // What the API said of a key of the other environment, and says of one that may not reach a call (docs.alpaca.markets: authentication).
+    "forbidden.": ambiguous("key", "environment", "permission"),
+  },
+  // Whatever stands in the body: key and secret go as plain headers, without a signature or a time, and keys are bound to no address. So
+  // it is about the credential alone.
   statuses: { 401: "bad_key" },
 };
 
@@ -65,7 +70,7 @@ async function inspect(call: VenueCall): Promise<Verdict> {
   const reading = await send(call, "GET", "/v2/account");
   if (reading.kind !== "success") {
     const limited = reading.kind === "refused" && reading.said.code === actionForbidden;
-    const meaning = reading.kind === "known" ? reading.meaning : "unexpected_answer";
+    const meaning = reading.kind === "known" ? reading.meaning : unknownMeaning(reading.said);
     return refusal(call.speaker, limited ? "insufficient_permission" : meaning, reading.said);
   }
   const { data } = account.safeParse(reading.json);

@@ -1,8 +1,15 @@
 import type { HttpAnswer } from "./bounded-fetch.ts";
 import type { Meaning, Said } from "./outcomes.ts";
+import type { Cause } from "./verdict.ts";
+import { wordsOf } from "./words.ts";
 
 /** A code that needs words. */
-type Explained = Readonly<{ meaning: Meaning }> & Pick<Said, "hint" | "addresses">;
+type Explained = Readonly<{ meaning: Meaning }> & Pick<Said, "hint" | "causes">;
+
+/** A code that covers each of these causes. */
+export function ambiguous(...causes: readonly Cause[]): Explained {
+  return { meaning: "ambiguous", causes };
+}
 
 /** How a venue says no. */
 export type Dialect = Readonly<{
@@ -12,7 +19,7 @@ export type Dialect = Readonly<{
   /** Whether a success has the envelope that this venue puts around every answer, where it has one. */
   complete?(json: object): boolean;
   /** What a bare HTTP status means at this venue, where it differs from the general rule. */
-  statuses?: Readonly<Record<number, Meaning>>;
+  statuses?: Readonly<Record<number, Meaning | Explained>>;
 }>;
 
 export type Interpretation =
@@ -28,19 +35,42 @@ export type Interpretation =
 export function interpret(dialect: Dialect, answer: HttpAnswer): Interpretation {
   const json = parseJson(answer.body);
   const error = dialect.error(json, answer.status);
-  const known = error === undefined ? undefined : entryOf(dialect, error.code);
-  if (known !== undefined) {
-    const { meaning, ...words } = typeof known === "string" ? { meaning: known } : known;
-    return { kind: "known", meaning, said: { ...error, ...words } };
-  }
+  const byCode = error === undefined ? undefined : entryOf(dialect, error.code);
+  if (byCode !== undefined) return known(byCode, error);
   const byStatus = dialect.statuses?.[answer.status] ?? statusMeaning(answer.status);
-  const said = error ?? { code: `HTTP ${answer.status}` };
-  if (byStatus !== undefined) return { kind: "known", meaning: byStatus, said };
+  const said = error ?? bareStatus(answer);
+  if (byStatus !== undefined) return known(byStatus, said);
   if (error !== undefined) return { kind: "refused", said: error };
-  if (answer.status === 403) return { kind: "known", meaning: "blocked", said };
+  if (answer.status === 403) return known(forbiddenMeaning(said), said);
   const isSuccess = answer.status >= 200 && answer.status < 300 && typeof json === "object" && json !== null;
   if (isSuccess && (dialect.complete?.(json) ?? !isEmpty(json))) return { kind: "success", json };
-  return { kind: "known", meaning: "unexpected_answer", said };
+  return known("unexpected_answer", said);
+}
+
+function known(entry: Meaning | Explained, said: Said = {}): Interpretation {
+  const { meaning, ...words } = typeof entry === "string" ? { meaning: entry } : entry;
+  return { kind: "known", meaning, said: { ...said, ...words } };
+}
+
+/** An answer without an error of the venue's own shape: a gateway's page, or a plain text. */
+function bareStatus({ status, body }: HttpAnswer): Said {
+  const text = status < 400 ? "" : wordsOf(body);
+  return { code: `HTTP ${status}`, ...(text === "" ? {} : { text }) };
+}
+
+/**
+ * A 403 before the venue's own code has run: the gateway refuses the region or the address. Bybit's gateway uses it for a rate limit, too
+ * (bybit-exchange.github.io/docs/v5/rate-limit).
+ */
+function forbiddenMeaning({ text = "" }: Said): Meaning {
+  return /too (?:many|frequent)|rate limit/i.test(text) ? "rate_limited" : "blocked";
+}
+
+/** What an inspection makes of an error that no table knows. A region that is not served is said in words by most venues. */
+export function unknownMeaning({ text = "" }: Said): Meaning {
+  return /\b(?:country|countries|region|jurisdiction|restricted location|sanctions)\b/i.test(text)
+    ? "blocked"
+    : "unexpected_answer";
 }
 
 /** A code is the venue's word, so it may also be the name of something that every object has. */
@@ -61,8 +91,12 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** 418 is how Binance bans an address that ignored its 429. */
+/**
+ * 418 is how Binance bans an address that ignored its 429. A 401 refuses the authentication (RFC 9110, section 15.5.2); a key, its
+ * secret, its rights, the address and the clock are all part of that.
+ */
 function statusMeaning(status: number): Meaning | undefined {
+  if (status === 401) return "ambiguous";
   if (status === 429 || status === 418) return "rate_limited";
   if (status === 451) return "blocked";
   if (status === 408 || status >= 500) return "venue_unavailable";

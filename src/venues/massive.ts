@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Adapter, VenueCall } from "./adapter.ts";
-import { type Dialect, type Interpretation, interpret } from "./interpret.ts";
+import { type Dialect, type Interpretation, interpret, unknownMeaning } from "./interpret.ts";
 import { refusal } from "./outcomes.ts";
 
 // massive.com (formerly polygon.io): REST authentication, "Market Status". Market data only: there is no account.
@@ -24,6 +24,7 @@ const dialect: Dialect = {
       hint: "The key works, but its plan does not include this call.",
     },
   },
+  // A bearer token is all that is sent, and it is bound to no address.
   statuses: { 401: "bad_key" },
 };
 
@@ -53,7 +54,7 @@ export const massive: Adapter = {
   async inspect(call) {
     const reading = await ask(call);
     if (reading.kind !== "success") {
-      const meaning = reading.kind === "known" ? reading.meaning : "unexpected_answer";
+      const meaning = reading.kind === "known" ? reading.meaning : unknownMeaning(reading.said);
       return refusal(call.speaker, meaning, reading.said);
     }
     if (!marketStatus.safeParse(reading.json).success) return refusal(call.speaker, "unexpected_answer");

@@ -1,9 +1,9 @@
-import type { Indefinite, Limited, Rejected } from "./verdict.ts";
+import type { Ambiguous, Cause, Indefinite, Limited, Rejected } from "./verdict.ts";
 
 /** What an answer of a venue means, one word for every outcome but `valid`. */
-export type Meaning = Rejected["reason"] | Limited["outcome"] | Indefinite["outcome"];
+export type Meaning = Rejected["reason"] | Ambiguous["outcome"] | Limited["outcome"] | Indefinite["outcome"];
 
-export type Refusal = Rejected | Limited | Indefinite;
+export type Refusal = Rejected | Ambiguous | Limited | Indefinite;
 
 /** What the venue said, for the message. */
 export type Said = Readonly<{
@@ -11,8 +11,8 @@ export type Said = Readonly<{
   text?: string;
   /** What Keyhold knows about a code that is not plain. */
   hint?: string;
-  /** True where the address may be at fault, so that the message names the addresses to allow. */
-  addresses?: boolean;
+  /** What an ambiguous refusal may be about; anything when it is not given. */
+  causes?: readonly Cause[];
 }>;
 
 /** Who is talking: the venue's name, and the addresses it sees. */
@@ -21,14 +21,16 @@ export type Speaker = Readonly<{ name: string; addresses: readonly string[] }>;
 const sentences: Readonly<Record<Meaning, string>> = {
   bad_key: "the API key is invalid or unauthorized",
   bad_signature: "the signature is invalid: the secret does not belong to this API key",
+  bad_passphrase: "the passphrase is invalid",
   expired: "the API key has expired",
   revoked: "the API key was revoked",
   wrong_environment: "the API key is unauthorized here: it belongs to another environment",
   malformed: "the credential is malformed",
+  ambiguous: "the request is unauthorized, and the venue does not say why",
   insufficient_permission: "the API key lacks a permission",
   ip_not_allowed: "the API key may not be used from this address",
   clock_skew: "the time of the request was refused; check the clock of this machine",
-  nonce: "the nonce was refused; the API key is probably in use elsewhere",
+  nonce: "the nonce was refused; another program uses the API key",
   rate_limited: "too many requests",
   venue_unavailable: "the venue is not available",
   timeout: "the venue did not answer in time",
@@ -39,9 +41,16 @@ const sentences: Readonly<Record<Meaning, string>> = {
 /** The refusal that a meaning stands for, with a message a person can act on. */
 export function refusal(speaker: Speaker, meaning: Meaning, said: Said = {}): Refusal {
   const message = sentence(speaker, meaning, said);
-  return isRejection(meaning)
-    ? { outcome: "rejected", reason: meaning, message }
-    : { outcome: meaning, message };
+  if (isRejection(meaning)) return { outcome: "rejected", reason: meaning, message };
+  if (meaning === "ambiguous") return { outcome: meaning, causes: said.causes ?? anyCause, message };
+  return { outcome: meaning, message };
+}
+
+/** The refusal of a nonce by a venue that has seen larger ones than any clock counts. */
+export function nonceSpent(speaker: Speaker): Indefinite {
+  const hint =
+    "It has seen larger nonces than any clock counts. Make an API key at the venue that Keyhold alone uses.";
+  return indefinite(speaker, "nonce", { hint });
 }
 
 export function indefinite(speaker: Speaker, outcome: Indefinite["outcome"], said: Said = {}): Indefinite {
@@ -51,6 +60,7 @@ export function indefinite(speaker: Speaker, outcome: Indefinite["outcome"], sai
 const rejections: readonly string[] = [
   "bad_key",
   "bad_signature",
+  "bad_passphrase",
   "expired",
   "revoked",
   "wrong_environment",
@@ -61,8 +71,20 @@ function isRejection(meaning: Meaning): meaning is Rejected["reason"] {
   return rejections.includes(meaning);
 }
 
+const anyCause: readonly Cause[] = ["key", "secret", "environment", "permission", "address", "clock"];
+
+const clauses: Readonly<Record<Cause, string>> = {
+  key: "the API key is invalid or was deleted",
+  secret: "the secret does not belong to the API key",
+  environment: "the API key belongs to another environment",
+  permission: "the API key lacks a permission",
+  address: "the API key may not be used from this address",
+  clock: "the clock of this machine is wrong",
+};
+
 function sentence(speaker: Speaker, meaning: Meaning, said: Said): string {
-  return explanation(speaker, sentences[meaning], said, meaning === "ip_not_allowed");
+  const told = meaning === "ambiguous" ? { causes: anyCause, ...said } : said;
+  return explanation(speaker, sentences[meaning], told, meaning === "ip_not_allowed");
 }
 
 /** What is the matter, what to do about it, and what the venue said. */
@@ -72,10 +94,11 @@ export function explanation(
   said: Said,
   isAddress: boolean = false,
 ): string {
+  const { causes = [], hint } = said;
   const parts = [`${speaker.name}: ${matter}.`];
-  if (said.hint !== undefined) parts.push(said.hint);
-  const mayBeAddress = isAddress || said.addresses === true;
-  if (mayBeAddress && speaker.addresses.length > 0) {
+  if (causes.length > 0) parts.push(`Possible causes: ${causes.map((cause) => clauses[cause]).join("; ")}.`);
+  if (hint !== undefined) parts.push(hint);
+  if ((isAddress || causes.includes("address")) && speaker.addresses.length > 0) {
     parts.push(`Allow ${speaker.addresses.join(", ")} at the venue.`);
   }
   const quote = quoted(said);

@@ -1,6 +1,7 @@
 import type { Adapter, VenueCall } from "./adapter.ts";
 import { createAdapters } from "./adapters.ts";
 import { createBoundedFetch, FetchFailure } from "./bounded-fetch.ts";
+import { isClockOff } from "./clock-off.ts";
 import { doubtOf } from "./field-forms.ts";
 import { indefinite, refusal, type Speaker } from "./outcomes.ts";
 import type { Answer, Job } from "./protocol.ts";
@@ -41,15 +42,19 @@ export function createPerformer(settings: VenueSettings, { onLoading }: PerformO
     const send = fetchFor(job.venue, job.environment);
     const deadline = AbortSignal.timeout(settings.timeoutMs);
     let unsent = true;
+    let clockOff = false;
     const call: VenueCall = {
       environment: job.environment,
       fields,
       speaker,
       async send(request) {
         await leaving?.();
-        return send(request, deadline, () => {
+        const sentAt = Date.now();
+        const answer = await send(request, deadline, () => {
           unsent = false;
         });
+        clockOff = isClockOff(answer, { sentAt, receivedAt: Date.now() });
+        return answer;
       },
       sendShared: (request) => send(request, AbortSignal.timeout(settings.timeoutMs)),
     };
@@ -57,7 +62,8 @@ export function createPerformer(settings: VenueSettings, { onLoading }: PerformO
       (error: unknown) =>
         job.verb === "invoke" && unsent ? explainUnsent(error, speaker) : explain(error, speaker),
     );
-    const told = job.verb === "invoke" && unsent ? markedUnsent(answer) : answer;
+    const heard = clockOff ? doubted(answer, speaker) : answer;
+    const told = job.verb === "invoke" && unsent ? markedUnsent(heard) : heard;
     return scrubbed(withDoubt(told, job.venue, fields), scrub);
   };
 }
@@ -72,6 +78,17 @@ function markedUnsent(answer: Answer): Answer {
     default:
       return { ...answer, unsent: true };
   }
+}
+
+/** What a refusal is worth while the clocks differ: nothing, where the time may be what was refused. */
+function doubted(answer: Answer, speaker: Speaker): Answer {
+  if (answer.outcome === "ambiguous" && answer.causes.includes("clock")) {
+    return indefinite(speaker, "clock_skew", {
+      hint: "It differs from the venue's by more than ten seconds.",
+    });
+  }
+  const isRefusal = answer.outcome === "ambiguous" || answer.outcome === "rejected";
+  return isRefusal ? { ...answer, clockOff: true } : answer;
 }
 
 function run(adapter: Adapter, job: Job, call: VenueCall): Promise<Answer> {
@@ -110,7 +127,7 @@ export function explain(error: unknown, speaker: Speaker): Indefinite {
 }
 
 function withDoubt(answer: Answer, venue: string, fields: FieldTexts): Answer {
-  if (answer.outcome !== "rejected") return answer;
+  if (answer.outcome !== "rejected" && answer.outcome !== "ambiguous") return answer;
   const doubts = [...fields].flatMap(([field, text]) => doubtOf(venue, field, text) ?? []);
   return { ...answer, message: [answer.message, ...doubts].join(" ") };
 }

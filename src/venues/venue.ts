@@ -1,5 +1,5 @@
 import type { Secret } from "../crypto/secret.ts";
-import type { Indefinite, Limited, MaybeUnsent, Rejected, Verdict } from "./verdict.ts";
+import type { Ambiguous, Indefinite, Limited, MaybeUnsent, Rejected, Verdict } from "./verdict.ts";
 
 export const environments = ["live", "paper", "testnet"] as const;
 export type Environment = (typeof environments)[number];
@@ -49,6 +49,7 @@ export type InvokeResult =
   | Readonly<{ outcome: "withheld"; unsent: true; message: string }>
   /** Authentication failed in a live call: decides nothing, triggers an inspection. */
   | Rejected
+  | Ambiguous
   | Limited
   /** For anything above class read the operation may have taken place. */
   | Indefinite;

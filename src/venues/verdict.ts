@@ -35,13 +35,32 @@ export type Valid = Readonly<{
 /** Present where nothing of the call has left this machine, so that nothing took place. */
 export type MaybeUnsent = Readonly<{ unsent?: true }>;
 
-/** Definite: the venue knows the credential is bad. */
+/** Present where the clock of this machine is far off the venue's, so that a refusal proves nothing about the key. */
+export type MaybeClockOff = Readonly<{ clockOff?: true }>;
+
+/** Definite: the venue knows the credential is bad, with an answer that covers the credential alone. */
 export type Rejected = MaybeUnsent &
+  MaybeClockOff &
   Readonly<{
     outcome: "rejected";
-    reason: "bad_key" | "bad_signature" | "expired" | "revoked" | "wrong_environment" | "malformed";
+    reason:
+      | "bad_key"
+      | "bad_signature"
+      | "bad_passphrase"
+      | "expired"
+      | "revoked"
+      | "wrong_environment"
+      | "malformed";
     message: string;
   }>;
+
+/** What a refusal may be about where the venue does not say. */
+export type Cause = "key" | "secret" | "environment" | "permission" | "address" | "clock";
+
+/** The request was refused for certain, with an answer that covers more than the credential. */
+export type Ambiguous = MaybeUnsent &
+  MaybeClockOff &
+  Readonly<{ outcome: "ambiguous"; causes: readonly Cause[]; message: string }>;
 
 /** Definite about this request, not about the key: a permission or an address is missing. */
 export type Limited = MaybeUnsent &
@@ -61,5 +80,5 @@ export type Indefinite = MaybeUnsent &
     message: string;
   }>;
 
-export type Verdict = Valid | Rejected | Limited | Indefinite;
+export type Verdict = Valid | Rejected | Ambiguous | Limited | Indefinite;
 export type Outcome = Verdict["outcome"];

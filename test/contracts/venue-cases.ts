@@ -3,6 +3,8 @@ import type { VenueId } from "../../simulator/venue.ts";
 import type { Environment } from "../../src/venues/venue.ts";
 import type { Outcome, Permissions, Rejected } from "../../src/venues/verdict.ts";
 
+type Refused = Readonly<{ outcome: Outcome; reason?: Rejected["reason"] }>;
+
 /** What the contract suite expects of one venue, where venues differ. */
 export type VenueCase = Readonly<{
   id: VenueId;
@@ -13,10 +15,12 @@ export type VenueCase = Readonly<{
   /** Of a key that may read and trade. */
   goodPermissions: Partial<Permissions>;
   /** `null` where a key has no secret beside it. */
-  wrongSecret: Rejected["reason"] | null;
-  expired: Readonly<{ outcome: Outcome; reason?: Rejected["reason"] }>;
+  wrongSecret: Refused | null;
+  /** Of a key that was deleted. */
+  unknownKey: Refused;
+  expired: Refused;
   /** `null` where keys are not bound to addresses. */
-  wrongAddress: Readonly<{ outcome: Outcome; reason?: Rejected["reason"] }> | null;
+  wrongAddress: Refused | null;
   /** Outcome when the venue's clock is an hour ahead; `null` where requests carry no time. */
   clock: Outcome | null;
   /** In the venue's style, so that it passes as one of its own. */
@@ -33,6 +37,7 @@ export type VenueCase = Readonly<{
 
 const readAndTrade = { read: "yes", trade: "yes", withdraw: "no" } as const;
 const badKey = { outcome: "rejected", reason: "bad_key" } as const;
+const ambiguous = { outcome: "ambiguous" } as const;
 
 /** At the simulator a bitcoin costs 50,000 and a new account holds 100,000 USDT and one bitcoin. */
 const crypto = {
@@ -40,7 +45,8 @@ const crypto = {
   otherEnvironments: [],
   tells: { withdraw: true, addresses: true, expiry: false },
   goodPermissions: readAndTrade,
-  wrongSecret: "bad_signature",
+  wrongSecret: { outcome: "rejected", reason: "bad_signature" },
+  unknownKey: badKey,
   expired: badKey,
   wrongAddress: { outcome: "ip_not_allowed" },
   clock: "clock_skew",
@@ -59,7 +65,8 @@ export const venueCases: readonly VenueCase[] = [
     otherEnvironments: ["testnet", "paper"],
     tells: { withdraw: true, addresses: false, expiry: false },
     // One code for key, address and permission.
-    wrongAddress: badKey,
+    expired: ambiguous,
+    wrongAddress: ambiguous,
     strangeWord: "enableSomethingNew",
     orderPath: "/api/v3/order",
   },
@@ -94,9 +101,12 @@ export const venueCases: readonly VenueCase[] = [
     keyOptions: { signing: "es256" },
     tells: { withdraw: true, addresses: false, expiry: false },
     // A plain 401 for whatever is wrong.
-    wrongSecret: "bad_key",
-    wrongAddress: badKey,
-    clock: "rejected",
+    wrongSecret: ambiguous,
+    unknownKey: ambiguous,
+    expired: ambiguous,
+    wrongAddress: ambiguous,
+    // The Date of the answer says that it is the clock.
+    clock: "clock_skew",
     strangeWord: "can_do_something_new",
     orderPath: "/api/v3/brokerage/orders",
     // The simulator has no derivatives here.
@@ -134,8 +144,9 @@ export const venueCases: readonly VenueCase[] = [
     otherEnvironments: ["live"],
     tells: { withdraw: false, addresses: false, expiry: false },
     goodPermissions: { read: "yes", trade: "unknown", withdraw: "unknown", boundIps: null },
-    wrongSecret: "bad_key",
-    wrongAddress: badKey,
+    wrongSecret: badKey,
+    // What the simulator says of it is of a key that may not reach the call.
+    wrongAddress: ambiguous,
     clock: null,
     symbol: "AAPL",
     orderPath: "/v2/orders",

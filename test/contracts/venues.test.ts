@@ -101,13 +101,13 @@ describe.each(venueCases)("$id", (given: VenueCase) => {
   test.runIf(given.wrongSecret !== null)("the secret of another key is rejected", async () => {
     const { apiSecret } = addKey();
     const verdict = await inspect({ ...addKey(), apiSecret });
-    expect(verdict).toMatchObject({ outcome: "rejected", reason: given.wrongSecret });
+    expect(verdict).toMatchObject(given.wrongSecret ?? {});
   });
 
   test("a key that the venue no longer knows is rejected", async () => {
     const key = addKey();
     simulator.control.revokeKey(given.id, key.apiKey);
-    expect(await inspect(key)).toMatchObject({ outcome: "rejected", reason: "bad_key" });
+    expect(await inspect(key)).toMatchObject(given.unknownKey);
   });
 
   test("a refusal says unauthorized or invalid", async () => {
@@ -218,7 +218,8 @@ describe("keys that sign in other ways", () => {
     expect((await venueOf(id).inspect(targetOf(key))).outcome).toBe("valid");
     const other = simulator.control.addKey(id, { signing });
     const mixed = { ...key, apiSecret: other.apiSecret };
-    expect((await venueOf(id).inspect(targetOf(mixed))).outcome).toBe("rejected");
+    const { outcome } = await venueOf(id).inspect(targetOf(mixed));
+    expect(outcome).toBe(id === "coinbase" ? "ambiguous" : "rejected");
   });
 });
 
@@ -341,6 +342,6 @@ describe.each(traders)("orders at $id", (given: VenueCase) => {
   test("an operation with a bad key is rejected, and decides nothing else", async () => {
     const key = addKey();
     simulator.control.revokeKey(given.id, key.apiKey);
-    expect((await invoke(key, "fetchBalance")).outcome).toBe("rejected");
+    expect((await invoke(key, "fetchBalance")).outcome).toBe(given.unknownKey.outcome);
   });
 });

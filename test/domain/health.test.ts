@@ -22,10 +22,8 @@ let owner: Member;
 let accountId: string;
 let venue: ScriptedVenue;
 let custody: Custody;
-const held: string[] = [];
 /** Fast, for tests. */
 const pace = { atOnce: 8, perSecond: 10_000 };
-const badKey = { outcome: "rejected", reason: "bad_key", message: "Scripted: bad key." } as const;
 
 beforeAll(async () => {
   world = await createWorld();
@@ -37,8 +35,7 @@ beforeEach(async () => {
   owner = tenant.owner;
   accountId = await world.createAccount(owner);
   venue = new ScriptedVenue();
-  held.length = 0;
-  custody = { ...venue.in(world.custody), refusalHeld: (name) => void held.push(name) };
+  custody = venue.in(world.custody);
 });
 
 async function registered(label = "default") {
@@ -50,17 +47,6 @@ async function lotRegistered(count: number): Promise<readonly string[]> {
   const ids: string[] = [];
   for (let number = 0; number < count; number += 1) ids.push((await registered(String(number))).id);
   return ids;
-}
-
-/** A first refusal, and more than a minute after it. */
-async function letMinutePass(): Promise<void> {
-  await sql`update credentials set rejected_at = rejected_at - interval '61 seconds', next_check_at = now()`.execute(
-    world.database.owner,
-  );
-}
-
-async function statusesOf(ids: readonly string[]): Promise<readonly string[]> {
-  return Promise.all(ids.map(async (id) => (await show(custody, owner, id)).status));
 }
 
 describe("the checks", () => {
@@ -137,37 +123,6 @@ describe("the checks", () => {
     await checkHealth(custody, { tenant_id: tenant.id, id });
     expect(await show(custody, owner, id)).toMatchObject({ status: "active", health: "degraded" });
     expect(await eventNames(custody.db, owner, id)).toContain("credential.degraded");
-  });
-});
-
-describe("a venue that refuses far too many", () => {
-  test("ends none of them, and the operator is told", async () => {
-    const ids = await lotRegistered(6);
-    venue.verdict = () => badKey;
-    await makeDue(world);
-    await checkDue(custody, pace);
-    await letMinutePass();
-    await checkDue(custody, pace);
-    expect(new Set(await statusesOf(ids))).toEqual(new Set(["active"]));
-    expect(held).toHaveLength(6);
-    venue.verdict = () => valid();
-    await makeDue(world);
-    await checkDue(custody, pace);
-    expect(await show(custody, owner, ids[0] ?? "")).toMatchObject({ status: "active", health: "healthy" });
-  });
-
-  test("is told from single keys that are bad: those are ended", async () => {
-    const ids = await lotRegistered(6);
-    const bad = new Set(ids.slice(0, 1));
-    venue.verdict = () => valid();
-    await makeDue(world);
-    await checkDue(custody, pace);
-    venue.verdict = () => badKey;
-    for (const id of bad) await checkHealth(custody, { tenant_id: tenant.id, id });
-    await letMinutePass();
-    for (const id of bad) await checkHealth(custody, { tenant_id: tenant.id, id });
-    expect((await statusesOf(ids)).filter((status) => status === "invalid")).toHaveLength(1);
-    expect(held).toEqual([]);
   });
 });
 

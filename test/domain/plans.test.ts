@@ -311,7 +311,7 @@ describe("with 100,000 credentials of 500 tenants", () => {
 // In order, after the others: each index that is gone stays gone.
 describe("the same check finds the missing", () => {
   test.each([
-    ["drop index credentials_due", "what is to be checked"],
+    ["drop index credentials_asked", "what is to be checked"],
     ["drop index credentials_ending", "whose end is near"],
     ["drop index credentials_expiring", "what has passed its date"],
     ["drop index rotation_schedules_due", "what is to be rotated"],

@@ -48,6 +48,7 @@ async function failing(work: () => Promise<unknown>, error: object): Promise<Rec
 
 const codes: Readonly<Record<Exclude<Verdict["outcome"], "valid">, string>> = {
   rejected: "venue_rejected",
+  ambiguous: "venue_ambiguous",
   insufficient_permission: "venue_permission",
   ip_not_allowed: "venue_ip",
   clock_skew: "venue_unavailable",
@@ -117,6 +118,7 @@ describe("a credential that the venue does not accept", () => {
       facts: {
         outcome: verdict.outcome,
         ...(verdict.outcome === "rejected" ? { reason: verdict.reason } : {}),
+        ...(verdict.outcome === "ambiguous" ? { possible_causes: verdict.causes } : {}),
       },
     });
     expect(changed, "one event, and nothing else in any table").toEqual({ "audit.links": 1 });

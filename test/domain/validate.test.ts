@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
+import { healthOf } from "../../src/credentials/health.ts";
 import { checkDue } from "../../src/credentials/check-health.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
@@ -39,7 +40,7 @@ afterAll(() => world.close());
 afterEach(() => suspendTenant(custody.db, world.operator, tenant.id));
 beforeEach(async () => {
   // What other tests had refused would count against the venue.
-  await sql`delete from health_checks`.execute(world.database.owner);
+  await sql`update credentials set refused_since = null`.execute(world.database.owner);
   tenant = await world.createTenant();
   owner = tenant.owner;
   accountId = await world.createAccount(owner);
@@ -120,7 +121,7 @@ describe("validating a credential that is kept", () => {
       "credential.registered",
       "credential.used",
       "credential.validated",
-      ...(indefinite || verdict.outcome === "rejected" ? [] : ["credential.degraded"]),
+      ...(indefinite ? [] : ["credential.degraded"]),
     ]);
     expect(await withSecret(custody, owner, credential, () => Promise.resolve("still usable"))).toBe(
       "still usable",
@@ -181,7 +182,25 @@ describe("a refusal of an active credential", () => {
       code: "illegal_state",
       facts: { reason: "invalid" },
     });
-    expect(await checkDue(custody), "nothing is asked about it again").toEqual({ done: 0, failed: 0 });
+    expect(await checkDue(custody), "nothing is asked about it at once").toEqual({ done: 0, failed: 0 });
+  });
+
+  test("that has ended it is asked about again a day later, and it comes back by itself", async () => {
+    const credential = await registered();
+    venue.verdict = () => badKey;
+    await validate(custody, owner, credential.id);
+    await letPass(61);
+    await checkDue(custody);
+    expect(await credential.now()).toMatchObject({ status: "invalid" });
+    const { next_check_at } = await healthOf(custody, owner, credential.id, 1);
+    const hours = (Date.parse(next_check_at ?? "") - Date.now()) / 3_600_000;
+    expect(hours).toBeGreaterThan(21);
+    expect(hours).toBeLessThan(27);
+    venue.verdict = () => valid();
+    await makeDue(world);
+    expect(await checkDue(custody)).toEqual({ done: 1, failed: 0 });
+    expect(await credential.now()).toMatchObject({ status: "active", health: "healthy" });
+    expect(await eventNames(custody.db, owner, credential.id)).toContain("credential.recovered");
   });
 
   test("is forgotten when the venue accepts the key again", async () => {
@@ -284,7 +303,8 @@ describe("a deferred credential", () => {
         "blocked",
         "unexpected_answer",
       ];
-      const status = indefinite.includes(verdict.outcome) ? "pending" : "invalid";
+      const waits = verdict.outcome === "ambiguous" || indefinite.includes(verdict.outcome);
+      const status = waits ? "pending" : "invalid";
       expect(await credential.now()).toMatchObject({ status });
       await revoke(custody, owner, credential.id);
     },

@@ -187,6 +187,11 @@ describe("a credential", () => {
     expect(await shell.transcript(bob, `credential validate ${id}`)).toMatch(
       /^valid {2}unknown\n[^]*keyhold: the venue could not tell\nhint: try again in a moment\n\[exit 3\]$/,
     );
+    const page = { kind: "answer", status: 451, body: "Not served in your region." } as const;
+    world.simulator.control.fail("alpaca", page, { times: 1 });
+    expect(await shell.transcript(bob, `credential validate ${id}`), "what does not pass by itself").toMatch(
+      /Not served in your region[^]*keyhold: the venue could not tell\n\[exit 3\]$/,
+    );
     world.simulator.control.revokeKey("alpaca", key.apiKey);
     expect(await shell.transcript(bob, `credential validate ${id}`)).toMatch(
       /^valid {2}no\noutcome {2}rejected\n[^]*keyhold: the venue does not accept the credential\n\[exit 1\]$/,

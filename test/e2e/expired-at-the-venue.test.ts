@@ -47,11 +47,11 @@ const cases: readonly Case[] = [
     refusal: "The credential has expired. Replace its secret.",
   },
   {
-    venue: "binance",
+    venue: "kraken",
     status: "invalid",
     event: "credential.invalidated",
     data: { reason: "bad_key" },
-    refusal: "The venue refused the credential. Replace its secret.",
+    refusal: "The venue refused the credential.",
   },
 ];
 

@@ -18,5 +18,6 @@ export function bareCustody({
     inspected: () => undefined,
     checked: () => undefined,
     refusalHeld: () => undefined,
+    ambiguousMs: 24 * 3_600_000,
   };
 }

@@ -93,9 +93,18 @@ export function valid(
 
 /** Every way in which a venue does not say `valid`. */
 export const refusals: readonly Exclude<Verdict, Valid>[] = [
-  ...(["bad_key", "bad_signature", "expired", "revoked", "wrong_environment", "malformed"] as const).map(
-    (reason) => ({ outcome: "rejected", reason, message: `Scripted: ${reason}.` }) as const,
-  ),
+  ...(
+    [
+      "bad_key",
+      "bad_signature",
+      "bad_passphrase",
+      "expired",
+      "revoked",
+      "wrong_environment",
+      "malformed",
+    ] as const
+  ).map((reason) => ({ outcome: "rejected", reason, message: `Scripted: ${reason}.` }) as const),
+  { outcome: "ambiguous", causes: ["key", "permission", "address"], message: "Scripted: ambiguous." },
   ...(
     [
       "insufficient_permission",

@@ -66,6 +66,7 @@ export async function createWorld(options: { venues?: VenuesConfig } = {}): Prom
     inspected: () => undefined,
     checked: () => undefined,
     refusalHeld: () => undefined,
+    ambiguousMs: 24 * 3_600_000,
   };
   const operator: Operator = { kind: "operator", issuer: "test", subject: "operator", origin: nowhere };
   return {

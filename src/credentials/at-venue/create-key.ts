@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { readTenant, serviceScope } from "../../db/tenant.ts";
-import { KeyholdError } from "../../errors.ts";
+import { type ErrorCode, KeyholdError } from "../../errors.ts";
 import { markerOf } from "../../venues/keys/marker.ts";
 import type { KeyTarget, VenueKeys } from "../../venues/keys/venue-keys.ts";
 import type { SecretFields } from "../../venues/venue.ts";
@@ -88,7 +88,13 @@ async function putInForce(
 }
 
 function maySettle({ code }: KeyholdError): boolean {
-  return code === "venue_rejected" || code === "venue_unavailable" || code === "venue_permission";
+  const settling: readonly ErrorCode[] = [
+    "venue_rejected",
+    "venue_ambiguous",
+    "venue_unavailable",
+    "venue_permission",
+  ];
+  return settling.includes(code);
 }
 
 /** Somebody else has moved the run: ends the transaction. */

@@ -1,5 +1,6 @@
 import { system } from "../../access/principal.ts";
 import type { InvokeResult } from "../../venues/venue.ts";
+import { refusesKey } from "../consequences.ts";
 import type { Custody } from "../custody.ts";
 import { inTurn, venueOf } from "../inspect.ts";
 import { type Opened, openSecret } from "../open.ts";
@@ -38,7 +39,7 @@ export async function callVenue(
     return inTurn(custody, venue, { tenantId, fields }, call);
   };
   const answer = await openSecret(custody, request, callWith);
-  if (answer.outcome !== "rejected" || answer.unsent === true) return answer;
+  if (!refusesKey(answer) || answer.unsent === true) return answer;
   // The venue has answered. That the old secret cannot be tried takes nothing from its answer.
   const other = await fallBack(custody, request, callWith).catch(() => null);
   await inspectAfter(custody, principal.tenantId, credentialId);

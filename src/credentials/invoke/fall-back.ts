@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { UseRequest } from "../../audit/disclosures.ts";
 import { readTenant, serviceScope, withTenant } from "../../db/tenant.ts";
 import type { InvokeResult } from "../../venues/venue.ts";
+import { refusesKey } from "../consequences.ts";
 import type { Custody } from "../custody.ts";
 import { type Opened, openRetired } from "../open.ts";
 
@@ -22,7 +23,7 @@ export async function fallBack(
   const { version, store } = retired;
   const detail = { ...request.detail, purpose: "fallback" };
   const answer = await openRetired(custody, { ...request, detail }, { version, store }, call);
-  if (answer.outcome === "rejected" || "unsent" in answer) return null;
+  if (refusesKey(answer) || "unsent" in answer) return null;
   // A count that fails must not hide what the venue answered.
   await count(custody, tenantId, retired.rotation).catch(() => undefined);
   return answer;

@@ -121,6 +121,7 @@ function whyUnsent(why: Unsent): KeyholdError {
       return new KeyholdError("request_withheld", why.message, { facts });
     case "refused":
     case "rejected":
+    case "ambiguous":
     case "insufficient_permission":
     case "ip_not_allowed":
       return new KeyholdError("unsendable", why.message, { facts });
@@ -137,6 +138,7 @@ function stateOf(answer: InvokeResult): "done" | "refused" | "unknown" {
     case "refused":
     case "withheld":
     case "rejected":
+    case "ambiguous":
     case "insufficient_permission":
     case "ip_not_allowed":
     case "clock_skew":

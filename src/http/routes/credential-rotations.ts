@@ -34,6 +34,7 @@ function rotate({ custody }: Needs): Route {
       "illegal_state",
       "same_secret",
       "venue_rejected",
+      "venue_ambiguous",
       "venue_account",
       "venue_permission",
       "venue_ip",

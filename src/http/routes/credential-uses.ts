@@ -91,6 +91,7 @@ function invoke({ custody }: Needs): Route {
       "venue_refused",
       "request_withheld",
       "venue_rejected",
+      "venue_ambiguous",
       "venue_permission",
       "venue_ip",
       "unsendable",

@@ -31,6 +31,7 @@ export function credentialRoutes(parts: Needs): readonly Route[] {
 /** What can go wrong when a secret is checked and kept. */
 const keeping: readonly ErrorCode[] = [
   "venue_rejected",
+  "venue_ambiguous",
   "venue_permission",
   "venue_ip",
   "venue_unavailable",
@@ -125,6 +126,7 @@ function update({ custody }: Needs): Route {
       "duplicate",
       "illegal_state",
       "venue_rejected",
+      "venue_ambiguous",
       "venue_unavailable",
       "policy_forbids",
       "record_unavailable",

@@ -21,9 +21,9 @@ export const credentialHealth = component(
     health,
     health_message: z.string().nullable(),
     last_validated_at: time.nullable(),
-    next_check_at: time
-      .nullable()
-      .meta({ description: "When the venue is asked again; null for what is neither active nor pending" }),
+    next_check_at: time.nullable().meta({
+      description: "When the venue is asked again; null for what is neither active, pending nor invalid",
+    }),
     expires_at: time.nullable(),
     venue_rule: venueRule.nullable().meta({
       description: "The venue's own rule about how long such a key lives; null where none is known for it",

@@ -5,9 +5,10 @@ import { component } from "../components.ts";
 import { id, text, time } from "./common.ts";
 import { accountFacts, permissions } from "./credentials.ts";
 
-const outcome = z
-  .string()
-  .meta({ description: "`valid`, `rejected`, `timeout` …: the venue's verdict in one word" });
+const outcome = z.string().meta({
+  description:
+    "The venue's verdict in one word: `valid`; `rejected`, a refusal of the key; `ambiguous`, one that may be of the key; `ip_not_allowed`, `timeout` …",
+});
 
 const validationFields = {
   is_valid: z.boolean().nullable().meta({ description: "null when the venue could not tell" }),

@@ -1,4 +1,5 @@
-import type { Meaning } from "../outcomes.ts";
+import type { Meaning, Said } from "../outcomes.ts";
+import type { Cause } from "../verdict.ts";
 
 /** Whether a thrown value is of ccxt's error class `kind` or of one below it. */
 export function isKind(error: unknown, kind: string): boolean {
@@ -12,7 +13,7 @@ export function isKind(error: unknown, kind: string): boolean {
 const meanings: readonly (readonly [kind: string, meaning: Meaning])[] = [
   ["PermissionDenied", "insufficient_permission"],
   ["AccountSuspended", "insufficient_permission"],
-  ["AuthenticationError", "bad_key"],
+  ["AuthenticationError", "ambiguous"],
   ["RestrictedLocation", "blocked"],
   ["InvalidNonce", "nonce"],
   ["RateLimitExceeded", "rate_limited"],
@@ -26,6 +27,87 @@ export function classMeaning(error: unknown): Meaning | undefined {
   const found = meanings.find(([kind]) => isKind(error, kind));
   if (found !== undefined) return found[1];
   return isKind(error, "ExchangeError") ? undefined : "unexpected_answer";
+}
+
+type Reading = Readonly<{ meaning: Meaning }> & Pick<Said, "causes">;
+
+/**
+ * The same by the venue's words as well. ccxt's AuthenticationError covers key, secret, address, permission and time at one venue or
+ * another, and PermissionDenied an address; InvalidNonce is a nonce or a time. Words that name one of them alone decide.
+ */
+export function errorMeaning(error: unknown, words: string): Reading | undefined {
+  const meaning = classMeaning(error);
+  const named = causesIn(words);
+  const isAddress = named.length === 1 && named[0] === "address";
+  switch (meaning) {
+    case "ambiguous":
+      return authenticationMeaning(words, named);
+    case "insufficient_permission":
+      return isAddress ? { meaning: "ip_not_allowed" } : { meaning };
+    case "nonce":
+      return named.includes("clock") ? { meaning: "clock_skew" } : { meaning };
+    default:
+      return meaning && { meaning };
+  }
+}
+
+const alone: Readonly<Partial<Record<Cause, Meaning>>> = {
+  permission: "insufficient_permission",
+  address: "ip_not_allowed",
+  clock: "clock_skew",
+};
+
+/**
+ * What a refused read of the account means that ccxt takes for a plain refusal; `undefined` where its words name nothing that a
+ * credential needs. Words alone end no key.
+ */
+export function wordsMeaning(words: string): Reading | undefined {
+  const named = causesIn(words);
+  if (named.length === 0) return namesKey(words) ? { meaning: "ambiguous" } : undefined;
+  return authenticationMeaning(words, named);
+}
+
+/**
+ * A key is named in nearly every refusal, so it decides only where nothing else is named, and where it is called wrong. That it is not
+ * permitted or not enabled is another matter.
+ */
+function authenticationMeaning(words: string, named: readonly Cause[]): Reading {
+  const [first, ...others] = named;
+  if (others.length > 0) return { meaning: "ambiguous", causes: ["key", ...named] };
+  if (first !== undefined) return { meaning: alone[first] ?? "ambiguous" };
+  const text = separated(words);
+  if (!namesKey(text) || /\bnonce\b/i.test(text)) return { meaning: "ambiguous" };
+  if (/\bexpired\b/i.test(text)) return { meaning: "expired" };
+  return { meaning: wrong.test(text) ? "bad_key" : "ambiguous" };
+}
+
+const wrong = /\b(?:invalid|incorrect|wrong|unknown|not found|no such|deleted|revoked)\b|(?:not|n't) exist/i;
+
+const causeWords: readonly (readonly [cause: Cause, words: RegExp])[] = [
+  ["secret", /\bsignature|\bsign(?:ed|ing)?\b|\bhmac\b|\bsecret\b/i],
+  ["permission", /\bpermissions?\b|\bprivileges?\b|\bscopes?\b|\brights\b/i],
+  ["address", /\bi ?ps?\b|\bwhite ?list|\ballow ?list/i],
+  [
+    "clock",
+    /\btime ?stamp|\b(?:server|request|submission) time\b|\brecv ?window\b|\bclock\b|\brequest (?:has )?expired\b/i,
+  ],
+];
+
+function namesKey(words: string): boolean {
+  return /\b(?:(?:api|access) ?)?(?:key|credentials?)\b/i.test(separated(words));
+}
+
+function causesIn(words: string): readonly Cause[] {
+  const text = separated(words);
+  return causeWords.flatMap(([cause, pattern]) => (pattern.test(text) ? [cause] : []));
+}
+
+/** `no_authorization_ip`, `IPNotAllowed` and `invalidApiKey` in words. */
+function separated(words: string): string {
+  return words
+    .replaceAll(/([a-z])([A-Z])/g, "$1 $2")
+    .replaceAll(/([A-Z])([A-Z][a-z])/g, "$1 $2")
+    .replaceAll(/[_-]+/g, " ");
 }
 
 /** ccxt's words without the exchange id it puts before them. */

@@ -1,6 +1,7 @@
 import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
 import type { Environment, FieldName } from "../venue.ts";
 import { Gate } from "./gate.ts";
+import type { Nonces } from "./nonces.ts";
 import type { Permit } from "./permits.ts";
 import { isMarkerHeader, removeMarkers } from "./unmarked.ts";
 
@@ -10,6 +11,7 @@ export interface Exchange {
   readonly headers: Headers;
   readonly options: Record<string, unknown>;
   sign: Sign;
+  nonce: () => number;
   json: (value: unknown, ...rest: readonly unknown[]) => string;
   loadMarkets(): Promise<unknown>;
   fetchBalance(): Promise<unknown>;
@@ -70,6 +72,7 @@ export async function openExchange(
     send: Send;
     permit: Permit;
     options?: object;
+    nonces?: Nonces;
   }>,
 ): Promise<Exchange> {
   const gate = new Gate(setup.permit);
@@ -89,6 +92,7 @@ export async function openExchange(
     ...credentials,
   });
   removeMarkers(exchange, id);
+  setup.nonces?.giveTo(exchange);
   gate.watch(exchange);
   if (mode === "sandbox") exchange.setSandboxMode(true);
   if (mode === "demo") exchange.enableDemoTrading(true);

@@ -1,13 +1,15 @@
 import { z } from "zod";
 import type { VenueCall } from "../adapter.ts";
 import { FetchFailure, type HttpAnswer } from "../bounded-fetch.ts";
-import { interpret, type Dialect } from "../interpret.ts";
-import { type Refusal, refusal } from "../outcomes.ts";
+import { type Dialect, interpret, unknownMeaning } from "../interpret.ts";
+import { nonceSpent, type Refusal, refusal } from "../outcomes.ts";
 import type { Verdict } from "../verdict.ts";
 import { Withheld } from "../withheld.ts";
-import { classMeaning, isKind, plainMessage } from "./errors.ts";
+import { wordsOf } from "../words.ts";
+import { errorMeaning, isKind, plainMessage, wordsMeaning } from "./errors.ts";
 import { type Mode, openExchange } from "./exchange.ts";
 import type { ExchangeFacts } from "./list.ts";
+import { type Nonces, overtaking } from "./nonces.ts";
 import { operationPermit } from "./permits.ts";
 import { unknownPermissions } from "./permissions.ts";
 
@@ -26,18 +28,32 @@ export async function inspectByBalance(facts: ExchangeFacts, mode: Mode, call: V
     const hint = "Reads are not signed at this venue, so nothing proves the key.";
     return refusal(call.speaker, "unexpected_answer", { hint });
   }
+  const attempt = (nonces: Nonces) => readBalance(facts, mode, call, nonces);
+  return overtaking<Verdict>(facts.id, call, attempt, () => nonceSpent(call.speaker));
+}
+
+async function readBalance(
+  facts: ExchangeFacts,
+  mode: Mode,
+  call: VenueCall,
+  nonces: Nonces,
+): Promise<Verdict> {
   let last: HttpAnswer | undefined;
   const send: VenueCall["send"] = async (request) => (last = await call.send(request));
   try {
     const permit = await operationPermit(facts.id, { name: "fetchBalance", class: "read" });
-    const exchange = await openExchange(facts.id, mode, { fields: call.fields, send, permit });
+    const exchange = await openExchange(facts.id, mode, { fields: call.fields, send, permit, nonces });
     exchange.setMarkets([]);
     const balance = await exchange.fetchBalance();
     return isBalance(balance, last)
       ? { outcome: "valid", permissions: unknownPermissions, expiresAt: null, account: {} }
       : refusal(call.speaker, "unexpected_answer", { hint: noAmount });
   } catch (error) {
-    return explainByClass(facts.id, call, error, last) ?? refusal(call.speaker, "unexpected_answer");
+    const said = saidOf(facts.id, error, last);
+    if (unknownMeaning(said) === "blocked") return refusal(call.speaker, "blocked", said);
+    const named = wordsMeaning(said.text) ?? { meaning: "unexpected_answer" };
+    const explained = explainByClass(facts.id, call, error, last);
+    return explained ?? refusal(call.speaker, named.meaning, { ...named, ...said });
   }
 }
 
@@ -52,7 +68,7 @@ export function explainByClass(
   last: HttpAnswer | undefined,
 ): Refusal | undefined {
   if (error instanceof FetchFailure || error instanceof Withheld) throw error;
-  const said = { text: plainMessage(id, error) };
+  const said = saidOf(id, error, last);
   if (last === undefined) {
     // ccxt complains of a missing credential with an AuthenticationError; a signer of a bad one with any error.
     const malformed = isKind(error, "AuthenticationError") || !isKind(error, "BaseError");
@@ -60,15 +76,21 @@ export function explainByClass(
   }
   const reading = interpret(httpDialect, last);
   const byStatus = reading.kind === "known" ? reading.meaning : undefined;
-  const byClass = classMeaning(error);
+  const byClass = errorMeaning(error, said.text);
   if (byClass === undefined) {
     // The venue said no in words that ccxt knows. Whether it did so for good, a server's error leaves open.
     const isOpen = byStatus === "venue_unavailable" || byStatus === "rate_limited";
     return isOpen ? refusal(call.speaker, byStatus, said) : undefined;
   }
   // ccxt calls a venue unavailable for a 400, 403 and 404 as well.
-  const meaning = byClass === "venue_unavailable" ? (byStatus ?? byClass) : byClass;
-  return refusal(call.speaker, meaning, said);
+  const meaning = byClass.meaning === "venue_unavailable" ? (byStatus ?? byClass.meaning) : byClass.meaning;
+  return refusal(call.speaker, meaning, { ...byClass, ...said });
+}
+
+/** In the venue's own words; ccxt's own where it refused the request itself. */
+function saidOf(id: string, error: unknown, last: HttpAnswer | undefined): Readonly<{ text: string }> {
+  const words = last === undefined ? "" : wordsOf(last.body);
+  return { text: words === "" ? plainMessage(id, error) : words };
 }
 
 /**

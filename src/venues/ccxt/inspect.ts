@@ -1,9 +1,10 @@
 import type { VenueCall } from "../adapter.ts";
-import { interpret } from "../interpret.ts";
-import { refusal } from "../outcomes.ts";
+import { interpret, unknownMeaning } from "../interpret.ts";
+import { nonceSpent, refusal } from "../outcomes.ts";
 import type { Verdict } from "../verdict.ts";
 import { Withheld } from "../withheld.ts";
 import { type Exchange, type Mode, openExchange, signedRequest } from "./exchange.ts";
+import { type Nonces, overtaking } from "./nonces.ts";
 import { namedPermit } from "./permits.ts";
 import type { ExchangeRow, Probe } from "./row.ts";
 
@@ -12,11 +13,17 @@ import type { ExchangeRow, Probe } from "./row.ts";
  * what the venue's codes tell apart.
  */
 export async function inspectKey(row: ExchangeRow, mode: Mode, call: VenueCall): Promise<Verdict> {
+  const attempt = (nonces: Nonces) => probe(row, mode, call, nonces);
+  return overtaking<Verdict>(row.id, call, attempt, () => nonceSpent(call.speaker));
+}
+
+async function probe(row: ExchangeRow, mode: Mode, call: VenueCall, nonces: Nonces): Promise<Verdict> {
   const permit = await namedPermit(row.id, "read");
-  const exchange = await openExchange(row.id, mode, { fields: call.fields, send: call.send, permit });
+  const { fields, send } = call;
+  const exchange = await openExchange(row.id, mode, { fields, send, permit, nonces });
   let verdict: Verdict | "elsewhere" = "elsewhere";
-  for (const probe of row.probes(mode)) {
-    verdict = await ask(row, probe, exchange, call);
+  for (const one of row.probes(mode)) {
+    verdict = await ask(row, one, exchange, call);
     if (verdict !== "elsewhere") return verdict;
   }
   return refusal(call.speaker, "unexpected_answer");
@@ -38,7 +45,7 @@ async function ask(
   if (reading.kind !== "success") {
     const { code } = reading.said;
     if (code !== undefined && probe.elsewhere?.includes(code) === true) return "elsewhere";
-    const meaning = reading.kind === "known" ? reading.meaning : "unexpected_answer";
+    const meaning = reading.kind === "known" ? reading.meaning : unknownMeaning(reading.said);
     return refusal(call.speaker, meaning, reading.said);
   }
   const information = probe.read(reading.json, call.fields);

@@ -1,9 +1,12 @@
 import type { VenueCall } from "../adapter.ts";
 import { type Operation, operations } from "../operations.ts";
-import { refusal } from "../outcomes.ts";
+import { nonceSpent, refusal } from "../outcomes.ts";
 import type { Invocation, InvokeResult, OrderLookup } from "../venue.ts";
+import type { Indefinite } from "../verdict.ts";
 import type { Mode } from "./exchange.ts";
-import { namedPermit, operationPermit } from "./permits.ts";
+import { type Nonces, overtaking } from "./nonces.ts";
+import { namedPermit, operationPermit, type Permit } from "./permits.ts";
+import type { ClientOrderIds } from "./row.ts";
 import { type Caller, Session, textAt } from "./session.ts";
 
 /** Runs one operation through ccxt's unified method of that name. */
@@ -15,13 +18,27 @@ export async function invokeOperation(
 ): Promise<InvokeResult> {
   const operation = operations.find(({ name }) => name === invocation.operation);
   if (operation === undefined) throw new RangeError(`unknown operation ${invocation.operation}`);
-  const session = new Session(caller, mode, call, await operationPermit(caller.id, operation));
-  try {
-    const result = await session.ask(operation.name, ...unifiedArguments(operation, invocation, caller));
-    return session.accept(operation, result);
-  } catch (error) {
-    return session.explain(operation, error);
-  }
+  const permit = await operationPermit(caller.id, operation);
+  return inSession<InvokeResult>(caller, mode, call, permit, async (session) => {
+    try {
+      const result = await session.ask(operation.name, ...unifiedArguments(operation, invocation, caller));
+      return session.accept(operation, result);
+    } catch (error) {
+      return session.explain(operation, error);
+    }
+  });
+}
+
+/** Each attempt has a session of its own, so that what is known of one request is not taken for another. */
+async function inSession<T extends OrderLookup>(
+  caller: Caller,
+  mode: Mode,
+  call: VenueCall,
+  permit: Permit,
+  work: (session: Session) => Promise<T>,
+): Promise<T | Indefinite> {
+  const attempt = (nonces: Nonces) => work(new Session(caller, mode, call, { permit, nonces }));
+  return overtaking<T | Indefinite>(caller.id, call, attempt, () => nonceSpent(call.speaker));
 }
 
 /** Looks an order up by the client order id that was sent with it. */
@@ -35,7 +52,16 @@ export async function findOrder(
   if (ids === null) {
     return refusal(call.speaker, "unexpected_answer", { hint: "It has no client order ids." });
   }
-  const session = new Session(caller, mode, call, await namedPermit(caller.id, "read"));
+  const permit = await namedPermit(caller.id, "read");
+  return inSession<OrderLookup>(caller, mode, call, permit, (session) => lookUp(session, ids, call, order));
+}
+
+async function lookUp(
+  session: Session,
+  ids: ClientOrderIds,
+  call: VenueCall,
+  order: Readonly<{ clientOrderId: string; symbol: string }>,
+): Promise<OrderLookup> {
   const isAbsent = () => session.lastCode !== undefined && ids.absentCodes.includes(session.lastCode);
   const clientOrderId = ids.format(order.clientOrderId);
   try {

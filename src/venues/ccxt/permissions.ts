@@ -38,6 +38,11 @@ export function permissionsOf(
   };
 }
 
+/** Of a key that the venue itself calls read-only: the words that it lists are of what it may look at. */
+export function readOnly(granted: Permissions): Permissions {
+  return { ...granted, trade: "no", withdraw: "no", transfer: "no", unknownWords: [] };
+}
+
 /** A word that Keyhold does not know may be the right to withdraw, so beside one there is no plain no. */
 export function withdrawal(given: boolean, unknownWords: readonly string[]): Grant {
   if (given) return "yes";

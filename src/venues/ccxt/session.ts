@@ -9,6 +9,7 @@ import { classMeaning, plainMessage } from "./errors.ts";
 import { type Mode, openExchange } from "./exchange.ts";
 import { explainByClass, httpDialect } from "./general.ts";
 import type { Markets } from "./markets.ts";
+import type { Nonces } from "./nonces.ts";
 import type { Permit } from "./permits.ts";
 import type { Ask, ClientOrderIds } from "./row.ts";
 
@@ -21,21 +22,23 @@ export type Caller = Readonly<{
   markets: Markets;
 }>;
 
+type SessionMeans = Readonly<{ permit: Permit; nonces?: Nonces }>;
+
 /** One call through ccxt: a fresh instance, and the last answer that it got. */
 export class Session {
   readonly #caller: Caller;
   readonly #mode: Mode;
   readonly #call: VenueCall;
-  readonly #permit: Permit;
+  readonly #means: SessionMeans;
   #last: HttpAnswer | undefined;
   /** Requests that may have changed something. */
   #writes = 0;
 
-  constructor(caller: Caller, mode: Mode, call: VenueCall, permit: Permit) {
+  constructor(caller: Caller, mode: Mode, call: VenueCall, means: SessionMeans) {
     this.#caller = caller;
     this.#mode = mode;
     this.#call = call;
-    this.#permit = permit;
+    this.#means = means;
   }
 
   readonly ask: Ask = async (method, ...parameters) => {
@@ -43,7 +46,7 @@ export class Session {
     const source = await markets.of(id, this.#mode, this.#call.sendShared);
     const exchange = await openExchange(id, this.#mode, {
       fields: this.#call.fields,
-      permit: this.#permit,
+      ...this.#means,
       options,
       send: (request) => this.#send(request),
     });

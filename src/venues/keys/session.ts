@@ -16,10 +16,12 @@ type Problem = KeyProblem["problem"];
 const problems: Readonly<Record<Meaning, Problem | Readonly<Record<Who, Problem>>>> = {
   bad_key: { parent: "parent_rejected", current: "current_rejected" },
   bad_signature: { parent: "parent_rejected", current: "current_rejected" },
+  bad_passphrase: { parent: "parent_rejected", current: "current_rejected" },
   expired: { parent: "parent_rejected", current: "current_rejected" },
   revoked: { parent: "parent_rejected", current: "current_rejected" },
   wrong_environment: { parent: "parent_rejected", current: "current_rejected" },
   malformed: "malformed",
+  ambiguous: { parent: "parent_rejected", current: "current_rejected" },
   insufficient_permission: { parent: "parent_lacks_permission", current: "current_rejected" },
   ip_not_allowed: { parent: "parent_ip_not_allowed", current: "current_rejected" },
   clock_skew: "clock_skew",
@@ -96,7 +98,7 @@ function problemOf(
   const own = Object.hasOwn(codes, code) ? codes[code] : undefined;
   if (own !== undefined) return new KeyProblem(own, said);
   if (who === "parent" && parentAccepted && blurredCodes.includes(code)) {
-    const { hint: _hint, addresses: _addresses, ...plain } = said;
+    const { hint: _hint, causes: _causes, ...plain } = said;
     return new KeyProblem("parent_lacks_permission", plain);
   }
   if (reading.kind === "refused") return new KeyProblem("refused", said);

@@ -15,6 +15,7 @@ const permissions = {
 const before: Before = {
   status: "active",
   health: "healthy",
+  refused_since: null,
   permissions: { ...permissions, bound_ips: [...permissions.bound_ips], unknown_words: [] },
   account_facts: { id: "1", status: "ACTIVE" },
   venue_expires_at: null,
@@ -39,7 +40,13 @@ test.each<readonly [string, Partial<Before>, Partial<Before>, readonly string[]]
   ],
   ["a missing permission", {}, { health: "degraded" }, ["credential.degraded"]],
   ["its return", { health: "degraded" }, { health: "healthy" }, ["credential.recovered"]],
-  ["a first refusal", {}, { health: "unhealthy" }, []],
+  [
+    "a refusal of what lacked a permission before",
+    { health: "degraded" },
+    { health: "degraded", refused_since: new Date() },
+    ["credential.degraded"],
+  ],
+  ["a first refusal", {}, { health: "unhealthy" }, ["credential.degraded"]],
   [
     "a first verdict",
     { status: "pending", health: "unknown", permissions: null, account_facts: {} },

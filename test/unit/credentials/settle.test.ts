@@ -13,10 +13,20 @@ import { refusals, valid } from "../../support/scripted-venue.ts";
 
 const now = new Date("2026-11-20T12:00:00Z");
 const later = (seconds: number): Date => new Date(now.getTime() + seconds * 1000);
-const plain: Circumstances = { now, activates: false, objection: null };
+const hours = 3_600_000;
+const plain: Circumstances = { now, activates: false, objection: null, ambiguousMs: 24 * hours, hold: null };
 
 function standing(status: Status, changes: Partial<Parameters<typeof settle>[0]> = {}) {
-  return { status, rejected_at: null, owner_expires_at: null, venue_expires_at: null, ...changes };
+  return {
+    status,
+    rejected_at: null,
+    refused_since: null,
+    refused_as: null,
+    held_at: null,
+    owner_expires_at: null,
+    venue_expires_at: null,
+    ...changes,
+  };
 }
 
 /** Outcome → what becomes of a credential of each status; "–" where nothing changes at all. */
@@ -26,6 +36,13 @@ const expected: Readonly<Record<Verdict["outcome"], Readonly<Record<Status, stri
     "invalid unhealthy",
     "active unhealthy",
     "inactive unhealthy",
+    "invalid unhealthy",
+    "expired unhealthy",
+  ),
+  ambiguous: row(
+    "pending degraded",
+    "active degraded",
+    "inactive degraded",
     "invalid unhealthy",
     "expired unhealthy",
   ),
@@ -86,8 +103,12 @@ describe("what a verdict makes of a credential", () => {
         for (const objection of [null, "No."]) {
           for (const owner_expires_at of [null, later(-1), later(1)]) {
             for (const rejected_at of [null, later(-61)]) {
-              const before = standing(status, { owner_expires_at, rejected_at });
-              const to = settle(before, verdict, { now, activates, objection })?.status ?? status;
+              const before = standing(status, {
+                owner_expires_at,
+                rejected_at,
+                refused_since: later(-90_000),
+              });
+              const to = settle(before, verdict, { ...plain, activates, objection })?.status ?? status;
               if (to !== status) expect(moves[status]).toContain(to);
               if (to === "active" && status !== "active") {
                 expect(verdict.outcome, "only a valid verdict leads back").toBe("valid");
@@ -105,6 +126,7 @@ describe("what a verdict makes of a credential", () => {
     const told = new Map(refusals.map((verdict) => [verdict.outcome, isValid(verdict)]));
     expect(Object.fromEntries(told)).toEqual({
       rejected: false,
+      ambiguous: false,
       insufficient_permission: false,
       ip_not_allowed: false,
       clock_skew: null,
@@ -152,6 +174,77 @@ describe("the doubt before an end", () => {
   });
 });
 
+describe("an ambiguous refusal", () => {
+  const ambiguous = { outcome: "ambiguous", causes: ["key", "address"], message: "It did not say." } as const;
+  const since = (seconds: number, refused_as: "ambiguous" | "ip_not_allowed" = "ambiguous") =>
+    standing("active", { refused_since: later(-seconds), refused_as });
+
+  test("leaves the credential usable for as long as it is set, and then ends it with that reason", () => {
+    expect(settle(standing("active"), ambiguous, plain)).toMatchObject({
+      status: "active",
+      refusedSince: now,
+    });
+    expect(settle(since(24 * 3600 - 1), ambiguous, plain)).toMatchObject({ status: "active" });
+    expect(settle(since(24 * 3600), ambiguous, plain)).toMatchObject({
+      status: "invalid",
+      health: "unhealthy",
+      healthMessage: "It did not say. It has been so for 24 hours.",
+    });
+    expect(settle(since(2 * 3600), ambiguous, { ...plain, ambiguousMs: hours })?.status).toBe("invalid");
+  });
+
+  test.each(["clock", "address"] as const)("ends nothing while the %s may be the reason", (hold) => {
+    expect(settle(since(90 * 3600), ambiguous, { ...plain, hold })).toMatchObject({
+      status: "active",
+      health: "degraded",
+    });
+  });
+
+  test("is timed from when the key was refused, and not from when its address was", () => {
+    expect(settle(since(90 * 3600, "ip_not_allowed"), ambiguous, plain)).toMatchObject({
+      status: "active",
+      refusedSince: now,
+    });
+  });
+
+  test("ends a pending credential no sooner than an active one", () => {
+    const pending = standing("pending", { refused_since: later(-24 * 3600), refused_as: "ambiguous" });
+    expect(settle(standing("pending"), ambiguous, plain)?.status).toBe("pending");
+    expect(settle(pending, ambiguous, plain)?.status).toBe("invalid");
+  });
+
+  test("is forgotten when the venue accepts the key", () => {
+    expect(settle(since(3600), valid(), plain)).toMatchObject({ health: "healthy", refusedSince: null });
+  });
+});
+
+describe("a refusal that is held back", () => {
+  const rejected = refusals[0] ?? valid();
+  const doubted = standing("active", {
+    rejected_at: later(-61),
+    refused_since: later(-61),
+    refused_as: "rejected",
+  });
+
+  test("leaves an active credential degraded, and begins the hold once", () => {
+    const held = settle(doubted, rejected, { ...plain, hold: "many" });
+    expect(held).toMatchObject({ status: "active", health: "degraded", heldAt: now });
+    const again = settle({ ...doubted, held_at: later(-900) }, rejected, { ...plain, hold: "many" });
+    expect(again).toMatchObject({ status: "active", heldAt: later(-900) });
+    expect(settle({ ...doubted, held_at: later(-900) }, rejected, plain)).toMatchObject({
+      status: "invalid",
+      heldAt: null,
+    });
+  });
+
+  test("because of the clock ends no pending credential either, and begins no doubt", () => {
+    for (const status of ["pending", "active"] as const) {
+      const held = settle(standing(status), rejected, { ...plain, hold: "clock" });
+      expect(held, status).toMatchObject({ status, health: "degraded", rejectedAt: null });
+    }
+  });
+});
+
 describe("what stands against a valid verdict", () => {
   test("a switched-off credential is switched on only when its owner asked for it", () => {
     expect(settle(standing("inactive"), valid(), plain)).toMatchObject({ status: "inactive" });
@@ -168,7 +261,7 @@ describe("what stands against a valid verdict", () => {
     ["active", "active"],
   ] as const)("with an objection of the tenant's policy, %s becomes %s", (status, to) => {
     const settled = settle(standing(status), valid(), {
-      now,
+      ...plain,
       activates: true,
       objection: "The key may withdraw.",
     });

@@ -70,6 +70,12 @@ async function fill(): Promise<void> {
       values (${tenant}, ${credential}, ${account}, ${owner}, 'binance', 'live', 'active', 'postgres', now())`.execute(
       tx,
     );
+    // Ended long ago, and not asked about since.
+    for (let number = 0; number < 20; number += 1)
+      await sql`insert into credentials (tenant_id, id, account_id, owner_id, venue, environment, label, status, store, next_check_at)
+        values (${tenant}, ${randomUUID()}, ${account}, ${owner}, 'binance', 'live', ${`ended ${number}`}, 'pending', 'postgres',
+          now() - interval '90 days')`.execute(tx);
+    await sql`update credentials set status = 'invalid' where status = 'pending'`.execute(tx);
     for (const [id, days] of [
       [endless, null],
       [dated, 30],
@@ -108,6 +114,18 @@ test("A key without an end works on, says so, and ends a year later; one with an
       { id: far, made_without_end: false, days: 366 },
     ]),
   );
+});
+
+test("What was invalid before is asked about within a day, and not all at once", async () => {
+  const [found] = await seen<{ soon: number; later: number; all: number }>(sql`
+    select count(*) filter (where next_check_at < now() + interval '12 hours')::integer as soon,
+      count(*) filter (where next_check_at > now() + interval '1 hour')::integer as later,
+      count(*) filter (where next_check_at between now() - interval '1 hour' and now() + interval '1 day')::integer as all
+    from credentials where status = 'invalid'`);
+
+  expect(found?.all).toBe(20);
+  expect(found?.soon).toBeLessThan(20);
+  expect(found?.later).toBeGreaterThan(0);
 });
 
 test("A version without ranks may run beside: its freeze stands with the rank of an owner, and it lifts none", async () => {

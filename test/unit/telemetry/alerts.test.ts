@@ -54,4 +54,10 @@ describe("the alerts that are shipped", () => {
     const rule = (await read()).find(({ alert }) => alert === "KeyholdJobDoesNotRun");
     expect(rule?.expr).toBe("min by (job) (keyhold_job_age_seconds) > 300");
   });
+
+  test("have one for refusals that are held back, which names the venue and the reason", async () => {
+    const rule = (await read()).find(({ alert }) => alert === "KeyholdRefusalsHeld");
+    expect(rule?.expr).toBe("sum by (venue, reason) (increase(keyhold_refusals_held_total[20m])) > 0");
+    expect(rule?.annotations.summary).toContain("{{ $labels.reason }}");
+  });
 });

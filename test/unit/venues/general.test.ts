@@ -3,7 +3,7 @@ import { exchangeList } from "../../../src/venues/ccxt/list.ts";
 import { exchangeTable } from "../../../src/venues/ccxt/table.ts";
 import type { Perform } from "../../../src/venues/perform.ts";
 import { type Canned, Loopback } from "./loopback.ts";
-import { inspectAt, performerAt, venueIds } from "./samples.ts";
+import { credentialsOf, inspectAt, performerAt, venueIds } from "./samples.ts";
 
 let venue: Loopback;
 let perform: Perform;
@@ -72,8 +72,21 @@ describe("an exchange without a row of its own", () => {
     ["bitfinex", 500, ["error", 10100, "apikey: invalid"], "rejected"],
     ["bitfinex", 500, ["error", 20060, "maintenance"], "venue_unavailable"],
     ["deribit", 400, { error: { code: 13004, message: "invalid_credentials" } }, "rejected"],
+    ["bitstamp", 403, { status: "error", reason: "IP address not allowed" }, "ip_not_allowed"],
+    [
+      "bitvavo",
+      403,
+      { errorCode: 307, error: "This key does not allow access from this IP." },
+      "ip_not_allowed",
+    ],
+    ["upbit", 401, { error: { name: "no_authorization_ip", message: "x" } }, "ip_not_allowed"],
+    ["bitfinex", 500, ["error", 10100, "apikey: not enabled"], "ambiguous"],
+    ["upbit", 401, { error: { name: "expired_access_key", message: "x" } }, "ambiguous"],
+    ["cryptocom", 401, { code: 40101, message: "Unauthorised" }, "ambiguous"],
+    ["bitfinex", 500, ["error", 10114, "nonce: small"], "nonce"],
+    ["hitbtc", 401, { error: { code: 1002, message: "Invalid API key, IP or permissions" } }, "ambiguous"],
     ["deribit", 403, { error: { code: 13021, message: "forbidden" } }, "insufficient_permission"],
-    ["htx", 200, { status: "error", "err-code": "api-signature-not-valid", "err-msg": "x" }, "rejected"],
+    ["htx", 200, { status: "error", "err-code": "api-signature-not-valid", "err-msg": "x" }, "ambiguous"],
     ["bitstamp", 429, "too many", "rate_limited"],
     ["bitstamp", 451, "not here", "blocked"],
     ["bitstamp", 404, "nothing here", "unexpected_answer"],
@@ -91,6 +104,28 @@ describe("an exchange without a row of its own", () => {
       });
     }
     expect(venue.received).toEqual([]);
+  });
+
+  test("overtakes nonces of another program, and remembers how large they must be", async () => {
+    const seen: number[] = [];
+    let last = Date.now() * 1e3;
+    venue.reply(({ headers }, response) => {
+      const nonce = Number(headers["bfx-nonce"]);
+      seen.push(nonce);
+      const behind = nonce <= last;
+      last = Math.max(last, nonce);
+      response.writeHead(behind ? 500 : 200);
+      response.end(
+        JSON.stringify(behind ? ["error", 10114, "nonce: small"] : [["exchange", "BTC", 1, 0, 1]]),
+      );
+    });
+    const fields = credentialsOf("bitfinex");
+    expect((await inspectAt(perform, "bitfinex", fields)).outcome).toBe("valid");
+    expect(seen.map((nonce) => String(nonce).length)).toEqual([13, 13, 16]);
+    expect((await inspectAt(perform, "bitfinex", fields)).outcome).toBe("valid");
+    expect(seen, "at once the next time").toHaveLength(4);
+    expect((await inspectAt(perform, "bitfinex")).outcome, "each key is its own").toBe("valid");
+    expect(seen.map((nonce) => String(nonce).length).slice(4)).toEqual([13, 13, 16]);
   });
 
   test("cannot look up orders by a client order id, and says so", async () => {

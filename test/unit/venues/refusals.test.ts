@@ -37,14 +37,49 @@ describe("the venue's own words decide what a refusal means", () => {
     });
   });
 
-  test("Binance's one code for three faults is passed on as such", async () => {
+  test("a code that covers several faults is told with each of them, and with the addresses to allow", async () => {
     venue.sayJson({ code: -2015, msg: "Invalid API-key, IP, or permissions for action." }, 401);
-    const verdict = await inspectAt(perform, "binance");
-    expect(verdict).toMatchObject({
-      outcome: "rejected",
-      reason: "bad_key",
+    expect(await inspectAt(perform, "binance")).toEqual({
+      outcome: "ambiguous",
+      causes: ["key", "permission", "address"],
       message:
-        "Binance: the API key is invalid or unauthorized. Binance does not say whether the key, the address or a permission is at fault. Allow 192.0.2.7, 192.0.2.8 at the venue. It said: Invalid API-key, IP, or permissions for action (-2015).",
+        "Binance: the request is unauthorized, and the venue does not say why. Possible causes: the API key is invalid or was deleted; the API key lacks a permission; the API key may not be used from this address. Allow 192.0.2.7, 192.0.2.8 at the venue. It said: Invalid API-key, IP, or permissions for action (-2015).",
     });
+  });
+
+  test("a passphrase that is wrong is called that, and not a wrong secret", async () => {
+    venue.sayJson({ code: "400004", msg: "Invalid KC-API-PASSPHRASE" }, 401);
+    const verdict = await inspectAt(perform, "kucoin");
+    expect(verdict).toMatchObject({ outcome: "rejected", reason: "bad_passphrase" });
+    expect(verdict.outcome === "valid" ? "" : verdict.message).toMatch(/passphrase is invalid/);
+    expect(verdict.outcome === "valid" ? "" : verdict.message).not.toMatch(/secret|signature/);
+  });
+
+  test("a gateway's page keeps its words, without markup and without the request that it repeats", async () => {
+    const page = `<html><head><style>h1 {}</style><title>Denied</title></head><body>
+      <h1>The region of this address is not served.</h1> You asked for https://api.mexc.com/?signature=0123 here.</body></html>`;
+    venue.say({ status: 403, body: page });
+    const verdict = await inspectAt(perform, "mexc");
+    expect(verdict).toMatchObject({
+      outcome: "blocked",
+      message: expect.stringContaining("Denied The region of this address is not served"),
+    });
+    expect(JSON.stringify(verdict)).not.toContain("signature");
+  });
+
+  test.each([
+    ["behind", -300_000],
+    ["ahead", 300_000],
+  ])("a refusal while the venue's clock is far %s ours proves nothing of a key", async (_where, skew) => {
+    const date = new Date(Date.now() + skew).toUTCString();
+    venue.say({ status: 401, headers: { date }, body: "Unauthorized" });
+    expect(await inspectAt(perform, "coinbase"), "its code covers the clock").toMatchObject({
+      outcome: "clock_skew",
+    });
+    expect(await inspectAt(perform, "alpaca")).toMatchObject({ outcome: "rejected", clockOff: true });
+    const near = new Date(Date.now() + Math.sign(skew) * 8000).toUTCString();
+    venue.say({ status: 401, headers: { date: near }, body: "Unauthorized" });
+    expect(await inspectAt(perform, "coinbase"), "the control").toMatchObject({ outcome: "ambiguous" });
+    expect(await inspectAt(perform, "alpaca")).not.toHaveProperty("clockOff");
   });
 });

@@ -18,7 +18,8 @@ const bybit = (retCode: number, status = 200) =>
   [status, { retCode, retMsg: `text of ${retCode}`, result: {} }] as const;
 const okx = (code: string, status = 401) => [status, { code, msg: `text of ${code}`, data: [] }] as const;
 const kraken = (error: string) => [200, { error: [error] }] as const;
-const kucoin = (code: string, status = 401) => [status, { code, msg: `text of ${code}` }] as const;
+const kucoin = (code: string, status = 401) =>
+  [status, { code, msg: code === "400302" ? "Not available in your region." : `text of ${code}` }] as const;
 const bitget = (code: string, status = 400) =>
   [status, { code, msg: `text of ${code}`, data: null }] as const;
 const gate = (label: string, status = 401) => [status, { label, message: `text of ${label}` }] as const;
@@ -28,7 +29,11 @@ export const refusals: readonly Refusal[] = [
   ...at("binance", [
     ["bad_key", ...binance(-2014, 401)],
     ["bad_key", ...binance(-2008, 401)],
-    ["bad_key", ...binance(-2015, 401)],
+    ["ambiguous", ...binance(-2015, 401)],
+    ["ambiguous", ...binance(-1099, 401)],
+    ["ambiguous", ...binance(-9998, 401)],
+    ["insufficient_permission", ...binance(-2017, 401)],
+    ["blocked", 451, { code: 0, msg: "Service unavailable from a restricted location" }],
     ["bad_signature", ...binance(-1022)],
     ["insufficient_permission", ...binance(-1002, 401)],
     ["ip_not_allowed", ...binance(-1005, 401)],
@@ -43,8 +48,8 @@ export const refusals: readonly Refusal[] = [
     ["bad_key", ...bybit(10003)],
     ["bad_key", ...bybit(10003, 401)],
     ["bad_signature", ...bybit(10004)],
-    ["bad_key", ...bybit(10007)],
-    ["bad_key", ...bybit(-2015)],
+    ["ambiguous", ...bybit(10007)],
+    ["ambiguous", ...bybit(-2015)],
     ["expired", ...bybit(33004)],
     ["insufficient_permission", ...bybit(10005)],
     ["insufficient_permission", ...bybit(10008)],
@@ -53,15 +58,19 @@ export const refusals: readonly Refusal[] = [
     ["clock_skew", ...bybit(10002)],
     ["rate_limited", ...bybit(10006)],
     ["venue_unavailable", ...bybit(10016)],
-    ["rate_limited", 403, "<html>403</html>"],
+    ["blocked", ...bybit(10024)],
+    ["blocked", 403, "<html><title>403</title>The distribution blocks access from your country.</html>"],
+    ["blocked", 403, "<html>403</html>"],
+    ["rate_limited", 403, "403, access too frequent. Please stop all HTTP sessions."],
     ["unexpected_answer", ...bybit(99999)],
-    ["unexpected_answer", 401, ""],
+    ["ambiguous", 401, ""],
   ]),
   ...at("okx", [
     ["bad_key", ...okx("50111")],
     ["bad_key", ...okx("50119")],
     ["bad_signature", ...okx("50113")],
-    ["bad_signature", ...okx("50105")],
+    ["bad_passphrase", ...okx("50105")],
+    ["ambiguous", ...okx("50114")],
     ["wrong_environment", ...okx("50101")],
     ["insufficient_permission", ...okx("50030", 200)],
     ["insufficient_permission", ...okx("50035", 400)],
@@ -92,11 +101,11 @@ export const refusals: readonly Refusal[] = [
     ["unexpected_answer", ...kraken("EQuery:Something new")],
   ]),
   ...at("coinbase", [
-    ["bad_key", 401, "Unauthorized\n"],
-    ["bad_key", 401, { error: "unauthenticated" }],
-    ["bad_key", 200, { error: "unauthenticated" }],
-    ["bad_key", 401, { errors: [{ id: "authentication_error", message: "invalid api key" }] }],
-    ["expired", 401, { errors: [{ id: "expired_token", message: "The access token expired" }] }],
+    ["ambiguous", 401, "Unauthorized\n"],
+    ["ambiguous", 401, { error: "unauthenticated" }],
+    ["ambiguous", 200, { error: "unauthenticated" }],
+    ["ambiguous", 401, { errors: [{ id: "authentication_error", message: "invalid api key" }] }],
+    ["clock_skew", 401, { errors: [{ id: "expired_token", message: "The access token expired" }] }],
     ["revoked", 401, { errors: [{ id: "revoked_token", message: "The access token was revoked" }] }],
     ["insufficient_permission", 403, { error: "PERMISSION_DENIED", message: "Missing required scopes" }],
     ["rate_limited", 429, { error: "RESOURCE_EXHAUSTED", message: "too many" }],
@@ -104,7 +113,8 @@ export const refusals: readonly Refusal[] = [
   ]),
   ...at("kucoin", [
     ["bad_key", ...kucoin("400003")],
-    ["bad_signature", ...kucoin("400004")],
+    ["bad_passphrase", ...kucoin("400004")],
+    ["blocked", ...kucoin("400302", 200)],
     ["bad_signature", ...kucoin("400005")],
     ["ip_not_allowed", ...kucoin("400006")],
     ["insufficient_permission", ...kucoin("400007", 403)],
@@ -114,13 +124,14 @@ export const refusals: readonly Refusal[] = [
     ["rate_limited", ...kucoin("429000", 200)],
     ["unexpected_answer", ...kucoin("400001")],
     ["unexpected_answer", ...kucoin("999999", 200)],
+    ["ambiguous", ...kucoin("999999", 401)],
   ]),
   ...at("bitget", [
     ["bad_key", ...bitget("40006")],
     ["bad_key", ...bitget("40037")],
     ["bad_signature", ...bitget("40009")],
-    ["bad_signature", ...bitget("40012")],
-    ["bad_signature", ...bitget("40036")],
+    ["bad_passphrase", ...bitget("40012")],
+    ["bad_passphrase", ...bitget("40036")],
     ["wrong_environment", ...bitget("40099")],
     ["insufficient_permission", ...bitget("40014", 403)],
     ["insufficient_permission", ...bitget("40013")],
@@ -136,6 +147,7 @@ export const refusals: readonly Refusal[] = [
   ...at("gate", [
     ["bad_key", ...gate("INVALID_KEY")],
     ["bad_signature", ...gate("INVALID_SIGNATURE")],
+    ["ambiguous", ...gate("AUTHENTICATION_FAILED")],
     ["ip_not_allowed", ...gate("IP_FORBIDDEN", 403)],
     ["clock_skew", ...gate("REQUEST_EXPIRED", 403)],
     ["insufficient_permission", ...gate("READ_ONLY", 403)],
@@ -150,6 +162,8 @@ export const refusals: readonly Refusal[] = [
     ["bad_key", ...mexc(700001)],
     ["bad_signature", ...mexc(700002)],
     ["expired", ...mexc(402)],
+    ["ambiguous", ...mexc(401)],
+    ["insufficient_permission", ...mexc(702, 403)],
     ["insufficient_permission", ...mexc(700007, 403)],
     ["ip_not_allowed", ...mexc(700006)],
     ["ip_not_allowed", ...mexc(406)],
@@ -164,7 +178,7 @@ export const refusals: readonly Refusal[] = [
     ["bad_key", 401, { code: 40110000, message: "request is not authorized" }],
     ["bad_key", 401, "<html>401</html>"],
     ["bad_key", 401, ""],
-    ["bad_key", 403, { message: "forbidden." }],
+    ["ambiguous", 403, { message: "forbidden." }],
     ["insufficient_permission", 403, { code: 40310000, message: "not allowed" }],
     ["rate_limited", 429, { code: 42910000, message: "rate limit exceeded" }],
     ["blocked", 403, "<html>403</html>"],

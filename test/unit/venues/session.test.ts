@@ -27,7 +27,7 @@ function sessionWith(...answers: object[]): Session {
     send: async () => say(answers.shift() ?? {}),
     sendShared: async () => say({ symbols: [] }),
   };
-  return new Session({ ...row, markets: createMarkets() }, "live", call, permit);
+  return new Session({ ...row, markets: createMarkets() }, "live", call, { permit });
 }
 
 async function explain(session: Session, ...methods: string[]): Promise<string> {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ambiguous } from "../../interpret.ts";
 import { flagOf, grant, grantingNames, unknownPermissions, withdrawal } from "../permissions.ts";
 import { asIs, type ExchangeRow, findByOption, type KeyInformation, type Probe } from "../row.ts";
 
@@ -13,9 +14,10 @@ const restrictions = z.looseObject({
   tradingAuthorityExpirationTime: z.number().optional(),
 });
 
+/** Rights that end at `tradingAuthorityExpirationTime`, "expiration time for spot and margin trading permission". The key lives on. */
+const endingFlags = new Set(["enableSpotAndMarginTrading", "enableMargin"]);
 const tradeFlags = new Set([
-  "enableSpotAndMarginTrading",
-  "enableMargin",
+  ...endingFlags,
   "enableFutures",
   "enableVanillaOptions",
   "enablePortfolioMarginTrading",
@@ -39,17 +41,18 @@ function readRestrictions(json: unknown): KeyInformation | undefined {
   if (rights.some((name) => flagOf(data[name]) === undefined)) return undefined;
   const unknownWords = grantingNames(data, (name) => rights.includes(name) || otherNames.has(name));
   const end = data.tradingAuthorityExpirationTime;
+  const hasEnded = (name: string) => endingFlags.has(name) && end !== undefined && end <= Date.now();
   return {
     permissions: {
       read: "yes",
-      trade: grant([...tradeFlags].some(isGiven)),
+      trade: grant([...tradeFlags].some((name) => isGiven(name) && !hasEnded(name))),
       withdraw: withdrawal(data.enableWithdrawals, unknownWords),
       transfer: grant([...transferFlags].some(isGiven)),
       // It tells whether the key is bound, not to which addresses.
       boundIps: data.ipRestrict ? null : [],
       unknownWords,
     },
-    expiresAt: end === undefined ? null : new Date(end).toISOString(),
+    expiresAt: null,
     account: {},
   };
 }
@@ -99,11 +102,11 @@ export const binance: ExchangeRow = {
       "-2014": "bad_key",
       "-2008": "bad_key",
       "-1022": "bad_signature",
-      "-2015": {
-        meaning: "bad_key",
-        hint: "Binance does not say whether the key, the address or a permission is at fault.",
-        addresses: true,
-      },
+      // "Invalid API-key, IP, or permissions for action."
+      "-2015": ambiguous("key", "permission", "address"),
+      // "Not found, authenticated, or authorized."
+      "-1099": ambiguous("key", "permission"),
+      "-2017": { meaning: "insufficient_permission", hint: "The account's API keys are locked." },
       "-1002": "insufficient_permission",
       "-1005": "ip_not_allowed",
       "-1021": "clock_skew",

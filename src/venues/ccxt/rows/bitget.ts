@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isKind } from "../errors.ts";
-import { boundTo, listOf, permissionsOf, type Vocabulary } from "../permissions.ts";
+import { boundTo, listOf, permissionsOf, readOnly, type Vocabulary } from "../permissions.ts";
 import { type Ask, asIs, type ExchangeRow, type KeyInformation, type Probe } from "../row.ts";
 
 // bitget.com/api-doc: "Get Account Information" (classic, v2), account information of unified accounts (v3), error codes.
@@ -68,9 +68,9 @@ const unified: Probe = {
     const granted = permissionsOf(unifiedVocabulary, permissions, boundTo(listOf(ips ?? "")));
     if (granted === undefined) return undefined;
     // Sources spell it with a hyphen and with an underscore.
-    const readOnly = permType.replaceAll("_", "-") === "read-only";
+    const isReadOnly = permType.replaceAll("_", "-") === "read-only";
     return {
-      permissions: { ...granted, ...(readOnly ? { trade: "no", transfer: "no" } : {}) },
+      permissions: isReadOnly ? readOnly(granted) : granted,
       expiresAt: null,
       account: { id: userId, type: "unified" },
     };
@@ -106,10 +106,12 @@ export const bitget: ExchangeRow = {
       "40006": "bad_key",
       "40037": "bad_key",
       "40009": "bad_signature",
-      "40012": { meaning: "bad_signature", hint: "The key or the passphrase is wrong." },
-      "40036": { meaning: "bad_signature", hint: "The passphrase is wrong." },
+      // "apikey/password is incorrect"
+      "40012": { meaning: "bad_passphrase", hint: "Or the API key is." },
+      "40036": "bad_passphrase",
       "40099": "wrong_environment",
       "40014": "insufficient_permission",
+      "40031": { meaning: "insufficient_permission", hint: "The account was closed." },
       "40013": { meaning: "insufficient_permission", hint: "The account is suspended." },
       "40018": "ip_not_allowed",
       "40038": "ip_not_allowed",

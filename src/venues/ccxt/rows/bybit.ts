@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { boundTo, permissionsOf, type Vocabulary } from "../permissions.ts";
-import { type Ask, asIs, type ExchangeRow, type KeyInformation } from "../row.ts";
+import { ambiguous } from "../../interpret.ts";
+import { boundTo, permissionsOf, readOnly, unknownPermissions, type Vocabulary } from "../permissions.ts";
+import { type Ask, asIs, type ExchangeRow, type KeyInformation, type Probe } from "../row.ts";
 
 // bybit-exchange.github.io/docs/v5: "Get API Key Information", error codes, "Get Open & Closed Orders".
 
@@ -25,6 +26,7 @@ const vocabulary: Vocabulary = {
 
 const answer = z.looseObject({
   result: z.looseObject({
+    // "0: Read and Write. 1: Read only"
     readOnly: z.union([z.literal(0), z.literal(1)]),
     permissions: z.record(z.string(), z.array(z.string()).nullable()),
     ips: z.array(z.string()),
@@ -36,14 +38,12 @@ const answer = z.looseObject({
 function read(json: unknown): KeyInformation | undefined {
   const { data } = answer.safeParse(json);
   if (data === undefined) return undefined;
-  const { readOnly, permissions, ips, expiredAt, userID } = data.result;
+  const { permissions, ips, expiredAt, userID } = data.result;
   const words = Object.values(permissions).flatMap((group) => group ?? []);
   const granted = permissionsOf(vocabulary, words, boundTo(ips));
   if (granted === undefined) return undefined;
-  // A read-only key lists the words of what it may look at. Only its word for withdrawal is taken at its worst.
-  const limits = readOnly === 1 ? ({ trade: "no", transfer: "no" } as const) : {};
   return {
-    permissions: { ...granted, ...limits },
+    permissions: data.result.readOnly === 1 ? readOnly(granted) : granted,
     expiresAt: endOf(expiredAt),
     account: { id: String(userID) },
   };
@@ -54,6 +54,31 @@ function endOf(expiredAt: string | undefined): string | null {
   const end = Date.parse(expiredAt ?? "");
   return end > 0 ? new Date(end).toISOString() : null;
 }
+
+const keyInformation: Probe = {
+  request: () => ({ api: "private", path: "v5/user/query-api", method: "GET" }),
+  read,
+  // "Demo trading are not supported": the list of what demo trading offers ("Demo Trading Service") has no such call.
+  elsewhere: ["10032"],
+};
+
+const wallet = z.looseObject({
+  result: z.looseObject({ list: z.array(z.looseObject({ accountType: z.string() })) }),
+});
+
+/** The wallet is read whatever is in it. Nothing tells what a key of demo trading may do. */
+const walletBalance: Probe = {
+  request: () => ({
+    api: "private",
+    path: "v5/account/wallet-balance",
+    method: "GET",
+    params: { accountType: "UNIFIED" },
+  }),
+  read(json) {
+    const { data } = wallet.safeParse(json);
+    return data && { permissions: unknownPermissions, expiresAt: null, account: {} };
+  },
+};
 
 const error = z.looseObject({ retCode: z.number(), retMsg: z.string().optional() });
 
@@ -79,7 +104,7 @@ export const bybit: ExchangeRow = {
   environments: { live: "live", testnet: "sandbox", paper: "demo" },
   tells: { permissions: true, boundIps: true, expiry: true, account: true },
   risingNonce: false,
-  probes: () => [{ request: () => ({ api: "private", path: "v5/user/query-api", method: "GET" }), read }],
+  probes: (mode) => (mode === "demo" ? [keyInformation, walletBalance] : [keyInformation]),
   dialect: {
     error(json) {
       const { data } = error.safeParse(json);
@@ -90,25 +115,25 @@ export const bybit: ExchangeRow = {
     codes: {
       "10003": "bad_key",
       "10004": "bad_signature",
-      "10007": "bad_key",
+      // "User authentication failed", of whatever it is.
+      "10007": ambiguous("key", "secret", "permission"),
       "33004": "expired",
-      "-2015": {
-        meaning: "bad_key",
-        hint: "Bybit does not say whether the key, the address or a permission is at fault.",
-        addresses: true,
-      },
+      // The documents call it the end of the key; its own words are "Invalid API-key, IP, or permissions for action."
+      "-2015": ambiguous("key", "permission", "address"),
       "10005": "insufficient_permission",
       "10008": { meaning: "insufficient_permission", hint: "The account is suspended." },
       "10009": { meaning: "ip_not_allowed", hint: "The address has been banned." },
       "10010": "ip_not_allowed",
+      // "Compliance rules triggered."
+      "10024": "blocked",
       "10002": "clock_skew",
       "10006": "rate_limited",
       "10018": "rate_limited",
       "10000": "venue_unavailable",
       "10016": "venue_unavailable",
     },
-    // Too many requests from one address; a blocked region gets it as well, and neither says a thing of the key.
-    statuses: { 403: "rate_limited" },
+    // "Need to use the correct key to access; need to put authentication params in the request header." Those are always there.
+    statuses: { 401: ambiguous("key", "secret", "environment") },
   },
   clientOrderIds: { option: "clientOrderId", format: asIs, find, absentCodes: [] },
 };

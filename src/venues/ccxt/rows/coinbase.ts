@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ambiguous } from "../../interpret.ts";
 import { flagOf, grant, grantingNames, withdrawal } from "../permissions.ts";
 import { type Ask, asIs, type ExchangeRow, type KeyInformation } from "../row.ts";
 
@@ -79,6 +80,9 @@ async function find(ask: Ask, { clientOrderId, symbol }: { clientOrderId: string
   return null;
 }
 
+/** A plain text that covers an unknown key, a wrong signature, an address that is not on the key's list, and a wrong clock. */
+const unauthorized = ambiguous("key", "secret", "address", "clock");
+
 export const coinbase: ExchangeRow = {
   id: "coinbase",
   environments: { live: "live" },
@@ -93,18 +97,19 @@ export const coinbase: ExchangeRow = {
   dialect: {
     error: errorOf,
     codes: {
-      unauthenticated: "bad_key",
-      authentication_error: "bad_key",
-      invalid_token: "bad_key",
-      expired_token: "expired",
+      unauthenticated: unauthorized,
+      authentication_error: unauthorized,
+      unauthorized,
+      invalid_token: unauthorized,
+      // The token is made for each request and lives two minutes: that it has expired says nothing of the key.
+      expired_token: "clock_skew",
       revoked_token: "revoked",
       PERMISSION_DENIED: "insufficient_permission",
       invalid_scope: "insufficient_permission",
       rate_limit_exceeded: "rate_limited",
       RESOURCE_EXHAUSTED: "rate_limited",
     },
-    // A plain text that covers an unknown key, a wrong signature and a wrong clock.
-    statuses: { 401: "bad_key" },
+    statuses: { 401: unauthorized },
   },
   clientOrderIds: { option: "client_order_id", format: asIs, find, absentCodes: [] },
 };

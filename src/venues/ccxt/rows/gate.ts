@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ambiguous } from "../../interpret.ts";
 import { grant, unknownPermissions, withdrawal } from "../permissions.ts";
 import { type ExchangeRow, findByOption, type KeyInformation, type Probe } from "../row.ts";
 
@@ -109,9 +110,12 @@ export const gate: ExchangeRow = {
     codes: {
       INVALID_KEY: "bad_key",
       INVALID_SIGNATURE: "bad_signature",
+      AUTHENTICATION_FAILED: ambiguous("key", "secret", "permission", "address"),
+      INVALID_CREDENTIALS: "bad_key",
       READ_ONLY: "insufficient_permission",
       FORBIDDEN: "insufficient_permission",
       ACCOUNT_LOCKED: { meaning: "insufficient_permission", hint: "The account is locked." },
+      SUB_ACCOUNT_LOCKED: { meaning: "insufficient_permission", hint: "The sub-account is locked." },
       IP_FORBIDDEN: "ip_not_allowed",
       REQUEST_EXPIRED: "clock_skew",
       TOO_MANY_REQUESTS: "rate_limited",

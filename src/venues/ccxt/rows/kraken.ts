@@ -79,7 +79,11 @@ export const kraken: ExchangeRow = {
     codes: {
       "EAPI:Invalid key": "bad_key",
       "EAPI:Invalid signature": "bad_signature",
-      "EGeneral:Permission denied": "insufficient_permission",
+      // No code of its own is documented for an address, and this one ends no key.
+      "EGeneral:Permission denied": {
+        meaning: "insufficient_permission",
+        causes: ["permission", "address"],
+      },
       "EAuth:Account temporary disabled": {
         meaning: "insufficient_permission",
         hint: "The account is temporarily disabled.",

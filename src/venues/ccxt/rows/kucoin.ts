@@ -59,10 +59,12 @@ export const kucoin: ExchangeRow = {
     complete: (json) => "code" in json && "data" in json,
     codes: {
       "400003": "bad_key",
-      "400004": { meaning: "bad_signature", hint: "The passphrase is wrong." },
+      "400004": "bad_passphrase",
       "400005": "bad_signature",
       "400006": "ip_not_allowed",
       "400007": "insufficient_permission",
+      // Identity verification, which KuCoin demands by region.
+      "400303": { meaning: "insufficient_permission", hint: "The account's identity is not verified." },
       "411100": { meaning: "insufficient_permission", hint: "The account is frozen." },
       "400002": "clock_skew",
       "429000": "rate_limited",

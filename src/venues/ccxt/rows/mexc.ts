@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ambiguous } from "../../interpret.ts";
 import { boundTo, listOf, permissionsOf, type Vocabulary } from "../permissions.ts";
 import { asIs, type ExchangeRow, findByOption, type KeyInformation } from "../row.ts";
 
@@ -77,8 +78,16 @@ export const mexc: ExchangeRow = {
     codes: {
       "10072": "bad_key",
       "700001": "bad_key",
+      // "Signature for this request is not valid", which is said of keys that have ended as well.
       "700002": "bad_signature",
       "402": "expired",
+      // "No authority", and "Not logged in".
+      "401": ambiguous("key", "permission"),
+      "511": "insufficient_permission",
+      "701": "insufficient_permission",
+      "702": "insufficient_permission",
+      "703": "insufficient_permission",
+      "704": "insufficient_permission",
       "700007": "insufficient_permission",
       "406": "ip_not_allowed",
       "700006": "ip_not_allowed",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ambiguous } from "../../interpret.ts";
 import { listOf, permissionsOf } from "../permissions.ts";
 import { asIs, type ExchangeRow, findByOption, type KeyInformation } from "../row.ts";
 
@@ -49,13 +50,17 @@ export const okx: ExchangeRow = {
       "50111": "bad_key",
       "50119": "bad_key",
       "50113": "bad_signature",
-      "50105": { meaning: "bad_signature", hint: "The passphrase is wrong." },
+      "50105": "bad_passphrase",
+      // "Invalid authorization."
+      "50114": ambiguous("key", "secret", "permission"),
       "50101": "wrong_environment",
       "50030": "insufficient_permission",
       "50035": {
         meaning: "insufficient_permission",
         hint: "This call needs a key that is bound to an address.",
       },
+      "50007": { meaning: "insufficient_permission", hint: "The account is blocked." },
+      "50027": { meaning: "insufficient_permission", hint: "The account is restricted from trading." },
       "50100": { meaning: "insufficient_permission", hint: "The account's access to the API is frozen." },
       "50120": "insufficient_permission",
       "50110": "ip_not_allowed",

@@ -286,13 +286,19 @@ describe("a nonce that is behind", () => {
 
 describe("what a key may do", () => {
   test("a key of Bybit's demo trading is kept, whose key information is not offered there", async () => {
+    const notOffered = fault.json(200, {
+      retCode: 10032,
+      retMsg: "Demo trading are not supported.",
+      result: {},
+    });
+    control().fail("bybit", notOffered, { path: "/v5/user/query-api" });
     const key = control().addKey("bybit", { environment: "paper" });
     expect(await register(key)).toMatchObject({
       status: 201,
       json: { status: "active", permissions: { read: "yes", trade: "unknown", withdraw: "unknown" } },
     });
     control().revokeKey("bybit", key.apiKey);
-    expect(await register({ ...key, keyId: "again" })).toMatchObject({
+    expect(await register({ ...key, keyId: "another label" })).toMatchObject({
       status: 422,
       json: { reason: "bad_key" },
     });

@@ -52,9 +52,15 @@ describe("what Binance tells of a key", () => {
     expect((await read("binance", { ...restrictions, ipRestrict: true })).permissions.boundIps).toBeNull();
   });
 
-  test("ends when its right to trade ends", async () => {
-    const body = { ...restrictions, tradingAuthorityExpirationTime: 1_800_000_000_000 };
-    expect((await read("binance", body)).expiresAt).toBe("2027-01-15T08:00:00.000Z");
+  test.each([
+    ["enableSpotAndMarginTrading", "no"],
+    ["enableMargin", "no"],
+    ["enableFutures", "yes"],
+  ])("the end of its right to trade leaves the key, and %s: %s", async (flag, trade) => {
+    const endingIn = (ms: number) =>
+      read("binance", { ...restrictions, [flag]: true, tradingAuthorityExpirationTime: Date.now() + ms });
+    expect(await endingIn(-1000)).toMatchObject({ expiresAt: null, permissions: { trade } });
+    expect(await endingIn(60_000)).toMatchObject({ expiresAt: null, permissions: { trade: "yes" } });
   });
 });
 

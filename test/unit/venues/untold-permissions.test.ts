@@ -80,7 +80,7 @@ describe("an answer that lists no permission", () => {
     ["bitget", { code: "00000", data: { userId: "1", ips: "", authorities: ["stor", "WWOW"] } }],
     [
       "bybit",
-      { retCode: 0, result: { readOnly: 1, permissions: { Wallet: ["withdraw"] }, ips: [], userID: 1 } },
+      { retCode: 0, result: { readOnly: 0, permissions: { Wallet: ["withdraw"] }, ips: [], userID: 1 } },
     ],
   ])("and a word that is not known leaves withdrawal open (%s)", async (id, body) => {
     const { permissions } = await read(id, body);

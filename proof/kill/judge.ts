@@ -4,29 +4,18 @@ import type { Struck } from "./strike.ts";
 import type { Findings } from "./trial.ts";
 
 /** By name, so that each control can say which of them it breaks. */
-export type KillPromises = Readonly<
-  Record<
-    | "opened"
-    | "revoked"
-    | "chains"
-    | "recorded"
-    | "orphans"
-    | "processes"
-    | "starts"
-    | "postmaster"
-    | "repeats"
-    | "once"
-    | "refused",
-    Promised
-  >
->;
+export type KillPromises = ReturnType<typeof judge>;
 
 const sumOf = <T>(items: readonly T[], number: (item: T) => number): number =>
   items.reduce((total, item) => total + number(item), 0);
+const promised = (text: string, tried: number, broken: number): Promised => ({ text, tried, broken });
 
-export function judge({ ledger, starts, struck, checked, concluded }: Findings): KillPromises {
-  const alone = struck.filter(({ hasSettled }) => hasSettled !== null);
-  const promised = (text: string, tried: number, broken: number): Promised => ({ text, tried, broken });
+export function judge(findings: Findings) {
+  return { ...judgeKept(findings), ...judgeService(findings), ...judgeWrites(findings) };
+}
+
+/** What was acknowledged is there, and nothing else. */
+function judgeKept({ ledger, checked, concluded }: Findings) {
   return {
     opened: promised(
       "acknowledged secrets did not open, or opened to another",
@@ -53,6 +42,13 @@ export function judge({ ledger, starts, struck, checked, concluded }: Findings):
       concluded === null ? 0 : ledger.entries.length,
       concluded?.orphans ?? 0,
     ),
+  };
+}
+
+/** It comes back, whoever was killed. */
+function judgeService({ starts, struck }: Findings) {
+  const alone = struck.filter(({ hasSettled }) => hasSettled !== null);
+  return {
     processes: promised(
       "venue processes outlived their service",
       sumOf(struck, ({ venueProcesses }) => venueProcesses),
@@ -68,6 +64,12 @@ export function judge({ ledger, starts, struck, checked, concluded }: Findings):
       alone.length,
       alone.filter(({ hasSettled }) => hasSettled === false).length,
     ),
+  };
+}
+
+/** Each is done once, however often it is sent. */
+function judgeWrites({ ledger, concluded }: Findings) {
+  return {
     repeats: promised(
       "repeats of an unanswered write were refused",
       ledger.repeats.length,

@@ -8,9 +8,6 @@ import { z } from "zod";
 const notedShape = z.object({ key: z.string(), status: z.int(), body: z.string() });
 type Noted = z.output<typeof notedShape>;
 
-/** What a note takes where the database is busy: a few kills then fall between a commit and its note. */
-const noteMs = 50;
-
 const passedOn = ["authorization", "content-type", "if-match"] as const;
 
 /**
@@ -41,10 +38,12 @@ async function answer(
   const key = String(request.headers["idempotency-key"] ?? "");
   const known = notes.get(key);
   if (known !== undefined) return send(response, known);
+  const began = performance.now();
   const given = await pass(request, service);
   if (key === "" || given.status >= 400) return relay(response, given);
   const line = JSON.stringify({ key, status: given.status, body: await given.text() });
-  await sleep(noteMs);
+  // As long as the change itself, so that every other kill falls between a commit and its note, however busy the machine is.
+  await sleep(performance.now() - began);
   await appendFile(file, `${line}\n`);
   note(notes, line);
   const noted = notes.get(key);

@@ -50,7 +50,8 @@ function afterKey(value: string, key: Exclude<Key, { kind: "cancel" }>): string 
     case "enter":
       return `${value}\n`;
     case "erase":
-      return [...value].slice(0, -1).join("");
+      // A character may take two units.
+      return value.replace(/.$/su, "");
     case "clear":
       return "";
   }

@@ -10,6 +10,8 @@ export type Key =
   | Readonly<{ kind: "clear" }>
   | Readonly<{ kind: "cancel" }>;
 
+const escape = "\u001B";
+
 /** Bracketed paste, as xterm has it: the terminal says where a paste begins and where it ends. */
 const paste = { on: "\u001B[?2004h", off: "\u001B[?2004l", begin: "\u001B[200~", end: "\u001B[201~" };
 /** No secret is so long; what is pasted by mistake may be. */
@@ -90,7 +92,7 @@ export class Keyboard implements AsyncDisposable {
   #read(): Key | undefined {
     for (;;) {
       if (this.#unread.startsWith(paste.begin)) return this.#readPaste();
-      if (this.#unread.startsWith("\u001B")) {
+      if (this.#unread.startsWith(escape)) {
         const sequence = sequenceAt(this.#unread);
         if (sequence === undefined) return undefined;
         this.#unread = this.#unread.slice(sequence.length);
@@ -117,7 +119,8 @@ export class Keyboard implements AsyncDisposable {
 
 /** The control sequence (ECMA-48 §5.4) that `text` begins with, which stands for a key without a meaning here. */
 function sequenceAt(text: string): string | undefined {
-  const [whole] = /^\u001B(?:\[[\u0020-\u003F]*[\u0040-\u007E]|O.|[^[O\p{Cc}])/u.exec(text) ?? [];
-  if (whole !== undefined) return whole;
-  return /^\u001B(?:\[[\u0020-\u003F]*|O?)$/.test(text) ? undefined : "\u001B";
+  const behind = text.slice(escape.length);
+  const [whole] = /^(?:\[[ -?]*[@-~]|O.|[^[O\p{Cc}])/u.exec(behind) ?? [];
+  if (whole !== undefined) return escape + whole;
+  return /^(?:\[[ -?]*|O?)$/.test(behind) ? undefined : escape;
 }

@@ -17,7 +17,7 @@ export function spellFields(venue: string, given: FieldTexts): FieldTexts | Read
     const problem = problemOf(venue, field, Buffer.from(text));
     if (problem !== undefined) return { problem: `${field} ${problem}.` };
     const key = readKey(venue, field, text);
-    if (key === "unreadable") return { problem: `${field} holds no private key that OpenSSL reads.` };
+    if (key === null) return { problem: `${field} holds no private key that OpenSSL reads.` };
     spelled.set(field, key ?? text);
   }
   return spelled;
@@ -28,22 +28,22 @@ export function isPrivateKey(text: string): boolean {
   return withKey(Buffer.from(text.trim()), () => true) === true;
 }
 
-/** The private key in the spelling of the venue's signer; `undefined` where the text is none. */
-function readKey(venue: string, field: FieldName, text: string): string | "unreadable" | undefined {
+/** The private key in the spelling of the venue's signer; `undefined` where the text is none, and `null` where OpenSSL reads none. */
+function readKey(venue: string, field: FieldName, text: string): string | null | undefined {
   const { keys = {}, bare = false } = formOf(venue, field);
   const read = withKey(Buffer.from(text), (judged) => spell(judged, keys[judged.kind]), { bare });
-  return typeof read === "object" ? "unreadable" : read;
+  return typeof read === "object" ? null : read;
 }
 
 /** OpenSSL gets the bytes that were judged, never the text: it may read another key out of that. */
-function spell({ der, form }: JudgedKey, spelling: KeySpelling | undefined): string {
-  if (spelling === undefined) return "unreadable";
+function spell({ der, form }: JudgedKey, spelling: KeySpelling | undefined): string | null {
+  if (spelling === undefined) return null;
   try {
     const key = createPrivateKey({ key: Buffer.from(der), format: "der", type: form });
     return spellings[spelling](key);
   } catch {
     // A number of the key is out of its range. The message may quote it.
-    return "unreadable";
+    return null;
   }
 }
 

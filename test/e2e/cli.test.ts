@@ -59,7 +59,7 @@ describe("tenants, members and accounts", () => {
         text(
           "keyhold: a valid token or API key is required (unauthenticated)",
           "  Send `Authorization: Bearer` with a valid token or API key of an active member.",
-          "hint: set KEYHOLD_TOKEN to a token or an API key; `keyhold token` makes one beside the service",
+          "hint: your token is of bob, of tenant ID, signed by urn:keyhold:local: the log of the service says what does not fit",
           "[exit 1]",
         ),
       );

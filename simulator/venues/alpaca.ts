@@ -31,6 +31,7 @@ import {
   markets,
   oneAsset,
 } from "./alpaca-market.ts";
+import { priceRoutes } from "./alpaca-prices.ts";
 
 // Sources: docs.alpaca.markets (account, orders, positions, authentication).
 
@@ -271,6 +272,7 @@ function deleteOrders({ account, nowMs }: Call): Answer {
 }
 
 const routes: readonly Route[] = [
+  ...priceRoutes,
   { method: "GET", path: "/v2/account", needs: "read", answer: showAccount },
   { method: "GET", path: "/v2/account/configurations", needs: "read", answer: configuration },
   { method: "GET", path: "/v2/positions", needs: "read", answer: positions },

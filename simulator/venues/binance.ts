@@ -22,6 +22,7 @@ import type { WireRequest } from "../request.ts";
 import { verifyBinance } from "../signatures/binance.ts";
 import { signedPayload } from "../signatures/signed-payload.ts";
 import type { Call, Credentials, Route, Signing, SimulatedVenue } from "../venue.ts";
+import { priceRoutes } from "./binance-prices.ts";
 
 // Sources: developers.binance.com (spot errors, wallet "API key permission"), binance-spot-api-docs rest-api.md.
 
@@ -299,6 +300,7 @@ const live = ["live"] as const;
 const futures = ["live", "paper"] as const;
 
 const routes: readonly Route[] = [
+  ...priceRoutes(markets),
   ...keyRoutes,
   { method: "GET", path: "/api/v3/ping", needs: "nothing", answer: () => ok({}) },
   { method: "GET", path: "/api/v3/time", needs: "nothing", answer: time },

@@ -3,6 +3,7 @@ import { formatUnits, multiply, parseUnits } from "../decimal.ts";
 import { inMode, refuse, success } from "../envelopes/bitget.ts";
 import { keyRefusals, keyRoutes, unifiedWords } from "../keys/bitget.ts";
 import { writes } from "../keys/terms.ts";
+import { bookOf, candleStarts, quoteOf, stepOf } from "../market-data.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, filledCost, findOrder, openOrders, placeOrder, timeInForceOf } from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
@@ -259,7 +260,26 @@ const open = (path: string, answer: (call: PublicCall) => Answer): Route => ({
   answer,
 });
 
+const marketRoutes: readonly Route[] = [
+  open("spot/market/tickers", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("symbol"));
+    const { last, bid, ask, size, volume } = quoteOf(market);
+    const day = { open: last, high24h: last, low24h: last, change24h: "0", baseVolume: volume };
+    const best = { bidPr: bid, bidSz: size, askPr: ask, askSz: size };
+    return success([{ symbol: market.id, lastPr: last, ts: String(nowMs), ...day, ...best }]);
+  }),
+  open("spot/market/candles", ({ text, nowMs }) => {
+    const { last } = quoteOf(marketNamed(markets, text("symbol")));
+    const starts = candleStarts({ nowMs, stepMs: stepOf(text("granularity")), limit: text("limit") });
+    return success(starts.map((start) => [String(start), last, last, last, last, "1", last, last]));
+  }),
+  open("spot/market/orderbook", ({ text, nowMs }) =>
+    success({ ...bookOf(marketNamed(markets, text("symbol")), text("limit")), ts: String(nowMs) }),
+  ),
+];
+
 const routes: readonly Route[] = [
+  ...marketRoutes,
   ...keyRoutes,
   open("public/time", ({ nowMs }) => success({ serverTime: String(nowMs) })),
   open("spot/public/symbols", () => success(markets.map(showSymbol))),

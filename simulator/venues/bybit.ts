@@ -3,6 +3,7 @@ import { formatUnits, multiply, parseUnits } from "../decimal.ts";
 import { refuse, result } from "../envelopes/bybit.ts";
 import { keyRefusals, keyRoutes, isoSeconds, permissionWords, shownIps } from "../keys/bybit.ts";
 import { writes } from "../keys/terms.ts";
+import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import {
   cancelOrder,
@@ -266,7 +267,39 @@ function listPositions({ account, text, nowMs }: Call): Answer {
 const time = ({ nowMs }: PublicCall): Answer =>
   result({ timeSecond: String(Math.floor(nowMs / 1000)), timeNano: `${nowMs}000000` }, nowMs);
 
+const marketRoutes: readonly Route[] = [
+  open("/v5/market/tickers", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("symbol"));
+    const { last, bid, ask, size, volume } = quoteOf(market);
+    const day = {
+      prevPrice24h: last,
+      highPrice24h: last,
+      lowPrice24h: last,
+      price24hPcnt: "0",
+      volume24h: volume,
+    };
+    const best = { bid1Price: bid, bid1Size: size, ask1Price: ask, ask1Size: size };
+    return result(
+      { category: "spot", list: [{ symbol: market.id, lastPrice: last, ...day, ...best }] },
+      nowMs,
+    );
+  }),
+  open("/v5/market/kline", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("symbol"));
+    const { last } = quoteOf(market);
+    const starts = candleStarts({ nowMs, stepMs: stepOf(text("interval")), limit: text("limit") });
+    const list = starts.toReversed().map((start) => [String(start), last, last, last, last, "1", last]);
+    return result({ category: "spot", symbol: market.id, list }, nowMs);
+  }),
+  open("/v5/market/orderbook", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("symbol"));
+    const { bids, asks } = bookOf(market, text("limit"));
+    return result({ s: market.id, b: bids, a: asks, ts: nowMs, u: 1 }, nowMs);
+  }),
+];
+
 const everywhere: readonly Route[] = [
+  ...marketRoutes,
   ...keyRoutes,
   { method: "GET", path: "/v5/market/time", needs: "nothing", answer: time },
   { method: "GET", path: "/v5/market/instruments-info", needs: "nothing", answer: instruments },

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { formatUnits, parseUnits } from "../decimal.ts";
+import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
 import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, filledCost, findOrder, placeOrder } from "../orders.ts";
 import type { Market, Order, OrderRules, TimeInForce } from "../orders.ts";
@@ -282,7 +283,46 @@ function cancelOrders({ account, request, nowMs }: Call): Answer {
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 const iso = (ms: number): string => new Date(ms).toISOString();
 
+const granularities: Readonly<Record<string, string>> = {
+  ONE_MINUTE: "1m",
+  FIVE_MINUTE: "5m",
+  FIFTEEN_MINUTE: "15m",
+  ONE_HOUR: "1h",
+  ONE_DAY: "1d",
+};
+
+const marketRoutes: readonly Route[] = [
+  open("/api/v3/brokerage/market/products/:id/ticker", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("id"));
+    const { last, bid, ask } = quoteOf(market);
+    const trade = {
+      trade_id: "1",
+      product_id: market.id,
+      price: last,
+      size: "1",
+      time: iso(nowMs),
+      side: "BUY",
+    };
+    return ok({ trades: [trade], best_bid: bid, best_ask: ask });
+  }),
+  open("/api/v3/brokerage/market/products/:id/candles", ({ text, nowMs }) => {
+    const { last: price } = quoteOf(marketNamed(markets, text("id")));
+    const stepMs = stepOf(granularities[text("granularity") ?? ""]);
+    const starts = candleStarts({ nowMs, stepMs, limit: text("limit") }).toReversed();
+    const prices = { low: price, high: price, open: price, close: price, volume: "1" };
+    return ok({ candles: starts.map((start) => ({ start: String(seconds(start)), ...prices })) });
+  }),
+  open("/api/v3/brokerage/market/product_book", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("product_id"));
+    const { bids, asks } = bookOf(market, text("limit"));
+    const levels = (side: typeof bids) => side.map(([price, size]) => ({ price, size }));
+    const book = { product_id: market.id, bids: levels(bids), asks: levels(asks), time: iso(nowMs) };
+    return ok({ pricebook: book });
+  }),
+];
+
 const routes: readonly Route[] = [
+  ...marketRoutes,
   {
     method: "GET",
     path: "/v2/time",

@@ -1,6 +1,7 @@
 import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts";
 import { refuse } from "../envelopes/gate.ts";
 import { keyRefusals, keyRoutes, shownWords } from "../keys/gate.ts";
+import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import {
   cancelOrder,
@@ -250,7 +251,30 @@ const positions = ({ account, nowMs }: Call): Answer =>
 
 const nothing = (): Answer => ok([]);
 
+const marketRoutes: readonly Route[] = [
+  open("/api/v4/spot/tickers", ({ text }) => {
+    const market = marketNamed(markets, text("currency_pair"));
+    const { last, bid, ask, size, volume } = quoteOf(market);
+    const day = { change_percentage: "0", base_volume: volume, high_24h: last, low_24h: last };
+    const best = { highest_bid: bid, highest_size: size, lowest_ask: ask, lowest_size: size };
+    return ok([{ currency_pair: market.id, last, ...day, ...best }]);
+  }),
+  open("/api/v4/spot/candlesticks", ({ text, nowMs }) => {
+    const { last } = quoteOf(marketNamed(markets, text("currency_pair")));
+    const starts = candleStarts({ nowMs, stepMs: stepOf(text("interval")), limit: text("limit") });
+    return ok(starts.map((start) => [String(start / 1000), last, last, last, last, last, "1", "true"]));
+  }),
+  open("/api/v4/spot/order_book", ({ text, nowMs }) =>
+    ok({
+      current: nowMs,
+      update: nowMs,
+      ...bookOf(marketNamed(markets, text("currency_pair")), text("limit")),
+    }),
+  ),
+];
+
 const routes: readonly Route[] = [
+  ...marketRoutes,
   ...keyRoutes,
   {
     method: "GET",

@@ -1,5 +1,6 @@
 import type { Key } from "../accounts.ts";
 import { formatUnits, multiply, parseUnits } from "../decimal.ts";
+import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
 import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, filledCost, findOrder, openOrders, placeOrder, timeInForceOf } from "../orders.ts";
 import type { Order, OrderRules, TimeInForce } from "../orders.ts";
@@ -243,7 +244,32 @@ const openPositions = ({ account }: Call): Answer =>
     })),
   );
 
+const marketRoutes: readonly Route[] = [
+  open("/0/public/Ticker", ({ text }) => {
+    const market = marketNamed(markets, text("pair"));
+    const { last, bid, ask, size, volume } = quoteOf(market);
+    const twice = (value: string) => [value, value];
+    const best = { a: [ask, size, size], b: [bid, size, size], c: [last, "1"] };
+    const day = { v: twice(volume), p: twice(last), t: [1, 1], l: twice(last), h: twice(last), o: last };
+    return result({ [market.id]: { ...best, ...day } });
+  }),
+  open("/0/public/OHLC", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("pair"));
+    const { last } = quoteOf(market);
+    const starts = candleStarts({ nowMs, stepMs: stepOf(text("interval")), limit: undefined });
+    const rows = starts.map((start) => [seconds(start), last, last, last, last, last, "1", 1]);
+    return result({ [market.id]: rows, last: seconds(nowMs) });
+  }),
+  open("/0/public/Depth", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("pair"));
+    const { bids, asks } = bookOf(market, text("count"));
+    const levels = (side: typeof bids) => side.map(([price, size]) => [price, size, seconds(nowMs)]);
+    return result({ [market.id]: { bids: levels(bids), asks: levels(asks) } });
+  }),
+];
+
 const routes: readonly Route[] = [
+  ...marketRoutes,
   {
     method: "GET",
     path: "/0/public/Time",

@@ -1,6 +1,7 @@
 import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts";
 import { data, refuse } from "../envelopes/kucoin.ts";
 import { keyRefusals, keyRoutes, shownRights } from "../keys/kucoin.ts";
+import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, filledCost, findOrder, openOrders, placeOrder, timeInForceOf } from "../orders.ts";
 import type { Market, Order, OrderRules, TimeInForce } from "../orders.ts";
@@ -231,7 +232,26 @@ const positions = ({ account, nowMs }: Call): Answer =>
     }),
   );
 
+const marketRoutes: readonly Route[] = [
+  open("/api/v1/market/stats", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("symbol"));
+    const { last, bid, ask, volume } = quoteOf(market);
+    const day = { high: last, low: last, vol: volume, changeRate: "0", changePrice: "0", averagePrice: last };
+    return data({ time: nowMs, symbol: market.id, buy: bid, sell: ask, last, ...day });
+  }),
+  open("/api/v1/market/candles", ({ text, nowMs }) => {
+    const { last } = quoteOf(marketNamed(markets, text("symbol")));
+    const starts = candleStarts({ nowMs, stepMs: stepOf(text("type")), limit: undefined }).toReversed();
+    return data(starts.map((start) => [String(start / 1000), last, last, last, last, "1", last]));
+  }),
+  open("/api/v1/market/orderbook/:level", ({ text, nowMs }) => {
+    const { bids, asks } = bookOf(marketNamed(markets, text("symbol")), undefined);
+    return data({ time: nowMs, sequence: "1", bids, asks });
+  }),
+];
+
 const routes: readonly Route[] = [
+  ...marketRoutes,
   ...keyRoutes,
   { method: "GET", path: "/api/v1/timestamp", needs: "nothing", answer: ({ nowMs }) => data(nowMs) },
   { method: "GET", path: "/api/v2/symbols", needs: "nothing", answer: () => data(markets.map(showSymbol)) },

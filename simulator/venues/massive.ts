@@ -1,3 +1,7 @@
+import { units } from "../decimal.ts";
+import { candleStarts, quoteOf, stepOf } from "../market-data.ts";
+import { marketNamed } from "../markets.ts";
+import type { Market } from "../orders.ts";
 import { randomAlphanumeric } from "../random-text.ts";
 import { Refused, ok } from "../refusal.ts";
 import type { Answer, Reason } from "../refusal.ts";
@@ -61,7 +65,57 @@ const marketStatus = ({ nowMs }: Pick<PublicCall, "nowMs">): Answer =>
     serverTime: new Date(nowMs).toISOString(),
   });
 
+/** A share and a coin, in Massive's own names. */
+const markets: readonly Market[] = [
+  { id: "AAPL", base: "AAPL", quote: "USD", price: units("200") },
+  { id: "X:BTCUSD", base: "BTC", quote: "USD", price: units("50000") },
+];
+
+function snapshot({ text }: Pick<PublicCall, "text">): Answer {
+  const market = markets.find(({ id }) => id === text("ticker.any_of"));
+  if (market === undefined) {
+    const unknown = { ticker: text("ticker.any_of"), error: "NOT_FOUND", message: "Ticker not found." };
+    return ok({ status: "OK", request_id: "simulated", results: [unknown] });
+  }
+  const { last, bid, ask } = quoteOf(market);
+  const price = Number(last);
+  const session = {
+    open: price,
+    high: price,
+    low: price,
+    close: price,
+    volume: 1000,
+    change: 0,
+    change_percent: 0,
+  };
+  const shown = {
+    ticker: market.id,
+    session: { ...session, previous_close: price },
+    last_quote: { bid: Number(bid), bid_size: 10, ask: Number(ask), ask_size: 10 },
+    last_trade: { price, size: 1 },
+  };
+  return ok({ status: "OK", request_id: "simulated", results: [shown] });
+}
+
+const timespans: Readonly<Record<string, string>> = { minute: "m", hour: "h", day: "d", week: "w" };
+
+function bars({ text, nowMs }: Pick<PublicCall, "text" | "nowMs">): Answer {
+  const price = Number(quoteOf(marketNamed(markets, text("ticker"))).last);
+  const stepMs = stepOf(`${text("multiplier")}${timespans[text("timespan") ?? ""]}`);
+  const starts = candleStarts({ nowMs, stepMs, limit: undefined });
+  const sorted = text("sort") === "desc" ? starts.toReversed() : starts;
+  const results = sorted.map((t) => ({ t, o: price, h: price, l: price, c: price, v: 1, vw: price, n: 1 }));
+  return ok({ status: "OK", ticker: text("ticker"), resultsCount: results.length, results });
+}
+
 const routes: readonly Route[] = [
+  { method: "GET", path: "/v3/snapshot", needs: "read", answer: snapshot },
+  {
+    method: "GET",
+    path: "/v2/aggs/ticker/:ticker/range/:multiplier/:timespan/:from/:to",
+    needs: "read",
+    answer: bars,
+  },
   { method: "GET", path: "/v1/marketstatus/now", needs: "read", answer: marketStatus },
 ];
 

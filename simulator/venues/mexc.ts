@@ -1,5 +1,6 @@
 import type { Key } from "../accounts.ts";
 import { formatUnits, parseUnits } from "../decimal.ts";
+import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
 import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
 import {
   cancelOrder,
@@ -203,7 +204,51 @@ function deleteOrder(call: Call): Answer {
 const listOpenOrders = ({ account, text }: Call): Answer =>
   ok(openOrders(account, marketNamed(markets, text("symbol"))).map(showOrder));
 
+const marketRoutes: readonly Route[] = [
+  open("/api/v3/ticker/24hr", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("symbol"));
+    const { last, bid, ask, size, volume } = quoteOf(market);
+    return ok({
+      symbol: market.id,
+      lastPrice: last,
+      openPrice: last,
+      highPrice: last,
+      lowPrice: last,
+      prevClosePrice: last,
+      priceChange: "0",
+      priceChangePercent: "0",
+      bidPrice: bid,
+      bidQty: size,
+      askPrice: ask,
+      askQty: size,
+      volume,
+      openTime: nowMs - 86_400_000,
+      closeTime: nowMs,
+    });
+  }),
+  open("/api/v3/klines", ({ text, nowMs }) => {
+    const { last } = quoteOf(marketNamed(markets, text("symbol")));
+    const stepMs = stepOf(text("interval"));
+    return ok(
+      candleStarts({ nowMs, stepMs, limit: text("limit") }).map((start) => [
+        start,
+        last,
+        last,
+        last,
+        last,
+        "1",
+        start + stepMs - 1,
+        last,
+      ]),
+    );
+  }),
+  open("/api/v3/depth", ({ text }) =>
+    ok({ lastUpdateId: 1, ...bookOf(marketNamed(markets, text("symbol")), text("limit")) }),
+  ),
+];
+
 const routes: readonly Route[] = [
+  ...marketRoutes,
   { method: "GET", path: "/api/v3/time", needs: "nothing", answer: ({ nowMs }) => ok({ serverTime: nowMs }) },
   { method: "GET", path: "/api/v3/exchangeInfo", needs: "nothing", answer: exchangeInfo },
   {

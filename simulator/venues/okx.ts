@@ -2,6 +2,7 @@ import { randomInt, randomUUID } from "node:crypto";
 import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts";
 import { data, refuse } from "../envelopes/okx.ts";
 import { keyRefusals, keyRoutes, permissionWords } from "../keys/okx.ts";
+import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
 import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
 import { cancelOrder, findOrder, openOrders, placeOrder, timeInForceOf, wordFor } from "../orders.ts";
 import type { Market, Order, OrderRules } from "../orders.ts";
@@ -229,7 +230,38 @@ const positions = ({ account, nowMs }: Call): Answer =>
     }),
   );
 
+const marketRoutes: readonly Route[] = [
+  open("/api/v5/market/ticker", ({ text, nowMs }) => {
+    const market = marketNamed(markets, text("instId"));
+    const { last, bid, ask, size, volume } = quoteOf(market);
+    const day = { open24h: last, high24h: last, low24h: last, vol24h: volume };
+    const best = { bidPx: bid, bidSz: size, askPx: ask, askSz: size };
+    return data({
+      instType: "SPOT",
+      instId: market.id,
+      last,
+      lastSz: "1",
+      ts: String(nowMs),
+      ...day,
+      ...best,
+    });
+  }),
+  open("/api/v5/market/candles", ({ text, nowMs }) => {
+    const { last } = quoteOf(marketNamed(markets, text("instId")));
+    const starts = candleStarts({ nowMs, stepMs: stepOf(text("bar")), limit: text("limit") });
+    return data(
+      ...starts.toReversed().map((start) => [String(start), last, last, last, last, "1", last, last, "1"]),
+    );
+  }),
+  open("/api/v5/market/books", ({ text, nowMs }) => {
+    const { bids, asks } = bookOf(marketNamed(markets, text("instId")), text("sz"));
+    const levels = (side: typeof bids) => side.map(([price, size]) => [price, size, "0", "1"]);
+    return data({ bids: levels(bids), asks: levels(asks), ts: String(nowMs) });
+  }),
+];
+
 const routes: readonly Route[] = [
+  ...marketRoutes,
   ...keyRoutes,
   {
     method: "GET",

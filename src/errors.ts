@@ -24,6 +24,7 @@ export const errors = {
   idempotency_mismatch: { status: 422, title: "This Idempotency-Key was used for another request" },
   venue_rejected: { status: 422, title: "The venue rejected the credential" },
   venue_ambiguous: { status: 422, title: "The venue refused the credential without saying why" },
+  venue_unproven: { status: 422, title: "Nothing proves the credential" },
   venue_account: { status: 422, title: "The new secret belongs to another account at the venue" },
   wider_permissions: { status: 422, title: "The new secret may do more than the old one" },
   same_secret: { status: 422, title: "The new secret is the one that is in use" },

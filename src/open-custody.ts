@@ -9,6 +9,7 @@ import type { Custody } from "./credentials/custody.ts";
 import type { Db } from "./db/connect.ts";
 import { type StartedDatabase, startDatabase, type StartOptions } from "./db/start.ts";
 import { createTurns, type Turns } from "./db/turns.ts";
+import { storedRefusals } from "./db/venue-refusals.ts";
 import { DataKeys } from "./keys/data-keys.ts";
 import { openKeys } from "./keys/open.ts";
 import { openStores } from "./stores/open.ts";
@@ -85,7 +86,11 @@ export async function openCustody(config: Config, log: Log, options?: OpenOption
   const { stores, ...opened } = await openStores(config.stores, { db, vault, aws, metrics, log });
   undo.defer(() => opened.close());
   const report = (event: PoolEvent): void => tellOfProcesses(event, metrics, log);
-  const venues = createVenues(config.venues, { ...options?.venueProcesses, report });
+  const venues = createVenues(config.venues, {
+    ...options?.venueProcesses,
+    report,
+    refusals: storedRefusals(db),
+  });
   undo.defer(() => venues.close());
   const dataKeys = new DataKeys(db, keys.provider);
   const prove = await proveWith({ db, work, dataKeys }, log);

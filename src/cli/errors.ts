@@ -69,6 +69,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   venue_rejected: "check the key at the venue, and that --environment is the right one",
   venue_ambiguous:
     "check each possible cause at the venue; `keyhold venues <venue>` shows the addresses to allow",
+  venue_unproven: "register it where the tenant's policy has allow_unproven, if you are sure of the key",
   venue_account: "make the new key for the same account at the venue",
   wider_permissions: "make a key that may do what the old one may, or add --allow-wider",
   same_secret: "make a new key at the venue first",

@@ -73,6 +73,7 @@ export const venue = z.looseObject({
   name: z.string(),
   environments: texts,
   fields: texts,
+  provable: z.boolean().default(true),
   operations: texts,
   transfer_accounts: texts.default([]),
   egress_addresses: texts,

@@ -23,6 +23,7 @@ export function addVenuesCommand(program: Command, cli: Cli): void {
       const venue = findVenue(page.items, id);
       cli.output.one(venue, [
         ...columns,
+        ["can prove a key", ({ provable }) => provable],
         ["seen from", ({ egress_addresses }) => egress_addresses],
         ["operations", ({ operations }) => operations],
         ["transfers between", ({ transfer_accounts }) => transfer_accounts],

@@ -1,6 +1,7 @@
 import type { Valid } from "../venues/verdict.ts";
 import { expiryOf } from "./consequences.ts";
 import type { Changes } from "./rows.ts";
+import { isProved } from "./storable.ts";
 
 /** Of a credential that nothing is held against. */
 export const unrefused = { rejected_at: null, refused_since: null, refused_as: null, held_at: null } as const;
@@ -11,7 +12,7 @@ export function accepted(verdict: Valid, now: Date): Changes {
     permissions: verdict.permissions,
     account_facts: verdict.account,
     venue_expires_at: expiryOf(verdict),
-    health: "healthy",
+    health: isProved(verdict.permissions) ? "healthy" : "unknown",
     health_message: null,
     ...unrefused,
     last_validated_at: now,

@@ -7,7 +7,6 @@ import type { Valid } from "../venues/verdict.ts";
 import type { SecretFields } from "../venues/venue.ts";
 import { accepted } from "./accepted.ts";
 import { countFromNow } from "./at-venue/schedule-row.ts";
-import { refuseAtRegister } from "./consequences.ts";
 import type { Credential, CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
@@ -31,7 +30,7 @@ import {
   updateCredential,
 } from "./rows.ts";
 import { stale } from "./stale.ts";
-import { assertStorable } from "./storable.ts";
+import { accept, assertStorable } from "./storable.ts";
 import { widened } from "./wider.ts";
 
 export type NewSecret = Readonly<{
@@ -77,12 +76,12 @@ async function judge(
     fields,
   });
   try {
-    if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
-    assertSameAccount(row, verdict);
-    if (!allowWider) assertNoWider(row, verdict);
     const policy = await readTenant(custody.db, scopeOf(principal), (tx) => findPolicy(tx, row.tenant_id));
-    assertStorable(verdict.permissions, policy);
-    return verdict;
+    const kept = accept(verdict, policy);
+    assertSameAccount(row, kept);
+    if (!allowWider) assertNoWider(row, kept);
+    assertStorable(kept.permissions, policy);
+    return kept;
   } catch (error) {
     const reason = error instanceof KeyholdError ? error.code : verdict.outcome;
     const detail = { credential_id: row.id, reason };

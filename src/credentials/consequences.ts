@@ -7,7 +7,7 @@ import type { CredentialRow, Status } from "./credential.ts";
 type Consequence = Readonly<{
   atRegister: "kept" | ErrorCode;
   /** `unchanged` touches nothing at all; `degraded` and `ambiguous` stay usable, the latter for a time. */
-  later: "active" | "ended" | "ambiguous" | "degraded" | "unchanged";
+  later: "active" | "ended" | "ambiguous" | "degraded" | "unproven" | "unchanged";
   /** What a caller whose credential was not kept is told beside the message. A later try is named where it can help. */
   advice?: string;
 }>;
@@ -18,6 +18,10 @@ const unavailable = {
   advice: "Nothing was stored; try again later.",
 } as const;
 
+/** What helps a caller whose key nothing proves. */
+export const unprovenAdvice =
+  "The tenant's policy refuses such keys; with `allow_unproven` they are kept as they are.";
+
 /** Every outcome and what follows from it. Indefinite outcomes change nothing, ever. */
 export const consequences: Readonly<Record<Outcome, Consequence>> = {
   valid: { atRegister: "kept", later: "active" },
@@ -25,6 +29,11 @@ export const consequences: Readonly<Record<Outcome, Consequence>> = {
   ambiguous: { atRegister: "venue_ambiguous", later: "ambiguous" },
   insufficient_permission: { atRegister: "venue_permission", later: "degraded" },
   ip_not_allowed: { atRegister: "venue_ip", later: "degraded" },
+  unproven: {
+    atRegister: "venue_unproven",
+    later: "unproven",
+    advice: `Nothing was stored. ${unprovenAdvice}`,
+  },
   rate_limited: unavailable,
   venue_unavailable: unavailable,
   timeout: unavailable,
@@ -41,7 +50,8 @@ export const consequences: Readonly<Record<Outcome, Consequence>> = {
 /** `true` or `false` where the venue decided, `null` where it could not tell. */
 export function isValid(verdict: Verdict): boolean | null {
   if (verdict.outcome === "valid") return true;
-  return consequences[verdict.outcome].later === "unchanged" ? null : false;
+  const { later } = consequences[verdict.outcome];
+  return later === "unchanged" || later === "unproven" ? null : false;
 }
 
 /** The error that an outcome is; a valid verdict after which a credential is still not active is a matter of its state. */
@@ -144,6 +154,10 @@ export function settle(row: Standing, verdict: Verdict, circumstances: Circumsta
         : { ...kept, health: "degraded" };
     case "ambiguous":
       return { ...kept, health: "degraded", ...endOrWait(row, verdict, circumstances) };
+    case "unproven":
+      // Of a key that is in use nothing new is known.
+      if (row.status === "active") return null;
+      return { ...kept, health: "unknown", ...accept(row, verdict, circumstances) };
     case "ended":
       return { ...kept, health: "unhealthy", ...endOrDoubt(row, verdict, circumstances) };
   }

@@ -7,7 +7,7 @@ import type { TenantPolicy } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
 import type { Environment, SecretFields, Venue } from "../venues/venue.ts";
-import { expiryOf, refuseAtRegister } from "./consequences.ts";
+import { expiryOf } from "./consequences.ts";
 import { type Credential, defaultPolicy, type Policy } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
@@ -22,7 +22,7 @@ import {
   toCredential,
 } from "./rows.ts";
 import { assertFields } from "./secret-fields.ts";
-import { assertStorable } from "./storable.ts";
+import { accept, assertStorable } from "./storable.ts";
 import { ruleNotes } from "./venue-rule.ts";
 
 export type Registration = Readonly<{
@@ -43,7 +43,8 @@ type Account = Readonly<{ ownerId: string; policy: TenantPolicy }>;
 
 /**
  * Takes a new credential: asks the venue first, keeps it only if the venue says it is valid and the tenant's policy has no
- * objection. Throws `malformed`, `forbidden`, `not_found`, `duplicate`, `venue_rejected`, `venue_ambiguous`, `venue_permission`, `venue_ip`,
+ * objection. Throws `malformed`, `forbidden`, `not_found`, `duplicate`, `venue_rejected`, `venue_ambiguous`, `venue_unproven`,
+ * `venue_permission`, `venue_ip`,
  * `venue_unavailable`, `withdraw_refused`, `permissions_unknown`, `store_unavailable`, `key_unavailable`; then nothing is kept.
  */
 export async function register(
@@ -111,9 +112,9 @@ async function judge(
   }
   const verdict = await inspect(custody, venue, { ...input, tenantId: principal.tenantId });
   try {
-    if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
-    assertStorable(verdict.permissions, policy);
-    return verdict;
+    const kept = accept(verdict, policy);
+    assertStorable(kept.permissions, policy);
+    return kept;
   } catch (error) {
     const reason = error instanceof KeyholdError ? error.code : verdict.outcome;
     const { environment, accountId: account_id } = input;

@@ -4,7 +4,6 @@ import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
 import type { SecretFields } from "../venues/venue.ts";
 import { accepted } from "./accepted.ts";
-import { refuseAtRegister } from "./consequences.ts";
 import type { Credential, CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
@@ -23,7 +22,7 @@ import {
 import { assertFields, assertSomeFields } from "./secret-fields.ts";
 import { readRow } from "./show.ts";
 import { stale } from "./stale.ts";
-import { assertStorable } from "./storable.ts";
+import { accept, assertStorable } from "./storable.ts";
 
 /**
  * Replaces the secret at once: what is sent is merged with what is kept, the venue is asked about the whole, and only a valid
@@ -51,11 +50,11 @@ export async function replace(
     environment: row.environment,
     fields,
   });
-  if (verdict.outcome !== "valid") return refuseAtRegister(verdict);
   const policy = await readTenant(custody.db, scopeOf(principal), (tx) => findPolicy(tx, row.tenant_id));
-  assertStorable(verdict.permissions, policy);
+  const kept = accept(verdict, policy);
+  assertStorable(kept.permissions, policy);
   // Awaited here: the fields end with this scope.
-  return await put(custody, principal, row, fields, verdict);
+  return await put(custody, principal, row, fields, kept);
 }
 
 async function put(

@@ -106,7 +106,7 @@ export async function insertCredential(tx: TenantTx, credential: NewCredential):
       owner_expires_at: credential.ownerExpiresAt,
       next_check_at: sql<Date>`now() + ${credential.checkInMinutes} * interval '1 minute'`,
       venue_expires_at: credential.venueExpiresAt,
-      health: validated ? "healthy" : "unknown",
+      health: validated && credential.permissions?.read !== "unknown" ? "healthy" : "unknown",
       health_message: null,
       last_validated_at: validated ? sql<Date>`now()` : null,
     })

@@ -18,7 +18,7 @@ import {
   rescheduleCredential,
   updateCredential,
 } from "./rows.ts";
-import { objectionTo } from "./storable.ts";
+import { asKept, objectionTo } from "./storable.ts";
 import { ruleNotes } from "./venue-rule.ts";
 
 export type Asked = Pick<Target, "need" | "purpose"> &
@@ -76,8 +76,8 @@ function consequencesOf(
     ...refusals
   }: Pick<Circumstances, "ambiguousMs" | "hold"> & Readonly<{ need: Target["need"]; policy: TenantPolicy }>,
 ): Changes | null {
-  const valid = verdict.outcome === "valid" ? verdict : null;
-  const objection = valid === null ? null : objectionTo(valid.permissions, policy);
+  const kept = verdict.outcome === "valid" || verdict.outcome === "unproven" ? asKept(verdict) : null;
+  const objection = kept === null ? null : objectionTo(kept.permissions, policy);
   const circumstances = {
     now: row.now,
     activates: need === "activate",
@@ -97,7 +97,7 @@ function consequencesOf(
     held_at: settled.heldAt,
     venue_expires_at: settled.venueExpiresAt,
     last_validated_at: row.now,
-    ...(valid === null ? {} : { permissions: valid.permissions, account_facts: valid.account }),
+    ...(kept === null ? {} : { permissions: kept.permissions, account_facts: kept.account }),
   };
 }
 

@@ -1,9 +1,38 @@
 import type { TenantPolicy } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
-import type { Permissions } from "../venues/verdict.ts";
+import type { Permissions, Valid, Verdict } from "../venues/verdict.ts";
+import { refuseAtRegister, unprovenAdvice } from "./consequences.ts";
+
+/** Of a key that nothing proves: not even that it may read. */
+const nothingKnown: Permissions = {
+  read: "unknown",
+  trade: "unknown",
+  withdraw: "unknown",
+  transfer: "unknown",
+  boundIps: null,
+  unknownWords: [],
+};
+
+/** Whether anything proves a key that may do this: one that is proved may read. */
+export function isProved({ read }: Pick<Permissions, "read">): boolean {
+  return read !== "unknown";
+}
+
+/** What is kept with a secret of which the venue says this. Throws as `refuseAtRegister` does where the tenant takes no such key. */
+export function accept(verdict: Verdict, policy: TenantPolicy): Valid {
+  if (verdict.outcome === "valid") return verdict;
+  if (verdict.outcome === "unproven" && policy.allow_unproven === true) return asKept(verdict);
+  return refuseAtRegister(verdict);
+}
+
+/** A verdict after which a key may be kept, an unproven one as far as it goes. */
+export function asKept(verdict: Extract<Verdict, { outcome: "valid" | "unproven" }>): Valid {
+  if (verdict.outcome === "valid") return verdict;
+  return { outcome: "valid", permissions: nothingKnown, expiresAt: null, account: {} };
+}
 
 /**
- * Throws `withdraw_refused` or `permissions_unknown` where the tenant's policy objects to what a key may do. A permission word
+ * Throws `venue_unproven`, `withdraw_refused` or `permissions_unknown` where the tenant's policy objects to what a key may do. A permission word
  * that Keyhold does not know counts as withdraw.
  */
 export function assertStorable(permissions: Permissions, policy: TenantPolicy): void {
@@ -14,6 +43,9 @@ export function assertStorable(permissions: Permissions, policy: TenantPolicy): 
 /** What `assertStorable` would throw, or `null`. */
 export function objectionTo(permissions: Permissions, policy: TenantPolicy): KeyholdError | null {
   const { withdraw, unknownWords } = permissions;
+  if (!isProved(permissions) && policy.allow_unproven !== true) {
+    return new KeyholdError("venue_unproven", `Nothing proves the key. ${unprovenAdvice}`);
+  }
   if (policy.allow_withdraw !== true && (withdraw === "yes" || unknownWords.length > 0)) {
     return new KeyholdError("withdraw_refused", whyRefused(unknownWords), {
       facts: { withdraw, unknown_words: unknownWords },

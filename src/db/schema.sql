@@ -858,6 +858,17 @@ create table public.turns (
 alter table public.turns owner to keyhold_owner;
 grant delete, insert, select, update on public.turns to keyhold_app;
 
+create table public.venue_refusals (
+  venue text not null,
+  environment text not null,
+  asked_at timestamp with time zone default now() not null,
+  form text,
+  constraint venue_refusals_pkey PRIMARY KEY (venue, environment),
+  constraint venue_refusals_form_check CHECK ((length(form) <= 2000))
+);
+alter table public.venue_refusals owner to keyhold_owner;
+grant insert, select, update on public.venue_refusals to keyhold_app;
+
 create table public.venue_rotations (
   tenant_id uuid not null,
   id uuid not null,

@@ -59,12 +59,8 @@ export type StoredAccountFacts = Readonly<{
 }>;
 
 /** What a tenant decides for its credentials. */
-export type TenantPolicy = Readonly<{
-  allow_withdraw?: boolean;
-  allow_unknown_permissions?: boolean;
-  allow_deferred?: boolean;
-  check_minutes?: number;
-}>;
+export type TenantPolicy = Readonly<{ check_minutes?: number } & Partial<Record<Allowance, boolean>>>;
+type Allowance = "allow_withdraw" | "allow_unknown_permissions" | "allow_deferred" | "allow_unproven";
 
 /** What the operator grants a tenant, each a number per minute. */
 export type StoredLimits = Readonly<{

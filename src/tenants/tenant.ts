@@ -26,6 +26,7 @@ const defaultPolicy: Required<TenantPolicy> = {
   allow_withdraw: false,
   allow_unknown_permissions: true,
   allow_deferred: false,
+  allow_unproven: false,
   check_minutes: defaultCheckMinutes,
 };
 

@@ -26,6 +26,7 @@ const description: VenueDescription = {
   name: "Alpaca",
   environments: ["live", "paper"],
   fields: ["api_key", "api_secret"],
+  provable: true,
   tells: { permissions: false, boundIps: false, expiry: false, account: true },
   risingNonce: false,
   clientOrderIds: true,
@@ -66,8 +67,22 @@ const actionForbidden = "40310000";
 const account = z.looseObject({ id: z.string(), account_number: z.string(), status: z.string() });
 const restrictions = ["trading_blocked", "transfers_blocked", "account_blocked", "trade_suspended_by_user"];
 
+/** How the keys of an environment begin, by common knowledge and not by Alpaca's documents: so a hint after a refusal, and no more. */
+const prefixes: Readonly<Partial<Record<Environment, string>>> = { live: "AK", paper: "PK" };
+
+/** The environment that a refused key seems to be of, if that is another one. */
+function otherEnvironment({ environment, fields }: VenueCall): Environment | undefined {
+  const key = fields.get("api_key") ?? "";
+  return description.environments.find((it) => it !== environment && key.startsWith(prefixes[it] ?? " "));
+}
+
 async function inspect(call: VenueCall): Promise<Verdict> {
   const reading = await send(call, "GET", "/v2/account");
+  const other = otherEnvironment(call);
+  if (reading.kind === "known" && reading.meaning === "bad_key" && other !== undefined) {
+    const hint = `Keys that begin with ${prefixes[other]} are ${other} keys: register it with the environment ${other}.`;
+    return refusal(call.speaker, "wrong_environment", { ...reading.said, hint });
+  }
   if (reading.kind !== "success") {
     const limited = reading.kind === "refused" && reading.said.code === actionForbidden;
     const meaning = reading.kind === "known" ? reading.meaning : unknownMeaning(reading.said);

@@ -1,5 +1,7 @@
 import { venueIdOf } from "./former-names.ts";
 import { createAdapters } from "./adapters.ts";
+import { unknownPermissions } from "./ccxt/permissions.ts";
+import { type KnownRefusals, refusalsInMemory, takesAnyKey } from "./known-refusals.ts";
 import { createVenueKeys } from "./keys/pooled.ts";
 import type { VenueKeys } from "./keys/venue-keys.ts";
 import { createPool, endsWithinMs, type Pool, type PoolOptions } from "./pool.ts";
@@ -13,7 +15,7 @@ import type {
   Venue,
   VenueDescription,
 } from "./venue.ts";
-import type { Rejected, Verdict } from "./verdict.ts";
+import type { Rejected, Unproven, Valid, Verdict } from "./verdict.ts";
 
 export type { PoolEvent, PoolOptions } from "./pool.ts";
 export type { VenuesConfig } from "./settings.ts";
@@ -31,15 +33,23 @@ export type Venues = Readonly<{
   close(): Promise<void>;
 }>;
 
+export type VenuesOptions = PoolOptions & Readonly<{ refusals?: KnownRefusals }>;
+
 /**
  * Every venue Keyhold can talk to. No venue code runs and no credential is plaintext in this process: calls go to
  * child processes, which are started by the first one. Throws `RangeError` for senseless settings.
  */
-export function createVenues(config: VenuesConfig = {}, options: PoolOptions = {}): Venues {
+export function createVenues(
+  config: VenuesConfig = {},
+  { refusals = refusalsInMemory(), ...options }: VenuesOptions = {},
+): Venues {
   const settings = venueSettings(config);
   const pool = createPool(settings, options);
   const venues = new Map(
-    [...createAdapters().values()].map(({ description }) => [description.id, pooled(description, pool)]),
+    [...createAdapters().values()].map(({ description }) => [
+      description.id,
+      pooled(description, pool, refusals),
+    ]),
   );
   const keys = createVenueKeys(pool);
   return {
@@ -51,16 +61,31 @@ export function createVenues(config: VenuesConfig = {}, options: PoolOptions = {
   };
 }
 
-function pooled(description: VenueDescription, pool: Pool): Venue {
+function pooled(description: VenueDescription, pool: Pool, refusals: KnownRefusals): Venue {
   const ask = async (target: CallTarget, job: Job): Promise<Answer> =>
     incomplete(description, target) ??
     (await pool.call(target.tenantId, job, needed(description, target.fields)));
   const { id: venue } = description;
+  /** An answer in another form than the refusal of a key that the venue does not know is no refusal. */
+  const compare = async ({ form, ...verdict }: Unproven, target: CallTarget): Promise<Verdict> => {
+    if (form === undefined) return verdict;
+    const { environment } = target;
+    const refused = await refusals
+      .of({ venue, environment }, async () => {
+        const answer = await ask(target, { venue, environment, verb: "learnRefusal" });
+        return answer.outcome === "learned" ? answer.form : null;
+      })
+      // What cannot be looked up is not known.
+      .catch(() => null);
+    const isOther = refused !== null && refused !== takesAnyKey && refused !== form;
+    return isOther ? readable : verdict;
+  };
   return {
     description,
     async inspect(target) {
       const answer = await ask(target, { venue, environment: target.environment, verb: "inspect" });
-      return isVerdict(answer) ? answer : misplaced(answer);
+      const verdict = isVerdict(answer) ? answer : misplaced(answer);
+      return verdict.outcome === "unproven" ? compare(verdict, target) : verdict;
     },
     async invoke(target, invocation) {
       const answer = await ask(target, {
@@ -77,6 +102,9 @@ function pooled(description: VenueDescription, pool: Pool): Venue {
     },
   };
 }
+
+/** Of a key that answered a read, and nothing more. */
+const readable: Valid = { outcome: "valid", permissions: unknownPermissions, expiresAt: null, account: {} };
 
 /** Only the fields that the venue asks for leave this process. */
 function needed(description: VenueDescription, fields: SecretFields): SecretFields {
@@ -112,6 +140,7 @@ function isVerdict(answer: Answer): answer is Verdict {
     case "refused":
     case "withheld":
     case "absent":
+    case "learned":
       return false;
     default:
       return true;
@@ -119,11 +148,11 @@ function isVerdict(answer: Answer): answer is Verdict {
 }
 
 function isInvokeResult(answer: Answer): answer is InvokeResult {
-  return answer.outcome !== "valid" && answer.outcome !== "absent";
+  return answer.outcome !== "absent" && isOrderLookup(answer);
 }
 
 function isOrderLookup(answer: Answer): answer is OrderLookup {
-  return answer.outcome !== "valid";
+  return answer.outcome !== "valid" && answer.outcome !== "unproven" && answer.outcome !== "learned";
 }
 
 function misplaced(answer: Answer): never {

@@ -56,6 +56,8 @@ export const lifetimes: Readonly<Record<string, Lifetime>> = {
     source: "https://bingx.pro/de-de/accounts/api",
   },
   bybit,
+  bybiteu: bybit,
+  bybitid: bybit,
   coinex: {
     // Three months.
     days: 90,

@@ -46,6 +46,7 @@ export const massive: Adapter = {
     name: "Massive",
     environments: ["live"],
     fields: ["api_key"],
+    provable: true,
     tells: { permissions: true, boundIps: false, expiry: false, account: false },
     risingNonce: false,
     clientOrderIds: false,

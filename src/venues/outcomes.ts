@@ -1,4 +1,4 @@
-import type { Ambiguous, Cause, Indefinite, Limited, Rejected } from "./verdict.ts";
+import type { Ambiguous, Cause, Indefinite, Limited, Rejected, Unproven } from "./verdict.ts";
 
 /** What an answer of a venue means, one word for every outcome but `valid`. */
 export type Meaning = Rejected["reason"] | Ambiguous["outcome"] | Limited["outcome"] | Indefinite["outcome"];
@@ -15,8 +15,12 @@ export type Said = Readonly<{
   causes?: readonly Cause[];
 }>;
 
-/** Who is talking: the venue's name, and the addresses it sees. */
-export type Speaker = Readonly<{ name: string; addresses: readonly string[] }>;
+/** Who is talking: the venue's name, the addresses it sees, and the venues to which a key may belong that it does not know. */
+export type Speaker = Readonly<{
+  name: string;
+  addresses: readonly string[];
+  sisters?: readonly string[];
+}>;
 
 const sentences: Readonly<Record<Meaning, string>> = {
   bad_key: "the API key is invalid or unauthorized",
@@ -57,6 +61,11 @@ export function indefinite(speaker: Speaker, outcome: Indefinite["outcome"], sai
   return { outcome, message: sentence(speaker, outcome, said) };
 }
 
+/** That nothing proves a key here, and why. */
+export function unproven({ name }: Speaker, why: string): Unproven {
+  return { outcome: "unproven", message: `${name}: nothing proves the key. ${why}` };
+}
+
 const rejections: readonly string[] = [
   "bad_key",
   "bad_signature",
@@ -84,7 +93,11 @@ const clauses: Readonly<Record<Cause, string>> = {
 
 function sentence(speaker: Speaker, meaning: Meaning, said: Said): string {
   const told = meaning === "ambiguous" ? { causes: anyCause, ...said } : said;
-  return explanation(speaker, sentences[meaning], told, meaning === "ip_not_allowed");
+  const message = explanation(speaker, sentences[meaning], told, meaning === "ip_not_allowed");
+  const { sisters = [] } = speaker;
+  const mayBeKey = meaning === "bad_key" || (told.causes ?? []).includes("key");
+  if (!mayBeKey || sisters.length === 0) return message;
+  return `${message} If it is a key of ${sisters.join(" or ")}, register it there.`;
 }
 
 /** What is the matter, what to do about it, and what the venue said. */

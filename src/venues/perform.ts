@@ -3,6 +3,7 @@ import { createAdapters } from "./adapters.ts";
 import { createBoundedFetch, FetchFailure } from "./bounded-fetch.ts";
 import { isClockOff } from "./clock-off.ts";
 import { doubtOf } from "./field-forms.ts";
+import { madeUpKey } from "./made-up-key.ts";
 import { indefinite, refusal, type Speaker } from "./outcomes.ts";
 import type { Answer, Job } from "./protocol.ts";
 import { createScrubber, type Scrubber } from "./scrub.ts";
@@ -74,6 +75,7 @@ function markedUnsent(answer: Answer): Answer {
     case "done":
     case "valid":
     case "absent":
+    case "learned":
       return answer;
     default:
       return { ...answer, unsent: true };
@@ -91,8 +93,12 @@ function doubted(answer: Answer, speaker: Speaker): Answer {
   return isRefusal ? { ...answer, clockOff: true } : answer;
 }
 
-function run(adapter: Adapter, job: Job, call: VenueCall): Promise<Answer> {
+async function run(adapter: Adapter, job: Job, call: VenueCall): Promise<Answer> {
   if (job.verb === "inspect") return adapter.inspect(call);
+  if (job.verb === "learnRefusal") {
+    const form = await adapter.learnRefusal?.({ ...call, fields: madeUpKey(call.fields) });
+    return { outcome: "learned", form: form ?? null };
+  }
   if (job.verb === "invoke") return adapter.invoke(call, job.invocation);
   return adapter.findOrder(call, job.order);
 }

@@ -7,11 +7,16 @@ import type { Verdict } from "./verdict.ts";
 export type Job = Readonly<{ venue: string; environment: Environment }> &
   (
     | Readonly<{ verb: "inspect" }>
+    /** With a key that is made up in the form of the one that travels beside it. */
+    | Readonly<{ verb: "learnRefusal" }>
     | Readonly<{ verb: "invoke"; invocation: Invocation }>
     | Readonly<{ verb: "findOrder"; order: Readonly<{ clientOrderId: string; symbol: string }> }>
   );
 
-export type Answer = Verdict | InvokeResult | OrderLookup;
+/** In what form the venue refused a key that was made up; `null` where it gave no clear answer. */
+type Learned = Readonly<{ outcome: "learned"; form: string | null }>;
+
+export type Answer = Verdict | InvokeResult | OrderLookup | Learned;
 
 export type ToProcess =
   | Readonly<{ kind: "settings"; settings: VenueSettings }>

@@ -80,5 +80,14 @@ export type Indefinite = MaybeUnsent &
     message: string;
   }>;
 
-export type Verdict = Valid | Rejected | Ambiguous | Limited | Indefinite;
+/** The venue was asked, or need not be: its answers are the same for a key that is good and for one that is not. */
+export type Unproven = MaybeUnsent &
+  Readonly<{
+    outcome: "unproven";
+    message: string;
+    /** The form of an answer that may be a refusal: to be compared with how the venue refuses a key that it does not know. */
+    form?: string;
+  }>;
+
+export type Verdict = Valid | Rejected | Ambiguous | Limited | Indefinite | Unproven;
 export type Outcome = Verdict["outcome"];

@@ -64,6 +64,7 @@ describe("a tenant", () => {
       check_minutes: 360,
       allow_unknown_permissions: true,
       allow_deferred: true,
+      allow_unproven: false,
     });
     expect(refused.status).toBe(400);
     expect((await tenant.owner.get("/api/v1/tenant")).json["policy"]).toEqual(changed.json["policy"]);

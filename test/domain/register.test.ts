@@ -58,6 +58,7 @@ const codes: Readonly<Record<Exclude<Verdict["outcome"], "valid">, string>> = {
   timeout: "venue_unavailable",
   blocked: "venue_unavailable",
   unexpected_answer: "venue_unavailable",
+  unproven: "venue_unproven",
 };
 
 describe("a credential that is registered", () => {

@@ -30,7 +30,7 @@ describe("tenants, members and accounts", () => {
         "name  Northwind",
         "status  active",
         "frozen  no",
-        "policy  allow_withdraw=false, allow_unknown_permissions=true, allow_deferred=false, check_minutes=360",
+        "policy  allow_withdraw=false, allow_unknown_permissions=true, allow_deferred=false, allow_unproven=false, check_minutes=360",
       ),
     );
     expect(await shell.transcript(alice, "member list")).toBe(

@@ -6,6 +6,7 @@ const shared: Readonly<Record<string, string>> = {
   installation: "which key-encryption key the database was sealed with",
   operator_keys: "of the operator",
   rate_limits: "counters under ids",
+  venue_refusals: "how venues refuse a key that was made up, the same for all tenants",
   turns: "digests that name keys, for as long as a call with one of them runs",
   webhook_events: "names of events and of their fields",
   "migrations.applied": "of the program",
@@ -42,6 +43,7 @@ const rights: Readonly<Record<string, string>> = {
   freezes: "DELETE, INSERT, SELECT",
   installation: "INSERT, SELECT",
   operator_keys: "INSERT, SELECT, UPDATE",
+  venue_refusals: "INSERT, SELECT, UPDATE",
 };
 const usualRights = "DELETE, INSERT, SELECT, UPDATE";
 

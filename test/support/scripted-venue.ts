@@ -14,6 +14,7 @@ const description: VenueDescription = {
   name: "Scripted",
   environments: ["live", "paper"],
   fields: ["api_key", "api_secret"],
+  provable: true,
   tells: { permissions: true, boundIps: true, expiry: true, account: true },
   risingNonce: false,
   clientOrderIds: true,
@@ -116,6 +117,7 @@ export const refusals: readonly Exclude<Verdict, Valid>[] = [
       "timeout",
       "blocked",
       "unexpected_answer",
+      "unproven",
     ] as const
   ).map((outcome) => ({ outcome, message: `Scripted: ${outcome}.` }) as const),
 ];

@@ -28,7 +28,7 @@ type Work = Readonly<{
   items: readonly Item[];
 }>;
 
-/** So many in a row that nobody could be asked about are not of the keys; the others are then left unread. */
+/** So many failures in a row that are of no venue are of the service or the source; the other keys are then left unread. */
 const mostInARow = 3;
 
 /**
@@ -72,7 +72,7 @@ async function settleAll(work: Work, bar: Progress): Promise<readonly Result[]> 
       const known = judge(work, item, venue);
       if (known !== null) return known;
       const taken = failed < mostInARow ? await take(work, item, venue) : notTried;
-      failed = taken.outcome === "unavailable" ? failed + 1 : 0;
+      failed = taken.outcome === "unavailable" && taken.ofVenue !== true ? failed + 1 : 0;
       return taken;
     };
     results.push(resultOf(item, venue, await settle()));
@@ -138,5 +138,6 @@ function refusal(error: unknown): Settled {
   // Somebody registered it in the meantime.
   if (error.code === "duplicate") return { outcome: "present" };
   const reason = error.detail ?? error.message;
-  return { outcome: error.failure === "unavailable" ? "unavailable" : "refused", reason };
+  const ofVenue = error.code === "venue_unavailable";
+  return { outcome: error.failure === "unavailable" ? "unavailable" : "refused", reason, ofVenue };
 }

@@ -14,7 +14,13 @@ const outcomes = {
 } as const;
 
 /** Where it is not there in the end, `reason` is a sentence that says why. */
-export type Settled = Readonly<{ outcome: keyof typeof outcomes; credential_id?: string; reason?: string }>;
+export type Settled = Readonly<{
+  outcome: keyof typeof outcomes;
+  credential_id?: string;
+  reason?: string;
+  /** Whether it is of this venue alone that it could not be asked about. */
+  ofVenue?: boolean;
+}>;
 
 export type Result = Readonly<{
   exchange: string;
@@ -33,7 +39,11 @@ const columns: readonly Column<Result>[] = [
   ["reason", ({ reason }) => reason],
 ];
 
-export function resultOf({ exchange, path }: Item, venue: Venue | undefined, settled: Settled): Result {
+export function resultOf(
+  { exchange, path }: Item,
+  venue: Venue | undefined,
+  { ofVenue: _ofVenue, ...settled }: Settled,
+): Result {
   return { exchange, venue: venue?.id ?? null, path, credential_id: null, reason: null, ...settled };
 }
 

@@ -35,6 +35,7 @@ function rotate({ custody }: Needs): Route {
       "same_secret",
       "venue_rejected",
       "venue_ambiguous",
+      "venue_unproven",
       "venue_account",
       "venue_permission",
       "venue_ip",

@@ -32,6 +32,7 @@ export function credentialRoutes(parts: Needs): readonly Route[] {
 const keeping: readonly ErrorCode[] = [
   "venue_rejected",
   "venue_ambiguous",
+  "venue_unproven",
   "venue_permission",
   "venue_ip",
   "venue_unavailable",
@@ -127,6 +128,7 @@ function update({ custody }: Needs): Route {
       "illegal_state",
       "venue_rejected",
       "venue_ambiguous",
+      "venue_unproven",
       "venue_unavailable",
       "policy_forbids",
       "record_unavailable",

@@ -19,6 +19,9 @@ const policy = z.strictObject({
   allow_deferred: z
     .boolean()
     .meta({ description: "Whether credentials may be kept before the venue was asked about them" }),
+  allow_unproven: z
+    .boolean()
+    .meta({ description: "Whether credentials are kept of venues that cannot prove a key" }),
   check_minutes: z
     .int()
     .min(15)
@@ -36,6 +39,7 @@ const tenantExample = {
     allow_withdraw: false,
     allow_unknown_permissions: true,
     allow_deferred: false,
+    allow_unproven: false,
     check_minutes: 360,
   },
   limits: { requests_per_minute: 600 },
@@ -89,6 +93,7 @@ const policyInput = z.strictObject({
   allow_withdraw: policy.shape.allow_withdraw.exactOptional(),
   allow_unknown_permissions: policy.shape.allow_unknown_permissions.exactOptional(),
   allow_deferred: policy.shape.allow_deferred.exactOptional(),
+  allow_unproven: policy.shape.allow_unproven.exactOptional(),
   check_minutes: policy.shape.check_minutes.exactOptional(),
 });
 

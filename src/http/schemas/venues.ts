@@ -9,6 +9,10 @@ const venue = z.object({
   fields: z
     .array(z.enum(fieldNames))
     .meta({ description: "The fields that a secret for this venue consists of" }),
+  provable: z.boolean().meta({
+    description:
+      "Whether a key can be proved here. Where it cannot, a key is kept only if the tenant's policy has `allow_unproven`",
+  }),
   tells: z
     .object({ permissions: z.boolean(), bound_ips: z.boolean(), expiry: z.boolean(), account: z.boolean() })
     .meta({ description: "What the venue can tell of a key" }),
@@ -29,6 +33,7 @@ export const venueList = listOf("VenueList", venue, {
   name: "Binance",
   environments: ["live", "testnet"],
   fields: ["api_key", "api_secret"],
+  provable: true,
   tells: { permissions: true, bound_ips: true, expiry: true, account: false },
   client_order_ids: true,
   operations: ["fetchBalance", "createOrder", "transfer"],

@@ -1,8 +1,9 @@
-import type { Adapter } from "../adapter.ts";
+import type { Adapter, VenueCall } from "../adapter.ts";
 import { reviewedExchanges } from "../exchanges/reviewed.ts";
+import { withSisters } from "../sisters.ts";
 import type { Environment, VenueDescription } from "../venue.ts";
 import type { Mode, Modes } from "./exchange.ts";
-import { inspectByBalance } from "./general.ts";
+import { inspectByBalance, learnRefusal } from "./general.ts";
 import { inspectKey } from "./inspect.ts";
 import { findOrder, invokeOperation } from "./invoke.ts";
 import type { ExchangeFacts } from "./list.ts";
@@ -20,13 +21,14 @@ export function rowAdapter(facts: ExchangeFacts, row: ExchangeRow, markets: Mark
       name: facts.name,
       environments: environmentsOf(row.environments),
       fields: facts.fields,
+      provable: true,
       tells: row.tells,
       risingNonce: row.risingNonce,
       clientOrderIds: true,
       operations: facts.operations,
       ...transfersOf(id),
     },
-    inspect: (call) => inspectKey(row, mode(call.environment), call),
+    inspect: (call) => inspectKey(row, mode(call.environment), naming(call, id)),
     invoke: (call, invocation) => invokeOperation(caller, mode(call.environment), call, invocation),
     findOrder: (call, order) => findOrder(caller, mode(call.environment), call, order),
   };
@@ -44,6 +46,7 @@ export function generalAdapter(facts: ExchangeFacts, markets: Markets): Adapter 
       name: facts.name,
       environments: environmentsOf(environments),
       fields: facts.fields,
+      provable: facts.provable,
       tells: { permissions: false, boundIps: false, expiry: false, account: false },
       // Many of them count requests with a nonce; ccxt does not say which, and waiting is the safe side.
       risingNonce: true,
@@ -51,10 +54,15 @@ export function generalAdapter(facts: ExchangeFacts, markets: Markets): Adapter 
       operations: facts.operations,
       ...transfersOf(id),
     },
-    inspect: (call) => inspectByBalance(facts, mode(call.environment), call),
+    inspect: (call) => inspectByBalance(facts, mode(call.environment), naming(call, id)),
+    learnRefusal: (call) => learnRefusal(facts, mode(call.environment), call),
     invoke: (call, invocation) => invokeOperation(caller, mode(call.environment), call, invocation),
     findOrder: (call, order) => findOrder(caller, mode(call.environment), call, order),
   };
+}
+
+function naming(call: VenueCall, id: string): VenueCall {
+  return { ...call, speaker: withSisters(call.speaker, id) };
 }
 
 function transfersOf(id: string): Pick<VenueDescription, "transferAccounts"> {

@@ -10,9 +10,15 @@ export interface Exchange {
   /** Sent with every request, such as OKX's header for simulated trading. */
   readonly headers: Headers;
   readonly options: Record<string, unknown>;
+  walletAddress?: string;
+  privateKey?: string;
+  ethGetAddressFromPrivateKey(privateKey: string): string;
   sign: Sign;
   nonce: () => number;
   json: (value: unknown, ...rest: readonly unknown[]) => string;
+  parseJson: (text: string) => unknown;
+  /** Throws where the venue said no in a way that ccxt knows. */
+  handleErrors: (...answer: unknown[]) => unknown;
   loadMarkets(): Promise<unknown>;
   fetchBalance(): Promise<unknown>;
   setMarkets(markets: readonly never[]): unknown;
@@ -85,18 +91,30 @@ export async function openExchange(
   );
   const exchange = new Exchange({
     enableRateLimit: false,
-    // ndax asks for a login that only its interactive sign-in uses.
-    requiredCredentials: { login: false },
     fetchImplementation: fetchThrough(gate.guard(setup.send)),
     options: setup.options ?? {},
     ...credentials,
   });
+  completeCredential(exchange, id);
   removeMarkers(exchange, id);
   setup.nonces?.giveTo(exchange);
   gate.watch(exchange);
   if (mode === "sandbox") exchange.setSandboxMode(true);
   if (mode === "demo") exchange.enableDemoTrading(true);
   return exchange;
+}
+
+type WithWallet = Pick<Exchange, "options" | "walletAddress" | "privateKey" | "ethGetAddressFromPrivateKey">;
+
+/**
+ * Derive has two addresses: that of the wallet, which a credential names, and that of its signer, which follows from the
+ * private key. ccxt wants the first as an option.
+ */
+export function completeCredential(exchange: WithWallet, id: string): void {
+  const { walletAddress, privateKey } = exchange;
+  if (id !== "derive" || walletAddress === undefined || privateKey === undefined) return;
+  exchange.options["deriveWalletAddress"] = walletAddress;
+  exchange.walletAddress = exchange.ethGetAddressFromPrivateKey(privateKey);
 }
 
 /** Signs one request of the venue's own API without sending it. Throws `Withheld` for what the exchange may not send. */

@@ -2,10 +2,12 @@ import { z } from "zod";
 import type { VenueCall } from "../adapter.ts";
 import { FetchFailure, type HttpAnswer } from "../bounded-fetch.ts";
 import { type Dialect, interpret, unknownMeaning } from "../interpret.ts";
-import { nonceSpent, type Refusal, refusal } from "../outcomes.ts";
-import type { Verdict } from "../verdict.ts";
+import { takesAnyKey } from "../known-refusals.ts";
+import { nonceSpent, type Refusal, refusal, type Speaker, unproven } from "../outcomes.ts";
+import type { Outcome, Verdict } from "../verdict.ts";
 import { Withheld } from "../withheld.ts";
 import { wordsOf } from "../words.ts";
+import { type Reads, shapeOf, standingOf, watchReads } from "./empty-balance.ts";
 import { errorMeaning, isKind, plainMessage, wordsMeaning } from "./errors.ts";
 import { type Mode, openExchange } from "./exchange.ts";
 import type { ExchangeFacts } from "./list.ts";
@@ -16,8 +18,7 @@ import { unknownPermissions } from "./permissions.ts";
 /** Of an exchange whose codes are not in the table: what its HTTP statuses say. */
 export const httpDialect: Dialect = { error: () => undefined, codes: {} };
 
-const noAmount =
-  "The balance shows no amount, as an error would; the key of an empty account cannot be proved.";
+const noAmount = "The balance shows no amount, and may as well be an error.";
 
 /**
  * Proves a key by reading the balance, the one authenticated read that all exchanges have. It is read without
@@ -25,8 +26,7 @@ const noAmount =
  */
 export async function inspectByBalance(facts: ExchangeFacts, mode: Mode, call: VenueCall): Promise<Verdict> {
   if (!facts.provable) {
-    const hint = "Reads are not signed at this venue, so nothing proves the key.";
-    return refusal(call.speaker, "unexpected_answer", { hint });
+    return unproven(call.speaker, "Keyhold can send no read here that is signed with it.");
   }
   const attempt = (nonces: Nonces) => readBalance(facts, mode, call, nonces);
   return overtaking<Verdict>(facts.id, call, attempt, () => nonceSpent(call.speaker));
@@ -44,10 +44,9 @@ async function readBalance(
     const permit = await operationPermit(facts.id, { name: "fetchBalance", class: "read" });
     const exchange = await openExchange(facts.id, mode, { fields: call.fields, send, permit, nonces });
     exchange.setMarkets([]);
+    const reads = watchReads(exchange);
     const balance = await exchange.fetchBalance();
-    return isBalance(balance, last)
-      ? { outcome: "valid", permissions: unknownPermissions, expiresAt: null, account: {} }
-      : refusal(call.speaker, "unexpected_answer", { hint: noAmount });
+    return judge(balance, last, reads, call.speaker);
   } catch (error) {
     const said = saidOf(facts.id, error, last);
     if (unknownMeaning(said) === "blocked") return refusal(call.speaker, "blocked", said);
@@ -94,14 +93,59 @@ function saidOf(id: string, error: unknown, last: HttpAnswer | undefined): Reado
 }
 
 /**
- * ccxt makes a balance of an error that it does not know, an empty one or one without amounts; so an answer counts
- * only if an amount was found in it.
+ * ccxt makes a balance of an error that it does not know, an empty one or one without amounts. So an answer without an amount counts
+ * only if ccxt found a list of balances in it, and nothing in it may be an error.
  */
-function isBalance(balance: unknown, last: HttpAnswer | undefined): boolean {
-  if (last === undefined) return false;
-  const isSuccess = interpret(httpDialect, last).kind === "success";
-  return isSuccess && amountsOf(balance).some((amount) => Number.isFinite(amount));
+function judge(balance: unknown, last: HttpAnswer | undefined, reads: Reads, speaker: Speaker): Verdict {
+  if (last === undefined || !isSuccess(last))
+    return refusal(speaker, "unexpected_answer", { hint: noAmount });
+  const valid: Verdict = { outcome: "valid", permissions: unknownPermissions, expiresAt: null, account: {} };
+  if (amountsOf(balance).some((amount) => Number.isFinite(amount))) return valid;
+  const standing = standingOf(JSON.parse(last.body));
+  if (standing === "success" && reads.hasContainer) return valid;
+  if (standing === "open") return { ...unproven(speaker, noAmount), form: shapeOf(last) };
+  return refusal(speaker, "unexpected_answer", { hint: noAmount });
 }
+
+/** `{}` as well: it is the empty account where the answer is an object of currencies. */
+function isSuccess({ status, body }: HttpAnswer): boolean {
+  return status >= 200 && status < 300 && /^\s*[[{]/.test(body) && isJson(body);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The form in which the venue refuses the key of this call, which it does not know; `takesAnyKey` where it does not, and `null` where its
+ * answer is about something else.
+ */
+export async function learnRefusal(
+  facts: ExchangeFacts,
+  mode: Mode,
+  call: VenueCall,
+): Promise<string | null> {
+  let last: HttpAnswer | undefined;
+  const send: VenueCall["send"] = async (request) => (last = await call.send(request));
+  const { outcome } = await inspectByBalance(facts, mode, { ...call, send });
+  if (outcome === "valid") return takesAnyKey;
+  return last === undefined || besides.includes(outcome) ? null : shapeOf(last);
+}
+
+/** What a venue says before it has looked at a key. */
+const besides: readonly Outcome[] = [
+  "rate_limited",
+  "venue_unavailable",
+  "timeout",
+  "blocked",
+  "clock_skew",
+  "nonce",
+];
 
 const balanceShape = z.looseObject({
   free: z.record(z.string(), z.unknown()),

@@ -3,13 +3,14 @@
  * (`exchanges.json`), and which requests follow from each operation (`requests/`). Run it after an update of ccxt:
  * `node src/venues/ccxt/generate.ts`. What changes then is for a person to read.
  */
+import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { AuthenticationError, type Exchange, exchanges } from "ccxt";
 import { reviewedExchanges } from "../exchanges/reviewed.ts";
 import { type Operation, operations } from "../operations.ts";
 import { type FieldName, fieldNames } from "../venue.ts";
 import { callGraph } from "./call-graph.ts";
-import { credentialNames } from "./exchange.ts";
+import { completeCredential, credentialNames } from "./exchange.ts";
 import type { ExchangeFacts } from "./list.ts";
 
 /** The table as the installed ccxt would have it. Calls no venue. */
@@ -25,10 +26,19 @@ async function describe(id: string): Promise<ExchangeFacts> {
     id,
     name: String(exchange["name"]),
     fields: fieldsOf(exchange),
-    sandbox: Object.keys(exchange.urls.test ?? {}).length > 0,
+    sandbox: await hasSandbox(id),
     provable: await isProvable(id),
     operations: (await hasPublicMarkets(id)) ? operationsOf(exchange) : [],
   };
+}
+
+/** Their sandbox hosts are those of another exchange, which knows no key of theirs: HitBTC's, and Delta's by a mistake in ccxt. */
+const foreignSandboxes: ReadonlySet<string> = new Set(["bequant", "fmfwio", "blockchaincom"]);
+
+/** ccxt declares sandbox hosts for exchanges that refuse to use them, so a request is made to see. */
+async function hasSandbox(id: string): Promise<boolean> {
+  if (Object.keys(create(id, {}).urls.test ?? {}).length === 0 || foreignSandboxes.has(id)) return false;
+  return (await readBalance(id, "1", { isSandbox: true })).requests.length > 0;
 }
 
 function create(id: string, config: object): Exchange {
@@ -83,28 +93,65 @@ async function hasPublicMarkets(id: string): Promise<boolean> {
   }
 }
 
-const fixedTime = 1_700_000_000_000;
-
 /** Reads the balance twice with different secrets and all else alike: only a signed read makes a difference. */
 async function isProvable(id: string): Promise<boolean> {
   const first = await readBalance(id, "1");
   const second = await readBalance(id, "2");
+  if (first.requests.length === 0) return false;
   return !first.completed || JSON.stringify(first) !== JSON.stringify(second);
 }
 
-async function readBalance(id: string, digit: string) {
-  const requests: unknown[] = [];
+/** The forms of secrets that some exchanges sign with; every other exchange takes the first. */
+const secretForms: readonly ((text: string) => Readonly<{ secret: string; privateKey: string }>)[] = [
+  (text) => ({ secret: Buffer.from(text).toString("base64"), privateKey: `0x${text}` }),
+  (text) => ({ secret: text.slice(0, 32), privateKey: text.slice(0, 32) }),
+  // Base 58: 32 bytes, and 64 for Solana's.
+  (text) => ({ secret: text.slice(0, 44), privateKey: text.repeat(2).slice(0, 88) }),
+  (text) => ({
+    secret: text,
+    privateKey: generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }),
+  }),
+];
+
+type Read = Readonly<{ requests: readonly unknown[]; completed: boolean }>;
+
+/** What a read of the balance sends, with a secret of the first form that anything is sent with. */
+async function readBalance(id: string, digit: string, { isSandbox = false } = {}): Promise<Read> {
   const text = digit.repeat(64);
-  const exchange = create(id, {
+  for (const form of secretForms) {
+    const read = await readOnce(id, credentialOf(id, { ...otherParts(text), ...form(text) }), isSandbox);
+    if (read.requests.length > 0) return read;
+  }
+  return { requests: [], completed: false };
+}
+
+function otherParts(text: string) {
+  return {
     apiKey: `account-${text}`,
-    secret: Buffer.from(text).toString("base64"),
     password: text,
     token: text,
-    privateKey: `0x${text}`,
     uid: "12345",
-    login: "login",
     accountId: "77",
     walletAddress: `0x${"ab".repeat(20)}`,
+  };
+}
+
+/** Only the parts that a credential of this exchange has fields for: some exchanges sign in another way when there are more. */
+function credentialOf(id: string, parts: Readonly<Record<string, string>>): object {
+  const fields = fieldsOf(create(id, {}));
+  return Object.fromEntries(
+    Object.entries(credentialNames).flatMap(([name, field]) =>
+      fields.includes(field) ? [[name, parts[name]]] : [],
+    ),
+  );
+}
+
+const fixedTime = 1_700_000_000_000;
+
+async function readOnce(id: string, credential: object, isSandbox: boolean): Promise<Read> {
+  const requests: unknown[] = [];
+  const exchange = create(id, {
+    ...credential,
     fetchImplementation: async (url: string, { method, headers, body }: Record<string, unknown>) => {
       requests.push({ method, url, headers, body });
       return new Response("{}");
@@ -112,15 +159,20 @@ async function readBalance(id: string, digit: string) {
   });
   const constants = {
     milliseconds: fixedTime,
-    nonce: fixedTime,
+    // In seconds, as most exchanges have it: it must fit into 32 bits at GRVT.
+    nonce: fixedTime / 1000,
     seconds: fixedTime / 1000,
     uuid: "u",
     uuid22: "u",
   };
   for (const [name, value] of Object.entries(constants)) Reflect.set(exchange, name, () => value);
+  if (isSandbox) exchange.setSandboxMode(true);
   exchange["setMarkets"]([]);
   // Where it throws on the empty answer, a signed request may yet have followed.
-  const completed = await exchange.fetchBalance().then(
+  const completed = await Promise.try(() => {
+    completeCredential(exchange, id);
+    return exchange.fetchBalance();
+  }).then(
     () => true,
     () => false,
   );

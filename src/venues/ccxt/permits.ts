@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type RequestClass, readRequestTable } from "../exchanges/request-table.ts";
+import { type RequestClass, readRequestTables } from "../exchanges/request-table.ts";
 import { reviewedExchanges } from "../exchanges/reviewed.ts";
 import type { Operation } from "../operations.ts";
 import type { OperationClass } from "../venue.ts";
@@ -44,7 +44,7 @@ export async function namedPermit(id: string, purpose: "read" | "keys"): Promise
   const reviewed = reviewedExchanges.get(id);
   if (reviewed === undefined) throw new RangeError(`the requests of ${id} have no classes`);
   const classes: readonly RequestClass[] = purpose === "keys" ? [...reading, "keys"] : reading;
-  const table = await tableOf(reviewed.table);
+  const table = await tableOf(reviewed.tables);
   return new Set([...table].flatMap(([request, its]) => (classes.includes(its) ? [request] : [])));
 }
 
@@ -54,18 +54,19 @@ async function allowedBy(
 ): Promise<((request: string) => boolean) | undefined> {
   const reviewed = reviewedExchanges.get(id);
   if (reviewed === undefined) return undefined;
-  const table = await tableOf(reviewed.table);
+  const table = await tableOf(reviewed.tables);
   return (request) => {
     const its = table.get(request);
     return its !== undefined && classes.includes(its);
   };
 }
 
-const tables = new Map<string, ReturnType<typeof readRequestTable>>();
+const tables = new Map<string, ReturnType<typeof readRequestTables>>();
 
-function tableOf(name: string): ReturnType<typeof readRequestTable> {
-  const table = tables.get(name) ?? readRequestTable(name);
-  tables.set(name, table);
+function tableOf(names: readonly string[]): ReturnType<typeof readRequestTables> {
+  const key = names.join();
+  const table = tables.get(key) ?? readRequestTables(names);
+  tables.set(key, table);
   return table;
 }
 

@@ -1,5 +1,5 @@
 import type { ExchangeRow } from "./row.ts";
-import { binance } from "./rows/binance.ts";
+import { binance, binancecoinm, binanceus, binanceusdm } from "./rows/binance.ts";
 import { bitget } from "./rows/bitget.ts";
 import { bybit } from "./rows/bybit.ts";
 import { coinbase } from "./rows/coinbase.ts";
@@ -9,7 +9,21 @@ import { kucoin } from "./rows/kucoin.ts";
 import { mexc } from "./rows/mexc.ts";
 import { okx } from "./rows/okx.ts";
 
+/** Exchanges with the API of another one, at hosts or with markets of their own. In ccxt their classes derive from its class. */
+const sisters: readonly ExchangeRow[] = [
+  binanceusdm,
+  binancecoinm,
+  binanceus,
+  { ...bybit, id: "bybiteu" },
+  { ...bybit, id: "bybitid" },
+  { ...okx, id: "myokx" },
+  { ...okx, id: "okxus" },
+  { ...kucoin, id: "kucoinfutures" },
+  // Its testnet would be that of Gate.
+  { ...gate, id: "gateeu", environments: { live: "live" } },
+];
+
 /** The exchanges of which Keyhold knows how they tell about a key and how they say no. */
 export const exchangeTable: ReadonlyMap<string, ExchangeRow> = new Map(
-  [binance, bybit, okx, kraken, coinbase, kucoin, bitget, gate, mexc].map((row) => [row.id, row]),
+  [binance, bybit, okx, kraken, coinbase, kucoin, bitget, gate, mexc, ...sisters].map((row) => [row.id, row]),
 );

@@ -13,22 +13,29 @@ export type RequestClass = (typeof requestClasses)[number];
 /** Class → section of the API and verb → paths, as they stand in the files beside this one. */
 const file = z.record(z.enum(requestClasses), z.record(z.string(), z.array(z.string())));
 
-/** The class of every request of an exchange. Throws where a request stands twice. */
-export async function readRequestTable(table: string): Promise<ReadonlyMap<string, RequestClass>> {
+/** The class of every request in these tables. Throws `RangeError` where a request stands twice. */
+export async function readRequestTables(
+  tables: readonly string[],
+): Promise<ReadonlyMap<string, RequestClass>> {
+  const classes = new Map<string, RequestClass>();
+  for (const table of tables) {
+    for (const [request, its] of await requestsOf(table)) {
+      if (classes.has(request)) throw new RangeError(`${table} has ${request} twice`);
+      classes.set(request, its);
+    }
+  }
+  return classes;
+}
+
+async function requestsOf(table: string): Promise<(readonly [string, RequestClass])[]> {
   const module: unknown = await import(new URL(`${table}.json`, import.meta.url).href, {
     with: { type: "json" },
   });
   const { default: byClass } = z.object({ default: file }).parse(module);
-  const classes = new Map<string, RequestClass>();
-  for (const requestClass of requestClasses) {
-    for (const [group, paths] of Object.entries(byClass[requestClass])) {
+  return requestClasses.flatMap((its) =>
+    Object.entries(byClass[its]).flatMap(([group, paths]) => {
       const [section = "", verb = ""] = group.split(" ");
-      for (const path of paths) {
-        const request = requestKey(section, verb, path);
-        if (classes.has(request)) throw new RangeError(`${table} has ${request} twice`);
-        classes.set(request, requestClass);
-      }
-    }
-  }
-  return classes;
+      return paths.map((path) => [requestKey(section, verb, path), its] as const);
+    }),
+  );
 }

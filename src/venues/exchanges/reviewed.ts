@@ -1,7 +1,7 @@
 /** An exchange whose requests were classed one by one. */
 export type ReviewedExchange = Readonly<{
-  /** The table of its requests: `<table>.json` beside this file. */
-  table: string;
+  /** The tables of its requests, `<name>.json` beside this file: first that of the API it speaks, then what is its own. */
+  tables: readonly [string, ...string[]];
   /**
    * Accounts of one owner between which ccxt's `transfer` moves money, under ccxt's names; `null` where it takes ids of accounts,
    * of which no list can say whose they are. Left out are accounts that need a symbol beside them (isolated margin) and those that
@@ -11,7 +11,7 @@ export type ReviewedExchange = Readonly<{
 }>;
 
 const binance: ReviewedExchange = {
-  table: "binance",
+  tables: ["binance"],
   transferAccounts: [
     "spot",
     "funding",
@@ -24,44 +24,53 @@ const binance: ReviewedExchange = {
     "option",
   ],
 };
+const bybit: ReviewedExchange = {
+  tables: ["bybit"],
+  transferAccounts: ["spot", "funding", "unified", "contract", "swap", "future", "option", "investment"],
+};
+const okx: ReviewedExchange = {
+  tables: ["okx"],
+  transferAccounts: ["funding", "trading", "spot", "margin", "swap", "future", "option"],
+};
+const gate: ReviewedExchange = {
+  tables: ["gate"],
+  transferAccounts: ["spot", "funding", "swap", "future", "option"],
+};
 
-/** By the id of ccxt. It opens Binance's futures as exchanges of their own, with the same API. */
-export const reviewedExchanges: ReadonlyMap<string, ReviewedExchange> = new Map([
+/** By the id of ccxt. An exchange that speaks the API of another one has its table. */
+export const reviewedExchanges: ReadonlyMap<string, ReviewedExchange> = new Map<string, ReviewedExchange>([
   ["binance", binance],
   ["binancecoinm", binance],
   ["binanceusdm", binance],
-  [
-    "bybit",
-    {
-      table: "bybit",
-      transferAccounts: ["spot", "funding", "unified", "contract", "swap", "future", "option", "investment"],
-    },
-  ],
-  [
-    "okx",
-    {
-      table: "okx",
-      transferAccounts: ["funding", "trading", "spot", "margin", "swap", "future", "option"],
-    },
-  ],
+  // It has one account, and ccxt's `transfer` asks Binance's API for wallets, which it lacks.
+  ["binanceus", { tables: ["binance", "binanceus"], transferAccounts: null }],
+  ["bybit", bybit],
+  ["bybiteu", bybit],
+  ["bybitid", bybit],
+  ["okx", okx],
+  ["myokx", okx],
+  ["okxus", okx],
   // From the spot wallet only; the way back goes through the exchange `krakenfutures`.
-  ["kraken", { table: "kraken", transferAccounts: ["spot", "swap", "future"] }],
+  ["kraken", { tables: ["kraken"], transferAccounts: ["spot", "swap", "future"] }],
   // Portfolios, by their ids.
-  ["coinbase", { table: "coinbase", transferAccounts: null }],
+  ["coinbase", { tables: ["coinbase"], transferAccounts: null }],
   [
     "kucoin",
     {
-      table: "kucoin",
+      tables: ["kucoin"],
       transferAccounts: ["spot", "main", "funding", "margin", "swap", "future", "contract", "hf", "unified"],
     },
   ],
+  // Its `transfer` takes the money from the futures account, whatever account is named.
+  ["kucoinfutures", { tables: ["kucoin"], transferAccounts: null }],
   [
     "bitget",
     {
-      table: "bitget",
+      tables: ["bitget"],
       transferAccounts: ["spot", "funding", "cross", "swap", "usdc_swap", "future", "unified"],
     },
   ],
-  ["gate", { table: "gate", transferAccounts: ["spot", "funding", "swap", "future", "option"] }],
-  ["mexc", { table: "mexc", transferAccounts: ["spot", "swap", "future"] }],
+  ["gate", gate],
+  ["gateeu", gate],
+  ["mexc", { tables: ["mexc"], transferAccounts: ["spot", "swap", "future"] }],
 ]);

@@ -14,6 +14,7 @@ const venueOf = (id: string, fields: readonly string[], environments: readonly s
   operations: [],
   transfer_accounts: [],
   egress_addresses: [],
+  provable: true,
 });
 const keyed = venueOf("keyed", ["api_key", "api_secret"]);
 const phrased = venueOf("phrased", ["api_key", "api_secret", "passphrase"]);

@@ -23,6 +23,7 @@ const venueOf = (id: string, fields: readonly string[], environments: readonly s
   name: id.toUpperCase(),
   environments: [...environments],
   fields: [...fields],
+  provable: true,
   operations: [],
   transfer_accounts: [],
   egress_addresses: [],
@@ -293,11 +294,16 @@ describe("an import", () => {
   });
 
   test("goes on after two that could not be asked about", async () => {
-    for (const venue of ["alpha", "beta", "delta", "okx"])
-      answers[venue] = problem("venue_unavailable", "Later.");
+    for (const venue of ["alpha", "beta", "delta", "okx"]) answers[venue] = problem("not_ready", "Later.");
     expect(await run(["alpha", "beta", "gate", "delta", "okx", "zeta"])).toMatchObject({
       read: ["alpha", "beta", "gate", "delta", "okx", "zeta"],
     });
+  });
+
+  test("goes on to the last key, however many venues cannot be asked or cannot prove theirs", async () => {
+    for (const venue of ["alpha", "beta", "gate"]) answers[venue] = problem("venue_unavailable", "No.");
+    for (const venue of ["delta", "okx"]) answers[venue] = problem("venue_unproven", "No.");
+    expect((await run(["alpha", "beta", "gate", "delta", "okx", "zeta"])).outcomes.at(-1)).toBe("imported");
   });
 
   test("tells how to remove what it imported, and nothing else", async () => {

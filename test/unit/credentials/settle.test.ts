@@ -67,6 +67,7 @@ const expected: Readonly<Record<Verdict["outcome"], Readonly<Record<Status, stri
   timeout: row("–", "–", "–", "–", "–"),
   blocked: row("–", "–", "–", "–", "–"),
   unexpected_answer: row("–", "–", "–", "–", "–"),
+  unproven: row("active unknown", "–", "inactive unknown", "active unknown", "active unknown"),
 };
 
 function row(pending: string, active: string, inactive: string, invalid: string, expired: string) {
@@ -111,7 +112,7 @@ describe("what a verdict makes of a credential", () => {
               const to = settle(before, verdict, { ...plain, activates, objection })?.status ?? status;
               if (to !== status) expect(moves[status]).toContain(to);
               if (to === "active" && status !== "active") {
-                expect(verdict.outcome, "only a valid verdict leads back").toBe("valid");
+                expect(["valid", "unproven"], "nothing else leads back").toContain(verdict.outcome);
                 expect(objection, "and no objection stands against it").toBeNull();
               }
             }
@@ -136,6 +137,7 @@ describe("what a verdict makes of a credential", () => {
       timeout: null,
       blocked: null,
       unexpected_answer: null,
+      unproven: null,
     });
     expect(refusals.map(({ outcome }) => codeOf(outcome)).filter((code) => code === "illegal_state")).toEqual(
       [],

@@ -4,7 +4,7 @@ import { callGraph } from "../../../src/venues/ccxt/call-graph.ts";
 import { classOf, reachOf } from "../../../src/venues/ccxt/generate.ts";
 import { exchangeList } from "../../../src/venues/ccxt/list.ts";
 import { marketsPermit, namedPermit, operationPermit } from "../../../src/venues/ccxt/permits.ts";
-import { readRequestTable } from "../../../src/venues/exchanges/request-table.ts";
+import { readRequestTables } from "../../../src/venues/exchanges/request-table.ts";
 import { reviewedExchanges } from "../../../src/venues/exchanges/reviewed.ts";
 import { type Operation, operations } from "../../../src/venues/operations.ts";
 
@@ -85,17 +85,17 @@ describe("the requests of an operation", () => {
   });
 });
 
-describe.each(reviewed)("the table of %s", (id, { table }) => {
+describe.each(reviewed)("the tables of %s", (id, { tables }) => {
   test("has every request of the installed ccxt once, and no other", async () => {
-    const classes = await readRequestTable(table);
+    const classes = await readRequestTables(tables);
     const { all } = callGraph(classOf(id));
     expect([...all].filter((request) => !classes.has(request))).toEqual([]);
-    const ofFamily = new Set([...all, ...callGraph(classOf(table)).all, ...ofKeyhold]);
+    const ofFamily = new Set([...all, ...callGraph(classOf(tables[0])).all, ...ofKeyhold]);
     expect([...classes.keys()].filter((request) => !ofFamily.has(request))).toEqual([]);
   });
 
   test("finds in every operation what its class allows, and nothing besides", async () => {
-    const classes = await readRequestTable(table);
+    const classes = await readRequestTables(tables);
     const lost = new Set<string>();
     for (const operation of operations.filter(({ name }) => factsOf(id).operations.includes(name))) {
       const permit = await operationPermit(id, operation);
@@ -110,7 +110,7 @@ describe.each(reviewed)("the table of %s", (id, { table }) => {
 
   test("calls nothing a read or a trade that a word in its path contradicts", async () => {
     const harmless = new Set(["public", "read", "trade"]);
-    const suspicious = [...(await readRequestTable(table))].filter(
+    const suspicious = [...(await readRequestTables(tables))].filter(
       ([request, its]) =>
         harmless.has(its) &&
         !request.includes(" GET ") &&
@@ -118,7 +118,7 @@ describe.each(reviewed)("the table of %s", (id, { table }) => {
           request,
         ),
     );
-    expect(suspicious.map(([request]) => request)).toEqual(innocent[table] ?? []);
+    expect(suspicious.map(([request]) => request)).toEqual(innocent[tables[0]] ?? []);
   });
 });
 

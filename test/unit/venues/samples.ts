@@ -55,13 +55,15 @@ export async function inspectAt(
   perform: Perform,
   venue: string,
   fields = credentialsOf(venue),
+  environment = firstEnvironment(venue),
 ): Promise<Verdict> {
-  const answer = await perform({ venue, environment: firstEnvironment(venue), verb: "inspect" }, fields);
+  const answer = await perform({ venue, environment, verb: "inspect" }, fields);
   switch (answer.outcome) {
     case "done":
     case "refused":
     case "withheld":
     case "absent":
+    case "learned":
       throw new TypeError("not a verdict");
     default:
       return answer;

@@ -85,6 +85,17 @@ const spotAccountOnly: Probe = {
   read: readAccount,
 };
 
+const futuresAccount = z.looseObject({ assets: z.array(z.unknown()), positions: z.array(z.unknown()) });
+
+/** Demo trading of futures, which has hosts of its own and no wallet API either. */
+const futuresAccountOnly = (api: string): Probe => ({
+  request: () => ({ api, path: "account", method: "GET" }),
+  read: (json) =>
+    futuresAccount.safeParse(json).success
+      ? { permissions: unknownPermissions, expiresAt: null, account: {} }
+      : undefined,
+});
+
 const error = z.looseObject({ code: z.number().negative(), msg: z.string().optional() });
 
 export const binance: ExchangeRow = {
@@ -120,4 +131,23 @@ export const binance: ExchangeRow = {
     },
   },
   clientOrderIds: { option: "clientOrderId", format: asIs, find: findByOption, absentCodes: ["-2013"] },
+};
+
+/** Futures are traded with the same keys. Their testnet became part of demo trading, so ccxt has no hosts for it. */
+const futures = (id: string, api: string): ExchangeRow => ({
+  ...binance,
+  id,
+  environments: { live: "live", paper: "demo" },
+  probes: (mode) => [mode === "live" ? keyRestrictions : futuresAccountOnly(api)],
+});
+
+export const binanceusdm = futures("binanceusdm", "fapiPrivateV3");
+export const binancecoinm = futures("binancecoinm", "dapiPrivate");
+
+/** Its documents (docs.binance.us) lack the call for a key's rights: where it is absent, the account proves the key. */
+export const binanceus: ExchangeRow = {
+  ...binance,
+  id: "binanceus",
+  environments: { live: "live" },
+  probes: () => [{ ...keyRestrictions, elsewhere: ["HTTP 404"] }, spotAccountOnly],
 };

@@ -82,9 +82,20 @@ export function refusesKey(answer: InvokeResult): answer is Rejected | Ambiguous
   return answer.outcome === "rejected" || answer.outcome === "ambiguous";
 }
 
-/** When the venue ends the key; `null` when it does not tell or the key never ends. */
-export function expiryOf({ expiresAt }: Valid): Date | null {
-  return expiresAt === null ? null : new Date(expiresAt);
+/** When the venue ends the key, at the latest; `null` when it does not tell or the key never ends. */
+export function expiryOf({ expiresAt, expiresWithinMs = 0 }: Valid): Date | null {
+  return expiresAt === null ? null : new Date(Date.parse(expiresAt) + expiresWithinMs);
+}
+
+/**
+ * The same of a key whose end was known before. A venue that gives the time that is left in whole days names another moment in each
+ * answer. While they agree, the first one holds, unless it has passed and the venue still takes the key.
+ */
+function steadyExpiryOf(verdict: Valid, known: Date | null, now: Date): Date | null {
+  const latest = expiryOf(verdict);
+  if (latest === null || known === null || known <= now) return latest;
+  const apart = Math.abs(latest.getTime() - known.getTime());
+  return apart <= (verdict.expiresWithinMs ?? 0) ? known : latest;
 }
 
 /** How long after a first refusal a second one decides. */
@@ -215,7 +226,8 @@ function accept(
   verdict: Verdict,
   { now, activates, objection }: Circumstances,
 ): Partial<Settlement> {
-  const venueExpiresAt = verdict.outcome === "valid" ? expiryOf(verdict) : row.venue_expires_at;
+  const venueExpiresAt =
+    verdict.outcome === "valid" ? steadyExpiryOf(verdict, row.venue_expires_at, now) : row.venue_expires_at;
   const passed = [row.owner_expires_at, venueExpiresAt].some((date) => date !== null && date <= now);
   if (row.status === "active") {
     const disliked = objection === null ? {} : { health: "degraded" as const, healthMessage: objection };

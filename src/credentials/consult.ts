@@ -3,7 +3,7 @@ import { change } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import type { Verdict } from "../venues/verdict.ts";
-import { isValid } from "./consequences.ts";
+import { expiryOf, isValid } from "./consequences.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { inspect, venueOf } from "./inspect.ts";
@@ -102,6 +102,6 @@ export function describe(verdict: Verdict): Validation {
     account_type: valid?.account.type ?? null,
     account_status: valid?.account.status ?? null,
     account: valid?.account ?? {},
-    expires_at: valid?.expiresAt ?? null,
+    expires_at: valid === null ? null : (expiryOf(valid)?.toISOString() ?? null),
   };
 }

@@ -29,6 +29,8 @@ export type Valid = Readonly<{
   permissions: Permissions;
   /** RFC 3339 time at which the venue ends the key; `null` when it does not tell or the key never ends. */
   expiresAt: string | null;
+  /** How much later the end may be, in milliseconds, where the venue gives the time that is left in whole units. */
+  expiresWithinMs?: number;
   account: AccountFacts;
 }>;
 

@@ -15,6 +15,7 @@ type ApiRequest = Readonly<{
 export type KeyInformation = Readonly<{
   permissions: Permissions;
   expiresAt: string | null;
+  expiresWithinMs?: number;
   account: AccountFacts;
 }>;
 

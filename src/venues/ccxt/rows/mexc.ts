@@ -43,11 +43,10 @@ function read(json: unknown): KeyInformation | undefined {
   if (permissions === undefined) return undefined;
   // Whole days are all it tells; a key that is bound to an address has no end.
   const days = typeof remainingValidity === "number" && remainingValidity >= 0 ? remainingValidity : null;
-  return {
-    permissions,
-    expiresAt: days === null ? null : new Date(Date.now() + days * dayMs).toISOString(),
-    account: {},
-  };
+  if (days === null) return { permissions, expiresAt: null, account: {} };
+  // It gives whole days, so the key may live up to a day longer.
+  const earliest = new Date(Date.now() + days * dayMs);
+  return { permissions, expiresAt: earliest.toISOString(), expiresWithinMs: dayMs, account: {} };
 }
 
 const error = z.looseObject({ code: z.number(), msg: z.string().optional() });

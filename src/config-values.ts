@@ -75,14 +75,11 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "[::1]" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-const venueId = z.string().regex(/^[a-z0-9_]{1,64}$/);
-const byEnvironment = z.strictObject({
-  live: guardedUrl.exactOptional(),
-  paper: guardedUrl.exactOptional(),
-  testnet: guardedUrl.exactOptional(),
-});
+/** In any spelling: a wrong one is named where the venues are known. */
+const venueId = z.string().regex(/^[\w.-]{1,64}$/);
+const byEnvironment = z.record(z.string().regex(/^[a-z]{1,32}$/), guardedUrl);
 
-/** Venue id → base URL, or venue id → environment → base URL. */
+/** Venue id → base URL, or venue id → environment → base URL. Which venues and environments there are, `venues/assert-names.ts` knows. */
 export const venueHosts = json(z.record(venueId, z.union([guardedUrl, byEnvironment])));
 
 /** Venue id → URL of an outbound proxy. */

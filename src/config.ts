@@ -27,6 +27,7 @@ import {
   venueProxies,
   wholeNumber,
 } from "./config-values.ts";
+import { nearNames } from "./config-names.ts";
 import { StartError } from "./errors.ts";
 
 export type { ConfiguredIssuer } from "./config-values.ts";
@@ -291,7 +292,18 @@ function read<T>(schema: z.ZodType<T>, environment: Environment): T {
   if (parsed.success) return parsed.data;
   const name = String(parsed.error.issues[0]?.path[0]);
   const accepts = describeVariables().find((variable) => variable.name === name)?.accepts;
-  throw new StartError(`${name} must be ${accepts}.`);
+  throw new StartError(`${name} must be ${accepts}.${slipIn(environment[name], parsed.error.issues[0])}`);
+}
+
+/** A word of a list that is nearly one of those it may be. Any other word may be what was never to be shown. */
+function slipIn(value: string | undefined, issue: z.core.$ZodIssue | undefined): string {
+  if (value === undefined || issue?.code !== "invalid_value") return "";
+  const known = issue.values.map(String);
+  for (const word of value.split(",").map((part) => part.trim())) {
+    const [near] = nearNames(word, known);
+    if (near !== undefined && near !== word) return ` It names ${word}: did you mean ${near}?`;
+  }
+  return "";
 }
 
 function refuseContradictions(values: Values, localIssuer: boolean): void {

@@ -17,7 +17,7 @@ import { openVault } from "./stores/vault/open.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
 import { signExisting } from "./tenants/sign-existing.ts";
-import { createVenues, type PoolEvent, type PoolOptions } from "./venues/index.ts";
+import { assertVenueNames, createVenues, type PoolEvent, type PoolOptions } from "./venues/index.ts";
 import { outboxAge } from "./webhooks/due.ts";
 import type { Webhooks } from "./webhooks/endpoint.ts";
 import { createGuard } from "./webhooks/guard.ts";
@@ -67,6 +67,7 @@ const refusalHeld: Readonly<Record<Hold, string>> = {
 
 /** Connects the parts, from the ground up; whatever fails ends what was started before it. Throws `StartError`. */
 export async function openCustody(config: Config, log: Log, options?: OpenOptions): Promise<OpenCustody> {
+  assertVenueNames(config.venues);
   await using undo = new AsyncDisposableStack();
   await mkdir(config.folder, { recursive: true, mode: 0o700 });
   const database = await startDatabase(config, options);

@@ -21,7 +21,7 @@ function readFiles(folders: readonly string[]): File[] {
 
 /** From top to bottom; a file imports from its own layer and from those below. */
 const layers: readonly (readonly string[])[] = [
-  ["main.ts", "app.ts", "open-custody.ts"],
+  ["main.ts", "simulated.ts", "app.ts", "open-custody.ts"],
   ["http", "jobs", "mcp", "cli"],
   ["credentials", "tenants", "webhooks"],
   ["access", "audit"],
@@ -34,6 +34,7 @@ const layers: readonly (readonly string[])[] = [
     "own-file.ts",
     "config.ts",
     "config-values.ts",
+    "config-names.ts",
     "config-stores.ts",
   ],
 ];

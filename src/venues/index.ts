@@ -1,6 +1,7 @@
 import { venueIdOf } from "./former-names.ts";
 import { createAdapters } from "./adapters.ts";
 import { unknownPermissions } from "./ccxt/permissions.ts";
+import { formerNames } from "./former-names.ts";
 import { type KnownRefusals, refusalsInMemory, takesAnyKey } from "./known-refusals.ts";
 import { createVenueKeys } from "./keys/pooled.ts";
 import type { VenueKeys } from "./keys/venue-keys.ts";
@@ -19,6 +20,7 @@ import type { Rejected, Unproven, Valid, Verdict } from "./verdict.ts";
 
 export type { PoolEvent, PoolOptions } from "./pool.ts";
 export type { VenuesConfig } from "./settings.ts";
+export { assertVenueNames } from "./assert-names.ts";
 export { egressAddresses } from "./settings.ts";
 
 export type Venues = Readonly<{

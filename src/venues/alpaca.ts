@@ -8,6 +8,7 @@ import {
   unsupportedTerm,
   wireOrder,
 } from "./alpaca-shapes.ts";
+import { dataHost, marketRead } from "./alpaca-data.ts";
 import { ambiguous, type Dialect, type Interpretation, interpret, unknownMeaning } from "./interpret.ts";
 import { newOrderParams, oneOrderParams, windowParams } from "./operations.ts";
 import { refusal } from "./outcomes.ts";
@@ -34,6 +35,9 @@ const description: VenueDescription = {
     "account",
     "fetchBalance",
     "fetchPositions",
+    "fetchTicker",
+    "fetchOHLCV",
+    "fetchOrderBook",
     "fetchOrder",
     "fetchOrders",
     "fetchOpenOrders",
@@ -77,7 +81,7 @@ function otherEnvironment({ environment, fields }: VenueCall): Environment | und
 }
 
 async function inspect(call: VenueCall): Promise<Verdict> {
-  const reading = await send(call, "GET", "/v2/account");
+  const reading = await send(call, { method: "GET", path: "/v2/account" });
   const other = otherEnvironment(call);
   if (reading.kind === "known" && reading.meaning === "bad_key" && other !== undefined) {
     const hint = `Keys that begin with ${prefixes[other]} are ${other} keys: register it with the environment ${other}.`;
@@ -116,11 +120,19 @@ async function inspect(call: VenueCall): Promise<Verdict> {
 type Plan = Readonly<{
   method: "GET" | "POST" | "DELETE";
   path: string;
+  /** The host of the environment when not given. */
+  host?: string;
   body?: object;
   show: (json: unknown) => unknown;
 }>;
 
-function plan({ operation, params, clientOrderId }: Invocation): Plan | string {
+function plan(invocation: Invocation): Plan | string {
+  const read = marketRead(invocation, Date.now());
+  if (typeof read === "string") return read;
+  return read === undefined ? tradingPlan(invocation) : { method: "GET", host: dataHost, ...read };
+}
+
+function tradingPlan({ operation, params, clientOrderId }: Invocation): Plan | string {
   switch (operation) {
     case "account":
       return { method: "GET", path: "/v2/account", show: (json) => account.parse(json) };
@@ -165,7 +177,7 @@ function listing(status: string, params: Invocation["params"]): Plan {
 async function invoke(call: VenueCall, invocation: Invocation): Promise<InvokeResult> {
   const planned = plan(invocation);
   if (typeof planned === "string") return { outcome: "refused", message: `Alpaca: ${planned}.` };
-  return settle(call, await send(call, planned.method, planned.path, planned.body), planned.show);
+  return settle(call, await send(call, planned), planned.show);
 }
 
 function settle(call: VenueCall, reading: Interpretation, show: Plan["show"]): InvokeResult {
@@ -183,13 +195,11 @@ function settle(call: VenueCall, reading: Interpretation, show: Plan["show"]): I
 
 async function send(
   call: VenueCall,
-  method: Plan["method"],
-  path: string,
-  body?: object,
+  { method, path, host = hosts[call.environment] ?? "", body }: Omit<Plan, "show">,
 ): Promise<Interpretation> {
   const answer = await call.send({
     method,
-    url: `${hosts[call.environment] ?? ""}${path}`,
+    url: `${host}${path}`,
     headers: {
       "apca-api-key-id": call.fields.get("api_key") ?? "",
       "apca-api-secret-key": call.fields.get("api_secret") ?? "",
@@ -207,7 +217,8 @@ export const alpaca: Adapter = {
   invoke,
   async findOrder(call, { clientOrderId }) {
     const query = new URLSearchParams({ client_order_id: clientOrderId });
-    const reading = await send(call, "GET", `/v2/orders:by_client_order_id?${query.toString()}`);
+    const path = `/v2/orders:by_client_order_id?${query.toString()}`;
+    const reading = await send(call, { method: "GET", path });
     const absent = reading.kind !== "success" && reading.said.code === "40410000";
     return absent ? { outcome: "absent" } : settle(call, reading, showOrder);
   },

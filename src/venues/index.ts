@@ -1,7 +1,6 @@
 import { venueIdOf } from "./former-names.ts";
 import { createAdapters } from "./adapters.ts";
 import { unknownPermissions } from "./ccxt/permissions.ts";
-import { formerNames } from "./former-names.ts";
 import { type KnownRefusals, refusalsInMemory, takesAnyKey } from "./known-refusals.ts";
 import { createVenueKeys } from "./keys/pooled.ts";
 import type { VenueKeys } from "./keys/venue-keys.ts";

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Adapter, VenueCall } from "./adapter.ts";
 import { type Dialect, type Interpretation, interpret, unknownMeaning } from "./interpret.ts";
+import { marketRead } from "./massive-data.ts";
 import { refusal } from "./outcomes.ts";
 
 // massive.com (formerly polygon.io): REST authentication, "Market Status". Market data only: there is no account.
@@ -30,14 +31,20 @@ const dialect: Dialect = {
 
 const marketStatus = z.looseObject({ market: z.string(), serverTime: z.string() });
 
-async function ask(call: VenueCall): Promise<Interpretation> {
+const statusPath = "/v1/marketstatus/now";
+
+async function ask(call: VenueCall, path: string): Promise<Interpretation> {
   const answer = await call.send({
     method: "GET",
-    url: "https://api.massive.com/v1/marketstatus/now",
+    url: `https://api.massive.com${path}`,
     // Not as a query parameter, which would put the key into URLs.
     headers: { authorization: `Bearer ${call.fields.get("api_key") ?? ""}` },
   });
   return interpret(dialect, answer);
+}
+
+function showStatus(json: unknown): unknown {
+  return { status: "ok", updated: Date.parse(marketStatus.parse(json).serverTime), info: json };
 }
 
 export const massive: Adapter = {
@@ -50,10 +57,10 @@ export const massive: Adapter = {
     tells: { permissions: true, boundIps: false, expiry: false, account: false },
     risingNonce: false,
     clientOrderIds: false,
-    operations: ["fetchStatus"],
+    operations: ["fetchStatus", "fetchTicker", "fetchOHLCV"],
   },
   async inspect(call) {
-    const reading = await ask(call);
+    const reading = await ask(call, statusPath);
     if (reading.kind !== "success") {
       const meaning = reading.kind === "known" ? reading.meaning : unknownMeaning(reading.said);
       return refusal(call.speaker, meaning, reading.said);
@@ -74,18 +81,20 @@ export const massive: Adapter = {
       account: {},
     };
   },
-  async invoke(call) {
-    const reading = await ask(call);
+  async invoke(call, invocation) {
+    const read = marketRead(invocation, Date.now()) ?? { path: statusPath, show: showStatus };
+    const reading = await ask(call, read.path);
     if (reading.kind === "known") return refusal(call.speaker, reading.meaning, reading.said);
     if (reading.kind === "refused") {
       return { outcome: "refused", message: `Massive: ${reading.said.text ?? "refused"}` };
     }
-    const { data } = marketStatus.safeParse(reading.json);
-    if (data === undefined) return refusal(call.speaker, "unexpected_answer");
-    return {
-      outcome: "done",
-      result: { status: "ok", updated: Date.parse(data.serverTime), info: reading.json },
-    };
+    try {
+      return { outcome: "done", result: read.show(reading.json) };
+    } catch (error) {
+      if (error instanceof RangeError) return { outcome: "refused", message: `Massive: ${error.message}` };
+      // Not the documented shape.
+      return refusal(call.speaker, "unexpected_answer");
+    }
   },
   async findOrder(call) {
     return refusal(call.speaker, "unexpected_answer", { hint: "It has no orders." });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { address, currency, network, orderId, ownAccount, symbol, tag } from "./grammars.ts";
+import { address, currency, network, orderId, ownAccount, symbol, tag, timeframe } from "./grammars.ts";
 import type { OperationClass, VenueDescription } from "./venue.ts";
 
 /** One thing that `invoke` can ask a venue to do, under the name that ccxt gives it on every exchange. */
@@ -33,6 +33,15 @@ export const windowParams = z.strictObject({
   since: since.optional(),
   limit: limit.optional(),
 });
+export const tickerParams = z.strictObject({ symbol });
+/** Candles of one market, from a time on; the latest where no time is given. */
+export const candlesParams = z.strictObject({
+  symbol,
+  timeframe: timeframe.prefault("1m"),
+  since: since.optional(),
+  limit: limit.optional(),
+});
+export const orderBookParams = z.strictObject({ symbol, limit: limit.optional() });
 export const oneOrderParams = z.strictObject({ id: orderId, symbol: symbol.optional() });
 
 export const newOrderParams = z
@@ -74,7 +83,14 @@ export const operations: readonly Operation[] = [
     params: z.strictObject({ symbols: z.array(symbol).max(100).optional() }),
     positional: ["symbols"],
   },
-  { name: "fetchTicker", ...read, params: z.strictObject({ symbol }), positional: ["symbol"] },
+  { name: "fetchTicker", ...read, params: tickerParams, positional: ["symbol"] },
+  {
+    name: "fetchOHLCV",
+    ...read,
+    params: candlesParams,
+    positional: ["symbol", "timeframe", "since", "limit"],
+  },
+  { name: "fetchOrderBook", ...read, params: orderBookParams, positional: ["symbol", "limit"] },
   { name: "fetchOrder", ...read, params: oneOrderParams, positional: ["id", "symbol"] },
   { name: "fetchOrders", ...read, ...byWindow },
   { name: "fetchOpenOrders", ...read, ...byWindow },

@@ -256,6 +256,23 @@ describe.each(traders)("orders at $id", (given: VenueCase) => {
     expect(answer).toMatchObject({ outcome: "done", result: { total: given.balance } });
   });
 
+  test("the market is read: its price, its candles and what is offered", async () => {
+    const key = addKey();
+    const pair = given.id === "alpaca" ? "BTC/USD" : symbol;
+    const price = Number(pair === symbol ? given.fillingPrice : 50_000);
+    expect(await invoke(key, "fetchTicker", { symbol: pair })).toMatchObject({
+      outcome: "done",
+      result: { symbol: pair, last: price },
+    });
+    const candles = await invoke(key, "fetchOHLCV", { symbol: pair, timeframe: "1h", limit: 3 });
+    expect(candles).toMatchObject({ outcome: "done", result: { length: 3, 0: { 1: price, 4: price } } });
+    const book = await invoke(key, "fetchOrderBook", { symbol: pair, limit: 20 });
+    expect(book).toMatchObject({
+      outcome: "done",
+      result: { bids: { 0: { 1: 10 } }, asks: { 0: { 1: 10 } } },
+    });
+  });
+
   test("an order is placed once, under the client order id, and is found by it", async () => {
     const key = addKey();
     expect(await place(key)).toMatchObject({ outcome: "done", result: { id: expect.any(String) } });

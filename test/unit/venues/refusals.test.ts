@@ -43,7 +43,7 @@ describe("the venue's own words decide what a refusal means", () => {
       outcome: "ambiguous",
       causes: ["key", "permission", "address"],
       message:
-        "Binance: the request is unauthorized, and the venue does not say why. Possible causes: the API key is invalid or was deleted; the API key lacks a permission; the API key may not be used from this address. Allow 192.0.2.7, 192.0.2.8 at the venue. It said: Invalid API-key, IP, or permissions for action (-2015).",
+        "Binance: the request is unauthorized, and the venue does not say why. Possible causes: the API key is invalid or was deleted; the API key lacks a permission; the API key may not be used from this address. Allow 192.0.2.7, 192.0.2.8 at the venue. It said: Invalid API-key, IP, or permissions for action (-2015). If it is a key of Binance US (binanceus) or Tokocrypto (tokocrypto), register it there.",
     });
   });
 

@@ -50,6 +50,6 @@ async function pointToVault(db: Db, tenantId: string): Promise<void> {
   await change(db, system(tenantId, "bench"), async (tx) => {
     await sql`update credentials set store = 'vault'`.execute(tx);
     await sql`update credential_versions set store = 'vault'`.execute(tx);
-    return { value: undefined, events: [{ event: "tenant.updated", detail: { changed: ["store"] } }] };
+    return { value: {}, events: [{ event: "tenant.updated", detail: { changed: ["store"] } }] };
   });
 }

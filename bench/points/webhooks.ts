@@ -68,7 +68,7 @@ async function changeEach(
     for (const { owner, id } of left) {
       const detail = { credential_id: id, changed: ["label"] };
       await change(db, owner, () =>
-        Promise.resolve({ value: undefined, events: [{ event: "credential.updated", detail }] }),
+        Promise.resolve({ value: {}, events: [{ event: "credential.updated", detail }] }),
       );
       commits.set(id, performance.now());
     }

@@ -1,10 +1,16 @@
-import { type Reach, serviceScope, type TenantScope } from "../db/tenant.ts";
+import { type PlatformTx, type Reach, serviceScope, type TenantScope, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Narrowing } from "./narrowing.ts";
 import type { Role, Scope } from "./permissions.ts";
 
 /** Where a request came from, for the record. */
 export type Origin = Readonly<{ address: string | null; requestId: string | null }>;
+
+/**
+ * Keeps the answer to a request in the transaction of its change, for a repeat under the same Idempotency-Key. Throws
+ * `idempotency_in_flight` when a later run of the request has the key by now: then the change must not commit.
+ */
+export type KeepAnswer = (tx: TenantTx | PlatformTx, answer: object) => Promise<void>;
 
 /** What the operator grants a tenant, each per minute; `null` is the configured default. */
 export type TenantLimits = Readonly<{
@@ -28,13 +34,20 @@ export type Member = Readonly<{
   narrowing: Narrowing;
   limits: TenantLimits;
   origin: Origin;
+  keepAnswer?: KeepAnswer;
 }>;
 
 /** The service itself, acting for one tenant: the clock, a reconciler. */
 export type System = Readonly<{ kind: "system"; tenantId: string; task: string; origin: Origin }>;
 
 /** Runs the installation; belongs to no tenant. */
-export type Operator = Readonly<{ kind: "operator"; issuer: string; subject: string; origin: Origin }>;
+export type Operator = Readonly<{
+  kind: "operator";
+  issuer: string;
+  subject: string;
+  origin: Origin;
+  keepAnswer?: KeepAnswer;
+}>;
 
 export type Principal = Member | System;
 

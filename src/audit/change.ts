@@ -8,79 +8,119 @@ import { type AuditEvent, describeEvent } from "./events.ts";
 import { UnprovenRights } from "./grant.ts";
 import { assertSigner, type Grants, type Signed, signerOf, type Unsigned } from "./grants.ts";
 
-/** What a change made, and what the record says of it. A change without an event does not compile. */
-export type Changed<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...AuditEvent[]] }>;
+declare const answered: unique symbol;
+
+/** What `change` and `changeTenant` alone make: the answer to the caller, kept under an Idempotency-Key in the commit of the change. */
+export type Answered<T extends object> = T & { readonly [answered]: true };
+
+/** What was done, and what the record says of it. A change without an event does not compile. */
+export type Recorded<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...AuditEvent[]] }>;
+
+export type Changed<T> = Recorded<T> &
+  Readonly<{
+    /** What follows the commit. It throws nothing. */
+    after?: () => void | Promise<void>;
+    /** Thrown after the commit: what happened is recorded, and the caller did not get what it asked for. */
+    refusal?: KeyholdError | null;
+  }>;
+
+/** The value of a change whose answer has no body. */
+export type Nothing = Readonly<Record<string, never>>;
+export const nothing: Nothing = {};
+
+type Work<T, Tx = TenantTx> = (tx: Tx) => Promise<Changed<T>>;
 
 /**
- * Runs a change in one transaction of the principal's reach, signs the rights that it has changed, and appends its events as the last
- * statement, so that none of it commits without the rest. The chain is locked only there: nothing slow may follow. What the principal
- * may do was read before the transaction: once the chain is held, it is asked whether that is true still. Throws `record_unavailable`,
- * `rights_unproven` when a right that it changes was not signed before, and `forbidden` or `unauthenticated` when the role, the
- * membership or the API key has ended meanwhile.
+ * Runs a change in one transaction of the principal's reach, keeps the answer to the request, signs the rights that it has changed, and
+ * appends its events as the last statement, so that none of it commits without the rest. The chain is locked only there: nothing slow
+ * may follow. What the principal may do was read before the transaction: once the chain is held, it is asked whether that is true still.
+ * Throws `record_unavailable`, `idempotency_in_flight`, `rights_unproven` when a right that it changes was not signed before, and
+ * `forbidden` or `unauthenticated` when the role, the membership or the API key has ended meanwhile.
  */
-export async function change<T>(
+export async function change<T extends object>(
   db: Db,
   principal: Principal,
-  work: (tx: TenantTx) => Promise<Changed<T>>,
-): Promise<T> {
-  return withRecord(db, principal, principal.kind === "member" ? principal : null, work);
+  work: Work<T>,
+): Promise<Answered<T>> {
+  const judged = principal.kind === "member" ? principal : null;
+  const changed = await withRecord(db, principal, judged, async (tx) =>
+    keepAnswer(principal, tx, await work(tx)),
+  );
+  return answer(changed);
 }
 
-/** The same for what has happened already, such as an order that was sent: it is recorded whatever the caller may do by now. */
+/** The same for the operator, whose events stand in the chain of the tenant they are about. */
+export async function changeTenant<T extends object>(
+  db: Db,
+  operator: Operator,
+  tenantId: string,
+  work: Work<T, PlatformTx>,
+): Promise<Answered<T>> {
+  const changed = await signing(db, tenantId, (grants) =>
+    withPlatform(db, async (tx) => {
+      const changed = await keepAnswer(operator, tx, await work(tx));
+      await append(tx, { tenantId, actor: operator, judged: null, grants }, changed.events);
+      return changed;
+    }),
+  );
+  return answer(changed);
+}
+
+/** For what has happened already, such as an order that was sent: it is recorded whatever the caller may do by now. */
 export async function recordOutcome<T>(
   db: Db,
   principal: Principal,
-  work: (tx: TenantTx) => Promise<Changed<T>>,
+  work: (tx: TenantTx) => Promise<Recorded<T>>,
 ): Promise<T> {
-  return withRecord(db, principal, null, work);
-}
-
-function withRecord<T>(
-  db: Db,
-  principal: Principal,
-  judged: Member | null,
-  work: (tx: TenantTx) => Promise<Changed<T>>,
-): Promise<T> {
-  const { tenantId } = principal;
-  return signing(db, tenantId, (grants) =>
-    withTenant(db, scopeOf(principal), async (tx) => {
-      const { value, events } = await work(tx);
-      await append(tx, { tenantId, actor: principal, judged, grants }, events);
-      return value;
-    }),
-  );
+  const { value } = await withRecord(db, principal, null, work);
+  return value;
 }
 
 /** For work that somebody else may have done already: then it answers `null`, and nothing is recorded. */
 export async function changeUnlessDone(
   db: Db,
   principal: Principal,
-  work: (tx: TenantTx) => Promise<Changed<undefined> | null>,
+  work: (tx: TenantTx) => Promise<Recorded<undefined> | null>,
 ): Promise<void> {
+  await withRecord(db, principal, null, work);
+}
+
+function withRecord<C extends Recorded<unknown> | null>(
+  db: Db,
+  principal: Principal,
+  judged: Member | null,
+  work: (tx: TenantTx) => Promise<C>,
+): Promise<C> {
   const { tenantId } = principal;
-  await signing(db, tenantId, (grants) =>
+  return signing(db, tenantId, (grants) =>
     withTenant(db, scopeOf(principal), async (tx) => {
       const changed = await work(tx);
-      if (changed === null) return;
-      await append(tx, { tenantId, actor: principal, judged: null, grants }, changed.events);
+      if (changed !== null) await append(tx, { tenantId, actor: principal, judged, grants }, changed.events);
+      return changed;
     }),
   );
 }
 
-/** The same for the operator, whose events stand in the chain of the tenant they are about. */
-export async function changeTenant<T>(
-  db: Db,
-  operator: Operator,
-  tenantId: string,
-  work: (tx: PlatformTx) => Promise<Changed<T>>,
-): Promise<T> {
-  return signing(db, tenantId, (grants) =>
-    withPlatform(db, async (tx) => {
-      const { value, events } = await work(tx);
-      await append(tx, { tenantId, actor: operator, judged: null, grants }, events);
-      return value;
-    }),
-  );
+async function keepAnswer<T extends object>(
+  actor: Principal | Operator,
+  tx: TenantTx | PlatformTx,
+  changed: Changed<T>,
+): Promise<Changed<T>> {
+  const isAnswered = (changed.refusal ?? null) === null;
+  if (isAnswered && actor.kind !== "system") await actor.keepAnswer?.(tx, changed.value);
+  return changed;
+}
+
+async function answer<T extends object>({ value, after, refusal }: Changed<T>): Promise<Answered<T>> {
+  await after?.();
+  if (refusal !== undefined && refusal !== null) throw refusal;
+  return markAnswered(value);
+}
+
+/** The mark is for the compiler alone. */
+function markAnswered<T extends object>(value: T): Answered<T>;
+function markAnswered(value: object): object {
+  return value;
 }
 
 /** An event without a change: a refusal, the outcome of a call. */

@@ -1,5 +1,5 @@
 import { type Principal, scopeOf } from "../access/principal.ts";
-import { note } from "../audit/change.ts";
+import { type Answered, note } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
@@ -57,7 +57,7 @@ export async function adopt(
   row: CredentialRow,
   input: NewSecret,
   alongside?: AdoptedWith,
-): Promise<Adopted> {
+): Promise<Answered<Adopted>> {
   const verdict = await judge(custody, principal, row, input);
   return put(custody, principal, row, { ...input, verdict }, alongside);
 }
@@ -116,10 +116,10 @@ async function put(
   seen: CredentialRow,
   { fields, overlapSeconds = defaultOverlapSeconds, verdict }: NewSecret & Readonly<{ verdict: Valid }>,
   alongside?: AdoptedWith,
-): Promise<Adopted> {
+): Promise<Answered<Adopted>> {
   const { id, tenant_id: tenantId, venue, environment } = seen;
   const of = { tenantId, credentialId: id, venue, environment };
-  const { intents, ...rotated } = await keepVersion(
+  return keepVersion(
     custody,
     principal,
     { kind: "rotate", of, fields },
@@ -143,17 +143,16 @@ async function put(
       const { from_version, to_version } = rotation;
       const detail = { credential_id: id, rotation_id: rotation.id, from_version, to_version };
       return {
-        value: { credential: toCredential(updated), rotation, intents },
+        value: { credential: toCredential(updated), rotation },
         events: [
           { event: "credential.rotation_started", detail },
           ...recoveryOf(row, updated),
           ...((await alongside?.(tx, rotation)) ?? []),
         ],
+        after: () => destroyNow(custody, tenantId, intents),
       };
     },
   );
-  await destroyNow(custody, tenantId, intents);
-  return rotated;
 }
 
 /** Without an overlap the present version ends at once. */

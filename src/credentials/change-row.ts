@@ -1,6 +1,6 @@
 import { refuseMiss } from "../access/misses.ts";
 import type { Principal } from "../access/principal.ts";
-import { change, type Changed } from "../audit/change.ts";
+import { type Answered, change, type Changed } from "../audit/change.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import type { Custody } from "./custody.ts";
 import { lockCredential, type LockedRow } from "./rows.ts";
@@ -10,12 +10,12 @@ import { stale } from "./stale.ts";
  * A change of one credential: locks its row, lets `work` change it, and records what it did. With a `revision` the row must
  * still have it. Throws `stale`, or what a miss means.
  */
-export async function changeRow<T>(
+export async function changeRow<T extends object>(
   custody: Pick<Custody, "db">,
   principal: Principal,
   target: Readonly<{ id: string; action: string; revision?: number }>,
   work: (tx: TenantTx, row: LockedRow) => Promise<Changed<T>>,
-): Promise<T> {
+): Promise<Answered<T>> {
   try {
     return await change(custody.db, principal, async (tx) => {
       const row = await lockCredential(tx, target.id);

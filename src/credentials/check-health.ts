@@ -12,7 +12,7 @@ export type DueCheck = Readonly<{ tenant_id: string; id: string }>;
 /** Asks the venue about a credential for its health. Throws what `openSecret` throws, for one that was frozen meanwhile, say. */
 export async function checkHealth(custody: Custody, { tenant_id, id }: DueCheck): Promise<Consulted> {
   const target = { id, need: "validate", revision: null, purpose: "health" } as const;
-  return consult(custody, system(tenant_id, "check-health"), target);
+  return consult(custody, system(tenant_id, "check-health"), target, (value) => ({ value }));
 }
 
 /** Credentials whose check is due and that no worker has in hand, venue by venue, the longest due first. */

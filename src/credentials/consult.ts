@@ -1,7 +1,8 @@
 import type { Principal } from "../access/principal.ts";
-import { change } from "../audit/change.ts";
+import { type Answered, change } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
+import type { KeyholdError } from "../errors.ts";
 import type { Verdict } from "../venues/verdict.ts";
 import { expiryOf, isValid } from "./consequences.ts";
 import type { CredentialRow } from "./credential.ts";
@@ -40,15 +41,19 @@ export type Target = Readonly<{
   purpose: "validate" | "health";
 }>;
 
-/** Opens the secret for the venue's verdict, and lets it take its consequences. */
-export async function consult(
+/** What its caller makes of a verdict that has taken its consequences: an answer, or a refusal that is thrown once it is recorded. */
+export type Conclusion<T> = Readonly<{ value: T; refusal?: KeyholdError | null }>;
+
+/** Opens the secret for the venue's verdict, lets it take its consequences, and answers what `conclude` makes of it. */
+export async function consult<T extends object>(
   custody: Custody,
   principal: Principal,
   target: Target,
+  conclude: (consulted: Consulted) => Conclusion<T>,
   alongside?: Alongside,
-): Promise<Consulted> {
+): Promise<Answered<T>> {
   const { verdict, version } = await ask(custody, principal, target);
-  const { consulted, hold } = await change(custody.db, principal, async (tx) => {
+  return change(custody.db, principal, async (tx) => {
     const before = await lockCredential(tx, target.id);
     if (before === undefined) throw refused("absent");
     // A verdict about a version that was replaced meanwhile says nothing of the one that is there.
@@ -59,14 +64,14 @@ export async function consult(
     const message = asked.verdict === null ? told.message : (row.health_message ?? told.message);
     const detail = { credential_id: row.id, outcome: verdict.outcome, status: row.status };
     return {
-      value: { consulted: { validation: { ...told, message }, row }, hold },
+      ...conclude({ validation: { ...told, message }, row }),
       events: [{ event: "credential.validated", detail }, ...events],
+      after: () => {
+        if (target.purpose === "health") custody.checked(row.tenant_id, row.venue, verdict.outcome);
+        if (hold !== null) custody.refusalHeld(row.venue, hold);
+      },
     };
   });
-  if (target.purpose === "health")
-    custody.checked(consulted.row.tenant_id, consulted.row.venue, consulted.validation.outcome);
-  if (hold !== null) custody.refusalHeld(consulted.row.venue, hold);
-  return consulted;
 }
 
 async function ask(

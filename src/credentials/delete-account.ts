@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { assertScope, type Principal } from "../access/principal.ts";
+import { type Answered, type Nothing, nothing } from "../audit/change.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { changeAccount } from "../tenants/accounts/account.ts";
 import type { Custody } from "./custody.ts";
@@ -14,11 +15,15 @@ const endedAtOnce = 20;
  * Deletes an account. One short transaction marks it and everything below it, and from then on nothing of it can be used or seen.
  * Then its credentials are revoked, recorded and destroyed in portions, so that no transaction holds the record for long.
  */
-export async function deleteAccount(custody: Needs, principal: Principal, id: string): Promise<void> {
+export async function deleteAccount(
+  custody: Needs,
+  principal: Principal,
+  id: string,
+): Promise<Answered<Nothing>> {
   assertScope(principal, "accounts:write");
   // It revokes.
   assertScope(principal, "credentials:write");
-  await changeAccount(custody.db, principal, { id, action: "delete" }, async (tx) => {
+  return changeAccount(custody.db, principal, { id, action: "delete" }, async (tx) => {
     const credentials = await markDeleted(tx, id);
     await tx
       .updateTable("accounts")
@@ -26,12 +31,14 @@ export async function deleteAccount(custody: Needs, principal: Principal, id: st
       .where("id", "=", id)
       .execute();
     return {
-      value: undefined,
+      value: nothing,
       events: [{ event: "account.deleted", detail: { account_id: id, credentials } }],
+      // What fails from here on, the job does.
+      after: async () => {
+        await endPortion(custody, principal, { accountId: id, most: endedAtOnce }).catch(() => undefined);
+      },
     };
   });
-  // The account is deleted. What fails from here on, the job does.
-  await endPortion(custody, principal, { accountId: id, most: endedAtOnce }).catch(() => undefined);
 }
 
 /** Answers how many credentials there were that are not revoked yet. */

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { assertScope, type Principal, system } from "../access/principal.ts";
-import { changeUnlessDone } from "../audit/change.ts";
+import { type Answered, changeUnlessDone } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
@@ -43,26 +43,21 @@ export async function finishRotation(
   principal: Principal,
   id: string,
   { leaveKey = false }: Readonly<{ leaveKey?: boolean }> = {},
-): Promise<Rotation> {
+): Promise<Answered<Rotation>> {
   assertScope(principal, "credentials:write");
   const row = await readRow(custody, principal, id, "rotate");
   const run = await findRun(custody, row.tenant_id, id);
   const isDeleted = run?.stage === "overlap" && !leaveKey;
   if (isDeleted) await deleteAtVenue(custody, run);
-  const { rotation, intents } = await changeRow(
-    custody,
-    principal,
-    { id, action: "rotate" },
-    async (tx, row) => {
-      const open = await lockOpenRotation(tx, id);
-      if (open === undefined) throw noneUnderWay();
-      if (run !== undefined) await endRun(tx, run);
-      const deleted = isDeleted ? [keyDeleted(open)] : [];
-      return { value: await finish(tx, row, open), events: [finishedEvent(open), ...deleted] };
-    },
-  );
-  await destroyNow(custody, principal.tenantId, intents);
-  return rotation;
+  return changeRow(custody, principal, { id, action: "rotate" }, async (tx, row) => {
+    const open = await lockOpenRotation(tx, id);
+    if (open === undefined) throw noneUnderWay();
+    if (run !== undefined) await endRun(tx, run);
+    const deleted = isDeleted ? [keyDeleted(open)] : [];
+    const { rotation, intents } = await finish(tx, row, open);
+    const after = (): Promise<void> => destroyNow(custody, principal.tenantId, intents);
+    return { value: rotation, events: [finishedEvent(open), ...deleted], after };
+  });
 }
 
 async function deleteAtVenue(custody: Custody, run: Run): Promise<void> {

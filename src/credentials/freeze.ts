@@ -1,4 +1,5 @@
 import { assertScope, type Principal } from "../access/principal.ts";
+import type { Answered } from "../audit/change.ts";
 import { addFreeze, eventsOfLifting, frozenAt, liftFreezes } from "../tenants/freezes.ts";
 import { changeRow } from "./change-row.ts";
 import type { Credential } from "./credential.ts";
@@ -11,7 +12,7 @@ export async function freeze(
   principal: Principal,
   id: string,
   reason: string | null,
-): Promise<Credential> {
+): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
   return changeRow(custody, principal, { id, action: "freeze" }, async (tx, { tenant_id: tenantId }) => {
     const rank = await addFreeze(tx, principal, { tenantId, credentialId: id }, reason);
@@ -30,7 +31,7 @@ export async function unfreeze(
   custody: Pick<Custody, "db">,
   principal: Principal,
   id: string,
-): Promise<Credential> {
+): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
   return changeRow(custody, principal, { id, action: "unfreeze" }, async (tx, { tenant_id: tenantId }) => {
     const lifted = await liftFreezes(tx, principal, { tenantId, credentialId: id });

@@ -51,7 +51,8 @@ export async function invoke(
   assertScope(principal, scopeOfClass[operation.class]);
   const invocation = { principal, credentialId, operation, params: parseParams(operation, input.params) };
   if (operation.class === "read") return read(custody, invocation);
-  return invokeOnce(custody, invocation, input.idempotencyKey);
+  const isFound = operation.placesOrder && description.clientOrderIds;
+  return invokeOnce(custody, invocation, { key: input.idempotencyKey, isFound });
 }
 
 function parseParams(

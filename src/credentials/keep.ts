@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import type { Principal } from "../access/principal.ts";
-import { change, type Changed } from "../audit/change.ts";
+import { type Answered, change, type Changed } from "../audit/change.ts";
 import type { DataKey } from "../crypto/data-key.ts";
 import { seal, type Sealed } from "../crypto/envelope.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
@@ -38,12 +38,12 @@ type Intent = Readonly<{ id: string; ref: SecretRef }>;
  *
  * A process that dies before 5 leaves an intent, which the reconciler finds: it removes what was written.
  */
-export async function keepVersion<T>(
+export async function keepVersion<T extends object>(
   custody: Needs,
   principal: Principal,
   { kind, of, fields, store = custody.stores.first }: NewVersion,
   activate: (tx: TenantTx, kept: Kept) => Promise<Changed<T>>,
-): Promise<T> {
+): Promise<Answered<T>> {
   await assertTakes(store);
   const key = await custody.dataKeys.toSeal(of.tenantId, fields.size);
   const intent = await declare(custody, kind, of, store);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { refuseMiss } from "../access/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { note } from "../audit/change.ts";
+import { type Answered, note } from "../audit/change.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
@@ -51,7 +51,7 @@ export async function register(
   custody: Custody,
   principal: Principal,
   input: Registration,
-): Promise<Credential> {
+): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
   const venue = venueOf(custody, input.venue, input.environment);
   assertFields(venue.description, input.fields);
@@ -133,7 +133,7 @@ async function keep(
   principal: Principal,
   credential: NewCredential,
   fields: SecretFields,
-): Promise<Credential> {
+): Promise<Answered<Credential>> {
   const { tenantId, id: credentialId, venue, environment, label, accountId: account_id, status } = credential;
   const of = { tenantId, credentialId, venue, environment };
   return keepVersion(

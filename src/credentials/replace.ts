@@ -1,4 +1,5 @@
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import type { Answered } from "../audit/change.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
@@ -35,7 +36,7 @@ export async function replace(
   id: string,
   revision: number,
   sent: SecretFields,
-): Promise<Credential> {
+): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
   const row = await readRow(custody, principal, id, "replace");
   if (row.status === "revoked")
@@ -63,10 +64,10 @@ async function put(
   seen: CredentialRow,
   fields: SecretFields,
   verdict: Valid,
-): Promise<Credential> {
+): Promise<Answered<Credential>> {
   const { id, tenant_id: tenantId, venue, environment } = seen;
   const of = { tenantId, credentialId: id, venue, environment };
-  const kept = await keepVersion(
+  return keepVersion(
     custody,
     principal,
     { kind: "replace", of, fields },
@@ -86,13 +87,12 @@ async function put(
       await insertVersion(tx, updated, dataKeyId);
       const detail = { credential_id: id, version };
       return {
-        value: { credential: toCredential(updated), intents },
+        value: toCredential(updated),
         events: [{ event: "credential.secret_replaced", detail }, ...recoveryOf(row, updated)],
+        after: () => destroyNow(custody, tenantId, intents),
       };
     },
   );
-  await destroyNow(custody, tenantId, kept.intents);
-  return kept.credential;
 }
 
 function isPast(date: Date | null, now: Date): boolean {

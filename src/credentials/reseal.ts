@@ -1,4 +1,5 @@
 import { type System, system } from "../access/principal.ts";
+import { type Nothing, nothing } from "../audit/change.ts";
 import type { Store } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
@@ -30,10 +31,9 @@ export async function reseal(
     event: "credential.used",
     detail: { purpose: "reseal" },
   } as const;
-  const replaced = await openSecret(custody, request, (opened) =>
+  await openSecret(custody, request, (opened) =>
     keepAnew(custody, { ...request, to: to ?? placeOf(custody, opened) }, opened),
   );
-  await destroyNow(custody, tenantId, replaced);
 }
 
 /** Where the secret is; what is read-only goes to the first store. */
@@ -44,12 +44,11 @@ function placeOf({ stores }: Needs, { disclosure }: Opened): Store {
 
 type Target = Readonly<{ principal: System; credentialId: string; to: Store }>;
 
-/** Answers the intents to destroy what was replaced. */
 async function keepAnew(
   custody: Needs,
   { principal, credentialId, to }: Target,
   { disclosure, fields }: Opened,
-): Promise<readonly string[]> {
+): Promise<Nothing> {
   const { venue, environment, revision } = disclosure;
   const of = { tenantId: principal.tenantId, credentialId, venue, environment };
   return keepVersion(
@@ -71,7 +70,11 @@ async function keepAnew(
       const updated = await updateCredential(tx, credentialId, { version, store });
       await insertVersion(tx, updated, dataKeyId, ended[0]?.key_since);
       const detail = { credential_id: credentialId, version, store };
-      return { value: intents, events: [{ event: "credential.resealed", detail }] };
+      return {
+        value: nothing,
+        events: [{ event: "credential.resealed", detail }],
+        after: () => destroyNow(custody, principal.tenantId, intents),
+      };
     },
   );
 }

@@ -1,4 +1,5 @@
 import { assertScope, type Principal } from "../access/principal.ts";
+import { type Answered, type Nothing, nothing } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { unrefused } from "./accepted.ts";
@@ -15,30 +16,30 @@ type Ended = Readonly<{ credential: Credential; intents: readonly string[] }>;
  * Ends a credential for good: every version is destroyed, metadata and record stay. In force at once; a store that cannot be
  * reached now is asked again by the reconciler. Throws `illegal_state` when it is revoked already.
  */
-export async function revoke(custody: Needs, principal: Principal, id: string): Promise<Credential> {
+export async function revoke(
+  custody: Needs,
+  principal: Principal,
+  id: string,
+): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
-  const { credential, intents } = await changeRow(
-    custody,
-    principal,
-    { id, action: "revoke" },
-    async (tx, row) => {
-      assertMove(row.status, "revoked");
-      return { value: await end(tx, row, null), events: [revokedEvent(id)] };
-    },
-  );
-  await destroyNow(custody, principal.tenantId, intents);
-  return credential;
+  return changeRow(custody, principal, { id, action: "revoke" }, async (tx, row) => {
+    assertMove(row.status, "revoked");
+    const { credential, intents } = await end(tx, row, null);
+    const after = (): Promise<void> => destroyNow(custody, principal.tenantId, intents);
+    return { value: credential, events: [revokedEvent(id)], after };
+  });
 }
 
 /** Revokes, then removes: the credential is gone from every list at once, and its row with its last version. */
-export async function remove(custody: Needs, principal: Principal, id: string): Promise<void> {
+export async function remove(custody: Needs, principal: Principal, id: string): Promise<Answered<Nothing>> {
   assertScope(principal, "credentials:write");
-  const { intents } = await changeRow(custody, principal, { id, action: "delete" }, async (tx, row) => {
+  return changeRow(custody, principal, { id, action: "delete" }, async (tx, row) => {
     const revoked = row.status === "revoked" ? [] : [revokedEvent(id)];
     const removed: AuditEvent = { event: "credential.deleted", detail: { credential_id: id } };
-    return { value: await end(tx, row, row.now), events: [removed, ...revoked] };
+    const { intents } = await end(tx, row, row.now);
+    const after = (): Promise<void> => destroyNow(custody, principal.tenantId, intents);
+    return { value: nothing, events: [removed, ...revoked], after };
   });
-  await destroyNow(custody, principal.tenantId, intents);
 }
 
 function revokedEvent(credential_id: string): AuditEvent {

@@ -1,4 +1,5 @@
 import { assertScope, type Principal } from "../access/principal.ts";
+import type { Answered } from "../audit/change.ts";
 import { unrefused } from "./accepted.ts";
 import { withdrawAfterRollBack } from "./at-venue/run.ts";
 import { changeRow } from "./change-row.ts";
@@ -19,10 +20,10 @@ export async function rollBack(
   principal: Principal,
   id: string,
   revision: number,
-): Promise<Adopted> {
+): Promise<Answered<Adopted>> {
   assertScope(principal, "credentials:write");
   const target = { id, revision, action: "rotate" };
-  const { intents, ...rolled } = await changeRow(custody, principal, target, async (tx, row) => {
+  return changeRow(custody, principal, target, async (tx, row) => {
     const open = await lockOpenRotation(tx, id);
     if (open === undefined) throw noneUnderWay();
     const intents = await intendDestruction(tx, row, await endVersion(tx, id, row.version));
@@ -32,10 +33,9 @@ export async function rollBack(
     const rotation = toRotation(await endRotation(tx, open.id, "rolled_back"));
     await withdrawAfterRollBack(tx, open.id);
     return {
-      value: { credential: toCredential(back), rotation, intents },
+      value: { credential: toCredential(back), rotation },
       events: [{ event: "credential.rotation_rolled_back", detail: describeRotation(open) }],
+      after: () => destroyNow(custody, principal.tenantId, intents),
     };
   });
-  await destroyNow(custody, principal.tenantId, intents);
-  return rolled;
 }

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import type { Answered } from "../audit/change.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { SecretFields } from "../venues/venue.ts";
@@ -27,7 +28,7 @@ export async function rotate(
   id: string,
   revision: number,
   input: NewSecret,
-): Promise<Adopted> {
+): Promise<Answered<Adopted>> {
   assertScope(principal, "credentials:write");
   const row = await readRow(custody, principal, id, "rotate");
   if (row.revision !== revision) throw stale(row.revision);

@@ -1,5 +1,6 @@
 import { assertScope, type Principal } from "../access/principal.ts";
 import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
+import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
@@ -11,7 +12,7 @@ import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
 import { type Changes, toCredential, updateCredential } from "./rows.ts";
 import { readRow } from "./show.ts";
 import { stale } from "./stale.ts";
-import { consult } from "./consult.ts";
+import { type Conclusion, consult, type Consulted } from "./consult.ts";
 
 export type Update = Readonly<{
   label?: string;
@@ -32,7 +33,7 @@ export async function update(
   id: string,
   revision: number,
   input: Update,
-): Promise<Credential> {
+): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
   const row = await readRow(custody, principal, id, "update");
   if (row.revision !== revision) throw stale(row.revision);
@@ -49,19 +50,21 @@ async function switchOn(
   principal: Principal,
   { id, status, revision, switched_off_rank: rank }: CredentialRow,
   input: Update,
-): Promise<Credential> {
+): Promise<Answered<Credential>> {
   assertMove(status, "active");
   if (status === "inactive") assertMaySwitchOn(principal, rank, "credential");
   const target = { id, need: "activate", revision, purpose: "validate" } as const;
-  const { row, validation } = await consult(custody, principal, target, (tx, row) => {
+  return consult(custody, principal, target, switchedOn, (tx, row) => {
     if (row.revision !== revision) throw stale(row.revision);
     return prepare(tx, principal, row, input);
   }).catch(asDuplicate);
-  if (row.status === "active") return toCredential(row);
-  const { outcome, message } = validation;
-  throw new KeyholdError(codeOf(outcome), `The credential stays ${row.status}: ${message}`, {
-    facts: { outcome },
-  });
+}
+
+function switchedOn({ row, validation: { outcome, message } }: Consulted): Conclusion<Credential> {
+  const detail = `The credential stays ${row.status}: ${message}`;
+  const refusal =
+    row.status === "active" ? null : new KeyholdError(codeOf(outcome), detail, { facts: { outcome } });
+  return { value: toCredential(row), refusal };
 }
 
 async function prepare(tx: TenantTx, principal: Principal, row: CredentialRow, input: Update) {

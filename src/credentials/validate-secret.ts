@@ -1,5 +1,5 @@
 import { assertScope, type Principal } from "../access/principal.ts";
-import { note } from "../audit/change.ts";
+import { type Answered, change } from "../audit/change.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { inspect, venueOf } from "./inspect.ts";
@@ -14,12 +14,13 @@ export async function validateSecret(
   custody: Custody,
   principal: Principal,
   input: Readonly<{ venue: string; environment: Environment; fields: SecretFields }>,
-): Promise<Validation> {
+): Promise<Answered<Validation>> {
   assertScope(principal, "credentials:validate");
   const venue = venueOf(custody, input.venue, input.environment);
   assertFields(venue.description, input.fields);
   const verdict = await inspect(custody, venue, { ...input, tenantId: principal.tenantId });
   const detail = { venue: venue.description.id, environment: input.environment, outcome: verdict.outcome };
-  await note(custody.db, principal, { event: "credential.checked", detail });
-  return describe(verdict);
+  return change(custody.db, principal, () =>
+    Promise.resolve({ value: describe(verdict), events: [{ event: "credential.checked", detail }] }),
+  );
 }

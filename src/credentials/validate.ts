@@ -1,4 +1,5 @@
 import { assertScope, type Principal } from "../access/principal.ts";
+import type { Answered } from "../audit/change.ts";
 import { consult, type Validation } from "./consult.ts";
 import type { Status } from "./credential.ts";
 import type { Custody } from "./custody.ts";
@@ -13,9 +14,10 @@ export async function validate(
   custody: Custody,
   principal: Principal,
   credentialId: string,
-): Promise<Validated> {
+): Promise<Answered<Validated>> {
   assertScope(principal, "credentials:validate");
   const target = { id: credentialId, need: "validate", revision: null, purpose: "validate" } as const;
-  const { validation, row } = await consult(custody, principal, target);
-  return { ...validation, status: row.status };
+  return consult(custody, principal, target, ({ validation, row }) => ({
+    value: { ...validation, status: row.status },
+  }));
 }

@@ -537,10 +537,16 @@ alter table public.idempotency_keys owner to keyhold_owner;
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
 alter table public.idempotency_keys enable row level security;
 alter table public.idempotency_keys force row level security;
+create policy recorder_keeps on public.idempotency_keys for update to keyhold_recorder
+  using (true)
+  with check (true);
+create policy recorder_reads on public.idempotency_keys for select to keyhold_recorder
+  using (true);
 create policy service_only on public.idempotency_keys for all to keyhold_app
   using (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)))
   with check (((tenant_id = scope.tenant()) AND (scope.reach() = 'tenant-write'::text)));
 grant delete, insert, select, update on public.idempotency_keys to keyhold_app;
+grant select, update (body), update (state), update (status) on public.idempotency_keys to keyhold_recorder;
 
 create table public.installation (
   singleton boolean default true not null,
@@ -1088,6 +1094,23 @@ CREATE OR REPLACE FUNCTION access.has_members(tenant uuid)
 RETURN (EXISTS (SELECT FROM public.members m WHERE (m.tenant_id = has_members.tenant)));
 alter function access.has_members(uuid) owner to keyhold_recorder;
 grant execute on function access.has_members(uuid) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION access.keep_answer(tenant uuid, principal text, route text, key text, since timestamp with time zone, status integer, body jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE public.idempotency_keys k SET state = 'done'::text, status = keep_answer.status, body = keep_answer.body
+   WHERE ((k.tenant_id = keep_answer.tenant) AND (k.principal = keep_answer.principal) AND (k.route = keep_answer.route) AND (k.key = keep_answer.key) AND (k.state = 'running'::text) AND (k.created_at = keep_answer.since) AND
+         CASE scope.reach()
+             WHEN 'platform'::text THEN (keep_answer.tenant = '00000000-0000-0000-0000-000000000000'::uuid)
+             ELSE (keep_answer.tenant = scope.tenant())
+         END)
+   RETURNING true;
+END;
+alter function access.keep_answer(uuid,text,text,text,timestamp with time zone,integer,jsonb) owner to keyhold_recorder;
+grant execute on function access.keep_answer(uuid,text,text,text,timestamp with time zone,integer,jsonb) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION access.keys_live(keys uuid[], moment timestamp with time zone)
  RETURNS boolean

@@ -2,13 +2,19 @@ import { timingSafeEqual } from "node:crypto";
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import type { Db } from "../db/connect.ts";
-import { readTenant, serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
+import { type PlatformTx, readTenant, serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { lengthPrefixed } from "../crypto/length-prefixed.ts";
 import type { Sign } from "./sign.ts";
 
 /** What is kept of an answer, to be given again. Holds nothing that may be shown only once. */
 export type StoredAnswer = Readonly<{ status: number; body: object | null }>;
+
+/** Keeps an answer in the transaction of the change that it tells of. */
+export type Keep = (tx: TenantTx | PlatformTx, answer: StoredAnswer) => Promise<void>;
+
+/** What a write makes when it is run, or what its first run was answered. */
+export type Outcome<T> = Readonly<{ fresh: T }> | Readonly<{ stored: StoredAnswer }>;
 
 export type KeyedRequest = Readonly<{
   /** `null` is the operator. */
@@ -30,8 +36,9 @@ const nobody = "00000000-0000-0000-0000-000000000000";
 
 /**
  * The Idempotency-Key of draft-ietf-httpapi-idempotency-key-header: a write that is repeated under its key is done once and
- * answered twice. Only answers of success are kept: a request that failed did nothing, and may be sent again. Bodies are compared
- * by a keyed MAC. A key is known for 24 hours; a first request that gave no answer within two minutes died, and is repeated.
+ * answered twice. The answer is kept in the transaction of the change, so that there is never one without the other. A request that
+ * failed did nothing, and may be sent again. Bodies are compared by a keyed MAC. A key is known for 24 hours. A first request that has
+ * changed nothing within two minutes counts as lost, and a repeat is run; if both go on, one of them commits.
  */
 export class IdempotencyKeys {
   readonly #db: Db;
@@ -47,7 +54,7 @@ export class IdempotencyKeys {
    * Runs the request, or answers as its first run did. Throws `idempotency_mismatch` for another request under the same key, and
    * `idempotency_in_flight` while the first is running.
    */
-  async once(request: KeyedRequest, run: () => Promise<StoredAnswer>): Promise<StoredAnswer> {
+  async once<T>(request: KeyedRequest, run: (keep: Keep) => Promise<T>): Promise<Outcome<T>> {
     const { route, path, bodyDigest } = request;
     const described = lengthPrefixed([route, path, Buffer.from(bodyDigest).toString("base64")]);
     const mac = await this.#sign(request.tenantId, "idempotency-key", described);
@@ -55,12 +62,17 @@ export class IdempotencyKeys {
       await this.#forgetOld(tx, request.tenantId ?? nobody);
       return take(tx, request, mac);
     });
-    if (claim === null) return this.#repeat(request, mac);
+    if (claim === null) return { stored: await this.#repeat(request, mac) };
+    let isKept = false;
     try {
-      const answer = await run();
-      await this.#within(request, (tx) => finish(tx, request, claim, answer));
-      return answer;
+      const fresh = await run(async (tx, answer) => {
+        await keep(tx, request, claim, answer);
+        isKept = true;
+      });
+      if (!isKept) throw new Error(`the answer of ${route} was not kept with its change`);
+      return { fresh };
     } catch (error) {
+      // Of a change that was committed nothing is released.
       await this.#within(request, (tx) => release(tx, request, claim)).catch(() => undefined);
       throw error;
     }
@@ -73,7 +85,7 @@ export class IdempotencyKeys {
       throw new KeyholdError("idempotency_mismatch", "Use a new Idempotency-Key for another request.");
     }
     if (earlier?.state === "done") return earlier.answer;
-    throw new KeyholdError("idempotency_in_flight", "Wait for the first request, then send this one again.");
+    throw inFlight();
   }
 
   /** What is too old to be given again goes when its tenant next writes, at most once an hour in a process. */
@@ -115,31 +127,35 @@ async function find(tx: TenantTx, request: KeyedRequest): Promise<Earlier | null
   return { mac: row.request_mac, state: row.state, answer: { status: row.status ?? 0, body: row.body } };
 }
 
-async function finish(
-  tx: TenantTx,
-  request: KeyedRequest,
-  claim: Claim,
-  answer: StoredAnswer,
+async function keep(
+  tx: TenantTx | PlatformTx,
+  { tenantId, principal, route, key }: KeyedRequest,
+  { since }: Claim,
+  { status, body }: StoredAnswer,
 ): Promise<void> {
-  const body = answer.body === null ? null : JSON.stringify(answer.body);
-  await mine(
-    tx,
-    request,
-    claim,
-    sql`update idempotency_keys set state = 'done', status = ${answer.status}, body = ${body}::jsonb`,
-  );
+  const text = body === null ? null : JSON.stringify(body);
+  const { rows } = await sql<{ kept: boolean | null }>`
+    select access.keep_answer(${tenantId ?? nobody}::uuid, ${principal}, ${route}, ${key}, ${since}, ${status}, ${text}::jsonb)
+      as kept`.execute(tx);
+  if (rows[0]?.kept === true) return;
+  throw inFlight();
 }
 
-async function release(tx: TenantTx, request: KeyedRequest, claim: Claim): Promise<void> {
-  await mine(tx, request, claim, sql`delete from idempotency_keys`);
-}
-
-async function mine(
+async function release(
   tx: TenantTx,
   { principal, route, key }: KeyedRequest,
   { since }: Claim,
-  act: ReturnType<typeof sql>,
 ): Promise<void> {
-  await sql`${act} where principal = ${principal} and route = ${route} and key = ${key} and state = 'running'
-    and created_at = ${since}`.execute(tx);
+  await tx
+    .deleteFrom("idempotency_keys")
+    .where("principal", "=", principal)
+    .where("route", "=", route)
+    .where("key", "=", key)
+    .where("state", "=", "running")
+    .where("created_at", "=", since)
+    .execute();
+}
+
+function inFlight(): KeyholdError {
+  return new KeyholdError("idempotency_in_flight", "Wait for the first request, then send this one again.");
 }

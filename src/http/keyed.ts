@@ -3,7 +3,7 @@ import { namesSubjects } from "../access/narrowing.ts";
 import { type Member, principalName } from "../access/principal.ts";
 import { KeyholdError } from "../errors.ts";
 import { jsonReply, type Reply } from "./answer.ts";
-import type { IdempotencyKeys } from "./idempotency.ts";
+import type { IdempotencyKeys, Keep } from "./idempotency.ts";
 import type { Caller } from "./permission.ts";
 import type { Route } from "./route.ts";
 
@@ -16,7 +16,7 @@ export async function runOnce(
   { idempotency }: KnowsKeys,
   { method, path: route }: Route,
   { caller, key, bodyDigest, path }: Keyed,
-  run: () => Promise<Reply>,
+  run: (keep: Keep) => Promise<Reply>,
 ): Promise<Reply> {
   const operates = caller.kind === "operator";
   const principal = operates ? `operator:${caller.issuer} ${caller.subject}` : nameOf(caller);
@@ -28,13 +28,10 @@ export async function runOnce(
     key,
     bodyDigest,
   };
-  const fresh: Reply[] = [];
-  const { status, body } = await idempotency.once(request, async () => {
-    const reply = await run();
-    fresh.push(reply);
-    return { status: reply.status, body: reply.kept };
-  });
-  return fresh[0] ?? jsonReply(status, body, { "idempotency-replayed": "true" });
+  const outcome = await idempotency.once(request, run);
+  if ("fresh" in outcome) return outcome.fresh;
+  const { status, body } = outcome.stored;
+  return jsonReply(status, body, { "idempotency-replayed": "true" });
 }
 
 /** A narrowed token is not given what a wider one of the same member was answered. */

@@ -60,11 +60,12 @@ function describeHeaders({ input, idempotency }: Route): JsonObject[] {
     required: false,
     description:
       idempotency === "kept"
-        ? "Sent again under the same key, the request is not done again; the first answer is given again for 24 hours"
+        ? "Repeating a request with the same key returns the first response for 24 hours and does nothing else; a secret in it is not shown again"
         : "Required for operations that do more than read: they are sent once, however often the request is",
     schema: { type: "string", minLength: 1, maxLength: 255 },
   };
-  return [...("ifMatch" in input.shape ? [ifMatch] : []), ...(idempotency === "none" ? [] : [key])];
+  const honoursKey = idempotency === "kept" || idempotency === "passed";
+  return [...("ifMatch" in input.shape ? [ifMatch] : []), ...(honoursKey ? [key] : [])];
 }
 
 function describeBody({ input }: Route): JsonObject | null {

@@ -1,8 +1,11 @@
 import type { z } from "zod";
+import type { KeepAnswer } from "../access/principal.ts";
 import type { Limit } from "../access/rate-limits.ts";
+import type { Answered } from "../audit/change.ts";
 import type { EventName } from "../audit/events.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { Answer, Reply } from "./answer.ts";
+import type { Answer, Keepable, Reply } from "./answer.ts";
+import type { Keep } from "./idempotency.ts";
 import { type Admission, type Caller, closedToAgents } from "./permission.ts";
 import { describeIssues } from "./problems.ts";
 
@@ -10,10 +13,10 @@ import { describeIssues } from "./problems.ts";
 export type AuditDecision = readonly [EventName, ...EventName[]] | Readonly<{ none: string }>;
 
 /**
- * `kept`: the first answer is stored under the Idempotency-Key and given again. `passed`: the verb itself sees to it that nothing
- * is done twice. `none`: reads, and writes whose answer may not be stored.
+ * What a repeat under the same Idempotency-Key does. `kept`: it is given the first answer, which is kept in the commit of the change.
+ * `passed`: the verb itself does nothing twice. A reason: the header is ignored. `none`: a read.
  */
-export type Idempotency = "kept" | "passed" | "none";
+export type Idempotency = "kept" | "passed" | "none" | Readonly<{ ignored: string }>;
 
 /**
  * What a call does. `reads`: nothing is different after it. `uses`: it has a venue asked, within what was allowed before. `changes`:
@@ -51,6 +54,9 @@ export type RawInput = Readonly<{
 /** A request as a handler sees it: the caller admitted, every part checked. */
 export type Call<C, Input> = Readonly<{ caller: C; input: Input; idempotencyKey: string | null }>;
 
+/** What is left to do. With `keep`, the answer is kept in the commit of the change. */
+export type Run = (keep?: Keep) => Promise<Reply>;
+
 /** A route that can be registered and documented. Types of its parts are closed inside. */
 export type Route = RouteFacts &
   Readonly<{
@@ -58,38 +64,60 @@ export type Route = RouteFacts &
     input: z.ZodObject;
     answer: Omit<Answer<never>, "encode">;
     /** Checks the request and answers with what is left to do. Throws what `admit` throws, and `malformed`. */
-    prepare(raw: RawInput, caller: Caller, idempotencyKey: string | null): () => Promise<Reply>;
+    prepare(raw: RawInput, caller: Caller, idempotencyKey: string | null): Run;
   }>;
 
-type Definition<C extends Caller, Input extends z.ZodObject, T> = RouteFacts &
+type Handle<C extends Caller, Input extends z.ZodObject, T> = (call: Call<C, z.output<Input>>) => Promise<T>;
+
+/** A write has its answer from `change`, or says why a repeat needs none. */
+type Doing<C extends Caller, Input extends z.ZodObject, T> =
+  | Readonly<{ method: "GET"; idempotency: "none"; answer: Answer<T>; handle: Handle<C, Input, T> }>
+  | Readonly<{
+      method: "POST" | "PUT" | "PATCH" | "DELETE";
+      idempotency: "kept";
+      answer: Keepable<T>;
+      handle: Handle<C, Input, Answered<T & object>>;
+    }>
+  | Readonly<{
+      method: "POST";
+      idempotency: "passed" | Readonly<{ ignored: string }>;
+      answer: Answer<T>;
+      handle: Handle<C, Input, T>;
+    }>;
+
+type Definition<C extends Caller, Input extends z.ZodObject, T> = Omit<RouteFacts, "method" | "idempotency"> &
+  Doing<C, Input, T> &
   Readonly<{
     permission: Admission<C>;
     /** Of `params`, `query`, `body` and `ifMatch`, those that the route reads. */
     input: Input;
-    answer: Answer<T>;
-    handle(call: Call<C, z.output<Input>>): Promise<T>;
   }>;
 
 /**
- * Defines a route. Who may call it, whether it changes anything, and what the record tells of it, are part of the definition: a
- * route without them does not compile.
+ * Defines a route. Who may call it, whether it changes anything, what the record tells of it, and what a repeat of it does, are part of
+ * the definition: a route without them does not compile.
  */
 export function route<C extends Caller, Input extends z.ZodObject, T>(
   definition: Definition<C, Input, T>,
 ): Route {
-  const { permission: declared, input, answer, handle, ...facts } = definition;
+  const { permission: declared, input, ...facts } = definition;
   const permission = facts.effect === "changes" ? closedToAgents(declared) : declared;
   return {
     ...facts,
     admission: permission,
     input,
-    answer,
     prepare(raw, caller, idempotencyKey) {
       const admitted = permission.admit(caller);
       const parsed = input.safeParse(raw);
       if (!parsed.success) throw describeIssues(parsed.error.issues);
       const call = { caller: admitted, input: parsed.data, idempotencyKey };
-      return async () => answer.encode(await handle(call));
+      return async (keep) => {
+        if (definition.idempotency !== "kept" || keep === undefined)
+          return definition.answer.encode(await definition.handle(call));
+        const { answer, handle } = definition;
+        const keepAnswer: KeepAnswer = (tx, value) => keep(tx, answer.keep(value));
+        return answer.encode(await handle({ ...call, caller: { ...admitted, keepAnswer } }));
+      };
     },
   };
 }

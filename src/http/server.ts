@@ -118,7 +118,8 @@ function addRoute(app: FastifyInstance, parts: ServerParts, route: Route): void 
     handler: async (request, reply) => {
       const { caller, bodyDigest } = notesOf(request) ?? { caller: null, bodyDigest: ofNothing };
       const { params, query, body, headers } = request;
-      const key = idempotencyKeyOf(headers["idempotency-key"]);
+      const honoursKey = route.idempotency === "kept" || route.idempotency === "passed";
+      const key = honoursKey ? idempotencyKeyOf(headers["idempotency-key"]) : null;
       const run = route.prepare({ params, query, body, ifMatch: headers["if-match"] }, caller, key);
       request.body = undefined;
       if (key === null || caller === null || route.idempotency !== "kept")

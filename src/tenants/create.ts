@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Operator } from "../access/principal.ts";
-import { changeTenant } from "../audit/change.ts";
+import { type Answered, changeTenant } from "../audit/change.ts";
 import { assertSigner, signerOf } from "../audit/grants.ts";
 import type { Db } from "../db/connect.ts";
 import { type Tenant, toTenant } from "./tenant.ts";
@@ -16,7 +16,7 @@ export async function createTenant(
   db: Db,
   operator: Operator,
   input: NewTenant,
-): Promise<Readonly<{ tenant: Tenant; owner_id: string }>> {
+): Promise<Answered<Readonly<{ tenant: Tenant; owner_id: string }>>> {
   const id = randomUUID();
   const ownerId = randomUUID();
   const macKey = await assertSigner(signerOf(db)).begin(id);

@@ -1,12 +1,16 @@
 import { assertScope, type Operator, type Principal } from "../access/principal.ts";
-import { change, changeTenant, type Changed } from "../audit/change.ts";
+import { type Answered, change, type Changed, changeTenant } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import type { PlatformTx, TenantTx } from "../db/tenant.ts";
 import { addFreeze, eventsOfLifting, frozenAt, liftFreezes } from "./freezes.ts";
 import { lockTenant, type Tenant, writeTenant } from "./tenant.ts";
 
 /** Stops every use of the tenant's credentials, effective at once in every process. */
-export async function freezeTenant(db: Db, principal: Principal, reason: string | null): Promise<Tenant> {
+export async function freezeTenant(
+  db: Db,
+  principal: Principal,
+  reason: string | null,
+): Promise<Answered<Tenant>> {
   assertScope(principal, "tenant:write");
   return change(db, principal, (tx) => freeze(tx, principal, principal.tenantId, reason));
 }
@@ -15,7 +19,7 @@ export async function freezeTenant(db: Db, principal: Principal, reason: string 
  * Lifts the freezes of the tenant that the caller may lift; the answer shows those that are left. Throws `forbidden` when the caller
  * may lift none of those that stand.
  */
-export async function unfreezeTenant(db: Db, principal: Principal): Promise<Tenant> {
+export async function unfreezeTenant(db: Db, principal: Principal): Promise<Answered<Tenant>> {
   assertScope(principal, "tenant:write");
   return change(db, principal, (tx) => unfreeze(tx, principal, principal.tenantId));
 }
@@ -26,11 +30,15 @@ export async function freezeTenantAsOperator(
   operator: Operator,
   id: string,
   reason: string | null,
-): Promise<Tenant> {
+): Promise<Answered<Tenant>> {
   return changeTenant(db, operator, id, (tx) => freeze(tx, operator, id, reason));
 }
 
-export async function unfreezeTenantAsOperator(db: Db, operator: Operator, id: string): Promise<Tenant> {
+export async function unfreezeTenantAsOperator(
+  db: Db,
+  operator: Operator,
+  id: string,
+): Promise<Answered<Tenant>> {
   return changeTenant(db, operator, id, (tx) => unfreeze(tx, operator, id));
 }
 

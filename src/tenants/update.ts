@@ -1,11 +1,15 @@
 import { assertScope, type Operator, type Principal } from "../access/principal.ts";
-import { change, changeTenant } from "../audit/change.ts";
+import { type Answered, change, changeTenant } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import type { StoredLimits, TenantPolicy } from "../db/schema.ts";
 import { lockTenant, type Tenant, writeTenant } from "./tenant.ts";
 
 /** The tenant decides what credentials it takes. What is not named stays as it is. */
-export async function updatePolicy(db: Db, principal: Principal, policy: TenantPolicy): Promise<Tenant> {
+export async function updatePolicy(
+  db: Db,
+  principal: Principal,
+  policy: TenantPolicy,
+): Promise<Answered<Tenant>> {
   assertScope(principal, "tenant:write");
   return change(db, principal, async (tx) => {
     const row = await lockTenant(tx, principal.tenantId);
@@ -23,7 +27,7 @@ export async function updateTenant(
   operator: Operator,
   id: string,
   input: Readonly<{ name?: string; limits?: StoredLimits }>,
-): Promise<Tenant> {
+): Promise<Answered<Tenant>> {
   return changeTenant(db, operator, id, async (tx) => {
     const row = await lockTenant(tx, id);
     const limits = JSON.stringify({ ...row.limits, ...input.limits });

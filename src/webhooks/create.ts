@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { assertScope, type Principal } from "../access/principal.ts";
-import { change } from "../audit/change.ts";
+import { type Answered, change } from "../audit/change.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { lockTenant } from "../tenants/tenant.ts";
@@ -18,13 +18,13 @@ export async function createEndpoint(
   { db, dataKeys, guard }: Webhooks,
   principal: Principal,
   input: EndpointInput,
-): Promise<EndpointWithSecret> {
+): Promise<Answered<EndpointWithSecret>> {
   assertScope(principal, "webhooks:write");
   const url = await guard.acceptUrl(input.url);
   const { tenantId } = principal;
   const id = randomUUID();
   const secret = await showSecret(dataKeys, { tenantId, endpointId: id, number: 1 });
-  const endpoint = await change(db, principal, async (tx) => {
+  return change(db, principal, async (tx) => {
     await assertRoom(tx, tenantId);
     const { description = "", events = [] } = input;
     const row = await tx
@@ -32,9 +32,11 @@ export async function createEndpoint(
       .values({ tenant_id: tenantId, id, url, description, events: [...new Set(events)] })
       .returningAll()
       .executeTakeFirstOrThrow();
-    return { value: toEndpoint(row), events: [{ event: "webhook.created", detail: { endpoint_id: id } }] };
+    return {
+      value: { ...toEndpoint(row), secret },
+      events: [{ event: "webhook.created", detail: { endpoint_id: id } }],
+    };
   });
-  return { endpoint, secret };
 }
 
 /** The tenant's row is held, so that two who come at once are counted one after the other. */

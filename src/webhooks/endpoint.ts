@@ -1,7 +1,7 @@
 import { type Selectable, sql, type UpdateObject } from "kysely";
 import { refuseMiss } from "../access/misses.ts";
 import type { Principal } from "../access/principal.ts";
-import { change, type Changed } from "../audit/change.ts";
+import { type Answered, change, type Changed } from "../audit/change.ts";
 import { stale } from "../credentials/stale.ts";
 import type { Db } from "../db/connect.ts";
 import type { Database } from "../db/schema.ts";
@@ -33,7 +33,7 @@ export type Endpoint = Readonly<{
 }>;
 
 /** An endpoint and its secret, `whsec_…`, which is told this once. */
-export type EndpointWithSecret = Readonly<{ endpoint: Endpoint; secret: string }>;
+export type EndpointWithSecret = Endpoint & Readonly<{ secret: string }>;
 
 /** What a member says of an endpoint. */
 export type EndpointInput = Readonly<{
@@ -71,12 +71,12 @@ type Target = Readonly<{ id: string; action: string; revision?: number }>;
  * A change of one endpoint: locks its row, lets `work` change it, and records what it did. With a `revision` the row must still have
  * it. Throws `stale`, or `not_found`.
  */
-export async function changeEndpoint<T>(
+export async function changeEndpoint<T extends object>(
   { db }: Pick<Webhooks, "db">,
   principal: Principal,
   { id, action, revision }: Target,
   work: (tx: TenantTx, row: EndpointRow) => Promise<Changed<T>>,
-): Promise<T> {
+): Promise<Answered<T>> {
   try {
     return await change(db, principal, async (tx) => {
       const row = await lockEndpoint(tx, id);

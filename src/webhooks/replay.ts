@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { refuseMiss } from "../access/misses.ts";
 import { assertScope, type Principal } from "../access/principal.ts";
-import { change } from "../audit/change.ts";
+import { type Answered, change } from "../audit/change.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type Delivery, selectDeliveries, toDelivery } from "./delivery.ts";
@@ -15,7 +15,7 @@ export async function replayDelivery(
   { db }: Pick<Webhooks, "db">,
   principal: Principal,
   id: string,
-): Promise<Delivery> {
+): Promise<Answered<Delivery>> {
   assertScope(principal, "webhooks:write");
   try {
     return await change(db, principal, async (tx) => {

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import type { Answered } from "../audit/change.ts";
 import { stale } from "../credentials/stale.ts";
 import type { Db } from "../db/connect.ts";
 import { readTenant } from "../db/tenant.ts";
@@ -24,22 +25,22 @@ export async function rotateSecret(
   { db, dataKeys }: Pick<Webhooks, "db" | "dataKeys">,
   principal: Principal,
   { id, revision, overlapSeconds = overlap }: Rotation,
-): Promise<EndpointWithSecret> {
+): Promise<Answered<EndpointWithSecret>> {
   assertScope(principal, "webhooks:write");
   const { tenantId } = principal;
   // Made before the change, so that nobody is left with a secret that was never shown.
   const number = (await presentNumber(db, principal, id)) + 1;
   const secret = await showSecret(dataKeys, { tenantId, endpointId: id, number });
   const target = { id, revision, action: "rotate" };
-  const endpoint = await changeEndpoint({ db }, principal, target, async (tx, row) => {
+  return changeEndpoint({ db }, principal, target, async (tx, row) => {
     if (row.secret_number + 1 !== number) throw stale(row.revision);
     const until = overlapSeconds === 0 ? null : sql<Date>`now() + make_interval(secs => ${overlapSeconds})`;
+    const endpoint = await writeEndpoint(tx, id, { secret_number: number, previous_until: until });
     return {
-      value: await writeEndpoint(tx, id, { secret_number: number, previous_until: until }),
+      value: { ...endpoint, secret },
       events: [{ event: "webhook.secret_rotated", detail: { endpoint_id: id, number } }],
     };
   });
-  return { endpoint, secret };
 }
 
 /** 0 for an endpoint that there is not: the change finds that out. */

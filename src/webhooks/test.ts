@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { assertScope, type Principal } from "../access/principal.ts";
+import type { Answered } from "../audit/change.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { type Delivery, selectDeliveries, toDelivery } from "./delivery.ts";
 import { changeEndpoint, endPause, type Webhooks } from "./endpoint.ts";
@@ -14,7 +15,7 @@ export async function testEndpoint(
   webhooks: Pick<Webhooks, "db">,
   principal: Principal,
   id: string,
-): Promise<Delivery> {
+): Promise<Answered<Delivery>> {
   assertScope(principal, "webhooks:write");
   return changeEndpoint(webhooks, principal, { id, action: "test" }, async (tx, { status }) => {
     if (status !== "active") throw switchedOff();

@@ -1,4 +1,5 @@
 import { assertScope, type Principal } from "../access/principal.ts";
+import type { Answered } from "../audit/change.ts";
 import {
   changeEndpoint,
   type Endpoint,
@@ -19,7 +20,7 @@ export async function updateEndpoint(
   principal: Principal,
   { id, revision }: Readonly<{ id: string; revision: number }>,
   update: EndpointUpdate,
-): Promise<Endpoint> {
+): Promise<Answered<Endpoint>> {
   assertScope(principal, "webhooks:write");
   const { url, events, ...rest } = update;
   const accepted = url === undefined ? {} : { url: await guard.acceptUrl(url) };

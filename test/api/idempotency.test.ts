@@ -186,6 +186,35 @@ describe("what is kept of it", () => {
   });
 });
 
+describe("a request that takes so long that its repeat is run", () => {
+  it("commits once: what the first commit answered is the answer", async () => {
+    const { id } = await registerCredential(tenant.owner, { label: "slow" });
+    const key = nextKey();
+    const validate = () => tenant.owner.post(`/api/v1/credentials/${id}/validate`, undefined, key);
+    const asked = Promise.withResolvers<undefined>();
+    const release = Promise.withResolvers<undefined>();
+    venue.verdict = async () => {
+      asked.resolve(undefined);
+      await release.promise;
+      return valid();
+    };
+    const slow = validate();
+    await asked.promise;
+    venue.verdict = () => valid();
+    await age(key["idempotency-key"] ?? "", "3 minutes");
+    const repeat = await validate();
+    release.resolve(undefined);
+
+    expect(repeat.status).toBe(200);
+    expect(await slow).toMatchObject({ status: 409, json: { code: "idempotency_in_flight" } });
+    expect((await validate()).headers).toHaveProperty("idempotency-replayed");
+    const events = await tenant.owner.get(
+      `/api/v1/audit/events?credential_id=${id}&event=credential.validated`,
+    );
+    expect(events.json["count"]).toBe(1);
+  });
+});
+
 describe("an operation that can move money", () => {
   it("needs an Idempotency-Key, and is sent to the venue once however often it is asked for", async () => {
     const { id } = await registerCredential(tenant.owner, { policy: { allow: ["read", "trade"] } });

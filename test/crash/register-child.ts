@@ -100,7 +100,7 @@ async function replaceCarelessly(credentialId: string): Promise<void> {
     await sql`update credentials set last_version = 2 where id = ${credentialId}`.execute(tx);
     await insertVersion(tx, await updateCredential(tx, credentialId, { version: 2 }), key.id);
     return {
-      value: undefined,
+      value: {},
       events: [{ event: "credential.secret_replaced", detail: { credential_id: credentialId, version: 2 } }],
     };
   });

@@ -128,7 +128,7 @@ describe("what changes is in force at the next disclosure", () => {
 
   test("the API key's state and date", async () => {
     const name = { name: "desk", scopes: ["credentials:use"] } as const;
-    const { apiKey } = await createApiKey(custody.db, owner, name);
+    const apiKey = await createApiKey(custody.db, owner, name);
     const who: Member = { ...owner, apiKeyId: apiKey.id };
     expect(await outcome({ who })).toBe("ok");
     const admin = await tenant.addMember("admin");

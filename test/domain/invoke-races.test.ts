@@ -7,6 +7,7 @@ import { openPool } from "../../src/db/connect.ts";
 import { createTurns } from "../../src/db/turns.ts";
 import { KeyholdError } from "../../src/errors.ts";
 import type { InvokeResult, VenueDescription } from "../../src/venues/venue.ts";
+import { eventsOf } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 
@@ -78,6 +79,13 @@ describe("a request that Keyhold withholds", () => {
 });
 
 describe("an answer that is lost for good", () => {
+  test("is told without an order id where the venue finds none by it", async () => {
+    const ids = async (clientOrderIds: boolean) =>
+      (await (await begin({ clientOrderIds })).order("key")).client_order_id;
+    expect(await ids(false)).toBeNull();
+    expect(await ids(true)).toMatch(/^[0-9a-f]{32}$/);
+  });
+
   test("stays unknown at a venue without client order ids, which is not asked", async () => {
     const { venue, order } = await begin({ clientOrderIds: false });
     venue.answer = () => timeout;
@@ -143,6 +151,21 @@ describe("a repeat while the first is still under way", () => {
     expect(await order("key")).toMatchObject({ outcome: "done", result: { id: "found" } });
     expect(await finish()).toMatchObject({ outcome: "done", result: { id: "found" } });
     expect(await order("key")).toMatchObject({ outcome: "done", result: { id: "found" } });
+  });
+
+  test("is one order in the record, however many repeats learn of it", async () => {
+    const { venue, custody, id, order, finish } = await pending({ outcome: "done", result: { id: "1" } });
+    venue.lookUp = () => ({ outcome: "done", result: { id: "1" } });
+    await Promise.all(Array.from({ length: 7 }, () => order("key")));
+    await finish();
+    await order("key");
+    const outcomes = async () =>
+      (await eventsOf(custody.db, owner, id)).flatMap(({ event, detail }) =>
+        event === "credential.invoke_finished" ? [detail["outcome"]] : [],
+      );
+    expect(await outcomes()).toEqual(["done"]);
+    await order("another key");
+    expect(await outcomes(), "another order is another event").toEqual(["done", "done"]);
   });
 
   test("that found nothing in time is overruled by the proof that it was done", async () => {

@@ -25,7 +25,7 @@ afterAll(() => world.close());
 beforeEach(async () => {
   tenant = await world.createTenant();
   owner = tenant.owner;
-  const { apiKey } = await createApiKey(world.custody.db, owner, {
+  const apiKey = await createApiKey(world.custody.db, owner, {
     name: "key",
     scopes: ["credentials:use"],
   });
@@ -54,7 +54,7 @@ async function record(
   by: Principal,
   [first, ...others]: readonly [AuditEvent, ...AuditEvent[]],
 ): Promise<void> {
-  await change(world.custody.db, by, () => Promise.resolve({ value: undefined, events: [first, ...others] }));
+  await change(world.custody.db, by, () => Promise.resolve({ value: {}, events: [first, ...others] }));
 }
 
 /** Page by page to the end. */

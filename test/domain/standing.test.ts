@@ -35,7 +35,7 @@ async function changeDuring(principal: Member, end: () => Promise<unknown>): Pro
     await change(db, principal, async (tx) => {
       await sql`update tenants set name = 'changed'`.execute(tx);
       await end();
-      return { value: undefined, events: [{ event: "tenant.updated", detail: { changed: ["name"] } }] };
+      return { value: {}, events: [{ event: "tenant.updated", detail: { changed: ["name"] } }] };
     });
     return "changed";
   } catch (error) {
@@ -72,8 +72,8 @@ describe("a change is not made when, while it is under way,", () => {
 
   test("the API key of its caller, or the key that made it, is revoked", async () => {
     const { db } = world.custody;
-    const make = async (who: Member) =>
-      (await createApiKey(db, who, { name: "key", scopes: ["tenant:write", "api-keys:write"] })).apiKey;
+    const make = (who: Member) =>
+      createApiKey(db, who, { name: "key", scopes: ["tenant:write", "api-keys:write"] });
     const parent = await make(owner);
     const byParent = { ...owner, apiKeyId: parent.id };
     const child = await make(byParent);

@@ -65,9 +65,7 @@ async function queue(tenant: Tenant, endpoints: number, events: number): Promise
   const frozen: AuditEvent = { event: "tenant.frozen", detail: { reason: null } };
   const [first, ...others] = Array.from({ length: events }, () => frozen);
   if (first === undefined) return;
-  await change(world.custody.db, owner, () =>
-    Promise.resolve({ value: undefined, events: [first, ...others] }),
-  );
+  await change(world.custody.db, owner, () => Promise.resolve({ value: {}, events: [first, ...others] }));
 }
 
 /** What came, each message at each endpoint once. */

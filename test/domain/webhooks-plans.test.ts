@@ -96,7 +96,7 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   "the endpoints": () => listEndpoints(webhooks, owner, page),
   "an endpoint that is made, changed and removed": async () => {
-    const { endpoint } = await createEndpoint(webhooks, owner, { url: receiver.url });
+    const endpoint = await createEndpoint(webhooks, owner, { url: receiver.url });
     const { revision } = await updateEndpoint(
       webhooks,
       owner,

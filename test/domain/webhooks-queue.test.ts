@@ -57,7 +57,7 @@ describe("what the record notes for webhooks", () => {
       const reason = `${n}`;
       await change(db, owner, () =>
         Promise.resolve({
-          value: undefined,
+          value: {},
           events: [
             { event: "webhook.disabled", detail: { endpoint_id: reason, reason: "gone" } },
             { event: "webhook.disabled", detail: { endpoint_id: `${n} b`, reason: "gone" } },
@@ -86,7 +86,7 @@ describe("what the record notes for webhooks", () => {
   async function freezeAccountOf(who: Member, id: string): Promise<void> {
     await change(world.custody.db, who, () =>
       Promise.resolve({
-        value: undefined,
+        value: {},
         events: [{ event: "account.frozen", detail: { account_id: id, reason: null } }],
       }),
     );

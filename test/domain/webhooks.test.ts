@@ -125,7 +125,7 @@ describe("an endpoint", () => {
       code: "stale",
     });
     const rotated = await rotateSecret(hooks.webhooks, owner, { id, revision: 2 });
-    expect(rotated.endpoint).toMatchObject({ revision: 3, previous_secret_until: expect.any(String) });
+    expect(rotated).toMatchObject({ revision: 3, previous_secret_until: expect.any(String) });
   });
 
   test("has a URL that may be sent to, now and after every change", async () => {

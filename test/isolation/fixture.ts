@@ -73,6 +73,6 @@ async function furnishMember(world: World, member: Member): Promise<Furnished> {
   const freeze = sql`insert into freezes (tenant_id, account_id, rank) values (${member.tenantId}, ${accountId}, 'trader')`;
   await rewrite(custody.db, member.tenantId, freeze);
   await checkHealth(custody, { tenant_id: member.tenantId, id: credential.id });
-  const { apiKey } = await createApiKey(custody.db, member, { name: "key", scopes: ["credentials:read"] });
+  const apiKey = await createApiKey(custody.db, member, { name: "key", scopes: ["credentials:read"] });
   return { member, accountId, credentialId: credential.id, apiKeyId: apiKey.id };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import type { FastifyInstance } from "fastify";
+import type { ClientConfig, Pool } from "pg";
 import { Authenticator } from "../../src/access/authenticate.ts";
 import { type LocalIssuer, localIssuerName, openLocalIssuer } from "../../src/access/local-issuer.ts";
 import { Memberships } from "../../src/access/membership.ts";
@@ -12,7 +13,7 @@ import { createTokenVerifier, type Issuer } from "../../src/access/tokens.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
 import type { GrantsOptions } from "../../src/audit/grants.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
-import { openDb, openPool } from "../../src/db/connect.ts";
+import { type Db, openDb, openPool } from "../../src/db/connect.ts";
 import { Cursors } from "../../src/http/cursor.ts";
 import { IdempotencyKeys } from "../../src/http/idempotency.ts";
 import type { Route } from "../../src/http/route.ts";
@@ -22,7 +23,7 @@ import { signer } from "../../src/http/sign.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
-import { createWorld, type World } from "./world.ts";
+import { createWorld } from "./world.ts";
 import { OperatorKeys } from "../../src/access/operator-keys.ts";
 import { Strangers } from "../../src/access/strangers.ts";
 import { signed } from "./rights.ts";
@@ -38,6 +39,8 @@ export type ApiOptions = Readonly<{
   custody?: (custody: Custody) => Custody;
   /** How rights are verified. */
   grants?: GrantsOptions;
+  /** Opens the connection that the routes use, in the place of the usual one. */
+  open?: (pool: Pool) => Db;
   /** Makes the routes other than they are. */
   routes?: (routes: readonly Route[]) => readonly Route[];
 }>;
@@ -116,6 +119,8 @@ export async function createApiWorld(options: ApiOptions = {}) {
     ...api,
     world,
     issuer,
+    /** Where the keys of `issuer` are, for processes of the test's own. */
+    folder,
     operator,
     createTenant: () => createTenant(api, issuer, operator),
     /** Another process on the same database. */
@@ -130,12 +135,18 @@ export async function createApiWorld(options: ApiOptions = {}) {
 
 export type ApiWorld = Awaited<ReturnType<typeof createApiWorld>>;
 
-async function createApi(world: World, issuer: LocalIssuer, options: ApiOptions): Promise<Api> {
-  const pool = openPool(world.database.connection("keyhold_app"), { applicationName: "api" });
-  const db = openDb(pool);
-  const prove = signed({ db, dataKeys: world.custody.dataKeys }, options.grants);
+/** What a process of the service stands on. */
+export type Site = Readonly<{
+  custody: Custody;
+  database: Readonly<{ connection(role: "keyhold_app"): ClientConfig }>;
+}>;
+
+export async function createApi(site: Site, issuer: LocalIssuer, options: ApiOptions): Promise<Api> {
+  const pool = openPool(site.database.connection("keyhold_app"), { applicationName: "api" });
+  const db = (options.open ?? openDb)(pool);
+  const prove = signed({ db, dataKeys: site.custody.dataKeys }, options.grants);
   const disclosures = new Disclosures(pool, prove);
-  const custody = (options.custody ?? ((whole) => whole))({ ...world.custody, db, disclosures });
+  const custody = (options.custody ?? ((whole) => whole))({ ...site.custody, db, disclosures });
   const written: string[] = [];
   const sink = new Writable({
     write(chunk: Buffer, _, done) {

@@ -67,6 +67,6 @@ async function sign(
 export async function rewrite(db: Db, tenantId: string, statement: RawBuilder<unknown>): Promise<void> {
   await change(db, system(tenantId, "test"), async (tx) => {
     await statement.execute(tx);
-    return { value: undefined, events: [{ event: "tenant.updated", detail: { changed: [] } }] };
+    return { value: {}, events: [{ event: "tenant.updated", detail: { changed: [] } }] };
   });
 }

@@ -6,7 +6,7 @@ import { Deliveries, type DeliveriesOptions } from "../../src/jobs/deliver-webho
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createEndpoint } from "../../src/webhooks/create.ts";
-import type { EndpointInput, EndpointWithSecret, Webhooks } from "../../src/webhooks/endpoint.ts";
+import type { EndpointInput, Endpoint, Webhooks } from "../../src/webhooks/endpoint.ts";
 import type { Delivery } from "../../src/webhooks/delivery.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
 import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
@@ -46,12 +46,16 @@ export class WebhookWorld {
     return receiver;
   }
 
-  endpoint(
+  async endpoint(
     member: Member,
     receiver: Receiver,
     input: Partial<EndpointInput> = {},
-  ): Promise<EndpointWithSecret> {
-    return createEndpoint(this.webhooks, member, { url: receiver.url, ...input });
+  ): Promise<Readonly<{ endpoint: Endpoint; secret: string }>> {
+    const { secret, ...endpoint } = await createEndpoint(this.webhooks, member, {
+      url: receiver.url,
+      ...input,
+    });
+    return { endpoint, secret };
   }
 
   /** A process of its own, as far as the database can tell. Nothing is sent unless somebody drains it. */
@@ -100,7 +104,7 @@ export async function happen(db: Db, member: Member, accountId: string, times = 
   for (let n = 0; n < times; n += 1) {
     await change(db, member, () =>
       Promise.resolve({
-        value: undefined,
+        value: {},
         events: [{ event: "account.frozen", detail: { account_id: accountId, reason: null } }],
       }),
     );

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { assertScope, type Principal } from "../../access/principal.ts";
+import type { Answered } from "../../audit/change.ts";
 import type { TenantTx } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";
 import { changeRow } from "../change-row.ts";
@@ -29,7 +30,7 @@ export async function schedule(
   principal: Principal,
   id: string,
   wanted: NewSchedule,
-): Promise<Schedule> {
+): Promise<Answered<Schedule>> {
   assertScope(principal, "credentials:write");
   const { parentId, everyDays: every_days } = wanted;
   const parent = parentId === null ? null : await readRow(custody, principal, parentId, "schedule-rotation");

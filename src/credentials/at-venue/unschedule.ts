@@ -1,4 +1,5 @@
 import { assertScope, type Principal } from "../../access/principal.ts";
+import { type Answered, type Nothing, nothing } from "../../audit/change.ts";
 import { changeRow } from "../change-row.ts";
 import type { Custody } from "../custody.ts";
 import { notScheduled } from "./show-schedule.ts";
@@ -8,16 +9,16 @@ export async function unschedule(
   custody: Pick<Custody, "db">,
   principal: Principal,
   id: string,
-): Promise<void> {
+): Promise<Answered<Nothing>> {
   assertScope(principal, "credentials:write");
-  await changeRow(custody, principal, { id, action: "unschedule-rotation" }, async (tx) => {
+  return changeRow(custody, principal, { id, action: "unschedule-rotation" }, async (tx) => {
     const { numDeletedRows } = await tx
       .deleteFrom("rotation_schedules")
       .where("credential_id", "=", id)
       .executeTakeFirst();
     if (numDeletedRows === 0n) throw notScheduled();
     return {
-      value: undefined,
+      value: nothing,
       events: [{ event: "credential.rotation_unscheduled", detail: { credential_id: id } }],
     };
   });

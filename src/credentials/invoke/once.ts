@@ -14,6 +14,12 @@ const sendWithinMs = 30_000;
 /** An order may take this long to appear at the venue once nothing of its call is under way. */
 const appearsWithinMs = 10_000;
 
+export type Once = Readonly<{
+  key: string | null;
+  /** Whether it places an order that the venue finds by an id of ours. */
+  isFound: boolean;
+}>;
+
 /**
  * An operation that must not happen twice. The Idempotency-Key, and the client order id that follows from it, are committed
  * before the venue is called; a repeat answers with what is known, looks an order up at the venue when its answer was lost, and
@@ -22,7 +28,7 @@ const appearsWithinMs = 10_000;
 export async function invokeOnce(
   custody: Custody,
   invocation: Invocation,
-  key: string | null,
+  { key, isFound }: Once,
 ): Promise<Invoked> {
   if (key === null) {
     throw new KeyholdError(
@@ -31,9 +37,7 @@ export async function invokeOnce(
     );
   }
   const mac = await macOf(custody, invocation, "invoke request", JSON.stringify(canonical(invocation)));
-  const clientOrderId = invocation.operation.placesOrder
-    ? await clientOrderIdOf(custody, invocation, key)
-    : null;
+  const clientOrderId = isFound ? await clientOrderIdOf(custody, invocation, key) : null;
   const settledAfterMs = sendWithinMs + custody.venues.endsWithinMs + appearsWithinMs;
   const mark = { key, requestMac: mac, clientOrderId, settledAfterMs };
   const { row, isNew } = await declare(custody.db, invocation, mark);

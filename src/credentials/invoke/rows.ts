@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Selectable, sql } from "kysely";
 import { principalName } from "../../access/principal.ts";
-import { recordOutcome } from "../../audit/change.ts";
+import { changeUnlessDone } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import type { Database } from "../../db/schema.ts";
 import { serviceScope, type TenantTx, withTenant } from "../../db/tenant.ts";
@@ -76,7 +76,10 @@ async function insertOrFind(
   });
 }
 
-/** Keeps what came of it, with its event, and answers with what is told. Throws `record_unavailable` when it cannot be kept. */
+/**
+ * Keeps what came of it, with its event, and answers with what is told. Of several that learn the same of one operation, one records it.
+ * Throws `record_unavailable` when it cannot be kept.
+ */
 export async function finish(
   db: Db,
   { principal, credentialId, operation }: Invocation,
@@ -92,20 +95,23 @@ export async function finish(
     outcome: state === "unknown" ? "outcome_unknown" : answer.outcome,
     client_order_id: row.client_order_id,
   };
-  const kept = await recordOutcome(db, principal, async (tx) => {
+  const known: Told[] = [];
+  await changeUnlessDone(db, principal, async (tx) => {
     const { numUpdatedRows } = await tx
       .updateTable("invocations")
       .set({ state, message, result: JSON.stringify(result), updated_at: sql`now()` })
       .where("id", "=", row.id)
       // A repeat may have learned more meanwhile: only the proof that it was done overrules an answer.
-      .$if(state !== "done", (query) => query.where("state", "in", ["sending", "unknown"]))
+      .where("state", "in", state === "done" ? ["sending", "unknown", "refused"] : ["sending", "unknown"])
       .executeTakeFirst();
-    const earlier = numUpdatedRows === 0n ? await findInvocation(tx, row.id) : undefined;
-    return { value: earlier, events: [{ event: "credential.invoke_finished", detail }] };
+    if (numUpdatedRows > 0n)
+      return { value: undefined, events: [{ event: "credential.invoke_finished", detail }] };
+    known.push(...(await findInvocation(tx, row.id)));
+    return null;
   }).catch((cause: unknown) => {
     throw unwritten(row, cause);
   });
-  return describe(kept ?? { ...row, state, message, result });
+  return describe(known[0] ?? { ...row, state, message, result });
 }
 
 function unwritten({ client_order_id }: InvocationRow, cause: unknown): KeyholdError {
@@ -116,8 +122,8 @@ function unwritten({ client_order_id }: InvocationRow, cause: unknown): KeyholdE
   );
 }
 
-async function findInvocation(tx: TenantTx, id: string): Promise<Told | undefined> {
-  return tx.selectFrom("invocations").selectAll().where("id", "=", id).executeTakeFirst();
+async function findInvocation(tx: TenantTx, id: string): Promise<readonly Told[]> {
+  return tx.selectFrom("invocations").selectAll().where("id", "=", id).execute();
 }
 
 /** Frees the key of what was never sent. */

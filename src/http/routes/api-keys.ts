@@ -16,6 +16,9 @@ export function apiKeyRoutes(parts: Needs): readonly Route[] {
   return [create, list, revoke].map((define) => define(parts));
 }
 
+const keyIsGone =
+  "The key was shown in the first answer alone. If you do not have it, revoke this key (DELETE /api/v1/api-keys/{id}) and make another.";
+
 function create({ custody }: Needs): Route {
   return route({
     effect: "changes",
@@ -31,12 +34,13 @@ function create({ custody }: Needs): Route {
     problems: ["illegal_state", "not_found"],
     idempotency: "kept",
     input: z.object({ body: newApiKey }),
-    answer: json(201, "The API key", createdApiKey, { keep: (created) => ({ ...created, key: null }) }),
-    async handle({ caller, input: { body } }) {
+    answer: json(201, "The API key", createdApiKey, {
+      keep: (created) => ({ ...created, key: null, advice: keyIsGone }),
+    }),
+    handle({ caller, input: { body } }) {
       const { expires_at: expiresAt, ...rest } = body;
       const request = { ...rest, ...(expiresAt === undefined ? {} : { expiresAt }) };
-      const { apiKey, key } = await createApiKey(custody.db, caller, request);
-      return { ...apiKey, key };
+      return createApiKey(custody.db, caller, request);
     },
   });
 }
@@ -78,7 +82,9 @@ function revoke({ custody, forget }: Needs): Route {
     input: z.object({ params: idParams }),
     answer: noContent("It is revoked"),
     async handle({ caller, input: { params } }) {
-      forget(await revokeApiKey(custody.db, caller, params.id));
+      const revoked = await revokeApiKey(custody.db, caller, params.id);
+      forget(revoked.memberId);
+      return revoked;
     },
   });
 }

@@ -122,8 +122,7 @@ function reveal({ custody }: Needs): Route {
     audit: ["credential.revealed", "credential.refused"],
     problems: opening,
     limit: "reveals",
-    // A stored answer would be the plaintext, unsealed.
-    idempotency: "none",
+    idempotency: { ignored: "a kept answer would be the plaintext, unsealed" },
     input: z.object({ params: idParams, body: revealRequest }),
     answer: secretBytes("The secret", revealed),
     handle: ({ caller, input: { params, body } }) => revealSecret(custody, caller, params.id, body.reason),

@@ -29,6 +29,9 @@ export function webhookRoutes(parts: Needs): readonly Route[] {
   return [create, list, show, update, remove, rotate, test].map((define) => define(parts));
 }
 
+const secretIsGone =
+  "The secret was shown in the first answer alone. If you do not have it, make the next one (POST /api/v1/webhooks/{id}/rotate-secret).";
+
 function create({ webhooks }: Needs): Route {
   return route({
     effect: "changes",
@@ -46,12 +49,9 @@ function create({ webhooks }: Needs): Route {
     input: z.object({ body: newWebhook }),
     answer: json(201, "The webhook and its secret", webhookWithSecret, {
       location: ({ id }) => `/api/v1/webhooks/${id}`,
-      keep: (created) => ({ ...created, secret: null }),
+      keep: (created) => ({ ...created, secret: null, advice: secretIsGone }),
     }),
-    async handle({ caller, input: { body } }) {
-      const { endpoint, secret } = await createEndpoint(webhooks, caller, body);
-      return { ...endpoint, secret };
-    },
+    handle: ({ caller, input: { body } }) => createEndpoint(webhooks, caller, body),
   });
 }
 
@@ -147,12 +147,11 @@ function rotate({ webhooks }: Needs): Route {
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: secretRotation.optional() }),
     answer: json(200, "The webhook and its secret", webhookWithSecret, {
-      keep: (rotated) => ({ ...rotated, secret: null }),
+      keep: (rotated) => ({ ...rotated, secret: null, advice: secretIsGone }),
     }),
-    async handle({ caller, input: { params, ifMatch: revision, body } }) {
+    handle({ caller, input: { params, ifMatch: revision, body } }) {
       const rotation = { id: params.id, revision, overlapSeconds: body?.overlap_seconds };
-      const { endpoint, secret } = await rotateSecret(webhooks, caller, rotation);
-      return { ...endpoint, secret };
+      return rotateSecret(webhooks, caller, rotation);
     },
   });
 }

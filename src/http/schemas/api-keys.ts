@@ -2,7 +2,7 @@ import { z } from "zod";
 import { longestList } from "../../access/narrowing.ts";
 import { scopes } from "../../access/permissions.ts";
 import { component, listOf } from "../components.ts";
-import { id, text, time, timeInput } from "./common.ts";
+import { advice, id, text, time, timeInput } from "./common.ts";
 
 const apiKeyExample = {
   id: "e1c9a7a0-3a4e-4b5f-9a39-6f1d2c3b4a55",
@@ -87,6 +87,7 @@ export const createdApiKey = component(
       .string()
       .nullable()
       .meta({ description: "The key itself, shown this once; null when the answer is given again" }),
+    advice,
   }),
   { ...apiKeyExample, key: null },
 );

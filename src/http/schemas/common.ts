@@ -88,3 +88,9 @@ export const pageQuery = z.strictObject({
     .exactOptional()
     .meta({ description: "`next_cursor` of the page before" }),
 });
+
+/** Stands in an answer that is given again where the first one showed a secret. */
+export const advice = z
+  .string()
+  .optional()
+  .meta({ description: "Only in a repeated answer, which does not show the secret: how to get another" });

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { tellableEvents } from "../../webhooks/events.ts";
 import { component, listOf } from "../components.ts";
-import { id, revision, text, time } from "./common.ts";
+import { advice, id, revision, text, time } from "./common.ts";
 
 const webhookExample = {
   id: "0b7c6c9e-6f2a-4f4e-8a5d-2f4c1d9e7b10",
@@ -46,6 +46,7 @@ export const webhookWithSecret = component(
     secret: z.string().nullable().meta({
       description: "What its messages are signed with, shown this once; null when the answer is given again",
     }),
+    advice,
   }),
   { ...webhookExample, secret: null },
 );

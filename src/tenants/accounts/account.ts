@@ -2,7 +2,7 @@ import { type Selectable, sql, type UpdateObject } from "kysely";
 import { refuseMiss } from "../../access/misses.ts";
 import type { Principal } from "../../access/principal.ts";
 import type { MemberRank } from "../../access/ranks.ts";
-import { change, type Changed } from "../../audit/change.ts";
+import { type Answered, change, type Changed } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import type { Database } from "../../db/schema.ts";
 import type { TenantTx } from "../../db/tenant.ts";
@@ -56,12 +56,12 @@ export async function writeAccount(
 }
 
 /** A change of one account: locks its row, lets `work` change it, and records what it did. Throws what a miss means. */
-export async function changeAccount<T>(
+export async function changeAccount<T extends object>(
   db: Db,
   principal: Principal,
   target: Readonly<{ id: string; action: string }>,
   work: (tx: TenantTx, row: AccountRow) => Promise<Changed<T>>,
-): Promise<T> {
+): Promise<Answered<T>> {
   try {
     return await change(db, principal, async (tx) => {
       const row = await tx

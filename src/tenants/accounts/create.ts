@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { namesSubjects } from "../../access/narrowing.ts";
 import { refuseMiss } from "../../access/misses.ts";
 import { assertScope, type Principal } from "../../access/principal.ts";
-import { change } from "../../audit/change.ts";
+import { type Answered, change } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import { KeyholdError } from "../../errors.ts";
 import { showMember } from "../members/show.ts";
@@ -13,7 +13,7 @@ export async function createAccount(
   db: Db,
   principal: Principal,
   input: Readonly<{ name: string; ownerId?: string }>,
-): Promise<Account> {
+): Promise<Answered<Account>> {
   assertScope(principal, "accounts:write");
   if (principal.kind === "member" && namesSubjects(principal.narrowing)) {
     throw new KeyholdError("forbidden", "Your token or API key is narrowed, so it opens no account.", {

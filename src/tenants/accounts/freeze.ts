@@ -1,4 +1,5 @@
 import { assertScope, type Principal } from "../../access/principal.ts";
+import type { Answered } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import { addFreeze, eventsOfLifting, frozenAt, liftFreezes } from "../freezes.ts";
 import { type Account, changeAccount, writeAccount } from "./account.ts";
@@ -9,7 +10,7 @@ export async function freezeAccount(
   principal: Principal,
   id: string,
   reason: string | null,
-): Promise<Account> {
+): Promise<Answered<Account>> {
   assertScope(principal, "accounts:write");
   return changeAccount(db, principal, { id, action: "freeze" }, async (tx, { tenant_id: tenantId }) => {
     const rank = await addFreeze(tx, principal, { tenantId, accountId: id }, reason);
@@ -24,7 +25,7 @@ export async function freezeAccount(
  * Lifts the freezes of the account that the caller may lift; the answer shows those that are left. Throws `forbidden` when the caller
  * may lift none of those that stand.
  */
-export async function unfreezeAccount(db: Db, principal: Principal, id: string): Promise<Account> {
+export async function unfreezeAccount(db: Db, principal: Principal, id: string): Promise<Answered<Account>> {
   assertScope(principal, "accounts:write");
   return changeAccount(db, principal, { id, action: "unfreeze" }, async (tx, { tenant_id: tenantId }) => {
     const lifted = await liftFreezes(tx, principal, { tenantId, accountId: id });

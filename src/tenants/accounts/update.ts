@@ -1,5 +1,6 @@
 import { assertScope, type Principal } from "../../access/principal.ts";
 import { assertMaySwitchOn, switchedOffBy } from "../../access/ranks.ts";
+import type { Answered } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import { type Account, type AccountRow, changeAccount, writeAccount } from "./account.ts";
 
@@ -14,7 +15,7 @@ export async function updateAccount(
   principal: Principal,
   id: string,
   input: AccountUpdate,
-): Promise<Account> {
+): Promise<Answered<Account>> {
   assertScope(principal, "accounts:write");
   return changeAccount(db, principal, { id, action: "update" }, async (tx, row) => ({
     value: await writeAccount(tx, id, { ...input, ...switched(principal, row, input.active) }),

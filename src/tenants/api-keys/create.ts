@@ -4,7 +4,7 @@ import { makeApiKey } from "../../access/api-keys.ts";
 import { refuseMiss } from "../../access/misses.ts";
 import { canonicalNetwork, liesWithin, namesSubjects } from "../../access/narrowing.ts";
 import { assertScope, type Member, type Principal } from "../../access/principal.ts";
-import { change } from "../../audit/change.ts";
+import { type Answered, change } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import type { TenantTx } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";
@@ -15,6 +15,9 @@ const mostApiKeys = 50;
 const defaultApiKeyDays = 90;
 const longestApiKeyDays = 366;
 const dayMs = 86_400_000;
+
+/** An API key with what it is used by, which is shown this once. */
+export type CreatedApiKey = ApiKey & Readonly<{ key: string }>;
 
 type Named = Readonly<{ kind: "credential" | "account"; id: string }>;
 
@@ -29,14 +32,14 @@ export async function createApiKey(
   db: Db,
   principal: Principal,
   request: ApiKeyRequest,
-): Promise<Readonly<{ apiKey: ApiKey; key: string }>> {
+): Promise<Answered<CreatedApiKey>> {
   assertScope(principal, "api-keys:write");
   if (principal.kind !== "member") throw new KeyholdError("forbidden", "An API key belongs to a member.");
   assertScopesAmong(principal, request);
   const networks = networksOf(principal, request);
   const { key, prefix, hash } = makeApiKey();
   try {
-    const apiKey = await change(db, principal, async (tx) => {
+    return await change(db, principal, async (tx) => {
       await assertRoom(tx, principal);
       const row = await tx
         .insertInto("api_keys")
@@ -57,9 +60,8 @@ export async function createApiKey(
         .returning(apiKeyColumns)
         .executeTakeFirstOrThrow();
       const detail = { api_key_id: row.id, member_id: row.member_id, scopes: request.scopes };
-      return { value: toApiKey(row), events: [{ event: "api_key.created", detail }] };
+      return { value: { ...toApiKey(row), key }, events: [{ event: "api_key.created", detail }] };
     });
-    return { apiKey, key };
   } catch (error) {
     if (!(error instanceof BeyondReach)) throw error;
     return refuseMiss(db, principal, { ...error.named, action: "api_key.create" });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Role } from "../../access/permissions.ts";
 import { assertScope, type Principal } from "../../access/principal.ts";
-import { change } from "../../audit/change.ts";
+import { type Answered, change } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import { KeyholdError } from "../../errors.ts";
 import { assertMayGive } from "./roles.ts";
@@ -10,7 +10,11 @@ import { type TenantMember, toMember } from "./member.ts";
 export type NewMember = Readonly<{ issuer: string; subject: string; role: Role }>;
 
 /** Lets a subject of an issuer in. Throws `duplicate`, and `forbidden` for a role above the caller's own. */
-export async function addMember(db: Db, principal: Principal, input: NewMember): Promise<TenantMember> {
+export async function addMember(
+  db: Db,
+  principal: Principal,
+  input: NewMember,
+): Promise<Answered<TenantMember>> {
   assertScope(principal, "members:write");
   assertMayGive(principal, input.role);
   const id = randomUUID();

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Role } from "../../access/permissions.ts";
 import { assertScope, type Principal } from "../../access/principal.ts";
 import { assertMaySwitchOn, switchedOffBy } from "../../access/ranks.ts";
-import { change } from "../../audit/change.ts";
+import { type Answered, change } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import type { TenantTx } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";
@@ -21,7 +21,7 @@ export async function updateMember(
   principal: Principal,
   id: string,
   input: MemberUpdate,
-): Promise<TenantMember> {
+): Promise<Answered<TenantMember>> {
   assertScope(principal, "members:write");
   if (input.role !== undefined) assertMayGive(principal, input.role);
   // Says what a miss means. What the member is, only its locked row says.

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
 import { readClientConfig } from "../config.ts";
 import { CliError, hints } from "./errors.ts";
@@ -28,6 +29,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** One call of a venue is bounded by ten seconds, and a request may need several. */
 const patienceMs = 60_000;
+const pauseMs = 200;
 
 /**
  * Reads `KEYHOLD_URL`, and `KEYHOLD_TOKEN` where no token is given. Throws `StartError` or `CliError` when they are of no use.
@@ -84,21 +86,34 @@ function initOf(token: string, method: Method, { body, headers }: Sent, signal?:
   };
 }
 
-async function reach(
-  address: URL,
-  init: RequestInit,
-  { service, token }: Readonly<{ service: string; token: string }>,
-): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(address, init);
-  } catch (error) {
-    throw unreachable(error, service);
-  }
-  if (response.ok) return response;
-  if (response.status !== 401) throw await problemOf(response, service);
+/** A read is sent once more where the connection failed or the service answered with a 5xx; a write is not. */
+async function reach(address: URL, init: RequestInit, caller: Caller): Promise<Response> {
+  const first = await attempt(address, init);
+  const isLost = first instanceof Error ? hasBroken(first) : first.status >= 500;
+  if (!isLost || init.method !== "GET") return acceptable(first, caller);
+  await sleep(pauseMs);
+  return acceptable(await attempt(address, init), caller);
+}
+
+type Caller = Readonly<{ service: string; token: string }>;
+
+/** A connection's own error has a code; a time-out and a redirect that is not followed have none. */
+function hasBroken({ cause }: Error): boolean {
+  return cause instanceof Error && "code" in cause;
+}
+
+function attempt(address: URL, init: RequestInit): Promise<Response | Error> {
+  return fetch(address, init).catch((error: unknown) =>
+    error instanceof Error ? error : new Error(String(error)),
+  );
+}
+
+async function acceptable(answer: Response | Error, { service, token }: Caller): Promise<Response> {
+  if (answer instanceof Error) throw unreachable(answer, service);
+  if (answer.ok) return answer;
+  if (answer.status !== 401) throw await problemOf(answer, service);
   const { explainToken } = await import("./own-token.ts");
-  throw await problemOf(response, service, explainToken(token));
+  throw await problemOf(answer, service, explainToken(token));
 }
 
 function unreachable(error: unknown, service: string): CliError {

@@ -78,6 +78,48 @@ describe("a request that Keyhold withholds", () => {
   });
 });
 
+describe("a read that the venue did not answer", () => {
+  const away: InvokeResult = { outcome: "venue_unavailable", message: "Scripted: 502." };
+
+  async function readAfter(...answers: readonly InvokeResult[]) {
+    const { venue, custody, id } = await begin();
+    const given = answers.values();
+    venue.answer = () => given.next().value ?? { outcome: "done", result: {} };
+    const read = { operation: "fetchBalance", params: {}, idempotencyKey: null };
+    const told = await invoke(custody, owner, id, read).catch((error: unknown) => error);
+    return { told, venue, custody, id };
+  }
+
+  test("is read once more, in the same opening of the secret", async () => {
+    const { told, venue, custody, id } = await readAfter(away);
+    expect(told).toMatchObject({ outcome: "done" });
+    expect(venue.invocations).toBe(2);
+    const events = (await eventsOf(custody.db, owner, id)).map(({ event }) => event);
+    expect(events.filter((event) => event.startsWith("credential.used"))).toHaveLength(1);
+  });
+
+  test("is read no third time", async () => {
+    const { told, venue } = await readAfter(away, away);
+    expect(told).toMatchObject({ code: "venue_unavailable" });
+    expect(venue.invocations).toBe(2);
+  });
+
+  test.each([timeout, { outcome: "rate_limited", message: "Scripted: 429." } as const])(
+    "is not read again where that would not help: %o",
+    async (answer) => {
+      const { venue } = await readAfter(answer);
+      expect(venue.invocations).toBe(1);
+    },
+  );
+
+  test("is no order: that is sent once", async () => {
+    const { venue, order } = await begin();
+    venue.answer = () => away;
+    expect(await order("key")).toMatchObject({ outcome: "outcome_unknown" });
+    expect(venue.invocations).toBe(1);
+  });
+});
+
 describe("an answer that is lost for good", () => {
   test("is told without an order id where the venue finds none by it", async () => {
     const ids = async (clientOrderIds: boolean) =>

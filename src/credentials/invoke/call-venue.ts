@@ -7,6 +7,7 @@ import { type Opened, openSecret } from "../open.ts";
 import { validate } from "../validate.ts";
 import { fallBack } from "./fall-back.ts";
 import type { Invocation } from "./invocation.ts";
+import { readAgain } from "./read-again.ts";
 import type { Sending } from "./sending.ts";
 
 /**
@@ -32,10 +33,10 @@ export async function callVenue(
     const { clientOrderId } = sending;
     const order = clientOrderId === null ? {} : { clientOrderId };
     const { tenantId } = principal;
+    const ask = (): Promise<InvokeResult> =>
+      venue.invoke({ tenantId, environment, fields }, { operation: operation.name, params, ...order });
     const call = (): Promise<InvokeResult> =>
-      sending.call(() =>
-        venue.invoke({ tenantId, environment, fields }, { operation: operation.name, params, ...order }),
-      );
+      sending.call(operation.class === "read" ? () => readAgain(ask) : ask);
     return inTurn(custody, venue, { tenantId, fields }, call);
   };
   const answer = await openSecret(custody, request, callWith);

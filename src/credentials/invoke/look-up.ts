@@ -3,6 +3,7 @@ import type { Custody } from "../custody.ts";
 import { inTurn, venueOf } from "../inspect.ts";
 import { openSecret } from "../open.ts";
 import type { Invocation, Invoked } from "./invocation.ts";
+import { readAgain } from "./read-again.ts";
 import { describe, finish, type InvocationRow } from "./rows.ts";
 
 const unknowable =
@@ -52,6 +53,6 @@ async function findOrder(
     const venue = venueOf(custody, disclosure.venue, environment);
     if (!venue.description.clientOrderIds) return null;
     const target = { tenantId: principal.tenantId, environment, fields };
-    return inTurn(custody, venue, target, () => venue.findOrder(target, order));
+    return inTurn(custody, venue, target, () => readAgain(() => venue.findOrder(target, order)));
   });
 }

@@ -187,6 +187,46 @@ describe("a refusal", () => {
   });
 });
 
+describe("a read that fails on the way", () => {
+  /** Fails as often as it is told, then answers. */
+  function failing(times: number, fail: (response: ServerResponse) => void): void {
+    let left = times;
+    answer = (response) => {
+      left -= 1;
+      if (left >= 0) return fail(response);
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(page));
+    };
+  }
+  const page = { items: [], next_cursor: null, count: 0 };
+  const ways = [
+    ["its connection breaks", (response: ServerResponse) => void response.destroy()],
+    ["a gateway answers 502", (response: ServerResponse) => void response.writeHead(502).end("bad gateway")],
+  ] as const;
+
+  test.each(ways)("is sent once more when %s", async (_, fail) => {
+    failing(1, fail);
+    expect((await keyhold(["account", "list"])).code).toBe(0);
+    expect(seen).toHaveLength(2);
+    seen = [];
+    failing(9, fail);
+    expect((await keyhold(["account", "list"])).code).not.toBe(0);
+    expect(seen).toHaveLength(2);
+  });
+
+  test.each(ways)("is no write: that is sent once when %s", async (_, fail) => {
+    failing(1, fail);
+    expect((await keyhold(["account", "create", "Main"])).code).not.toBe(0);
+    expect(seen).toHaveLength(1);
+  });
+
+  test("is not sent again when it was refused", async () => {
+    answer = (response) =>
+      void response.writeHead(404, { "content-type": "application/problem+json" }).end("{}");
+    await keyhold(["account", "list"]);
+    expect(seen).toHaveLength(1);
+  });
+});
+
 describe("an answer that is not of Keyhold", () => {
   test.for([
     [502, 3],

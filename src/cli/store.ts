@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Placed } from "../credentials/reseal-due.ts";
-import { type StoreName, type Stores, storeNames } from "../stores/store.ts";
+import { type SecretRef, type StoreName, type Stores, storeNames } from "../stores/store.ts";
 import { type Cli, collect } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import { withCustody } from "./operate.ts";
@@ -26,6 +26,37 @@ export function addStoreCommands(program: Command, cli: Cli): void {
     .command("check")
     .description("look whether every store holds what the database counts on; nothing is opened")
     .action(() => check(cli));
+  store
+    .command("variable")
+    .description(
+      "print the variable that hands the sealed secret of a credential to the store env; nothing is opened",
+    )
+    .argument("<credential>", "its id")
+    .action((id: string) => printVariable(cli, id));
+}
+
+/** For the store `env`, from which a migration can take what another store has lost. */
+async function printVariable(cli: Cli, id: string): Promise<void> {
+  const variable = await withCustody(cli, async ({ custody }) => {
+    const [{ inStore }, { describeVariable }] = await Promise.all([
+      import("../credentials/reseal-due.ts"),
+      import("../stores/env.ts"),
+    ]);
+    for (const name of storeNames) {
+      const placed = (await inStore(custody.db, name, most)).find((one) => one.id === id);
+      if (placed === undefined) continue;
+      const ref = refOf(placed);
+      const answer = await configured(custody.stores, name).get(ref);
+      if (answer.outcome === "found") return describeVariable(ref, answer.fields);
+      throw new CliError("refused", `the store ${name} did not give the secret (${answer.outcome})`);
+    }
+    throw new CliError("usage", `no store has a secret of ${id}`);
+  });
+  cli.output.text(`${variable.name}=${variable.value}`, variable);
+}
+
+function refOf({ tenant_id: tenantId, id: credentialId, venue, environment, version }: Placed): SecretRef {
+  return { tenantId, credentialId, venue, environment, version };
 }
 
 async function migrate(cli: Cli, { from, to }: Migration): Promise<void> {
@@ -105,8 +136,7 @@ async function check(cli: Cli): Promise<void> {
 async function lookUp(stores: Stores, name: StoreName, placed: Placed): Promise<string> {
   const store = stores.get(name);
   if (store === undefined) return "the store is not configured";
-  const { tenant_id: tenantId, id: credentialId, venue, environment, version } = placed;
-  const answer = await store.get({ tenantId, credentialId, venue, environment, version });
+  const answer = await store.get(refOf(placed));
   return "reason" in answer ? `${answer.outcome}: ${answer.reason}` : answer.outcome;
 }
 

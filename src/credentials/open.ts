@@ -79,7 +79,7 @@ async function readSealed(
   custody: Pick<Custody, "stores">,
   place: Place,
 ): Promise<ReadonlyMap<string, Sealed> | null> {
-  if (place.sealed !== null) return unpackRecord(place.sealed);
+  if (place.sealed !== null) return unpack(place.sealed);
   const store = storeOf(custody.stores, place.store);
   const answer = await store.get(place);
   switch (answer.outcome) {
@@ -90,6 +90,15 @@ async function readSealed(
     case "unavailable":
     case "denied":
       throw troubleOf(store.name, answer);
+  }
+}
+
+/** Bytes that are no record do not open either. */
+function unpack(sealed: Uint8Array): ReadonlyMap<string, Sealed> {
+  try {
+    return unpackRecord(sealed);
+  } catch (error) {
+    throw unreadable(error);
   }
 }
 

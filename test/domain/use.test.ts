@@ -170,6 +170,19 @@ describe("the scope of a secret", () => {
     });
   });
 
+  test.each([
+    ["its frame", "overlay(sealed placing '\\xff'::bytea from 6 for 1)"],
+    ["its length", "substring(sealed for 11)"],
+    ["everything", "'\\x00'::bytea"],
+  ])("does not open what is damaged, and says so: %s", async (_, damage) => {
+    const { id } = await registered();
+    await world.database.ownerPool.query(
+      `update sealed_secrets set sealed = ${damage} where credential_id = $1`,
+      [id],
+    );
+    await expect(use(owner, { id })).rejects.toMatchObject({ code: "key_unavailable", status: 503 });
+  });
+
   test("does not open what was moved: sealed bytes of another credential are no secret of this one", async () => {
     const one = await registered();
     const two = await registered({ label: "two" });

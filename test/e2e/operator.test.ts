@@ -1,15 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, renameSync } from "node:fs";
-import { readdir, readFile, rename, rm } from "node:fs/promises";
+import { readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { exitCodes } from "../../src/cli/errors.ts";
 import { run } from "../../src/cli/program.ts";
-import { unpackRecord } from "../../src/crypto/record.ts";
 import { createKeyFile } from "../../src/keys/key-file.ts";
-import { describeVariable } from "../../src/stores/env.ts";
 import { collect, runCli } from "../support/cli.ts";
 import { createInstallation, type Installation, type Kept, reveal } from "../support/installation.ts";
 import { type Service, startService } from "../support/service.ts";
@@ -155,12 +153,13 @@ describe("secrets move while the service runs", () => {
   test("one that its store has lost is named, the others are moved, and a copy of the sealed bytes brings it back", async () => {
     const [lost] = installation.kept;
     if (lost === undefined) throw new Error("there are ten");
-    const { version, venue, environment } = await rowOf(lost);
+    const { version } = await rowOf(lost);
     expect(await keyhold("store check"), "the control").toMatchObject({
       code: 0,
       output: "Every store holds what it should.\n",
     });
-    const copy = await readFile(fileOf(lost, version));
+    const printed = await keyhold(`store variable ${lost.id}`);
+    expect(printed.code).toBe(0);
     await rm(fileOf(lost, version));
     const checked = await keyhold("store check --json");
     expect(checked.code).toBe(exitCodes.refused);
@@ -175,8 +174,7 @@ describe("secrets move while the service runs", () => {
     expect(moved.notes).toContain("keyhold: 1 could not be dealt with");
     expect(await installation.unreadable(service)).toHaveLength(1);
 
-    const ref = { tenantId: lost.tenantId, credentialId: lost.id, venue, environment, version };
-    const { name, value } = describeVariable(ref, unpackRecord(copy));
+    const [, name = "", value = ""] = /^(KEYHOLD_SEALED_\w+)=(\S+)\n$/.exec(printed.output) ?? [];
     expect(await migrate("file,env", "postgres", { [name]: value })).toMatchObject({ code: 0 });
     expect(await installation.unreadable(service)).toEqual([]);
     expect(await keyhold("store check")).toMatchObject({ code: 0 });

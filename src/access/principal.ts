@@ -69,6 +69,14 @@ export function scopeOf(principal: Principal): TenantScope {
     : serviceScope(principal.tenantId);
 }
 
+/**
+ * Whose things a principal sees, where it sees those of one member alone; `null` where it sees more. Row-level security holds that, and a
+ * list says it as well, so that it is read by the index of the owner.
+ */
+export function soleOwner(principal: Principal): string | null {
+  return principal.kind === "member" && principal.reach === "own" ? principal.memberId : null;
+}
+
 /** Names the principal where one string is needed: rate limits, idempotency keys. */
 export function principalName(principal: Principal): string {
   if (principal.kind === "system") return `system:${principal.task}`;

@@ -1,5 +1,7 @@
+import { type RawBuilder, sql, type SqlBool } from "kysely";
 import { refuseMiss } from "../access/misses.ts";
-import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { namesSubjects } from "../access/narrowing.ts";
+import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import { readTenant } from "../db/tenant.ts";
 import { freezesOf } from "../tenants/freezes.ts";
@@ -29,6 +31,7 @@ export async function list(
 ): Promise<Page<Credential>> {
   assertScope(principal, "credentials:read");
   const { accountId, environment, status, label } = filter;
+  const owner = soleOwner(principal);
   const venue = filter.venue === undefined ? undefined : idOfVenue(custody, filter.venue);
   const rows = await readTenant(custody.db, scopeOf(principal), async (tx) => {
     if (accountId !== undefined) {
@@ -47,6 +50,7 @@ export async function list(
       .where("deleted_at", "is", null)
       .where((eb) =>
         eb.and([
+          owner === null ? eb.lit(true) : eb("owner_id", "=", owner),
           accountId === undefined ? eb.lit(true) : eb("account_id", "=", accountId),
           venue === undefined ? eb.lit(true) : eb("venue", "=", venue),
           environment === undefined ? eb.lit(true) : eb("environment", "=", environment),
@@ -54,6 +58,7 @@ export async function list(
           label === undefined ? eb.lit(true) : eb("label", "=", label),
         ]),
       )
+      .where(within(principal))
       .where(beyond(page))
       .orderBy("created_at", "desc")
       .orderBy("id", "desc")
@@ -64,4 +69,11 @@ export async function list(
     return refuseMiss(custody.db, principal, { kind: "account", id: accountId ?? "", action: "list" });
   }
   return toPage(rows, page.limit, toCredential);
+}
+
+/** What a narrowed principal reaches, said for the indexes: row-level security holds it in any case. */
+function within(principal: Principal): RawBuilder<SqlBool> {
+  if (principal.kind !== "member" || !namesSubjects(principal.narrowing)) return sql`true`;
+  const { credentials, accounts } = principal.narrowing;
+  return sql`(id = any (${credentials ?? []}::uuid[]) or account_id = any (${accounts ?? []}::uuid[]))`;
 }

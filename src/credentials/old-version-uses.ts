@@ -1,5 +1,5 @@
-import { sql } from "kysely";
-import { eventsOfCredential } from "../audit/events-of-credential.ts";
+import type { RecordedEvent } from "../audit/read.ts";
+import { type Walked, walkEvents } from "../audit/walk.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import type { Custody } from "./custody.ts";
 import type { RotationRow } from "./rotation.ts";
@@ -15,47 +15,90 @@ export type OldVersionUse = Readonly<{
   has_new: boolean;
 }>;
 
+type Needs = Pick<Custody, "db" | "reports">;
+
 const mostShown = 100;
 
 /**
- * From the record: since the old version was made it was revealed; since the rotation it was fallen back to. First those who have
+ * From the record: who was shown the old version since it was made, and who fell back to it since the rotation. First those who have
  * not got the new one.
  */
 export async function oldVersionUses(
-  { db }: Pick<Custody, "db">,
-  { tenant_id, credential_id, from_version, started_at }: RotationRow,
+  custody: Needs,
+  rotation: RotationRow,
+  fallbacks: readonly RecordedEvent[],
 ): Promise<readonly OldVersionUse[]> {
-  const { rows } = await readTenant(db, serviceScope(tenant_id), (tx) =>
-    sql<OldVersionUse>`
-      with uses as (
-        select (e.body->'detail'->'actor') - 'address' - 'request_id' as actor, e.body->>'at' as at,
-          case when e.body->>'event' = 'credential.used' then 'fallback'
-            when l.recorded_at < ${started_at} then 'revealed' else 'followed' end as how
-        from ${eventsOfCredential(tenant_id, credential_id)}
-        where l.recorded_at >= (select v.created_at from credential_versions v
-            where v.credential_id = ${credential_id} and v.version = ${from_version})
-          and e.body->'detail'->>'credential_id' = ${credential_id} and e.body->>'outcome' = 'ok'
-          and (e.body->>'event' = 'credential.revealed'
-            or (e.body->>'event' = 'credential.used' and e.body->'detail'->>'purpose' = 'fallback'))
-      )
-      select actor, how, count(*)::integer as count, max(at) as last_at,
-        exists (select from uses f where f.how = 'followed' and f.actor = u.actor) as has_new
-      from uses u where how <> 'followed'
-      group by actor, how order by has_new, last_at desc limit ${mostShown}`.execute(tx),
+  const { items } = await revealsOf(custody, rotation);
+  return group(rotation, [...items, ...fallbacks]).slice(0, mostShown);
+}
+
+/** Reveals since the old version was made. */
+async function revealsOf(
+  { db, reports }: Needs,
+  { tenant_id, credential_id, from_version }: RotationRow,
+): Promise<Walked> {
+  const made = await readTenant(db, serviceScope(tenant_id), (tx) =>
+    tx
+      .selectFrom("credential_versions")
+      .select("created_at")
+      .where("credential_id", "=", credential_id)
+      .where("version", "=", from_version)
+      .executeTakeFirst(),
   );
-  return rows;
+  const since = made === undefined ? {} : { since: made.created_at };
+  const filter = { credentialId: credential_id, event: "credential.revealed", outcome: "ok", ...since };
+  return walkEvents(reports, tenant_id, filter);
+}
+
+/** By actor, apart from the address and the request. Events come newest first. */
+function group(rotation: RotationRow, events: readonly RecordedEvent[]): readonly OldVersionUse[] {
+  const uses = new Map<string, OldVersionUse>();
+  const followed = new Set<string>();
+  for (const one of events) {
+    const { actor, name } = actorOf(one);
+    if (showsNew(rotation, one)) {
+      followed.add(name);
+      continue;
+    }
+    const how = one.event === "credential.revealed" ? "revealed" : "fallback";
+    const { count = 0, last_at = one.at } = uses.get(`${how} ${name}`) ?? {};
+    uses.set(`${how} ${name}`, { actor, how, count: count + 1, last_at, has_new: false });
+  }
+  return [...uses]
+    .map(([key, use]) => ({ ...use, has_new: followed.has(key.slice(use.how.length + 1)) }))
+    .toSorted((a, b) => Number(a.has_new) - Number(b.has_new) || (a.last_at < b.last_at ? 1 : -1));
+}
+
+/** An event of an early version of Keyhold names no version: there the time decides. */
+function showsNew({ from_version, started_at }: RotationRow, { event, detail, at }: RecordedEvent): boolean {
+  if (event !== "credential.revealed") return false;
+  const { version } = detail;
+  return typeof version === "number" ? version > from_version : new Date(at) > started_at;
+}
+
+function actorOf({ detail }: RecordedEvent): Readonly<{ actor: Record<string, unknown>; name: string }> {
+  const {
+    address: _address,
+    request_id: _request,
+    ...actor
+  } = Object.assign({ address: null, request_id: null }, detail["actor"]);
+  const name = JSON.stringify(Object.entries(actor).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return { actor, name };
 }
 
 /** Long enough without a fallback for everybody to have come by again. */
 const quietMs = 3_600_000;
 
-/** Whether nobody needs the old version any more: nobody fell back to it for an hour, and whoever was shown it was shown the new one. */
+/**
+ * Whether nobody needs the old version any more: nobody fell back to it for an hour, and whoever was shown it was shown the new one. Not
+ * so when there are more reveals than are looked at.
+ */
 export async function isUnused(
-  custody: Pick<Custody, "db">,
+  custody: Needs,
   rotation: RotationRow & Readonly<{ now: Date }>,
 ): Promise<boolean> {
-  const uses = await oldVersionUses(custody, rotation);
-  if (uses.some(({ how, has_new }) => how === "revealed" && !has_new)) return false;
+  const { items, isComplete } = await revealsOf(custody, rotation);
+  if (!isComplete || group(rotation, items).some(({ has_new }) => !has_new)) return false;
   const { last_fallback_at: last } = rotation;
   return last === null || rotation.now.getTime() - last.getTime() >= quietMs;
 }

@@ -4,7 +4,7 @@ import type { Custody } from "./custody.ts";
 import { type OldVersionUse, oldVersionUses } from "./old-version-uses.ts";
 import { type Rotation, toRotation } from "./rotation.ts";
 import { readRow } from "./show.ts";
-import { countUses } from "./version-uses.ts";
+import { usesOf } from "./version-uses.ts";
 
 /** One version of a credential's secret; never the secret. */
 export type Version = Readonly<{
@@ -21,6 +21,8 @@ export type Versions = Readonly<{
   items: readonly Version[];
   /** The last one, under way or ended. */
   rotation: Rotation | null;
+  /** When there were more uses than are counted: the time of the first that is. */
+  counted_since: string | null;
   /** Of the version that the last rotation has replaced. */
   old_version_uses: readonly OldVersionUse[];
 }>;
@@ -29,7 +31,7 @@ const mostShown = 100;
 
 /** The versions of a credential, newest first, with the last rotation and who may still need what it replaced. */
 export async function listVersions(
-  custody: Pick<Custody, "db">,
+  custody: Pick<Custody, "db" | "reports">,
   principal: Principal,
   id: string,
 ): Promise<Versions> {
@@ -51,7 +53,7 @@ export async function listVersions(
       .limit(1)
       .executeTakeFirst(),
   }));
-  const uses = last === undefined ? null : await countUses(custody, last);
+  const uses = last === undefined ? null : await usesOf(custody, last);
   return {
     items: versions.map((row) => ({
       version: row.version,
@@ -59,9 +61,11 @@ export async function listVersions(
       store: row.store,
       created_at: row.created_at.toISOString(),
       destroyed_at: row.destroyed_at?.toISOString() ?? null,
-      uses: uses === null || row.state === "destroyed" ? null : (uses.get(row.version) ?? 0),
+      uses: uses === null || row.state === "destroyed" ? null : (uses.counts.get(row.version) ?? 0),
     })),
     rotation: last === undefined ? null : toRotation(last),
-    old_version_uses: last?.state === "overlap" ? await oldVersionUses(custody, last) : [],
+    counted_since: uses?.countedSince ?? null,
+    old_version_uses:
+      uses !== null && last?.state === "overlap" ? await oldVersionUses(custody, last, uses.fallbacks) : [],
   };
 }

@@ -91,6 +91,7 @@ CREATE INDEX indexed_events_by_api_key ON audit.indexed_events USING btree (tena
 CREATE INDEX indexed_events_by_credential ON audit.indexed_events USING btree (tenant_id, credential_id, seq) WHERE (credential_id IS NOT NULL);
 CREATE INDEX indexed_events_by_issuer ON audit.indexed_events USING btree (tenant_id, issuer, seq) WHERE (issuer IS NOT NULL);
 CREATE INDEX indexed_events_by_outcome ON audit.indexed_events USING btree (tenant_id, outcome, seq);
+CREATE INDEX indexed_events_revealed ON audit.indexed_events USING btree (tenant_id, credential_id, seq) WHERE (event = 'credential.revealed'::text);
 alter table audit.indexed_events enable row level security;
 alter table audit.indexed_events force row level security;
 create policy readers on audit.indexed_events for select to keyhold_app
@@ -175,7 +176,7 @@ create table public.accounts (
 );
 alter table public.accounts owner to keyhold_owner;
 CREATE INDEX accounts_by_age ON public.accounts USING btree (tenant_id, created_at DESC, id DESC);
-CREATE INDEX accounts_by_owner ON public.accounts USING btree (tenant_id, owner_id);
+CREATE INDEX accounts_by_owner ON public.accounts USING btree (tenant_id, owner_id, created_at DESC, id DESC);
 CREATE INDEX accounts_deleted ON public.accounts USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE TRIGGER changed_rights BEFORE UPDATE ON public.accounts FOR EACH ROW WHEN (((((((((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.owner_id IS DISTINCT FROM new.owner_id)) OR (old.active IS DISTINCT FROM new.active)) OR (old.switched_off_rank IS DISTINCT FROM new.switched_off_rank)) OR ((old.frozen_at IS NULL) IS DISTINCT FROM (new.frozen_at IS NULL))) OR ((old.deleted_at IS NULL) IS DISTINCT FROM (new.deleted_at IS NULL))) OR (old.grant_number IS DISTINCT FROM new.grant_number))) EXECUTE FUNCTION grants.note();
 CREATE TRIGGER derive_frozen BEFORE UPDATE OF frozen_at ON public.accounts FOR EACH ROW WHEN ((old.frozen_at IS DISTINCT FROM new.frozen_at)) EXECUTE FUNCTION states.derive_frozen();
@@ -221,6 +222,7 @@ create table public.api_keys (
   made_without_end boolean default false not null,
   grant_number bigint default 1 not null,
   grant_mac bytea,
+  last_used_at timestamp with time zone,
   constraint api_keys_pkey PRIMARY KEY (id),
   constraint api_keys_accounts_check CHECK ((array_position(accounts, NULL::uuid) IS NULL)),
   constraint api_keys_credentials_check CHECK ((array_position(credentials, NULL::uuid) IS NULL)),
@@ -234,7 +236,7 @@ create table public.api_keys (
 );
 alter table public.api_keys owner to keyhold_owner;
 CREATE INDEX api_keys_by_age ON public.api_keys USING btree (tenant_id, created_at DESC, id DESC);
-CREATE INDEX api_keys_by_member ON public.api_keys USING btree (tenant_id, member_id);
+CREATE INDEX api_keys_by_member ON public.api_keys USING btree (tenant_id, member_id, created_at DESC, id DESC);
 CREATE TRIGGER changed_rights BEFORE UPDATE ON public.api_keys FOR EACH ROW WHEN ((((((((((((((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.member_id IS DISTINCT FROM new.member_id)) OR (old.hash IS DISTINCT FROM new.hash)) OR (old.scopes IS DISTINCT FROM new.scopes)) OR (old.agent IS DISTINCT FROM new.agent)) OR (old.expires_at IS DISTINCT FROM new.expires_at)) OR ((old.revoked_at IS NULL) IS DISTINCT FROM (new.revoked_at IS NULL))) OR (old.makers IS DISTINCT FROM new.makers)) OR (old.credentials IS DISTINCT FROM new.credentials)) OR (old.accounts IS DISTINCT FROM new.accounts)) OR (old.networks IS DISTINCT FROM new.networks)) OR (old.grant_number IS DISTINCT FROM new.grant_number))) EXECUTE FUNCTION grants.note();
 CREATE TRIGGER end_api_key BEFORE INSERT ON public.api_keys FOR EACH ROW EXECUTE FUNCTION states.end_api_key();
 CREATE TRIGGER signed_rights AFTER INSERT ON public.api_keys FOR EACH ROW EXECUTE FUNCTION grants.note();
@@ -255,7 +257,7 @@ create policy recorder_signs on public.api_keys for update to keyhold_recorder
   using (true)
   with check (true);
 grant delete, insert, select, update on public.api_keys to keyhold_app;
-grant select, update (grant_mac), update (grant_number) on public.api_keys to keyhold_recorder;
+grant select, update (grant_mac), update (grant_number), update (last_used_at) on public.api_keys to keyhold_recorder;
 
 create table public.clock_lanes (
   lane text not null,
@@ -374,6 +376,10 @@ CREATE INDEX credentials_by_owner ON public.credentials USING btree (tenant_id, 
 CREATE INDEX credentials_by_venue ON public.credentials USING btree (venue, environment, tenant_id) WHERE ((status = 'active'::text) AND (deleted_at IS NULL));
 CREATE INDEX credentials_ending ON public.credentials USING btree (estimated_expires_at) WHERE ((status = 'active'::text) AND (estimated_expires_at IS NOT NULL));
 CREATE INDEX credentials_expiring ON public.credentials USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
+CREATE INDEX credentials_listed_by_environment ON public.credentials USING btree (tenant_id, environment, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX credentials_listed_by_label ON public.credentials USING btree (tenant_id, label, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX credentials_listed_by_status ON public.credentials USING btree (tenant_id, status, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX credentials_listed_by_venue ON public.credentials USING btree (tenant_id, venue, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE UNIQUE INDEX credentials_one_per_label ON public.credentials USING btree (tenant_id, account_id, venue, environment, label) WHERE (status <> 'revoked'::text);
 CREATE INDEX credentials_refused ON public.credentials USING btree (venue, environment) WHERE (refused_since IS NOT NULL);
 CREATE INDEX credentials_unused ON public.credentials USING btree (last_validated_at) WHERE ((status = ANY (ARRAY['active'::text, 'inactive'::text])) AND (unused_days IS NOT NULL));
@@ -1141,6 +1147,21 @@ BEGIN ATOMIC
 END;
 alter function access.member(uuid,text,text) owner to keyhold_recorder;
 grant execute on function access.member(uuid,text,text) to keyhold_app;
+
+CREATE OR REPLACE FUNCTION access.note_uses(ids uuid[], seconds_ago double precision[])
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE public.api_keys k SET last_used_at = u.at
+    FROM ( SELECT a.id,
+             (clock_timestamp() - make_interval(secs => a.ago)) AS at
+            FROM UNNEST(note_uses.ids, note_uses.seconds_ago) a(id, ago)) u
+   WHERE ((k.id = u.id) AND ((k.last_used_at IS NULL) OR (k.last_used_at < u.at)));
+END;
+alter function access.note_uses(uuid[],double precision[]) owner to keyhold_recorder;
+grant execute on function access.note_uses(uuid[],double precision[]) to keyhold_app;
 
 CREATE OR REPLACE FUNCTION access.operator_key(hash bytea)
  RETURNS TABLE(id uuid)

@@ -223,7 +223,6 @@ interface SealedSecretsTable {
   tenant_id: string;
   credential_id: string;
   version: number;
-  /** Only what was sealed and packed goes in. */
   sealed: ColumnType<Uint8Array, PackedRecord, never>;
   created_at: Time;
 }
@@ -276,6 +275,7 @@ interface ApiKeysTable extends Signed {
   /** The database sets 90 days where none is given, and 366 at most. */
   expires_at: ColumnType<Date, Date | null | undefined, Date>;
   revoked_at: TimeOrNull;
+  last_used_at: TimeOrNull;
   created_at: Time;
 }
 

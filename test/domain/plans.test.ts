@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import type { Pool } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Memberships } from "../../src/access/membership.ts";
-import { type Member, system } from "../../src/access/principal.ts";
+import { type Member, scopeOf, system } from "../../src/access/principal.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
 import { exportChain, readEvents } from "../../src/audit/read.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
@@ -29,6 +29,7 @@ import { rotate } from "../../src/credentials/rotate.ts";
 import { listVersions } from "../../src/credentials/versions.ts";
 import { warnExpiring } from "../../src/credentials/warn-expiring.ts";
 import { type Db, openDb, openPool } from "../../src/db/connect.ts";
+import { withTenant } from "../../src/db/tenant.ts";
 import { IdempotencyKeys } from "../../src/http/idempotency.ts";
 import { DataKeys } from "../../src/keys/data-keys.ts";
 import { loadKeyFile } from "../../src/keys/file.ts";
@@ -236,8 +237,8 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
     const keys = new IdempotencyKeys(db, () => Promise.resolve(new Uint8Array(32)));
     const request = { tenantId: tenant.id, principal: "member", route: "r", path: "/r", key: "key" };
     const once = () =>
-      keys.once({ ...request, bodyDigest: new Uint8Array(32) }, () =>
-        Promise.resolve({ status: 204, body: null }),
+      keys.once({ ...request, bodyDigest: new Uint8Array(32) }, (keep) =>
+        withTenant(db, scopeOf(trader), (tx) => keep(tx, { status: 204, body: null })),
       );
     await once();
     await once();

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
+import { indexRecord } from "../../src/audit/index-record.ts";
 import { checkHealth } from "../../src/credentials/check-health.ts";
 import { finishRotation } from "../../src/credentials/finish-rotation.ts";
 import { freeze } from "../../src/credentials/freeze.ts";
@@ -156,5 +157,52 @@ describe("the versions of a credential", () => {
     await rotated(0);
     await use();
     expect(await usesByVersion()).toEqual(["2 current 0", "1 destroyed null"]);
+  });
+});
+
+describe("the uses of a credential that is used all the time", () => {
+  /** Links of one use each, after those that the tenant has, an hour from now. */
+  async function usedOften(count: number): Promise<void> {
+    const detail = `{"actor":{"kind":"member","member_id":"${owner.memberId}"},"credential_id":"${id}","purpose":"invoke","version":2}`;
+    await sql`
+      with head as (select link, seq from audit.heads where tenant_id = ${owner.tenantId}), made as (
+        insert into audit.links
+        select ${owner.tenantId}::uuid, h.link + n, h.seq + n, 1, now() + n * interval '1 millisecond', sha256(''), sha256(''),
+          '{"at":"' || audit.stamp(now() + n * interval '1 millisecond') || '","detail":' || ${detail}
+            || ',"event":"credential.used","outcome":"ok","seq":' || (h.seq + n) || '}', array[${id}::uuid]
+        from generate_series(1, ${count}::integer) n, head h
+      )
+      update audit.heads set link = link + ${count}, seq = seq + ${count} where tenant_id = ${owner.tenantId}`.execute(
+      world.database.owner,
+    );
+    await indexRecord(world.custody);
+  }
+
+  test("are counted as far as one answer looks, and it says so", async () => {
+    await rotated();
+    await reveal(custody, owner, id, "a drill");
+    await usedOften(300);
+    expect(await listVersions(custody, owner, id)).toMatchObject({
+      counted_since: null,
+      items: [
+        { version: 2, uses: 301 },
+        { version: 1, uses: 0 },
+      ],
+    });
+    await usedOften(12_000);
+    const { counted_since: since, items } = await listVersions(custody, owner, id);
+    expect(since).not.toBeNull();
+    expect(items[0]?.uses).toBeGreaterThan(1000);
+    expect(items[0]?.uses).toBeLessThanOrEqual(10_000);
+  });
+
+  test("hide nobody who was shown the old version", async () => {
+    await reveal(custody, owner, id, "a drill");
+    await rotated();
+    await usedOften(12_000);
+    const { old_version_uses: uses } = await listVersions(custody, owner, id);
+    expect(uses).toMatchObject([{ how: "revealed", count: 1, has_new: false }]);
+    await reveal(custody, owner, id, "the next one");
+    expect((await listVersions(custody, owner, id)).old_version_uses).toMatchObject([{ has_new: true }]);
   });
 });

@@ -83,6 +83,9 @@ export const versions = component(
       }),
     ),
     rotation: rotation.nullable().meta({ description: "The last one, under way or ended" }),
+    counted_since: time.nullable().meta({
+      description: "When there were more uses than one answer counts: the time of the first that is counted",
+    }),
     old_version_uses: z
       .array(
         z.object({
@@ -109,6 +112,7 @@ export const versions = component(
       },
     ],
     rotation: rotationExample,
+    counted_since: null,
     old_version_uses: [],
   },
 );

@@ -1,4 +1,4 @@
-import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
+import { assertScope, type Principal, scopeOf, soleOwner } from "../../access/principal.ts";
 import type { Db } from "../../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../../db/page.ts";
 import { readTenant } from "../../db/tenant.ts";
@@ -11,10 +11,12 @@ export async function listMembers(
   page: PageRequest,
 ): Promise<Page<TenantMember>> {
   assertScope(principal, "members:read");
+  const owner = soleOwner(principal);
   const rows = await readTenant(db, scopeOf(principal), (tx) =>
     tx
       .selectFrom("members")
       .selectAll()
+      .$if(owner !== null, (query) => query.where("id", "=", owner ?? ""))
       .where(beyond(page))
       .orderBy("created_at", "desc")
       .orderBy("id", "desc")

@@ -6,7 +6,9 @@ import { type LocalIssuer, openLocalIssuer } from "./access/local-issuer.ts";
 import { Memberships } from "./access/membership.ts";
 import { OperatorKeys } from "./access/operator-keys.ts";
 import { RateLimits } from "./access/rate-limits.ts";
+import { refusalRecorder } from "./access/refusals.ts";
 import { Strangers } from "./access/strangers.ts";
+import { KeyUses } from "./access/key-uses.ts";
 import { createTokenVerifier, remoteIssuer } from "./access/tokens.ts";
 import type { Prove } from "./audit/prove.ts";
 import type { Config } from "./config.ts";
@@ -81,6 +83,9 @@ async function openDoor(
   return server.listen({ host, port });
 }
 
+/** An API key shows its last use so much later at most. */
+const writeUsesMs = 30_000;
+
 type DoorParts = Readonly<{ config: Config; localIssuer: LocalIssuer | null; log: Log }>;
 
 /** The API over a custody, not listening yet. */
@@ -90,7 +95,9 @@ export async function createDoor(
 ) {
   // Who is calling, and how often, is known however many requests wait for a connection.
   const accessPool = database.openPool({ applicationName: "keyhold access", max: 4, answerWithin: 2000 });
-  const known = { db: openDb(accessPool), prove, log };
+  const access = openDb(accessPool);
+  const keyUses = new KeyUses(access);
+  const known = { db: access, prove, keyUses, log };
   const authenticator = createAuthenticator(config, known, localIssuer);
   const sign = signer((tenantId, purpose, bytes) => custody.dataKeys.mac(tenantId, purpose, bytes));
   const routes = createRoutes({
@@ -104,10 +111,24 @@ export async function createDoor(
   const limits = new RateLimits(accessPool, config.limits);
   const idempotency = new IdempotencyKeys(custody.db, sign);
   const strangers = new Strangers(config.limits.failures);
-  return createServer(
-    { authenticator, strangers, limits, idempotency, metrics, log, http: config.http },
+  const server = await createServer(
+    {
+      authenticator,
+      strangers,
+      limits,
+      recordRefusal: refusalRecorder(custody.db),
+      idempotency,
+      metrics,
+      log,
+      http: config.http,
+    },
     routes,
   );
+  const writing = setInterval(() => void keyUses.write(), writeUsesMs).unref();
+  return server.addHook("onClose", async () => {
+    clearInterval(writing);
+    await keyUses.write();
+  });
 }
 
 /** Requests that come while an answer is looked for get that one: a flood of them makes no flood of queries. */
@@ -148,7 +169,7 @@ async function closeServer(server: Server): Promise<void> {
 
 function createAuthenticator(
   config: Config,
-  { db, prove, log }: Readonly<{ db: Db; prove: Prove; log: Log }>,
+  { db, prove, keyUses, log }: Readonly<{ db: Db; prove: Prove; keyUses: KeyUses; log: Log }>,
   local: LocalIssuer | null,
 ): Authenticator {
   const issuers = config.access.issuers.map((configured) => {
@@ -158,5 +179,5 @@ function createAuthenticator(
     );
   });
   const verify = createTokenVerifier(local === null ? issuers : [...issuers, local.issuer]);
-  return new Authenticator(verify, new Memberships(db, prove), Date.now, new OperatorKeys(db));
+  return new Authenticator(verify, new Memberships(db, prove), Date.now, new OperatorKeys(db), keyUses);
 }

@@ -91,7 +91,7 @@ const serviceVariables = z.object({
   KEYHOLD_LOCAL_ISSUER: onOrOff.optional().describe("on or off"),
   KEYHOLD_REQUESTS_PER_MINUTE: perMinute.prefault("100").describe(aLimit),
   KEYHOLD_REVEALS_PER_MINUTE: perMinute.prefault("60").describe(aLimit),
-  KEYHOLD_INVOKES_PER_MINUTE: perMinute.prefault("60").describe(aLimit),
+  KEYHOLD_INVOKES_PER_MINUTE: perMinute.prefault("600").describe(aLimit),
   KEYHOLD_FAILURES_PER_MINUTE: perMinute.prefault("300").describe(aLimit),
   KEYHOLD_VENUE_TIMEOUT_MS: wholeNumber(100, 60_000)
     .prefault("10000")

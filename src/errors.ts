@@ -10,7 +10,9 @@ export const errors = {
   unauthenticated: { status: 401, title: "A valid token or API key is required" },
   forbidden: { status: 403, title: "You may not do this" },
   policy_forbids: { status: 403, title: "The policy forbids this" },
+  frozen: { status: 403, title: "It is frozen" },
   not_found: { status: 404, title: "Not found" },
+  method_not_allowed: { status: 405, title: "This path has no such method" },
   request_timeout: { status: 408, title: "The request took too long to arrive" },
   duplicate: { status: 409, title: "It exists already" },
   illegal_state: { status: 409, title: "Its present state does not allow this" },
@@ -56,6 +58,8 @@ export type ErrorCode = keyof typeof errors;
 /** Facts that may stand in the problem document beside its detail; never a secret. */
 export type ErrorFacts = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
+type ErrorOptions = Readonly<{ facts?: ErrorFacts; cause?: unknown; isRecorded?: boolean }>;
+
 /**
  * The one error that crosses layers. `detail` is public: it says in plain words what happened and what to do.
  * Everything that must stay inside goes to `cause`, which is never shown.
@@ -65,12 +69,15 @@ export class KeyholdError extends Error {
   readonly code: ErrorCode;
   readonly detail: string;
   readonly facts: ErrorFacts;
+  /** Whether the record tells of the refusal already. */
+  readonly isRecorded: boolean;
 
-  constructor(code: ErrorCode, detail: string, options: { facts?: ErrorFacts; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, detail: string, options: ErrorOptions = {}) {
     super(`${code}: ${detail}`, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.detail = detail;
     this.facts = options.facts ?? {};
+    this.isRecorded = options.isRecorded ?? false;
   }
 
   get status(): number {

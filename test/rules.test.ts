@@ -31,6 +31,7 @@ const layers: readonly (readonly string[])[] = [
     "db",
     "telemetry",
     "errors.ts",
+    "near-names.ts",
     "own-file.ts",
     "config.ts",
     "config-values.ts",

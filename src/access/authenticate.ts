@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { hashApiKey, isApiKey } from "./api-keys.ts";
+import type { KeyUses } from "./key-uses.ts";
 import type { ActiveMember, Memberships } from "./membership.ts";
 import { assertFrom, namesSubjects, type Narrowing } from "./narrowing.ts";
 import { isOperatorKey, operatorKeyIssuer, type OperatorKeys } from "./operator-keys.ts";
@@ -30,6 +31,7 @@ export class Authenticator {
   readonly #memberships: Pick<Memberships, "member" | "apiKey" | "forget">;
   readonly #operatorKeys: Pick<OperatorKeys, "find">;
   readonly #now: () => number;
+  readonly #keyUses: Pick<KeyUses, "note">;
   readonly #verified = new LRUCache<string, VerifiedToken>({ max: mostTokens });
 
   constructor(
@@ -37,11 +39,13 @@ export class Authenticator {
     memberships: Pick<Memberships, "member" | "apiKey" | "forget">,
     now: () => number = Date.now,
     operatorKeys: Pick<OperatorKeys, "find"> = noOperatorKeys,
+    keyUses: Pick<KeyUses, "note"> = { note: () => undefined },
   ) {
     this.#verify = verify;
     this.#memberships = memberships;
     this.#operatorKeys = operatorKeys;
     this.#now = now;
+    this.#keyUses = keyUses;
   }
 
   async authenticate(authorization: string | undefined, origin: Origin): Promise<Member | Operator> {
@@ -69,6 +73,7 @@ export class Authenticator {
     const found = await this.#memberships.apiKey(hashApiKey(key));
     if (found === null) throw unauthenticated("api_key");
     assertFrom(found.narrowing, origin.address);
+    this.#keyUses.note(found.apiKeyId);
     return principal(found, found, origin);
   }
 

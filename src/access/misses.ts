@@ -30,6 +30,6 @@ export async function refuseMiss(
   });
   const thing = kind.replace("_", " ");
   throw elsewhere
-    ? new KeyholdError("forbidden", `The ${thing} belongs to another member.`)
-    : new KeyholdError("not_found", `There is no such ${thing}.`);
+    ? new KeyholdError("forbidden", `The ${thing} belongs to another member.`, { isRecorded: true })
+    : new KeyholdError("not_found", `There is no such ${thing}.`, { isRecorded: true });
 }

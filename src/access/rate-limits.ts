@@ -4,9 +4,10 @@ import { RateLimiterPostgres } from "rate-limiter-flexible";
 import { KeyholdError } from "../errors.ts";
 import type { Member, TenantLimits } from "./principal.ts";
 
-export type Limit = "requests" | "reveals" | "invokes";
+/** `requests` are those that manage: neither invokes nor reveals are among them. `refusals` are of these two. */
+export type Limit = "requests" | "reveals" | "invokes" | "refusals";
 
-/** How a limit stands for the caller: for the RateLimit headers. */
+/** How a rate limit stands for the caller: for the RateLimit headers. */
 export type LimitState = Readonly<{
   limit: Limit | "failures";
   quota: number;
@@ -30,11 +31,13 @@ const granted: Readonly<Record<Limit, keyof TenantLimits>> = {
   requests: "requests_per_minute",
   reveals: "reveals_per_minute",
   invokes: "invokes_per_minute",
+  refusals: "requests_per_minute",
 };
 
 /**
- * Limits per minute that hold across processes: requests of a tenant, reveals of a member, invokes of a member with one credential.
- * The tokens and API keys of a member count together, so that nobody has more by making keys.
+ * Rate limits that hold across processes, per minute: management requests of a tenant, reveals of a member, invokes of a credential. The
+ * tokens and API keys of a member count together, so that more keys give no more. A member whose invokes and reveals are refused has as
+ * many refusals as the tenant has requests: without that, made-up ids would be tried without an end.
  *
  * A process does not count each request in the database. It leases a tenth of the limit at a time and spends that from memory,
  * so that about ten small writes a minute and process do for any number of requests. The database adds up what was leased and
@@ -45,16 +48,17 @@ const granted: Readonly<Record<Limit, keyof TenantLimits>> = {
 export class RateLimits {
   readonly #counter: RateLimiterPostgres;
   readonly #defaults: Readonly<Record<Limit, number>>;
-  /** By what is counted: a tenant, a member, or a member with a credential. */
+  /** By what is counted: a tenant, a member, or a credential of a tenant. */
   readonly #leases: Readonly<Record<Limit, LRUCache<string, Lease>>> = {
     requests: new LRUCache({ max: mostLeases }),
     reveals: new LRUCache({ max: mostLeases }),
     invokes: new LRUCache({ max: mostLeases }),
+    refusals: new LRUCache({ max: mostLeases }),
   };
   readonly #leasing = new Map<string, Promise<Lease>>();
 
-  constructor(pool: Pool, defaults: Readonly<Record<Limit, number>>) {
-    this.#defaults = defaults;
+  constructor(pool: Pool, defaults: Readonly<Record<Exclude<Limit, "refusals">, number>>) {
+    this.#defaults = { ...defaults, refusals: defaults.requests };
     this.#counter = new RateLimiterPostgres({
       storeClient: pool,
       storeType: "pool",
@@ -79,6 +83,22 @@ export class RateLimits {
       }
       if (lease.unleased === 0 && lease.endsAt > Date.now()) throw new LimitExceeded(stateOf(limit, lease));
     }
+  }
+
+  /** Throws `LimitExceeded` where it is known that nothing is left. Counts nothing. */
+  assertLeft(limit: Limit, member: Member): void {
+    const quota = member.limits[granted[limit]] ?? this.#defaults[limit];
+    const lease = this.#current(limit, holderOf(limit, member, null), quota);
+    if (lease !== undefined && lease.left === 0) throw new LimitExceeded(stateOf(limit, lease));
+  }
+
+  /**
+   * Counts what was refused for the member, and not for the credential: who may not use a credential takes nothing from those who may.
+   */
+  async refuse(limit: Limit, member: Member, credentialId: string | null): Promise<void> {
+    const lease = this.#leases[limit].get(holderOf(limit, member, credentialId));
+    if (lease !== undefined && lease.endsAt > Date.now()) lease.left += 1;
+    await this.take("refusals", member);
   }
 
   /** A lease that may be spent, or one that says that there is nothing to lease. */
@@ -125,7 +145,7 @@ export class RateLimits {
 
 function holderOf(limit: Limit, { tenantId, memberId }: Member, credentialId: string | null): string {
   if (limit === "requests") return tenantId;
-  return limit === "invokes" && credentialId !== null ? `${memberId}:${credentialId}` : memberId;
+  return limit === "invokes" && credentialId !== null ? `${tenantId}:${credentialId}` : memberId;
 }
 
 function stateOf(limit: Limit, { quota, left, unleased, endsAt }: Lease): LimitState {
@@ -133,16 +153,23 @@ function stateOf(limit: Limit, { quota, left, unleased, endsAt }: Lease): LimitS
   return { limit, quota, remaining: left + unleased, resetSeconds };
 }
 
-/** A limit that is used up; carries its state for the headers of the answer. */
+const counted: Readonly<Record<LimitState["limit"], string>> = {
+  requests: "management requests of a tenant",
+  reveals: "reveals of a member",
+  invokes: "invokes of a credential",
+  refusals: "refused invokes and reveals of a member",
+  failures: "requests without a valid token from one address",
+};
+
+/** A rate limit that is used up; carries its state for the headers of the answer. */
 export class LimitExceeded extends KeyholdError {
   readonly state: LimitState;
 
   constructor(state: LimitState) {
     const { limit, quota, resetSeconds } = state;
-    const counted = limit === "failures" ? "requests without a valid token from one address" : limit;
     super(
       "rate_limited",
-      `The limit is ${quota} ${counted} a minute. Try again in ${resetSeconds} seconds.`,
+      `The rate limit is ${quota} ${counted[limit]} a minute. Try again in ${resetSeconds} seconds.`,
       {
         facts: { limit, quota, reset_seconds: resetSeconds },
       },

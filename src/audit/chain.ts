@@ -82,6 +82,9 @@ export async function verifyChain(
   return typeof found === "string" ? { intact: false, line: Math.max(line, 1), reason: found } : found;
 }
 
+/** The reason of an export without a link. */
+export const nothingToVerify = "nothing to verify: the export holds no link";
+
 class ChainWalk {
   readonly #expected: Expected;
   #tenant: string | null = null;
@@ -115,8 +118,7 @@ class ChainWalk {
   finish(): Intact | string {
     const { end: known } = this.#expected;
     if (this.#pending.length > 0) return "the last events have no link";
-    if (this.#tenant === null || this.#end === null)
-      return "there is no link, so that there is nothing to verify";
+    if (this.#tenant === null || this.#end === null) return nothingToVerify;
     if (known !== undefined && this.#end.link < known.link) {
       return `the chain ends at link ${this.#end.link}, before the known link ${known.link}`;
     }

@@ -66,16 +66,6 @@ export async function changeTenant<T extends object>(
   return answer(changed);
 }
 
-/** For what has happened already, such as an order that was sent: it is recorded whatever the caller may do by now. */
-export async function recordOutcome<T>(
-  db: Db,
-  principal: Principal,
-  work: (tx: TenantTx) => Promise<Recorded<T>>,
-): Promise<T> {
-  const { value } = await withRecord(db, principal, null, work);
-  return value;
-}
-
 /** For work that somebody else may have done already: then it answers `null`, and nothing is recorded. */
 export async function changeUnlessDone(
   db: Db,
@@ -123,9 +113,9 @@ function markAnswered(value: object): object {
   return value;
 }
 
-/** An event without a change: a refusal, the outcome of a call. */
+/** An event without a change, such as a refusal or the outcome of a call: it is recorded whatever the caller may do by now. */
 export async function note(db: Db, principal: Principal, event: AuditEvent): Promise<void> {
-  await recordOutcome(db, principal, () => Promise.resolve({ value: undefined, events: [event] }));
+  await withRecord(db, principal, null, () => Promise.resolve({ value: undefined, events: [event] }));
 }
 
 /** Records that rights are not those that were signed. Always throws: `rights_unproven`, or `record_unavailable`. */

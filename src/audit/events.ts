@@ -116,12 +116,95 @@ export interface EventDetails {
   /** Rights of a version that signed none were signed, once. */
   "rights.signed": { count: number };
   /** Something asked for that the caller may not see or touch. */
-  "access.refused": { kind: string; id: string; action: string };
+  "access.refused": {
+    kind: string;
+    id: string;
+    action: string;
+    credential_id?: string;
+    required_scope?: string;
+  };
 }
 
 type Rotation = { credential_id: string; rotation_id: string; from_version: number; to_version: number };
 
 export type EventName = keyof EventDetails;
+
+/** The names once more, for those who search: what is missing here, or too much, does not compile. */
+const named: Readonly<Record<EventName, true>> = {
+  "tenant.created": true,
+  "tenant.updated": true,
+  "tenant.suspended": true,
+  "tenant.resumed": true,
+  "tenant.frozen": true,
+  "tenant.unfrozen": true,
+  "freeze.lifted": true,
+  "tenant.deleted": true,
+  "tenant.erased": true,
+  "member.added": true,
+  "member.updated": true,
+  "account.created": true,
+  "account.updated": true,
+  "account.frozen": true,
+  "account.unfrozen": true,
+  "account.deleted": true,
+  "account.erased": true,
+  "api_key.created": true,
+  "api_key.revoked": true,
+  "data_key.rotated": true,
+  "data_key.rewrapped": true,
+  "data_key.destroyed": true,
+  "credential.registered": true,
+  "credential.checked": true,
+  "credential.refused_at_register": true,
+  "credential.validated": true,
+  "credential.invalidated": true,
+  "credential.degraded": true,
+  "credential.recovered": true,
+  "credential.permissions_changed": true,
+  "credential.account_changed": true,
+  "credential.expiring": true,
+  "credential.rotation_started": true,
+  "credential.rotation_finished": true,
+  "credential.rotation_rolled_back": true,
+  "credential.rotation_scheduled": true,
+  "credential.rotation_unscheduled": true,
+  "credential.rotation_due": true,
+  "credential.key_requested": true,
+  "credential.key_created": true,
+  "credential.key_deleted": true,
+  "credential.key_withdrawn": true,
+  "credential.rotation_waiting": true,
+  "credential.rotation_failed": true,
+  "credential.updated": true,
+  "credential.secret_replaced": true,
+  "credential.rotation_refused": true,
+  "credential.frozen": true,
+  "credential.unfrozen": true,
+  "credential.expired": true,
+  "credential.revoked": true,
+  "credential.deleted": true,
+  "credential.resealed": true,
+  "credential.version_destroyed": true,
+  "credential.used": true,
+  "credential.revealed": true,
+  "credential.invoke_finished": true,
+  "credential.refused": true,
+  "webhook.created": true,
+  "webhook.updated": true,
+  "webhook.deleted": true,
+  "webhook.disabled": true,
+  "webhook.secret_rotated": true,
+  "webhook.tested": true,
+  "webhook.replayed": true,
+  "rights.unproven": true,
+  "rights.signed": true,
+  "access.refused": true,
+};
+export const eventNames: readonly string[] = Object.keys(named);
+
+export function isEventName(name: string): name is EventName {
+  return Object.hasOwn(named, name);
+}
 
 /** What happened: an event of the table with the details it demands. */
 export type AuditEvent = {

@@ -9,7 +9,7 @@ const columns: readonly Column<Account>[] = [
   ["name", ({ name }) => name],
   ["active", ({ active }) => active],
   ["frozen", frozenOf],
-  ["owner", ({ owner_id }) => owner_id],
+  ["owner", ({ owner_subject, owner_id }) => owner_subject ?? owner_id],
 ];
 
 export function addAccountCommands(program: Command, cli: Cli): void {

@@ -20,6 +20,8 @@ const columns: readonly Column<ApiKey>[] = [
     ({ expires_at, made_without_end }) => `${expires_at}${made_without_end ? " (made without an end)" : ""}`,
   ],
   ["revoked", ({ revoked_at }) => revoked_at],
+  ["last used", ({ last_used_at }) => last_used_at],
+  ["of", ({ member_subject }) => member_subject],
   ["scopes", ({ scopes }) => scopes],
   ["reaches", reachOf],
 ];

@@ -53,6 +53,8 @@ export function createApi(client: Client) {
     accounts: accounts(client),
     apiKeys: apiKeys(client),
     venues: () => client.json(shapes.pageOf(shapes.venue), "GET", "/venues"),
+    operations: (venue: string) =>
+      client.json(shapes.pageOf(shapes.operation), "GET", `${at("/venues", venue)}/operations`),
     credentials: { ...credentials(client), ...uses(client) },
     healthSummary: () => client.json(shapes.healthSummary, "GET", "/health"),
     webhooks: webhooks(client),

@@ -24,7 +24,7 @@ const columns: readonly Column<Event>[] = [
   ["at", ({ at }) => at],
   ["event", ({ event }) => event],
   ["outcome", ({ outcome }) => outcome],
-  ["by", ({ detail }) => actorOf(detail["actor"])],
+  ["by", actorOf],
   [
     "detail",
     ({ detail }) =>
@@ -39,12 +39,16 @@ function isTold([name, value]: readonly [string, unknown]): boolean {
   return value !== null && name !== "actor" && name !== "grants";
 }
 
-/** What kind of actor it was, and which one: a member by its id, a task by its name, the operator by the subject. */
-function actorOf(actor: unknown): string {
-  const parsed = z.object({ kind: z.string() }).and(z.record(z.string(), z.unknown())).safeParse(actor);
-  if (!parsed.success) return "";
-  const { kind, member_id, task, subject } = parsed.data;
-  return [kind, member_id ?? task ?? subject].map(wordOf).join(" ");
+/** What kind of actor it was, and which one: a member or operator by the subject, a task by its name; and through which API key. */
+function actorOf({ detail, actor_subject: subject, actor_api_key: key }: Event): string {
+  const actor = z
+    .object({ kind: z.string() })
+    .and(z.record(z.string(), z.unknown()))
+    .safeParse(detail["actor"]);
+  if (!actor.success) return "";
+  const { kind, member_id, task, subject: operator } = actor.data;
+  const name = [kind, subject ?? member_id ?? task ?? operator].map(wordOf).join(" ");
+  return key === null || key === undefined ? name : `${name} (key ${key})`;
 }
 
 export function addAuditCommands(program: Command, cli: Cli): void {
@@ -81,15 +85,17 @@ export function addAuditCommands(program: Command, cli: Cli): void {
       const { verifyChain } = await import("../audit/chain.ts");
       const { readLines } = await import("./lines.ts");
       const verification = await readable(file, () => verifyChain(readLines(source(cli, file)), expected));
-      show(cli, verification);
+      await show(cli, verification);
     });
 }
 
-function show({ output }: Cli, verification: Verification): void {
+async function show({ output }: Cli, verification: Verification): Promise<void> {
+  const { nothingToVerify } = await import("../audit/chain.ts");
   if (!verification.intact) {
     const { line, reason } = verification;
     output.data(verification);
-    throw new CliError("refused", `the record is broken at line ${line}: ${reason}`);
+    const told = reason === nothingToVerify ? reason : `the record is broken at line ${line}: ${reason}`;
+    throw new CliError("refused", told);
   }
   output.one(verification, [
     ["intact", ({ complete }) => (complete ? "yes" : "as far as it goes")],

@@ -57,7 +57,9 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   forbidden: "`keyhold me` shows your role and scopes",
   policy_forbids:
     "`keyhold credential show <id>` shows its policy, `keyhold credential update <id>` changes it",
+  frozen: "`keyhold credential show <id>` shows its freezes; `unfreeze` lifts those that your rank may lift",
   not_found: "`list` shows what you may see",
+  method_not_allowed: "check that KEYHOLD_URL is the service's own",
   request_timeout: "try again over a better line",
   duplicate: "give it another name, or end the one that is there",
   illegal_state: "`show` tells the present state",

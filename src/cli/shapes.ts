@@ -44,6 +44,7 @@ export const account = z.looseObject({
   id: z.string(),
   name: z.string(),
   owner_id: z.string(),
+  owner_subject: z.string().nullish(),
   active: z.boolean(),
   frozen: z.boolean(),
   freezes,
@@ -62,6 +63,8 @@ export const apiKey = z.looseObject({
   expires_at: z.string().nullable(),
   made_without_end: z.boolean().default(false),
   revoked_at: z.string().nullable(),
+  last_used_at: z.string().nullish(),
+  member_subject: z.string().nullish(),
 });
 export type ApiKey = z.output<typeof apiKey>;
 
@@ -79,6 +82,16 @@ export const venue = z.looseObject({
   egress_addresses: texts,
 });
 export type Venue = z.output<typeof venue>;
+
+export const operation = z.looseObject({
+  name: z.string(),
+  class: z.string(),
+  params: z.looseObject({
+    properties: z.record(z.string(), z.looseObject({ type: z.unknown(), enum: z.unknown() })).default({}),
+    required: texts.default([]),
+  }),
+});
+export type Operation = z.output<typeof operation>;
 
 export const permissions = z.looseObject({
   read: z.string(),
@@ -131,6 +144,8 @@ export const event = z.looseObject({
   event: z.string(),
   outcome: z.string(),
   detail: z.record(z.string(), z.unknown()),
+  actor_subject: z.string().nullish(),
+  actor_api_key: z.string().nullish(),
 });
 export type Event = z.output<typeof event>;
 

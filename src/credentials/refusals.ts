@@ -14,7 +14,7 @@ const told: Readonly<Record<Refusal, readonly [ErrorCode, string]>> = {
   absent: ["not_found", "There is no such credential."],
   forbidden: ["forbidden", "The credential belongs to another member."],
   revoked: ["illegal_state", "The credential is revoked and its secret destroyed. Register a new one."],
-  frozen: ["policy_forbids", "The credential, its account or its tenant is frozen. Unfreeze it first."],
+  frozen: ["frozen", "The credential, its account or its tenant is frozen. Unfreeze it first."],
   inactive: ["credential_inactive", "The credential or its account is switched off. Activate it first."],
   changed: ["stale", "The credential has changed meanwhile. Send the request again."],
   expired: ["illegal_state", "The credential has expired. Replace its secret."],
@@ -32,5 +32,5 @@ const told: Readonly<Record<Refusal, readonly [ErrorCode, string]>> = {
 /** The error for a refusal of the record; a frozen, expired or inactive credential each has its own. */
 export function refused(refusal: Refusal): KeyholdError {
   const [code, detail] = told[refusal];
-  return new KeyholdError(code, detail, { facts: { reason: refusal } });
+  return new KeyholdError(code, detail, { facts: { reason: refusal }, isRecorded: true });
 }

@@ -182,7 +182,7 @@ function assertTakes({ active, frozen_at, tenant_frozen_at }: Taking): void {
   if (!active)
     throw new KeyholdError("credential_inactive", "The account is switched off. Activate it first.");
   if ((frozen_at ?? tenant_frozen_at) !== null)
-    throw new KeyholdError("policy_forbids", "The account or its tenant is frozen. Unfreeze it first.");
+    throw new KeyholdError("frozen", "The account or its tenant is frozen. Unfreeze it first.");
 }
 
 function assertDeferrable({ allow_deferred }: TenantPolicy): void {

@@ -10,3 +10,8 @@ export function stale(revision: number): KeyholdError {
     },
   );
 }
+
+/** Throws `stale` where the caller has seen another revision than the present one; a caller that has seen none is not asked. */
+export function assertSeen(present: number, seen: number | undefined): void {
+  if (seen !== undefined && seen !== present) throw stale(present);
+}

@@ -1,7 +1,9 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticate.ts";
 import { KeyholdError } from "../errors.ts";
+import type { Member } from "../access/principal.ts";
 import { LimitExceeded, type LimitState, type RateLimits } from "../access/rate-limits.ts";
+import type { RecordRefusal } from "../access/refusals.ts";
 import type { Strangers } from "../access/strangers.ts";
 import { failureOf } from "../access/unauthenticated.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -12,21 +14,24 @@ import { idParams } from "./schemas/common.ts";
 export type DoorKeeping = Readonly<{
   authenticator: Pick<Authenticator, "authenticate">;
   strangers: Pick<Strangers, "admit">;
-  limits: Pick<RateLimits, "take">;
+  limits: Pick<RateLimits, "take" | "assertLeft" | "refuse">;
+  /** Writes down what a member was refused. */
+  recordRefusal: RecordRefusal;
   metrics: Pick<Metrics, "authenticationFailures">;
 }>;
 
 /**
- * Who calls, before anything of the body is read: authenticates, counts the request for its tenant, and checks the route's
- * permission. Throws `unauthenticated`, `rate_limited`, `forbidden`, `not_ready`.
+ * Who calls, before anything of the body is read: authenticates, counts the request, and checks the route's permission. A route with a
+ * rate limit of its own counts for that alone. Throws `unauthenticated`, `rate_limited`, `forbidden`, which is recorded, and `not_ready`.
  */
 export async function identify(
-  { authenticator, strangers, limits, metrics }: DoorKeeping,
+  door: DoorKeeping,
   route: Route,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<Caller> {
   if (route.admission.permission === "public") return null;
+  const { authenticator, strangers, limits, metrics } = door;
   const origin = { address: request.ip, requestId: request.id };
   const { authorization } = request.headers;
   const caller = await strangers
@@ -41,15 +46,48 @@ export async function identify(
     route.admission.admit(caller);
     return caller;
   }
-  tellLimit(reply, await limits.take("requests", caller));
-  route.admission.admit(caller);
-  if (route.limit !== undefined)
-    tellLimit(reply, await limits.take(route.limit, caller, credentialOf(request)));
+  if (route.limit === undefined) tellLimit(reply, await limits.take("requests", caller));
+  else limits.assertLeft("refusals", caller);
+  try {
+    route.admission.admit(caller);
+  } catch (error) {
+    await tellRefusal(door, route, caller, request, error);
+    if (route.limit !== undefined) await limits.take("refusals", caller);
+    throw error;
+  }
+  if (route.limit !== undefined) tellLimit(reply, await limits.take(route.limit, caller, idOf(request)));
   return caller;
 }
 
+/** What a verb refused: it is recorded, and counts for the member where the route has a rate limit of its own. */
+export async function afterRefusal(
+  door: DoorKeeping,
+  route: Route,
+  caller: Caller,
+  request: FastifyRequest,
+  error: unknown,
+): Promise<void> {
+  if (caller?.kind !== "member" || !(error instanceof KeyholdError)) return;
+  await tellRefusal(door, route, caller, request, error);
+  if (route.limit !== undefined && (error.code === "not_found" || error.code === "forbidden"))
+    await door.limits.refuse(route.limit, caller, idOf(request));
+}
+
+async function tellRefusal(
+  { recordRefusal }: DoorKeeping,
+  { tag, operationId }: Route,
+  caller: Member,
+  request: FastifyRequest,
+  error: unknown,
+): Promise<void> {
+  if (!(error instanceof KeyholdError)) return;
+  // A tag is a plural: credentials, api-keys.
+  const kind = tag.replace(/s$/, "").replaceAll("-", "_");
+  await recordRefusal(caller, { kind, id: idOf(request) ?? "", action: operationId }, error);
+}
+
 /** The id in the path in the spelling that is used inside: another spelling must not have a count of its own. */
-function credentialOf({ params }: FastifyRequest): string | null {
+function idOf({ params }: FastifyRequest): string | null {
   return idParams.safeParse(params).data?.id ?? null;
 }
 

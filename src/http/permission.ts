@@ -33,7 +33,13 @@ export function closedToAgents<C extends Caller>({ permission, admit }: Admissio
     permission,
     admit(caller) {
       if (caller?.kind === "member" && caller.agent)
-        throw forbidden("An agent reads and places orders. Ask a person to change this.");
+        throw new KeyholdError(
+          "forbidden",
+          "An agent reads and places orders. Ask a person to change this.",
+          {
+            facts: { reason: "agent" },
+          },
+        );
       return admit(caller);
     },
   };

@@ -4,10 +4,10 @@ import { principalName } from "../access/principal.ts";
 import { LimitExceeded } from "../access/rate-limits.ts";
 import { explainFailure } from "../access/unauthenticated.ts";
 import type { Config } from "../config.ts";
-import { KeyholdError } from "../errors.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { type DoorKeeping, identify, tellLimit } from "./auth.ts";
+import { afterRefusal, type DoorKeeping, identify, tellLimit } from "./auth.ts";
+import type { Reply } from "./answer.ts";
 import { refuseConnection } from "./client-errors.ts";
 import { boundConnections } from "./connections.ts";
 import { serveDocs } from "./docs.ts";
@@ -15,6 +15,7 @@ import { parseJson } from "./json-body.ts";
 import { idempotencyKeyOf, type KnowsKeys, runOnce } from "./keyed.ts";
 import type { Caller } from "./permission.ts";
 import { describeProblem, problemType, publicError } from "./problems.ts";
+import { methodsOf, refusePath } from "./methods.ts";
 import type { Route } from "./route.ts";
 import { securityHeaders } from "./security-headers.ts";
 import { sendReply } from "./send.ts";
@@ -67,12 +68,14 @@ export async function createServer(parts: ServerParts, routes: readonly Route[])
   app.decorateRequest(noted, null);
   app.decorateRequest(unknownCaller, null);
   app.setErrorHandler((error, request, reply) => sendProblem(parts, error, request, reply));
-  app.setNotFoundHandler(() => {
-    throw new KeyholdError("not_found", "There is nothing at this path.");
+  const methodsAt = methodsOf(routes);
+  app.setNotFoundHandler(({ url }) => {
+    throw refusePath(methodsAt(url));
   });
-  app.addHook("onRequest", (_, reply, done) => {
+  app.addHook("onRequest", (request, reply, done) => {
     void reply.headers(securityHeaders);
-    done();
+    // Before the body is looked at: some methods are judged by theirs.
+    done(request.is404 ? refusePath(methodsAt(request.url)) : undefined);
   });
   app.addHook("onResponse", (request, reply, done) => {
     tell(parts, request, reply);
@@ -116,20 +119,25 @@ function addRoute(app: FastifyInstance, parts: ServerParts, route: Route): void 
       request.setDecorator<Notes>(noted, { route, caller, bodyDigest: ofNothing });
     },
     handler: async (request, reply) => {
-      const { caller, bodyDigest } = notesOf(request) ?? { caller: null, bodyDigest: ofNothing };
-      const { params, query, body, headers } = request;
-      const honoursKey = route.idempotency === "kept" || route.idempotency === "passed";
-      const key = honoursKey ? idempotencyKeyOf(headers["idempotency-key"]) : null;
-      const run = route.prepare({ params, query, body, ifMatch: headers["if-match"] }, caller, key);
-      request.body = undefined;
-      if (key === null || caller === null || route.idempotency !== "kept")
-        return sendReply(reply, await run());
-      return sendReply(
-        reply,
-        await runOnce(parts, route, { caller, key, bodyDigest, path: request.url }, run),
-      );
+      const { caller } = notesOf(request) ?? { caller: null };
+      const answered = await answer(parts, route, request).catch(async (error: unknown) => {
+        await afterRefusal(parts, route, caller, request, error);
+        throw error;
+      });
+      return sendReply(reply, answered);
     },
   });
+}
+
+async function answer(parts: ServerParts, route: Route, request: FastifyRequest): Promise<Reply> {
+  const { caller, bodyDigest } = notesOf(request) ?? { caller: null, bodyDigest: ofNothing };
+  const { params, query, body, headers } = request;
+  const honoursKey = route.idempotency === "kept" || route.idempotency === "passed";
+  const key = honoursKey ? idempotencyKeyOf(headers["idempotency-key"]) : null;
+  const run = route.prepare({ params, query, body, ifMatch: headers["if-match"] }, caller, key);
+  request.body = undefined;
+  if (key === null || caller === null || route.idempotency !== "kept") return run();
+  return runOnce(parts, route, { caller, key, bodyDigest, path: request.url }, run);
 }
 
 /** The one place where an error becomes an answer. What is ours is written down; what is the caller's is told to the caller. */
@@ -146,6 +154,8 @@ function sendProblem(
     void reply.header("www-authenticate", "Bearer");
     request.setDecorator<string | null>(unknownCaller, explainFailure(thrown));
   }
+  const allowed = error.facts["allow"];
+  if (Array.isArray(allowed)) void reply.header("allow", allowed.join(", "));
   const waitSeconds = error.facts["retry_after_seconds"];
   if (typeof waitSeconds === "number") void reply.header("retry-after", String(waitSeconds));
   if (error instanceof LimitExceeded) {

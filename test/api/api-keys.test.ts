@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { z } from "zod";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   type ApiTenant,
@@ -107,5 +108,47 @@ describe("a key", () => {
     expect((await post(tenant.owner)).status).toBe(201);
     const other = await tenant.addMember("trader");
     expect((await post(other, { scopes: ["credentials:read"] })).status, "another member").toBe(201);
+  });
+});
+
+describe("the last use of a key", () => {
+  it("is shown in the list, with the member who calls, and costs a request no write", async () => {
+    const used = await make(tenant.owner);
+    const unused = await make(tenant.owner);
+    const listed = async (id: string) => {
+      const { json } = await tenant.owner.get("/api/v1/api-keys?limit=200");
+      const items = z.array(z.looseObject({ id: z.string() })).parse(json["items"]);
+      return items.find((one) => one.id === id);
+    };
+    const before = Date.now();
+    for (let n = 0; n < 5; n += 1) await used.get("/api/v1/me");
+    expect((await listed(used.id))?.["last_used_at"], "not written with the request").toBeNull();
+    await api.keyUses.write();
+
+    const shown = await listed(used.id);
+    expect(Date.parse(String(shown?.["last_used_at"]))).toBeGreaterThanOrEqual(before - 1000);
+    expect(shown?.["member_subject"]).toMatch(/^owner-/);
+    expect((await listed(unused.id))?.["last_used_at"]).toBeNull();
+  });
+
+  it("never goes back, and is kept while it cannot be written", async () => {
+    const key = await make(tenant.owner);
+    await key.get("/api/v1/me");
+    const { ownerPool } = api.world.database;
+    await ownerPool.query(
+      "revoke execute on function access.note_uses(uuid[], double precision[]) from keyhold_app",
+    );
+    await api.keyUses.write();
+    await ownerPool.query(
+      "grant execute on function access.note_uses(uuid[], double precision[]) to keyhold_app",
+    );
+    await api.keyUses.write();
+    const lastUse = async () =>
+      (await ownerPool.query("select last_used_at from api_keys where id = $1", [key.id])).rows[0]
+        ?.last_used_at;
+    const first = await lastUse();
+    expect(first).toBeInstanceOf(Date);
+    await ownerPool.query("select access.note_uses(array[$1]::uuid[], array[3600.0])", [key.id]);
+    expect(await lastUse()).toEqual(first);
   });
 });

@@ -115,9 +115,7 @@ describe("the limit of a tenant", () => {
 
   it("can be set for a tenant by the operator", async () => {
     const tenant = await api.createTenant();
-    await api.operator.send("PATCH", `/api/v1/tenants/${tenant.id}`, {
-      body: { limits: { requests_per_minute: 3 } },
-    });
+    await api.operator.patch(`/api/v1/tenants/${tenant.id}`, { limits: { requests_per_minute: 3 } });
     const { as } = await another({ requests: 100 });
 
     expect(accepted(await times(10, me(as(tenant.owner.token))))).toBe(3);
@@ -185,7 +183,7 @@ describe("the limit of reveals", () => {
     expect(events.json["count"]).toBe(4);
   });
 
-  it("of invokes is that of a member with one credential, however the id is spelled and by whatever key", async () => {
+  it("of invokes is that of a credential, however the id is spelled and by whatever key or member", async () => {
     const tenant = await api.createTenant();
     const [one, two] = [await revealable(tenant), await revealable(tenant)];
     const { as } = await another({ invokes: 4 });
@@ -197,6 +195,7 @@ describe("the limit of reveals", () => {
     const answers = [
       ...(await times(3, invoke(client, one))),
       ...(await times(3, invoke(key, one))),
+      ...(await times(3, invoke(as((await tenant.addMember("owner")).token), one))),
       ...(await times(
         3,
         invoke(
@@ -208,6 +207,62 @@ describe("the limit of reveals", () => {
 
     expect(accepted(answers)).toBe(4);
     expect(accepted(await times(6, invoke(key, two)))).toBe(4);
+  });
+
+  it("counts no invoke and no reveal among the requests that manage", async () => {
+    const tenant = await api.createTenant();
+    const path = await revealable(tenant);
+    await api.world.database.ownerPool.query("delete from rate_limits");
+    const { as } = await another({ requests: 3 });
+    const client = as(tenant.owner.token);
+    const uses = await times(10, () => client.post(`${path}/invoke`, { operation: "fetchBalance" }));
+    const reveals = await times(10, () => client.post(`${path}/reveal`, { reason: "test" }));
+
+    expect([...uses, ...reveals].map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+    expect(accepted(await times(5, me(client)))).toBe(3);
+    const [last] = await times(1, () => client.post(`${path}/invoke`, { operation: "fetchBalance" }));
+    expect(last?.headers["ratelimit-policy"]).toMatch(/^"invokes"/);
+  });
+
+  it("of each kind can be set for a tenant", async () => {
+    const tenant = await api.createTenant();
+    const path = await revealable(tenant);
+    const limits = { reveals_per_minute: 2, invokes_per_minute: 3 };
+    await api.operator.patch(`/api/v1/tenants/${tenant.id}`, { limits });
+    const client = (await another({ reveals: 50, invokes: 50 })).as(tenant.owner.token);
+
+    expect(accepted(await times(6, () => client.post(`${path}/reveal`, { reason: "test" })))).toBe(2);
+    expect(accepted(await times(6, () => client.post(`${path}/invoke`, { operation: "fetchBalance" })))).toBe(
+      3,
+    );
+  });
+
+  it("of a credential is not used up by those who may not use it", async () => {
+    const tenant = await api.createTenant();
+    const path = await revealable(tenant);
+    const stranger = await tenant.addMember("trader");
+    const { as } = await another({ invokes: 5 });
+    const invoke = (token: string) => () => as(token).post(`${path}/invoke`, { operation: "fetchBalance" });
+    const refused = [];
+    for (let n = 0; n < 8; n += 1) refused.push((await invoke(stranger.token)()).status);
+
+    expect(refused).toEqual(Array.from({ length: 8 }, () => 403));
+    expect(accepted(await times(5, invoke(tenant.owner.token)))).toBe(5);
+  });
+
+  it("bounds refusals, so that ids cannot be tried without an end", async () => {
+    const tenant = await api.createTenant();
+    const { as } = await another({ requests: 6 });
+    const guess = () =>
+      as(tenant.owner.token).post(`/api/v1/credentials/${crypto.randomUUID()}/invoke`, {
+        operation: "fetchBalance",
+      });
+    const statuses = [];
+    for (let n = 0; n < 10; n += 1) statuses.push((await guess()).status);
+
+    expect(statuses.filter((status) => status === 404)).toHaveLength(6);
+    expect(new Set(statuses.slice(6))).toEqual(new Set([429]));
+    expect((await me(as(tenant.owner.token))()).status, "management goes on").toBe(200);
   });
 
   it("is apart from that of invokes", async () => {

@@ -7,8 +7,10 @@ import type { ClientConfig, Pool } from "pg";
 import { Authenticator } from "../../src/access/authenticate.ts";
 import { type LocalIssuer, localIssuerName, openLocalIssuer } from "../../src/access/local-issuer.ts";
 import { Memberships } from "../../src/access/membership.ts";
+import { KeyUses } from "../../src/access/key-uses.ts";
 import { type Role, roles } from "../../src/access/permissions.ts";
 import { type Limit, RateLimits } from "../../src/access/rate-limits.ts";
+import { refusalRecorder } from "../../src/access/refusals.ts";
 import { createTokenVerifier, type Issuer } from "../../src/access/tokens.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
 import type { GrantsOptions } from "../../src/audit/grants.ts";
@@ -29,7 +31,7 @@ import { Strangers } from "../../src/access/strangers.ts";
 import { signed } from "./rights.ts";
 
 export type ApiOptions = Readonly<{
-  limits?: Partial<Record<Limit, number>>;
+  limits?: Partial<Record<Exclude<Limit, "refusals">, number>>;
   issuers?: readonly Issuer[];
   trustedProxies?: readonly string[];
   /** Requests without a valid token a minute, from one address. */
@@ -60,6 +62,8 @@ export type Client = Readonly<{
   token: string;
   get(path: string, sent?: Sent): Promise<Answered>;
   post(path: string, body?: object, headers?: Readonly<Record<string, string>>): Promise<Answered>;
+  /** With the ETag of what is there, which is read first. */
+  patch(path: string, body: object): Promise<Answered>;
   send(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, sent?: Sent): Promise<Answered>;
 }>;
 
@@ -89,6 +93,8 @@ export type Api = Readonly<{
   app: FastifyInstance;
   routes: readonly Route[];
   metrics: Metrics;
+  /** When API keys were used: written when a test says so. */
+  keyUses: KeyUses;
   /** All lines that were logged. */
   log(): string;
   as(token: string): Client;
@@ -155,12 +161,14 @@ export async function createApi(site: Site, issuer: LocalIssuer, options: ApiOpt
     },
   });
   const sign = signer((tenantId, purpose, bytes) => custody.dataKeys.mac(tenantId, purpose, bytes));
+  const keyUses = new KeyUses(db);
   const verify = createTokenVerifier([issuer.issuer, ...(options.issuers ?? [])]);
   const authenticator = new Authenticator(
     verify,
     new Memberships(db, prove, { keepMs: 100 }),
     Date.now,
     new OperatorKeys(db, { keepMs: 100 }),
+    keyUses,
   );
   const metrics = createMetrics({
     countCredentials: () => Promise.resolve([]),
@@ -192,6 +200,7 @@ export async function createApi(site: Site, issuer: LocalIssuer, options: ApiOpt
         invokes: 100_000,
         ...options.limits,
       }),
+      recordRefusal: refusalRecorder(db),
       idempotency: new IdempotencyKeys(db, sign),
       metrics,
       log: createLog("debug", sink),
@@ -202,6 +211,7 @@ export async function createApi(site: Site, issuer: LocalIssuer, options: ApiOpt
     app,
     routes,
     metrics,
+    keyUses,
     log: () => written.join(""),
     as: (token) => clientOf(app, token),
     async close() {
@@ -235,6 +245,10 @@ function clientOf(app: FastifyInstance, token: string): Client {
     token,
     send,
     get: (path, sent) => send("GET", path, sent),
+    async patch(path, body) {
+      const { headers } = await send("GET", path);
+      return send("PATCH", path, { body, headers: { "if-match": String(headers["etag"]) } });
+    },
     post: (path, body, headers) =>
       send("POST", path, {
         ...(body === undefined ? {} : { body }),

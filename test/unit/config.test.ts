@@ -36,7 +36,7 @@ describe("the configuration", () => {
     expect(config.access).toEqual({ issuers: [], localIssuer: true });
     expect([config.http.host, config.metrics.host]).toEqual(["127.0.0.1", "127.0.0.1"]);
     expect(config.http.trustedProxies).toBe(false);
-    expect(config.limits).toEqual({ requests: 100, reveals: 60, invokes: 60, failures: 300 });
+    expect(config.limits).toEqual({ requests: 100, reveals: 60, invokes: 600, failures: 300 });
     expect(config.keyFile).toBe(join(config.folder, "key-encryption.key"));
   });
 

@@ -1,5 +1,8 @@
 import { z } from "zod";
-import { exportChain, readEvents } from "../../audit/read.ts";
+import type { Member } from "../../access/principal.ts";
+import { nameActors } from "../../audit/name-actors.ts";
+import { type EventFilter, exportChain, readEvents } from "../../audit/read.ts";
+import type { Custody } from "../../credentials/custody.ts";
 import { json, lines } from "../answer.ts";
 import { pageByNumber } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
@@ -44,7 +47,7 @@ function events({ custody, cursors }: Needs): Route {
         ...(apiKeyId === undefined ? {} : { apiKeyId }),
       };
       return pageByNumber(cursors, { tenantId: caller.tenantId, list: "audit" }, query, (page) =>
-        readEvents(custody.reports, caller, filter, page),
+        readNamed(custody, caller, filter, page),
       );
     },
   });
@@ -68,4 +71,14 @@ function whole({ custody }: Needs): Route {
     answer: lines("The chain, oldest first", "application/x-ndjson", exportLine),
     handle: ({ caller }) => Promise.resolve(exportChain(custody.reports, caller)),
   });
+}
+
+async function readNamed(
+  { reports }: Pick<Custody, "reports">,
+  caller: Member,
+  filter: EventFilter,
+  page: Parameters<typeof readEvents>[3],
+) {
+  const { items, next } = await readEvents(reports, caller, filter, page);
+  return { items: await nameActors(reports, caller, items), next };
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { component, listOf } from "../components.ts";
-import { freezeExample, freezes, id, revision, switchedOffRank, text, time } from "./common.ts";
+import { freezeExample, freezes, id, revision, subject, switchedOffRank, text, time } from "./common.ts";
 
 const accountExample = {
   id: "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22",
@@ -34,7 +34,17 @@ export const account = component(
   accountExample,
 );
 
-export const accountList = listOf("AccountList", account, accountExample);
+const listedExample = { ...accountExample, owner_subject: "alice" };
+
+export const accountList = listOf(
+  "AccountList",
+  component(
+    "ListedAccount",
+    account.extend({ owner_subject: subject.meta({ description: "Of the member who owns it" }) }),
+    listedExample,
+  ),
+  listedExample,
+);
 
 export const newAccount = component(
   "NewAccount",

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { longestList } from "../../access/narrowing.ts";
 import { scopes } from "../../access/permissions.ts";
 import { component, listOf } from "../components.ts";
-import { advice, id, text, time, timeInput } from "./common.ts";
+import { advice, id, subject, text, time, timeInput } from "./common.ts";
 
 const apiKeyExample = {
   id: "e1c9a7a0-3a4e-4b5f-9a39-6f1d2c3b4a55",
@@ -18,6 +18,7 @@ const apiKeyExample = {
   expires_at: "2027-01-01T00:00:00.000Z",
   made_without_end: false,
   revoked_at: null,
+  last_used_at: "2026-11-20T09:30:00.000Z",
   created_at: "2026-11-20T09:00:00.000Z",
 };
 
@@ -43,12 +44,24 @@ const fields = {
       "Made by a version that let keys live without an end: it ends 366 days after the upgrade, at expires_at",
   }),
   revoked_at: time.nullable(),
+  last_used_at: time.nullable().meta({ description: "Within a minute; null before the first use" }),
   created_at: time,
 };
 
-export const apiKey = component("ApiKey", z.object(fields), apiKeyExample);
+const listedExample = { ...apiKeyExample, member_subject: "alice" };
 
-export const apiKeyList = listOf("ApiKeyList", apiKey, apiKeyExample);
+export const apiKeyList = listOf(
+  "ApiKeyList",
+  component(
+    "ApiKey",
+    z.object({
+      ...fields,
+      member_subject: subject.meta({ description: "Of the member who calls with it" }),
+    }),
+    listedExample,
+  ),
+  listedExample,
+);
 
 const named = z.array(id).min(1).max(longestList);
 

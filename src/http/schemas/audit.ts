@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { eventNames, isEventName } from "../../audit/events.ts";
+import { nearNames } from "../../near-names.ts";
 import { component, listOf } from "../components.ts";
 import { id, text, time, timeInput } from "./common.ts";
 
@@ -25,14 +27,31 @@ const eventExample = {
   },
 };
 
-export const eventList = listOf("AuditEventList", event, eventExample);
+export const eventList = listOf(
+  "AuditEventList",
+  event.extend({
+    actor_subject: z
+      .string()
+      .nullable()
+      .meta({ description: "The subject of the member or operator who acted" }),
+    actor_api_key: z.string().nullable().meta({ description: "The name of the API key that was used" }),
+  }),
+  { ...eventExample, actor_subject: "alice", actor_api_key: null },
+);
 
 export const eventFilter = {
   credential_id: id.exactOptional(),
   event: z
     .string()
-    .regex(/^[a-z_]{1,32}\.[a-z_]{1,48}$/, { message: "is not the name of an event" })
-    .exactOptional(),
+    .superRefine((name, context) => {
+      if (isEventName(name)) return;
+      const near = nearNames(name, eventNames);
+      context.addIssue(
+        `is not the name of an event${near.length === 0 ? "" : `; near it are ${near.join(", ")}`}`,
+      );
+    })
+    .exactOptional()
+    .meta({ enum: [...eventNames] }),
   outcome: text(255).exactOptional().meta({ description: "Such as `ok`, or why something was refused" }),
   actor: text(255)
     .exactOptional()

@@ -80,7 +80,13 @@ export const pageQuery = z.strictObject({
     .transform(Number)
     .pipe(z.int().min(1).max(200))
     .default(50)
-    .meta({ description: "How many at most, 1 to 200; 50 when left out" }),
+    .meta({
+      description: "How many at most, 1 to 200; 50 when left out",
+      type: "integer",
+      minimum: 1,
+      maximum: 200,
+      default: 50,
+    }),
   cursor: z
     .string()
     .min(1)
@@ -94,3 +100,6 @@ export const advice = z
   .string()
   .optional()
   .meta({ description: "Only in a repeated answer, which does not show the secret: how to get another" });
+
+/** By what a person knows a member; null where the caller does not see that member. */
+export const subject = z.string().nullable();

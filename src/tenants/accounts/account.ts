@@ -5,6 +5,7 @@ import type { MemberRank } from "../../access/ranks.ts";
 import { type Answered, change, type Changed } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import type { Database } from "../../db/schema.ts";
+import { assertSeen } from "../../credentials/stale.ts";
 import type { TenantTx } from "../../db/tenant.ts";
 import { type Freeze, freezesOf } from "../freezes.ts";
 
@@ -55,11 +56,14 @@ export async function writeAccount(
   return toAccount(row);
 }
 
-/** A change of one account: locks its row, lets `work` change it, and records what it did. Throws what a miss means. */
+/**
+ * A change of one account: locks its row, lets `work` change it, and records what it did. With a `revision` the row must still have it.
+ * Throws `stale`, or what a miss means.
+ */
 export async function changeAccount<T extends object>(
   db: Db,
   principal: Principal,
-  target: Readonly<{ id: string; action: string }>,
+  { revision, ...target }: Readonly<{ id: string; action: string; revision?: number | undefined }>,
   work: (tx: TenantTx, row: AccountRow) => Promise<Changed<T>>,
 ): Promise<Answered<T>> {
   try {
@@ -73,6 +77,7 @@ export async function changeAccount<T extends object>(
         .forUpdate()
         .executeTakeFirst();
       if (row === undefined) throw new Missing();
+      assertSeen(row.revision, revision);
       return work(tx, row);
     });
   } catch (error) {

@@ -7,7 +7,7 @@ import { type Account, type AccountRow, changeAccount, writeAccount } from "./ac
 export type AccountUpdate = Readonly<{ name?: string; active?: boolean }>;
 
 /**
- * Changes name or active flag; the credentials of an inactive account cannot be used from the same moment. Throws `forbidden` for
+ * Changes name or active flag; the credentials of an inactive account cannot be used from the same moment. Throws `stale`, and `forbidden` for
  * switching on what a higher rank has switched off.
  */
 export async function updateAccount(
@@ -15,9 +15,10 @@ export async function updateAccount(
   principal: Principal,
   id: string,
   input: AccountUpdate,
+  revision?: number,
 ): Promise<Answered<Account>> {
   assertScope(principal, "accounts:write");
-  return changeAccount(db, principal, { id, action: "update" }, async (tx, row) => ({
+  return changeAccount(db, principal, { id, revision, action: "update" }, async (tx, row) => ({
     value: await writeAccount(tx, id, { ...input, ...switched(principal, row, input.active) }),
     events: [{ event: "account.updated", detail: { account_id: id, changed: Object.keys(input) } }],
   }));

@@ -22,6 +22,8 @@ export type ApiKey = Readonly<{
   /** Whether it was made by a version that let keys live without an end: it ends 366 days after the upgrade. */
   made_without_end: boolean;
   revoked_at: string | null;
+  /** A minute late at most. */
+  last_used_at: string | null;
   created_at: string;
 }>;
 
@@ -55,6 +57,7 @@ export const apiKeyColumns = [
   "made_without_end",
   "expires_at",
   "revoked_at",
+  "last_used_at",
   "created_at",
 ] as const;
 
@@ -73,6 +76,7 @@ export function toApiKey(row: Row): ApiKey {
     expires_at: row.expires_at.toISOString(),
     made_without_end: row.made_without_end,
     revoked_at: row.revoked_at?.toISOString() ?? null,
+    last_used_at: row.last_used_at?.toISOString() ?? null,
     created_at: row.created_at.toISOString(),
   };
 }

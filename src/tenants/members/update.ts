@@ -3,6 +3,7 @@ import type { Role } from "../../access/permissions.ts";
 import { assertScope, type Principal } from "../../access/principal.ts";
 import { assertMaySwitchOn, switchedOffBy } from "../../access/ranks.ts";
 import { type Answered, change } from "../../audit/change.ts";
+import { assertSeen } from "../../credentials/stale.ts";
 import type { Db } from "../../db/connect.ts";
 import type { TenantTx } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";
@@ -13,7 +14,7 @@ import { showMember } from "./show.ts";
 export type MemberUpdate = Readonly<{ role?: Role; status?: "active" | "suspended" }>;
 
 /**
- * Changes role or status; in force at the next request, and at once for secrets. Throws `forbidden` for a role above the
+ * Changes role or status; in force at the next request, and at once for secrets. Throws `stale`, `forbidden` for a role above the
  * caller's own and for a member that a higher rank has suspended, and `illegal_state` for the last active owner, without whom nobody could let anybody in.
  */
 export async function updateMember(
@@ -21,6 +22,7 @@ export async function updateMember(
   principal: Principal,
   id: string,
   input: MemberUpdate,
+  revision?: number,
 ): Promise<Answered<TenantMember>> {
   assertScope(principal, "members:write");
   if (input.role !== undefined) assertMayGive(principal, input.role);
@@ -29,6 +31,7 @@ export async function updateMember(
   return change(db, principal, async (tx) => {
     await lockOwners(tx);
     const before = await lockMember(tx, id);
+    assertSeen(before.revision, revision);
     assertMayGive(principal, before.role);
     assertNotBack(principal, before);
     const row = await tx

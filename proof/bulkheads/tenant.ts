@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IssuedKey } from "../../simulator/control.ts";
 import { localIssuerName } from "../../src/access/local-issuer.ts";
-import { asRecord, demand, textIn } from "../ha/client.ts";
+import { asRecord, demand, type Request, textIn } from "../ha/client.ts";
 import type { Site } from "./site.ts";
 
 /** A tenant of the service under test, with one account. */
@@ -38,12 +38,15 @@ export async function setLimits(
   limits: "usual" | "none",
 ): Promise<void> {
   const usual = { requests_per_minute: 100, reveals_per_minute: 60, invokes_per_minute: 600 };
-  await demand(service.url, {
-    method: "PATCH",
-    path: `/tenants/${id}`,
-    token: await mint("operator"),
-    body: { limits: limits === "none" ? unlimited : usual },
-  });
+  const body = { limits: limits === "none" ? unlimited : usual };
+  await patch(service.url, { path: `/tenants/${id}`, token: await mint("operator"), body });
+}
+
+/** Changes what is there, as it is at this moment. */
+export async function patch(origin: string, { path, token, body }: Omit<Request, "method">): Promise<void> {
+  const { revision } = await demand(origin, { method: "GET", path, token });
+  const headers = { "if-match": `"${String(revision)}"` };
+  await demand(origin, { method: "PATCH", path, token, headers, ...(body === undefined ? {} : { body }) });
 }
 
 export async function openAccount(origin: string, token: string, name: string): Promise<string> {

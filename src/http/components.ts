@@ -1,7 +1,24 @@
 import { z } from "zod";
 
 /** The schemas that stand under a name in the OpenAPI document; no other registry counts. */
-export const components = z.registry<{ id: string; example: unknown }>();
+export const components = z.registry<{ id: string; example: unknown; examples?: Examples }>();
+
+/** Examples of the OpenAPI document, by what each is for. */
+export type Examples = Readonly<Record<string, Readonly<{ value: unknown }>>>;
+
+/** Shows a body in each of its forms, in the place of its one example. */
+export function showExamples<T>(
+  schema: z.ZodType,
+  of: Readonly<Record<string, T>>,
+  show: (one: T, name: string) => unknown,
+): void {
+  const known = components.get(schema);
+  if (known === undefined) throw new Error("only a component has examples");
+  const examples = Object.fromEntries(
+    Object.entries(of).map(([name, one]) => [name, { value: show(one, name) }]),
+  );
+  components.add(schema, { ...known, examples });
+}
 
 /** Gives a schema its name in the OpenAPI document and an example; a test holds every example against its schema. */
 export function component<S extends z.ZodType>(id: string, schema: S, example: z.input<S>): S {

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { type ErrorCode, errors } from "../errors.ts";
-import { components } from "./components.ts";
+import { components, type Examples } from "./components.ts";
 import { problemType } from "./problems.ts";
 import type { Route } from "./route.ts";
+import { exampleOf } from "./schemas/problem.ts";
 
 export type JsonObject = Record<string, unknown>;
 
@@ -13,7 +14,9 @@ export function describeOperation(route: Route): JsonObject {
   return {
     operationId,
     summary,
-    ...(description === undefined ? {} : { description }),
+    description: [...(description === undefined ? [] : [description]), rightsOf(route), recordOf(route)].join(
+      " ",
+    ),
     tags: [tag],
     ...(admission.permission === "public" ? { security: [] } : {}),
     parameters: [
@@ -28,6 +31,18 @@ export function describeOperation(route: Route): JsonObject {
   };
 }
 
+function rightsOf({ admission: { permission }, effect }: Route): string {
+  if (permission === "public") return "Needs no token.";
+  if (permission === "authenticated") return "Needs any valid token or API key.";
+  if (permission === "platform") return "For the operator alone.";
+  return `Needs the scope \`${permission}\`${effect === "changes" ? ", and is closed to agents" : ""}.`;
+}
+
+function recordOf({ audit }: Route): string {
+  if (!Array.isArray(audit)) return "Leaves no event of its own.";
+  return `Recorded as ${audit.map((name) => `\`${name}\``).join(", ")}.`;
+}
+
 /** The members of an object of parameters, each as a parameter of its own. */
 function describePart({ input }: Route, part: "params" | "query", where: "path" | "query"): JsonObject[] {
   const schema: unknown = input.shape[part];
@@ -35,7 +50,8 @@ function describePart({ input }: Route, part: "params" | "query", where: "path" 
   const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: "input" });
   return Object.entries(properties).map(([name, property]) => {
     const { description, pattern, ...rest } = typeof property === "boolean" ? {} : property;
-    const shown = rest.format === undefined && pattern !== undefined ? { ...rest, pattern } : rest;
+    const isText = rest.format === undefined && rest.type !== "integer";
+    const shown = isText && pattern !== undefined ? { ...rest, pattern } : rest;
     return {
       name,
       in: where,
@@ -52,7 +68,7 @@ function describeHeaders({ input, idempotency }: Route): JsonObject[] {
     in: "header",
     required: true,
     description: "The ETag that was read last",
-    schema: { type: "string", examples: ['"7"'] },
+    schema: { type: "string", pattern: '^"[0-9]{1,15}"$', examples: ['"7"'] },
   };
   const key = {
     name: "Idempotency-Key",
@@ -62,7 +78,7 @@ function describeHeaders({ input, idempotency }: Route): JsonObject[] {
       idempotency === "kept"
         ? "Repeating a request with the same key returns the first response for 24 hours and does nothing else; a secret in it is not shown again"
         : "Required for operations that do more than read: they are sent once, however often the request is",
-    schema: { type: "string", minLength: 1, maxLength: 255 },
+    schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[\\x21-\\x7e]+$" },
   };
   const honoursKey = idempotency === "kept" || idempotency === "passed";
   return [...("ifMatch" in input.shape ? [ifMatch] : []), ...(honoursKey ? [key] : [])];
@@ -92,7 +108,8 @@ function describeAnswer({ answer }: Route): JsonObject {
 function describeContent(schema: unknown): JsonObject {
   const named = schema instanceof z.ZodType ? components.get(schema) : undefined;
   if (named === undefined) throw new Error("a body of the API is not among its components");
-  return { schema: { $ref: `#/components/schemas/${named.id}` }, example: named.example };
+  const shown = named.examples === undefined ? { example: named.example } : { examples: named.examples };
+  return { schema: { $ref: `#/components/schemas/${named.id}` }, ...shown };
 }
 
 /** By status, with the codes that it may have. */
@@ -107,10 +124,16 @@ function describeProblems(route: Route): JsonObject {
       status,
       {
         description: codes.map((code) => `\`${code}\`: ${errors[code].title}.`).join(" "),
-        content: { [problemType]: { schema: { $ref: "#/components/schemas/Problem" } } },
+        content: {
+          [problemType]: { schema: { $ref: "#/components/schemas/Problem" }, examples: examplesOf(codes) },
+        },
       },
     ]),
   );
+}
+
+function examplesOf(codes: readonly ErrorCode[]): Examples {
+  return Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }]));
 }
 
 /** What can happen to every request with the parts that this one has, and what can happen to this one alone. */

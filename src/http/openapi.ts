@@ -2,6 +2,7 @@ import { z } from "zod";
 import { components } from "./components.ts";
 import { describeOperation, type JsonObject } from "./openapi-operation.ts";
 import type { Route } from "./route.ts";
+import { describeInvocation } from "./schemas/operations.ts";
 import { problemExample, problemSchema } from "./schemas/problem.ts";
 
 export type OpenApiDocument = Readonly<{
@@ -12,6 +13,7 @@ export type OpenApiDocument = Readonly<{
     description: string;
     license: Readonly<{ name: string; identifier: string }>;
   }>;
+  servers: Readonly<{ url: string; description: string }>[];
   security: Record<string, string[]>[];
   tags: { name: string; description: string }[];
   paths: Record<string, object>;
@@ -53,6 +55,7 @@ export function describeApi(routes: readonly Route[]): OpenApiDocument {
       description,
       license: { name: "Apache 2.0", identifier: "Apache-2.0" },
     },
+    servers: [{ url: "/", description: "The service that this document was read from" }],
     security: [{ bearer: [] }],
     tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
     paths,
@@ -64,7 +67,11 @@ export function describeApi(routes: readonly Route[]): OpenApiDocument {
           description: "A JSON Web Token of a configured issuer, or an API key (`kh_…`).",
         },
       },
-      schemas: { ...describeComponents(), Problem: describeProblemSchema() },
+      schemas: {
+        ...describeComponents(),
+        Invocation: describeInvocation(),
+        Problem: describeProblemSchema(),
+      },
     },
   };
 }

@@ -39,6 +39,7 @@ const refusedByFramework: Readonly<Record<string, readonly [ErrorCode, string]>>
   FST_ERR_CTP_EMPTY_JSON_BODY: ["malformed", "The body is empty."],
   FST_ERR_BAD_URL: ["malformed", "The path of the request is not a valid URL path."],
   FST_ERR_ASYNC_CONSTRAINT: ["malformed", "The request cannot be routed."],
+  FST_ERR_ROUTE_MISSING_CONTENT_TYPE: ["unsupported_media_type", "Send the body as application/json."],
   FST_ERR_MAX_PARAM_LENGTH: ["not_found", "There is nothing at this path."],
 };
 
@@ -105,13 +106,20 @@ function isFastifyError(error: unknown): error is FastifyError {
   );
 }
 
-/** No connection to be had (08), too many of them (53), or the server is going down (57P): all pass by themselves. */
+/**
+ * No connection to be had (08), too many of them (53), the server is going down (57P), it has become a replica (25006), a statement took
+ * too long (57014): all pass by themselves.
+ */
+const codesOfAbsence =
+  /^(?:08...|53...|57P..|57014|25006|ECONN\w+|EHOST\w+|ENET\w+|ETIMEDOUT|ENOENT|ENOTFOUND|EAI_AGAIN|EPIPE|EADDRNOTAVAIL)$/;
+/** What pg throws without a code (pg 8: client.js, query.js; pg-pool: index.js). */
+const wordsOfAbsence =
+  /^(?:timeout exceeded when trying to connect|timeout expired|Connection terminated|Client (?:has encountered a connection error|was closed)|Query read timeout|Cannot use a pool after calling end|The server does not support SSL|There was an error establishing an SSL connection|Received unexpected )/;
+
 function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  if ("code" in error && typeof error.code === "string") {
-    return /^(?:08...|53...|57P..|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE)$/.test(error.code);
-  }
-  return /^(?:timeout exceeded when trying to connect|Connection terminated)/.test(error.message);
+  if ("code" in error && typeof error.code === "string") return codesOfAbsence.test(error.code);
+  return wordsOfAbsence.test(error.message);
 }
 
 const places: Readonly<Record<string, string>> = { params: "path" };

@@ -69,9 +69,7 @@ describe("who is not let in", () => {
 
   it("hears the same whatever was wrong", async () => {
     const suspended = await tenant.addMember("viewer");
-    await tenant.owner.send("PATCH", `/api/v1/members/${suspended.memberId}`, {
-      body: { status: "suspended" },
-    });
+    await tenant.owner.patch(`/api/v1/members/${suspended.memberId}`, { status: "suspended" });
     const { mintToken } = api.issuer;
     const stranger = await mintToken({ tenantId: tenant.id, subject: "nobody", scopes: [], ttlSeconds: 60 });
     const elsewhere = await mintToken({
@@ -135,7 +133,7 @@ describe("who is not let in", () => {
     const member = await tenant.addMember("trader");
     const another = await api.another();
     expect((await another.as(member.token).get("/api/v1/me")).status).toBe(200);
-    await tenant.owner.send("PATCH", `/api/v1/members/${member.memberId}`, { body: { status: "suspended" } });
+    await tenant.owner.patch(`/api/v1/members/${member.memberId}`, { status: "suspended" });
 
     expect((await me(member.token)).status).toBe(401);
     expect(await until(async () => (await another.as(member.token).get("/api/v1/me")).status === 401)).toBe(
@@ -212,7 +210,11 @@ describe("an API key", () => {
     const again = await tenant.owner.post("/api/v1/api-keys", body, { "idempotency-key": "make-one" });
 
     expect(first.json["key"]).toMatch(/^kh_/);
-    expect(again.json).toEqual({ ...first.json, key: null });
+    expect(again.json).toEqual({
+      ...first.json,
+      key: null,
+      advice: expect.stringContaining("revoke this key"),
+    });
     expect(await everyColumn()).not.toContain(String(first.json["key"]).slice(12));
   });
 

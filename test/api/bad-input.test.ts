@@ -163,7 +163,12 @@ const elsewhere: readonly Bad[] = [
   ["a path that is too long", () => tenant.owner.get(`${path}/${canary.repeat(20)}`), 404, "not_found"],
   ["a path with a step up", () => tenant.owner.get(`${path}/..%2f..%2f${canary}`), 400, "malformed"],
   ["a path to nothing", () => tenant.owner.get(`/api/v1/${canary}`), 404, "not_found"],
-  ["a method that the path has not", () => tenant.owner.send("PUT", path, { body: {} }), 404, "not_found"],
+  [
+    "a method that the path has not",
+    () => tenant.owner.send("PUT", path, { body: {} }),
+    405,
+    "method_not_allowed",
+  ],
   ["an unknown filter", () => tenant.owner.get(`${path}?${canary}=1`), 400, "malformed"],
   ["a filter twice", () => tenant.owner.get(`${path}?venue=a&venue=${canary}`), 400, "malformed"],
   ["a filter that cannot be stored", () => tenant.owner.get(`${path}?label=${canary}%00`), 400, "malformed"],

@@ -140,7 +140,7 @@ describe("a change of a credential", () => {
     await tenant.owner.post(`${at(id)}/unfreeze`);
 
     expect(frozen.json["frozen"]).toBe(true);
-    expect(used.json["code"]).toBe("policy_forbids");
+    expect(used.json["code"]).toBe("frozen");
     expect((await tenant.owner.post(`${at(id)}/freeze`)).status).toBe(200);
   });
 

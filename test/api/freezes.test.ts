@@ -126,7 +126,7 @@ describe("a freeze of the tenant", () => {
 describe("what the owner has switched off", () => {
   it("an account, stays off until the owner switches it on", async () => {
     const path = `/api/v1/accounts/${account}`;
-    const patch = (client: Client, active: boolean) => client.send("PATCH", path, { body: { active } });
+    const patch = (client: Client, active: boolean) => client.patch(path, { active });
     await patch(trader, false);
     expect((await patch(tenant.owner, false)).json).toMatchObject({ switched_off_rank: "owner" });
     await patch(trader, false);
@@ -164,7 +164,7 @@ describe("what the owner has switched off", () => {
   it("a member, stays out until the owner lets it in", async () => {
     const member = await tenant.addMember("viewer");
     const patch = (client: Client, status: string) =>
-      client.send("PATCH", `/api/v1/members/${member.memberId}`, { body: { status } });
+      client.patch(`/api/v1/members/${member.memberId}`, { status });
     expect((await patch(tenant.owner, "suspended")).json).toMatchObject({ suspended_rank: "owner" });
 
     expect((await patch(admin, "active")).status).toBe(403);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { describeApi, type OpenApiDocument } from "../../src/http/openapi.ts";
 import { problemExample, problemSchema } from "../../src/http/schemas/problem.ts";
+import { operations as venueOperations } from "../../src/venues/operations.ts";
 import { type ApiWorld, createApiWorld } from "../support/api.ts";
 
 let api: ApiWorld;
@@ -21,7 +22,11 @@ type Operation = Readonly<{
   responses: Record<string, { description: string; content?: Record<string, Content> }>;
   security?: unknown[];
 }>;
-type Content = { schema: { $ref: string }; example?: unknown };
+type Content = {
+  schema: { $ref: string };
+  example?: unknown;
+  examples?: Record<string, { value: unknown }>;
+};
 
 const operationShape = z.custom<Omit<Operation, "name">>(
   (value) => typeof value === "object" && value !== null,
@@ -68,7 +73,7 @@ describe("the OpenAPI document", () => {
     ]);
 
     expect(bodies.length).toBeGreaterThan(50);
-    for (const { name, content } of bodies) expect(content.example, name).toBeDefined();
+    for (const { name, content } of bodies) expect(content.example ?? content.examples, name).toBeDefined();
   });
 
   it("tells of every operation how it can fail", () => {
@@ -96,6 +101,72 @@ describe("the OpenAPI document", () => {
     );
 
     expect([...referred].toSorted()).toEqual(schemas.toSorted());
+  });
+
+  it("shows an example of each code by which an operation can fail", () => {
+    for (const { name, responses } of operations()) {
+      for (const [status, response] of Object.entries(responses)) {
+        if (Number(status) < 400) continue;
+        const codes = Array.from(response.description.matchAll(/`(\w+)`/g), ([, code = ""]) => code);
+        const [content] = contents(response);
+        expect(Object.keys(content?.examples ?? {}), `${name} ${status}`).toEqual(codes);
+        for (const { value } of Object.values(content?.examples ?? {})) {
+          expect(problemSchema.parse(value).status).toBe(Number(status));
+        }
+      }
+    }
+  });
+
+  it("says of every operation what it needs, and where the service is", () => {
+    expect(document.servers).not.toEqual([]);
+    for (const { name, description } of operations()) expect(description, name).toMatch(/\b(?:Needs|For) /);
+  });
+
+  it("has the parameters of each operation of venues, with an example that they take", () => {
+    const { requestBody } = operations().find(({ operationId }) => operationId === "invokeOperation") ?? {};
+    const examples = contents(requestBody).flatMap(({ examples = {} }) => Object.values(examples));
+    const shape = z.object({ operation: z.string(), params: z.record(z.string(), z.unknown()) });
+    const shown = examples.map(({ value }) => shape.parse(value));
+
+    expect(shown.map(({ operation }) => operation).toSorted()).toEqual(
+      venueOperations.map(({ name }) => name).toSorted(),
+    );
+    for (const { operation, params } of shown) {
+      const known = venueOperations.find(({ name }) => name === operation);
+      expect(known?.params.safeParse(params).error, operation).toBeUndefined();
+    }
+    const { schemas } = z
+      .looseObject({
+        schemas: z.looseObject({
+          Invocation: z.object({ oneOf: z.array(z.looseObject({ title: z.string() })) }),
+        }),
+      })
+      .parse(document.components);
+    expect(schemas.Invocation.oneOf.map(({ title }) => title)).toEqual(
+      venueOperations.map(({ name }) => `Invoke ${name}`),
+    );
+  });
+
+  it("has no pattern that other languages cannot read", () => {
+    expect(JSON.stringify(document)).not.toMatch(/"pattern":"[^"]*\\\\p\{/);
+    expect(JSON.stringify(document)).toContain('"pattern":"');
+  });
+
+  it("has no component whose name a generator would give to a field of another", () => {
+    const { schemas } = z
+      .looseObject({
+        schemas: z.record(
+          z.string(),
+          z.looseObject({ properties: z.record(z.string(), z.unknown()).default({}) }),
+        ),
+      })
+      .parse(document.components);
+    const inner = Object.entries(schemas).flatMap(([id, { properties }]) =>
+      Object.keys(properties).map(
+        (name) => `${id}${name.replaceAll(/(?:^|_)(\w)/g, (_, letter: string) => letter.toUpperCase())}`,
+      ),
+    );
+    expect(Object.keys(schemas).filter((id) => inner.includes(id))).toEqual([]);
   });
 
   it("shows a problem as problems are", () => {

@@ -84,7 +84,7 @@ const attacks: Readonly<Record<string, () => Promise<Attempt & { tenant: ApiTena
   async "a suspended member is let in again"() {
     const { tenant, credential } = await openTarget();
     const admin = await tenant.addMember("owner");
-    await tenant.owner.send("PATCH", `/api/v1/members/${admin.memberId}`, { body: { status: "suspended" } });
+    await tenant.owner.patch(`/api/v1/members/${admin.memberId}`, { status: "suspended" });
     await write(`update members set status = 'active' where id = '${admin.memberId}'`);
     return { tenant, token: admin.token, id: credential.id };
   },
@@ -206,9 +206,7 @@ const attacks: Readonly<Record<string, () => Promise<Attempt & { tenant: ApiTena
   },
   async "an account is switched on"() {
     const { tenant, credential } = await openTarget();
-    await tenant.owner.send("PATCH", `/api/v1/accounts/${credential.account_id}`, {
-      body: { active: false },
-    });
+    await tenant.owner.patch(`/api/v1/accounts/${credential.account_id}`, { active: false });
     await write(`update accounts set active = true where id = '${credential.account_id}'`);
     return { tenant, token: tenant.owner.token, id: credential.id };
   },

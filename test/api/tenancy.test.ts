@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { localIssuerName } from "../../src/access/local-issuer.ts";
 import { verifyChain } from "../../src/audit/chain.ts";
-import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../support/api.ts";
+import {
+  type ApiTenant,
+  type ApiWorld,
+  type Client,
+  createApiWorld,
+  registerCredential,
+} from "../support/api.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 
 const venue = new ScriptedVenue();
@@ -20,9 +26,7 @@ describe("the operator", () => {
     const created = await api.operator.post("/api/v1/tenants", { name: "Northwind", owner });
     const { id } = Object.assign({ id: "" }, created.json["tenant"]);
     const path = `/api/v1/tenants/${id}`;
-    const updated = await api.operator.send("PATCH", path, {
-      body: { name: "Southwind", limits: { requests_per_minute: 7 } },
-    });
+    const updated = await api.operator.patch(path, { name: "Southwind", limits: { requests_per_minute: 7 } });
     const listed = await api.operator.get("/api/v1/tenants?limit=1");
 
     expect(created).toMatchObject({ status: 201, headers: { location: path } });
@@ -50,14 +54,47 @@ describe("the operator", () => {
   });
 });
 
+describe("a change of what somebody else has changed meanwhile", () => {
+  const missed: Readonly<Record<string, () => Promise<readonly [Client, string, object]>>> = {
+    "a member": async () => {
+      const member = await tenant.addMember("viewer");
+      return [tenant.owner, `/api/v1/members/${member.memberId}`, { role: "auditor" }];
+    },
+    "an account": async () => {
+      const { json } = await tenant.owner.post("/api/v1/accounts", { name: "Desk" });
+      return [tenant.owner, `/api/v1/accounts/${String(json["id"])}`, { name: "Other desk" }];
+    },
+    "the tenant's policy": async () => [
+      (await api.createTenant()).owner,
+      "/api/v1/tenant",
+      { policy: { check_minutes: 90 } },
+    ],
+    "a tenant": async () => [
+      api.operator,
+      `/api/v1/tenants/${(await api.createTenant()).id}`,
+      { limits: { reveals_per_minute: 9 } },
+    ],
+  };
+
+  it.each(Object.entries(missed))("is refused, and changes nothing: %s", async (_, prepare) => {
+    const [client, path, body] = await prepare();
+    const seen = await client.get(path);
+    const headers = { "if-match": String(seen.headers["etag"]) };
+    const without = await client.send("PATCH", path, { body });
+    const wild = await client.send("PATCH", path, { body, headers: { "if-match": "*" } });
+    const first = await client.send("PATCH", path, { body, headers });
+    const late = await client.send("PATCH", path, { body, headers });
+
+    expect([without.status, wild.status, first.status, late.status]).toEqual([428, 428, 200, 412]);
+    expect(late.json).toMatchObject({ code: "stale", revision: first.json["revision"] });
+    expect((await client.get(path)).headers["etag"]).toBe(first.headers["etag"]);
+  });
+});
+
 describe("a tenant", () => {
   it("decides its policy and no other field of itself", async () => {
-    const changed = await tenant.owner.send("PATCH", "/api/v1/tenant", {
-      body: { policy: { allow_deferred: true } },
-    });
-    const refused = await tenant.owner.send("PATCH", "/api/v1/tenant", {
-      body: { limits: { requests_per_minute: 1e6 } },
-    });
+    const changed = await tenant.owner.patch("/api/v1/tenant", { policy: { allow_deferred: true } });
+    const refused = await tenant.owner.patch("/api/v1/tenant", { limits: { requests_per_minute: 1e6 } });
 
     expect(changed.json["policy"]).toEqual({
       allow_withdraw: false,
@@ -77,7 +114,7 @@ describe("a tenant", () => {
     const used = await frozen.owner.post(`/api/v1/credentials/${id}/invoke`, { operation: "fetchBalance" });
     await frozen.owner.post("/api/v1/tenant/unfreeze");
 
-    expect(used.json["code"]).toBe("policy_forbids");
+    expect(used.json["code"]).toBe("frozen");
     expect(
       (await frozen.owner.post(`/api/v1/credentials/${id}/invoke`, { operation: "fetchBalance" })).status,
     ).toBe(200);
@@ -90,7 +127,7 @@ describe("members", () => {
     const someone = { issuer: localIssuerName, subject: "new" };
     const added = await admin.post("/api/v1/members", { ...someone, role: "viewer" });
     const path = String(added.headers["location"]);
-    const changed = await tenant.owner.send("PATCH", path, { body: { role: "trader" } });
+    const changed = await tenant.owner.patch(path, { role: "trader" });
 
     expect(added.status).toBe(201);
     expect(changed.json).toMatchObject({ role: "trader", revision: 2 });
@@ -119,9 +156,10 @@ describe("accounts", () => {
     const path = `/api/v1/accounts/${String(account_id)}`;
 
     expect((await trader.get(path)).json).toMatchObject({ owner_id: trader.memberId, active: true });
-    expect(
-      (await trader.send("PATCH", path, { body: { name: "Second", active: false } })).json,
-    ).toMatchObject({ name: "Second", active: false });
+    expect((await trader.patch(path, { name: "Second", active: false })).json).toMatchObject({
+      name: "Second",
+      active: false,
+    });
     expect((await trader.post(`/api/v1/credentials/${id}/validate`)).json["code"]).toBe(
       "credential_inactive",
     );

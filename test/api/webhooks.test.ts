@@ -126,11 +126,15 @@ describe("a webhook over HTTP", () => {
     const first = await tenant.owner.post(path, { url: receiver.url }, key);
     const again = await tenant.owner.post(path, { url: receiver.url }, key);
     const { id, secret } = created.parse(first.json);
-    expect(again.json).toEqual({ ...first.json, secret: null });
+    expect(again.json).toEqual({
+      ...first.json,
+      secret: null,
+      advice: expect.stringContaining("rotate-secret"),
+    });
     const rotate = () =>
       tenant.owner.post(`${path}/${id}/rotate-secret`, {}, { "if-match": '"1"', "idempotency-key": id });
     const rotated = created.parse((await rotate()).json);
-    expect((await rotate()).json).toEqual({ ...rotated, secret: null });
+    expect((await rotate()).json).toEqual({ ...rotated, secret: null, advice: expect.any(String) });
     expect(rotated).toMatchObject({ previous_secret_until: expect.any(String), revision: 2 });
 
     const secrets = [secret, rotated.secret].map((text) => text.slice(6));

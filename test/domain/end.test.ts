@@ -119,17 +119,17 @@ describe("freezing", () => {
     const { id } = await registered();
     expect(await ways(id)).toEqual(everyWay("ok"));
     await stop(id);
-    expect(await ways(id)).toEqual(everyWay("policy_forbids"));
+    expect(await ways(id)).toEqual(everyWay("frozen"));
     await resume(id);
     expect(await ways(id)).toEqual(everyWay("ok"));
   });
 
   test("of an account or a tenant stops what is registered into it, too", async () => {
     await freezeAccount(custody.db, owner, accountId, null);
-    await expect(registered()).rejects.toMatchObject({ code: "policy_forbids" });
+    await expect(registered()).rejects.toMatchObject({ code: "frozen" });
     await unfreezeAccount(custody.db, owner, accountId);
     await freezeTenant(custody.db, owner, null);
-    await expect(registered()).rejects.toMatchObject({ code: "policy_forbids" });
+    await expect(registered()).rejects.toMatchObject({ code: "frozen" });
   });
 });
 

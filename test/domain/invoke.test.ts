@@ -276,7 +276,7 @@ describe("an order", () => {
 
   test("of a frozen credential is not sent, and the key stays free for later", async () => {
     await freeze(custody, owner, id, "an incident");
-    await expect(order("key")).rejects.toMatchObject({ code: "policy_forbids" });
+    await expect(order("key")).rejects.toMatchObject({ code: "frozen" });
     expect(sent()).toBe(0);
     const left = await world.database.owner
       .selectFrom("invocations")

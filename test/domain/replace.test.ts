@@ -148,7 +148,7 @@ describe("replacing a secret", () => {
     const { id } = await registered();
     await freeze(custody, owner, id, null);
     const sent = secretFields({ api_secret: "secret-2" });
-    await expect(replace(custody, owner, id, 2, sent)).rejects.toMatchObject({ code: "policy_forbids" });
+    await expect(replace(custody, owner, id, 2, sent)).rejects.toMatchObject({ code: "frozen" });
   });
 
   test("brings back what had expired, without the old secret's date, and leaves switched off what was", async () => {

@@ -142,7 +142,7 @@ test("An administrator does not demote a member that has become an owner meanwhi
 });
 
 test.each([
-  ["frozen", (id: string) => sql`update accounts set frozen_at = now() where id = ${id}`, "policy_forbids"],
+  ["frozen", (id: string) => sql`update accounts set frozen_at = now() where id = ${id}`, "frozen"],
   [
     "switched off",
     (id: string) => sql`update accounts set active = false where id = ${id}`,

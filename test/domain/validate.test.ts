@@ -145,7 +145,7 @@ describe("validating a credential that is kept", () => {
     await updateAccount(custody.db, owner, accountId, { active: true });
 
     await freeze(custody, owner, credential.id, "an incident");
-    await expect(validate(custody, owner, credential.id)).rejects.toMatchObject({ code: "policy_forbids" });
+    await expect(validate(custody, owner, credential.id)).rejects.toMatchObject({ code: "frozen" });
     await unfreeze(custody, owner, credential.id);
     expect(venue.inspections).toBe(asked);
     expect(await validate(custody, owner, credential.id)).toMatchObject({ is_valid: true });

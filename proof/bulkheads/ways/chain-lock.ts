@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { setTimeout as sleep } from "node:timers/promises";
 import { demand } from "../../ha/client.ts";
-import { openAccount } from "../tenant.ts";
+import { openAccount, patch } from "../tenant.ts";
 import type { Ground, Way } from "../way.ts";
 
 const credentials = 3_000;
@@ -51,13 +51,7 @@ export const chainLock: Way = {
 /** Keeps credentials that no venue has seen, which a tenant may permit itself. */
 async function keepMany({ site: { service }, attacker }: Ground): Promise<void> {
   const { token } = attacker.tenant;
-  const permit = {
-    method: "PATCH",
-    path: "/tenant",
-    token,
-    body: { policy: { allow_deferred: true } },
-  } as const;
-  await demand(service.url, permit);
+  await patch(service.url, { path: "/tenant", token, body: { policy: { allow_deferred: true } } });
   const account = await openAccount(service.url, token, "Many");
   const numbers = Array.from({ length: credentials }, (_, number) => number).values();
   const keep = async (): Promise<void> => {

@@ -10,7 +10,7 @@ import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
 import { account, accountList, accountUpdate, newAccount } from "../schemas/accounts.ts";
-import { idParams, pageQuery, reason } from "../schemas/common.ts";
+import { idParams, ifMatch, pageQuery, reason } from "../schemas/common.ts";
 import type { Parts } from "./parts.ts";
 
 type Needs = Pick<Parts, "custody" | "cursors">;
@@ -93,9 +93,10 @@ function update({ custody }: Needs): Route {
     audit: ["account.updated"],
     problems: [],
     idempotency: "kept",
-    input: z.object({ params: idParams, body: accountUpdate }),
+    input: z.object({ params: idParams, ifMatch, body: accountUpdate }),
     answer: json(200, "The account as it is now", account),
-    handle: ({ caller, input: { params, body } }) => updateAccount(custody.db, caller, params.id, body),
+    handle: ({ caller, input: { params, ifMatch: revision, body } }) =>
+      updateAccount(custody.db, caller, params.id, body, revision),
   });
 }
 

@@ -32,6 +32,7 @@ function rotate({ custody }: Needs): Route {
     audit: ["credential.used", "credential.rotation_started", "credential.rotation_refused"],
     problems: [
       "illegal_state",
+      "frozen",
       "same_secret",
       "venue_rejected",
       "venue_ambiguous",
@@ -92,6 +93,7 @@ function finish({ custody }: Needs): Route {
     audit: ["credential.rotation_finished", "credential.key_deleted", "credential.version_destroyed"],
     problems: [
       "illegal_state",
+      "frozen",
       "venue_refused",
       "venue_unavailable",
       "store_unavailable",

@@ -9,7 +9,8 @@ import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
 import { idParams } from "../schemas/common.ts";
 import { secretToValidate, takeSecret } from "../schemas/credentials.ts";
-import { invocation, invoked, revealed, revealRequest, validated, validation } from "../schemas/uses.ts";
+import { invocation, invoked } from "../schemas/operations.ts";
+import { revealed, revealRequest, validated, validation } from "../schemas/uses.ts";
 import type { Parts } from "./parts.ts";
 
 type Needs = Pick<Parts, "custody">;
@@ -24,6 +25,7 @@ const opening: readonly ErrorCode[] = [
   "credential_inactive",
   "illegal_state",
   "policy_forbids",
+  "frozen",
   "record_unavailable",
   "store_unavailable",
   "store_denied",

@@ -7,7 +7,7 @@ import { json } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, pageQuery } from "../schemas/common.ts";
+import { idParams, ifMatch, pageQuery } from "../schemas/common.ts";
 import { member, memberList, memberUpdate, newMember } from "../schemas/members.ts";
 import type { Parts } from "./parts.ts";
 
@@ -88,10 +88,10 @@ function update({ custody, forget }: Needs): Route {
     audit: ["member.updated"],
     problems: ["illegal_state"],
     idempotency: "kept",
-    input: z.object({ params: idParams, body: memberUpdate }),
+    input: z.object({ params: idParams, ifMatch, body: memberUpdate }),
     answer: json(200, "The member as it is now", member),
-    async handle({ caller, input: { params, body } }) {
-      const updated = await updateMember(custody.db, caller, params.id, body);
+    async handle({ caller, input: { params, ifMatch: revision, body } }) {
+      const updated = await updateMember(custody.db, caller, params.id, body, revision);
       forget(params.id);
       return updated;
     },

@@ -1,9 +1,15 @@
 import { z } from "zod";
 import { notNarrowed } from "../../access/narrowing.ts";
 import { operatorScope } from "../../access/permissions.ts";
+import { KeyholdError } from "../../errors.ts";
+import { nearNames } from "../../near-names.ts";
+import { findOperation } from "../../venues/operations.ts";
+import type { VenueDescription } from "../../venues/venue.ts";
 import { json } from "../answer.ts";
 import { anyCaller, everybody } from "../permission.ts";
 import { type Route, route } from "../route.ts";
+import { text } from "../schemas/common.ts";
+import { paramsSchema, venueOperations as operationList } from "../schemas/operations.ts";
 import { health, me, readiness } from "../schemas/service.ts";
 import { venueList } from "../schemas/venues.ts";
 import type { Parts } from "./parts.ts";
@@ -12,7 +18,7 @@ type Needs = Pick<Parts, "custody" | "egressAddresses" | "ready">;
 
 /** What the service tells of itself, and of who is asking. */
 export function serviceRoutes(parts: Needs): readonly Route[] {
-  return [live, ready, whoAmI, venues].map((define) => define(parts));
+  return [live, ready, whoAmI, venues, venueOperations].map((define) => define(parts));
 }
 
 function live(): Route {
@@ -124,4 +130,41 @@ function venues({ custody, egressAddresses }: Needs): Route {
       return Promise.resolve({ items, next_cursor: null, count: items.length });
     },
   });
+}
+
+function venueOperations({ custody }: Needs): Route {
+  return route({
+    effect: "reads",
+    method: "GET",
+    path: "/api/v1/venues/:id/operations",
+    operationId: "listVenueOperations",
+    tag: "venues",
+    summary: "List the operations of a venue, with their classes and parameters",
+    permission: anyCaller,
+    audit: { none: "it reads what is the same for everybody" },
+    problems: [],
+    idempotency: "none",
+    input: z.object({ params: z.strictObject({ id: text(64) }) }),
+    answer: json(200, "All operations of the venue", operationList),
+    handle: ({ input: { params } }) => {
+      const venue = custody.venues.get(params.id)?.description;
+      if (venue === undefined) throw unknownVenue(params.id, custody.venues.list());
+      const items = venue.operations.flatMap((name) => {
+        const operation = findOperation(venue, name);
+        if (operation === undefined) return [];
+        const { class: kind, placesOrder } = operation;
+        return [{ name, class: kind, places_order: placesOrder, params: paramsSchema(operation) }];
+      });
+      return Promise.resolve({ items, next_cursor: null, count: items.length });
+    },
+  });
+}
+
+function unknownVenue(id: string, known: readonly VenueDescription[]): KeyholdError {
+  const near = nearNames(
+    id,
+    known.map((venue) => venue.id),
+  );
+  const advice = near.length === 0 ? "GET /api/v1/venues lists them." : `Did you mean ${near.join(" or ")}?`;
+  return new KeyholdError("not_found", `There is no venue of this id. ${advice}`);
 }

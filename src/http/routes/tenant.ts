@@ -5,7 +5,7 @@ import { updatePolicy } from "../../tenants/update.ts";
 import { json } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { reason } from "../schemas/common.ts";
+import { ifMatch, reason } from "../schemas/common.ts";
 import { policyUpdate, tenant } from "../schemas/tenants.ts";
 import type { Parts } from "./parts.ts";
 
@@ -46,9 +46,10 @@ function update({ custody }: Needs): Route {
     audit: ["tenant.updated"],
     problems: [],
     idempotency: "kept",
-    input: z.object({ body: policyUpdate }),
+    input: z.object({ ifMatch, body: policyUpdate }),
     answer: json(200, "The tenant as it is now", tenant),
-    handle: ({ caller, input: { body } }) => updatePolicy(custody.db, caller, body.policy),
+    handle: ({ caller, input: { ifMatch: revision, body } }) =>
+      updatePolicy(custody.db, caller, body.policy, revision),
   });
 }
 

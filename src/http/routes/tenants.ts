@@ -9,7 +9,7 @@ import { json } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { operator } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, pageQuery, reason } from "../schemas/common.ts";
+import { idParams, ifMatch, pageQuery, reason } from "../schemas/common.ts";
 import { createdTenant, newTenant, tenant, tenantList, tenantUpdate } from "../schemas/tenants.ts";
 import type { Parts } from "./parts.ts";
 
@@ -92,9 +92,10 @@ function update({ custody }: Needs): Route {
     audit: ["tenant.updated"],
     problems: [],
     idempotency: "kept",
-    input: z.object({ params: idParams, body: tenantUpdate }),
+    input: z.object({ params: idParams, ifMatch, body: tenantUpdate }),
     answer: json(200, "The tenant as it is now", tenant),
-    handle: ({ caller, input: { params, body } }) => updateTenant(custody.db, caller, params.id, body),
+    handle: ({ caller, input: { params, ifMatch: revision, body } }) =>
+      updateTenant(custody.db, caller, params.id, body, revision),
   });
 }
 

@@ -15,7 +15,7 @@ const venueRule = z.object({
 });
 
 export const credentialHealth = component(
-  "CredentialHealth",
+  "HealthReport",
   z.object({
     status: z.enum(statuses),
     health,

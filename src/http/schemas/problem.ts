@@ -17,6 +17,13 @@ export const problemSchema = z.looseObject({
     .meta({ description: "For a request that does not fit: where, and what was expected" }),
 });
 
+/** A problem of each code. */
+export function exampleOf(code: ErrorCode): z.output<typeof problemSchema> {
+  const { status, title } = errors[code];
+  const instance = "urn:uuid:0d3ff7c4-4b7a-4d8e-9a55-2f1f6f0f3c11";
+  return { type: `/problems/${code}`, title, status, code, detail: `${title}.`, instance };
+}
+
 export const problemExample = {
   type: "/problems/not_found",
   title: errors.not_found.title,

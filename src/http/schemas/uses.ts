@@ -50,42 +50,6 @@ export const validated = component(
   },
 );
 
-export const invocation = component(
-  "Invocation",
-  z.strictObject({
-    operation: z
-      .string()
-      .regex(/^[A-Za-z]{1,64}$/, { message: "is not the name of an operation" })
-      .meta({ description: "One of the venue's operations; `GET /api/v1/venues` lists them" }),
-    params: z
-      .record(z.string().max(64), z.unknown())
-      .default({})
-      .meta({ description: "The operation's own parameters" }),
-  }),
-  {
-    operation: "createOrder",
-    params: { symbol: "BTC/USDT", type: "limit", side: "buy", amount: "0.01", price: "50000" },
-  },
-);
-
-export const invoked = component(
-  "Invoked",
-  z.object({
-    outcome: z.enum(["done", "outcome_unknown"]),
-    operation: z.string(),
-    result: z.unknown().meta({ description: "What the venue answered" }),
-    message: z.string().nullable(),
-    client_order_id: z.string().nullable().meta({ description: "By which the order is found at the venue" }),
-  }),
-  {
-    outcome: "done",
-    operation: "fetchBalance",
-    result: { total: { USDT: 1000 } },
-    message: null,
-    client_order_id: null,
-  },
-);
-
 export const revealRequest = component(
   "RevealRequest",
   z.strictObject({

@@ -47,6 +47,39 @@ describe("what a caller is told", () => {
     expect(publicError(error)).toMatchObject({ code: "not_ready" });
   });
 
+  it.each([
+    "ECONNREFUSED",
+    "ETIMEDOUT",
+    "EHOSTUNREACH",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNABORTED",
+    "25006",
+    "57014",
+  ])("of a database that cannot be reached (%s) is to try again", (code) => {
+    expect(publicError(Object.assign(new Error(canary), { code }))).toMatchObject({ code: "not_ready" });
+  });
+
+  it.each([
+    "Connection terminated",
+    "Connection terminated due to connection timeout",
+    "Client was closed and is not queryable",
+    "Query read timeout",
+    "Cannot use a pool after calling end on the pool",
+    "timeout expired",
+    "Received unexpected commandComplete message from backend.",
+  ])("of a database whose driver has no code for it is to try again: %s", (message) => {
+    expect(publicError(new Error(message))).toMatchObject({ code: "not_ready", status: 503 });
+  });
+
+  it.each(["42P01", "23505", "ERR_ASSERTION"])(
+    "of our own mistakes with the database (%s) is that they are ours",
+    (code) => {
+      expect(publicError(Object.assign(new Error(canary), { code }))).toMatchObject({ code: "internal" });
+      expect(publicError(new Error("Query values must be an array"))).toMatchObject({ code: "internal" });
+    },
+  );
+
   it.each([400, 403, 404, 405, 411, 412, 414, 416, 418, 421, 431, 451])(
     "of a refusal of the framework keeps its status %i",
     (statusCode) => {

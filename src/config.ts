@@ -27,7 +27,7 @@ import {
   venueProxies,
   wholeNumber,
 } from "./config-values.ts";
-import { nearNames } from "./config-names.ts";
+import { nearNames } from "./near-names.ts";
 import { StartError } from "./errors.ts";
 
 export type { ConfiguredIssuer } from "./config-values.ts";

@@ -1,12 +1,12 @@
-/** How many changes of a letter may lie between a name and what was meant, at most: a third of its letters. */
-const letters = 3;
+/** So many changes of a letter may lie between a name and what was meant: two letters that changed places are two changes. */
+const mostChanges = 2;
 const mostNames = 3;
 
 /** The names that are nearest to one that is none of them, the nearest first; none where nothing is near. */
 export function nearNames(name: string, names: readonly string[]): readonly string[] {
   return names
     .map((known) => ({ known, distance: distanceOf(name.toLowerCase(), known.toLowerCase()) }))
-    .filter(({ known, distance }) => distance <= known.length / letters)
+    .filter(({ known, distance }) => distance <= Math.min(mostChanges, known.length / 2))
     .toSorted((a, b) => a.distance - b.distance)
     .slice(0, mostNames)
     .map(({ known }) => known);

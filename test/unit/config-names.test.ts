@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { startApp } from "../../src/app.ts";
 import { readConfig } from "../../src/config.ts";
-import { nearNames } from "../../src/config-names.ts";
+import { nearNames } from "../../src/near-names.ts";
 import { assertVenueNames } from "../../src/venues/index.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 

@@ -52,7 +52,12 @@ export async function install({ migrated = true } = {}): Promise<Installation> {
   const db = openDb(openPool(app, { applicationName: "bench" }));
   undo.defer(() => db.destroy());
   const keyFile = join(folder, "key-encryption.key");
-  const { provider } = await openKeyFile({ path: keyFile, sealedWith: null, embeddedIn: server.data });
+  const { provider } = await openKeyFile({
+    path: keyFile,
+    sealedWith: null,
+    embeddedIn: server.data,
+    creates: true,
+  });
   const lock = await readLock(server.data);
   const dataKeys = new DataKeys(db, provider);
   signWith(db, new Grants(db, dataKeys));

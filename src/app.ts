@@ -36,15 +36,25 @@ export type App = Readonly<{
   localIssuer: LocalIssuer | null;
   /** Set when this start made the key file, which must be backed up. */
   newKeyFile: string | null;
+  /** Resolves when the database has ended for good: then the service should end. */
+  lost: Promise<StartError>;
   stop(): Promise<void>;
 }>;
 
+/** `begin`: with an empty embedded database, although a key file or a note shows that there was one. */
+export type AppOptions = Readonly<{ begin?: boolean }>;
+
 /** Puts doors and clock before the domain; whatever fails ends what was started before it. Throws `StartError`. */
-export async function startApp(config: Config, log: Log): Promise<App> {
+export async function startApp(config: Config, log: Log, { begin = false }: AppOptions = {}): Promise<App> {
   await using undo = new AsyncDisposableStack();
-  const open = await openCustody(config, log);
+  const open = await openCustody(config, log, { begin });
   undo.defer(() => open.close());
-  const { custody, metrics, newKeyFile } = open;
+  const {
+    custody,
+    metrics,
+    newKeyFile,
+    database: { lost },
+  } = open;
   if (config.role !== "api") {
     const work = startWork(open, log);
     undo.defer(() => work.stop());
@@ -61,7 +71,7 @@ export async function startApp(config: Config, log: Log): Promise<App> {
   undo.defer(() => closeServer(metricsServer));
   const metricsUrl = await listen(metricsServer, config.metrics);
   const running = undo.move();
-  return { url, metricsUrl, custody, localIssuer, newKeyFile, stop: () => running.disposeAsync() };
+  return { url, metricsUrl, custody, localIssuer, newKeyFile, lost, stop: () => running.disposeAsync() };
 }
 
 /** What time brings. */

@@ -1,14 +1,18 @@
-import { type App, startApp } from "./app.ts";
+import { parseArgs } from "node:util";
+import { type App, type AppOptions, startApp } from "./app.ts";
 import { readConfig } from "./config.ts";
 import { StartError } from "./errors.ts";
 import { refuseSimulatedFolder, type Simulated, startSimulated } from "./simulated.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 
-/**
- * Runs the service until SIGTERM or SIGINT: requests under way are finished, then everything that was started is ended. `simulated`:
- * with venues on this machine in place of the real ones.
- */
-export async function serve({ simulated = false }: Readonly<{ simulated?: boolean }> = {}): Promise<void> {
+/** `simulated`: with venues on this machine in place of the real ones. */
+type ServeOptions = AppOptions & Readonly<{ simulated?: boolean }>;
+
+/** Milliseconds that requests under way get when the service ends because its database has. */
+const lastPatience = 10_000;
+
+/** Runs the service until SIGTERM or SIGINT: requests under way are finished, then everything that was started is ended. */
+export async function serve({ simulated = false, begin = false }: ServeOptions = {}): Promise<void> {
   const read = readConfig();
   if (!simulated) refuseSimulatedFolder(read);
   const venues = simulated ? await startSimulated(read) : null;
@@ -17,18 +21,11 @@ export async function serve({ simulated = false }: Readonly<{ simulated?: boolea
   if (config.unknownVariables.length > 0) {
     log.warn("variables that nobody reads", { variables: config.unknownVariables.join(", ") });
   }
-  const app = await startApp(config, log).catch(async (error: unknown) => {
+  const app = await startApp(config, log, { begin }).catch(async (error: unknown) => {
     await venues?.close();
     throw error;
   });
-  if (app.newKeyFile !== null) {
-    log.warn("a key file was made: back it up, apart from the database; without it every secret is lost", {
-      path: app.newKeyFile,
-    });
-  }
-  log.info("metrics", { address: app.metricsUrl });
-  if (app.url === null) log.info("working");
-  else log.info("listening", { address: app.url, path: "/docs" });
+  tellOfStart(app, log);
   if (venues !== null) process.stdout.write(tellOfKeys(venues));
   const stop = async (): Promise<void> => {
     try {
@@ -38,6 +35,18 @@ export async function serve({ simulated = false }: Readonly<{ simulated?: boolea
     }
   };
   stopOnSignal({ stop }, log);
+  void app.lost.then((error) => endWithout({ stop }, error, log));
+}
+
+function tellOfStart(app: App, log: Log): void {
+  if (app.newKeyFile !== null) {
+    log.warn("a key file was made: back it up, apart from the database; without it every secret is lost", {
+      path: app.newKeyFile,
+    });
+  }
+  log.info("metrics", { address: app.metricsUrl });
+  if (app.url === null) log.info("working");
+  else log.info("listening", { address: app.url, path: "/docs" });
 }
 
 /** For a person: what to type when a credential is registered. Nothing but the simulated venues takes these keys. */
@@ -71,20 +80,40 @@ function stopOnSignal(app: Pick<App, "stop">, log: Log): void {
   process.on("SIGINT", stop);
 }
 
-/** `npm start -- --simulated`. Throws `StartError` for anything else. */
-async function serveAsAsked(): Promise<void> {
-  const [flag, ...others] = process.argv.slice(2);
-  const isKnown = others.length === 0 && (flag === undefined || flag === "--simulated");
-  if (!isKnown)
-    throw new StartError("the only argument is --simulated; everything else comes from the environment.");
-  await serve({ simulated: flag === "--simulated" });
+/** A supervisor starts the whole service again, which it would not while the process is there. */
+async function endWithout(app: Pick<App, "stop">, error: StartError, log: Log): Promise<void> {
+  log.error("the database has ended, and so does the service", { error });
+  say(error);
+  setTimeout(() => process.exit(1), lastPatience);
+  await app.stop().catch((failure: unknown) => log.error("could not stop cleanly", { error: failure }));
+  process.exit(1);
+}
+
+function say(error: StartError): void {
+  process.stderr.write(`keyhold: ${error.message}\n`);
+  process.exitCode = 1;
+}
+
+/** `npm start -- --simulated --new`. Throws `StartError` for anything else. */
+function readOptions(): ServeOptions {
+  try {
+    const flag = { type: "boolean", default: false } as const;
+    const { values } = parseArgs({ options: { simulated: flag, new: flag } });
+    return { simulated: values.simulated, begin: values.new };
+  } catch (cause) {
+    throw new StartError(
+      "The only arguments are --simulated and --new; everything else comes from the environment.",
+      { cause },
+    );
+  }
 }
 
 /** A start that is refused ends with one sentence; anything else is a defect and shows where it lies. */
 if (import.meta.main) {
-  await serveAsAsked().catch((error: unknown) => {
+  try {
+    await serve(readOptions());
+  } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    process.stderr.write(`keyhold: ${error.message}\n`);
-    process.exitCode = 1;
-  });
+    say(error);
+  }
 }

@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { sql } from "kysely";
 import { Disclosures } from "./audit/disclosures.ts";
 import { Grants, signWith } from "./audit/grants.ts";
@@ -7,7 +6,7 @@ import type { Config } from "./config.ts";
 import type { Hold } from "./credentials/consequences.ts";
 import type { Custody } from "./credentials/custody.ts";
 import type { Db } from "./db/connect.ts";
-import { type StartedDatabase, startDatabase, type StartOptions } from "./db/start.ts";
+import { type DatabaseEvent, type StartedDatabase, startDatabase, type StartOptions } from "./db/start.ts";
 import { createTurns, type Turns } from "./db/turns.ts";
 import { storedRefusals } from "./db/venue-refusals.ts";
 import { DataKeys } from "./keys/data-keys.ts";
@@ -65,12 +64,20 @@ const refusalHeld: Readonly<Record<Hold, string>> = {
   clock: "the clock is far off the venue's, so a refusal ends no credential: set the clock right",
 };
 
+const databaseNews: Readonly<Record<DatabaseEvent, string>> = {
+  ended: "the embedded database has ended, and is started again",
+  restarted: "the embedded database runs again",
+};
+
+
 /** Connects the parts, from the ground up; whatever fails ends what was started before it. Throws `StartError`. */
 export async function openCustody(config: Config, log: Log, options?: OpenOptions): Promise<OpenCustody> {
   assertVenueNames(config.venues);
   await using undo = new AsyncDisposableStack();
-  await mkdir(config.folder, { recursive: true, mode: 0o700 });
-  const database = await startDatabase(config, options);
+  const database = await startDatabase(config, {
+    tell: (event) => log.warn(databaseNews[event]),
+    ...options,
+  });
   undo.defer(() => database.stop());
   const { db, embeddedIn } = database;
   tellOfDatabase(database, log);
@@ -82,7 +89,8 @@ export async function openCustody(config: Config, log: Log, options?: OpenOption
   const vault = config.vault === null ? null : await openVault(config.vault, { metrics, log });
   undo.defer(() => vault?.close());
   const { keyFile, aws } = config;
-  const keys = await openKeys(config.keys, { db, keyFile, embeddedIn, vault, aws });
+  const creates = options?.beside !== true;
+  const keys = await openKeys(config.keys, { db, keyFile, embeddedIn, vault, aws, creates });
   undo.defer(() => keys.close());
   const { stores, ...opened } = await openStores(config.stores, { db, vault, aws, metrics, log });
   undo.defer(() => opened.close());

@@ -33,6 +33,8 @@ const layers: readonly (readonly string[])[] = [
     "errors.ts",
     "near-names.ts",
     "own-file.ts",
+    "authority-file.ts",
+    "make-folder.ts",
     "config.ts",
     "config-values.ts",
     "config-names.ts",

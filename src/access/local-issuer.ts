@@ -1,9 +1,10 @@
 import { generateKeyPairSync, randomUUID } from "node:crypto";
-import { link, mkdir, open, rm } from "node:fs/promises";
+import { link, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { calculateJwkThumbprint, createLocalJWKSet, importJWK, SignJWT } from "jose";
 import { z } from "zod";
 import { StartError } from "../errors.ts";
+import { makeFolder } from "../make-folder.ts";
 import { readOwnFile } from "../own-file.ts";
 import type { Issuer } from "./tokens.ts";
 
@@ -116,7 +117,7 @@ function noKey(path: string): StartError {
 async function createKey(path: string): Promise<PrivateKey> {
   const key = privateKey.parse(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }));
   const draft = `${path}.${randomUUID()}`;
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(path), "KEYHOLD_FOLDER");
   try {
     await using file = await open(draft, "wx", 0o600);
     await file.writeFile(`${JSON.stringify(key)}\n`);

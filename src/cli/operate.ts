@@ -3,7 +3,7 @@ import type { Cli } from "./cli.ts";
 
 /**
  * Opens what the service stands on, with the service's own settings, for the length of an operator's command. It works beside a
- * service that runs, on the embedded database too. Throws `StartError`.
+ * service that runs, on the embedded database too. It makes no database, no table and no key. Throws `StartError`.
  */
 export async function withCustody<T>(
   { environment }: Pick<Cli, "environment">,

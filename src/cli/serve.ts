@@ -1,12 +1,15 @@
 import type { Command } from "commander";
 
+type ServeOptions = Readonly<{ simulated?: true; new?: true }>;
+
 export function addServeCommand(program: Command): void {
   program
     .command("serve")
     .description("run the service; its settings come from the environment")
     .option("--simulated", "with venues on this machine in place of the real ones, to try things out")
-    .action(async (options: Readonly<{ simulated?: true }>) => {
+    .option("--new", "begin with an empty database, although a key file or a note shows that there was one")
+    .action(async ({ simulated = false, new: begin = false }: ServeOptions) => {
       const { serve } = await import("../main.ts");
-      await serve(options);
+      await serve({ simulated, begin });
     });
 }

@@ -1,4 +1,8 @@
+import type { ChildProcess } from "node:child_process";
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { StartError } from "../errors.ts";
+import { type Begin, noDatabase, refuseToBegin } from "./embedded/begin.ts";
 import { type Binaries, findBinaries } from "./embedded/binaries.ts";
 import { type Connect, connectionsOf } from "./embedded/connection.ts";
 import { convert } from "./embedded/convert.ts";
@@ -11,10 +15,11 @@ import {
   ensurePasswords,
   type Passwords,
 } from "./embedded/passwords.ts";
-import { findPlace, makeSocketFolder, type Site } from "./embedded/place.ts";
+import { findPlace, locatePlace, makeSocketFolder, type Place, port, type Site } from "./embedded/place.ts";
 import { startPostmaster, stopPostmaster } from "./embedded/postmaster.ts";
-import { recover } from "./embedded/recover.ts";
+import { forgetServer, recover } from "./embedded/recover.ts";
 import { setUp } from "./embedded/set-up.ts";
+import { supervise } from "./embedded/supervise.ts";
 import { takeOver } from "./embedded/take-over.ts";
 import { chooseUser } from "./embedded/user.ts";
 
@@ -27,6 +32,8 @@ export type EmbeddedPostgres = Readonly<{
   data: string;
   /** What this start changed in a database of an older Keyhold, for the log. */
   changes: readonly string[];
+  /** Resolves when the server has ended too often and is not started again. */
+  lost: Promise<StartError>;
   /** Ends connections and the server; everything committed is on disk. A second call does nothing. */
   stop(): Promise<void>;
 }>;
@@ -38,6 +45,12 @@ export type EmbeddedOptions = Readonly<{
   user?: string | null;
   /** `false` trades safety against power loss for speed: for tests. */
   durable?: boolean;
+  /** `first` when left out. */
+  begin?: Begin;
+  /** The file of the installation's keys, which shows that there was a database; left out where keys are elsewhere. */
+  keyFile?: string | null;
+  /** Called when the server has ended by itself, and when it was started again. */
+  tell?: (event: "ended" | "restarted") => void;
 }>;
 
 /** The database that every cluster has from the start; its owner is `keyhold_owner`. */
@@ -51,7 +64,9 @@ export const embeddedDatabase = "keyhold";
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const durable = options.durable ?? true;
-  const place = await findPlace(options.folder);
+  const { begin = "first", keyFile = null } = options;
+  const place = begin === "never" ? await placeOfExisting(options.folder) : await findPlace(options.folder);
+  await refuseToBegin(place, begin, keyFile);
   const runAs = await chooseUser(place, options.user ?? null);
   const site: Site = { ...place, runAs };
   const binaries = await findBinaries(runAs);
@@ -61,29 +76,59 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   const created = await createCluster(binaries, site, passwords, durable);
   const converted = await demandThem(binaries, site, passwords, durable);
   await using cleanup = new AsyncDisposableStack();
-  const connection = await launch(cleanup, { binaries, site, passwords, durable });
+  const launched = await launch(cleanup, { binaries, site, passwords, durable });
+  const server = supervise(launched.server, {
+    startAgain: launched.startAgain,
+    tell: options.tell ?? ignore,
+  });
+  cleanup.defer(() => server.stop());
   await removeDrafts(site);
-  await setUp(connection, embeddedDatabase, passwords);
+  await setUp(launched.connect, embeddedDatabase, passwords);
   await leaveNote(site);
   const running = cleanup.move();
   const changes = [
     ...(taken ? ["the database was given to the user that it runs as from now on"] : []),
     ...(converted ? ["the database demands passwords from now on"] : []),
   ];
-  return { connection, created, data: site.data, changes, stop: () => running.disposeAsync() };
+  const { connect: connection } = launched;
+  const { lost } = server;
+  return { connection, created, data: site.data, changes, lost, stop: () => running.disposeAsync() };
 }
 
+async function placeOfExisting(folder: string): Promise<Place> {
+  const place = await locatePlace(folder);
+  if (place === null) throw noDatabase(folder);
+  return place;
+}
+
+const ignore = (): void => undefined;
+
 type Launch = Readonly<{ binaries: Binaries; site: Site; passwords: Passwords | null; durable: boolean }>;
+
+type Launched = Readonly<{
+  connect: Connect;
+  server: ChildProcess;
+  startAgain(dead: ChildProcess): Promise<ChildProcess>;
+}>;
 
 async function launch(
   undo: AsyncDisposableStack,
   { binaries, site, passwords, durable }: Launch,
-): Promise<Connect> {
+): Promise<Launched> {
   const socketFolder = await makeSocketFolder(site.runAs);
   undo.defer(() => rm(socketFolder, { recursive: true, force: true }));
-  const server = await startPostmaster(binaries, site, socketFolder, durable);
+  const start = (): Promise<ChildProcess> => startPostmaster(binaries, site, socketFolder, durable);
+  const server = await start();
   undo.defer(() => stopPostmaster(server));
-  return connectionsOf(socketFolder, passwords);
+  return {
+    connect: connectionsOf(socketFolder, passwords),
+    server,
+    async startAgain({ pid = 0 }) {
+      await forgetServer(site.data, pid);
+      await rm(join(socketFolder, `.s.PGSQL.${port}.lock`), { force: true });
+      return start();
+    },
+  };
 }
 
 /** Answers whether the server did not demand these passwords before. */
@@ -97,7 +142,7 @@ async function demandThem(
   await demandNothing(site);
   {
     await using cleanup = new AsyncDisposableStack();
-    const connect = await launch(cleanup, { binaries, site, passwords: null, durable });
+    const { connect } = await launch(cleanup, { binaries, site, passwords: null, durable });
     await convert(connect, embeddedDatabase, passwords);
   }
   await demandPasswords(site, passwords);

@@ -45,6 +45,15 @@ export async function migrate(db: Db, options: MigrateOptions = {}): Promise<str
   );
 }
 
+/** The names of what `migrate` would apply, in order; changes nothing. Run as the owner. */
+export async function pendingMigrations(db: Db): Promise<readonly string[]> {
+  const { rows } = await sql<{ there: boolean }>`
+    select to_regclass(${`${schema}.digests`}) is not null as there`.execute(db);
+  const applied = rows[0]?.there === true ? await selectDigests(db) : new Map<string, string>();
+  const files = await readMigrations(migrationFolder);
+  return files.map(({ name }) => name).filter((name) => !applied.has(name));
+}
+
 async function readMigrations(folder: string): Promise<SqlFile[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith(".sql")).sort();
   return Promise.all(names.map((name) => readMigration(folder, name)));
@@ -121,6 +130,10 @@ const digests = sql.table(`${schema}.digests`);
 
 async function readDigests(db: Db): Promise<Map<string, string>> {
   await sql`create table if not exists ${digests} (name text primary key, sha256 text not null)`.execute(db);
+  return selectDigests(db);
+}
+
+async function selectDigests(db: Db): Promise<Map<string, string>> {
   const { rows } = await sql<{ name: string; sha256: string }>`select name, sha256 from ${digests}`.execute(
     db,
   );

@@ -7,15 +7,21 @@ import { joinEmbedded } from "./embedded/join.ts";
 import { ownerRole } from "./embedded/passwords.ts";
 import { embeddedDatabase, startEmbedded } from "./embedded.ts";
 import { guardRole } from "./guard.ts";
-import { migrate } from "./migrate.ts";
+import { migrate, pendingMigrations } from "./migrate.ts";
 import { appRole, ensureRoles } from "./roles.ts";
 import { type ShareOptions, TenantShares } from "./shares.ts";
 
-export type StartSettings = Pick<Config, "folder" | "database">;
+export type StartSettings = Pick<Config, "folder" | "database" | "keyFile" | "keys">;
+
+/** What becomes of the database while it starts and while it serves, for the log. */
+export type DatabaseEvent = "ended" | "restarted";
 
 export type StartOptions = Readonly<{
-  /** For what runs beside the service: a database that is in use already is used with it. */
+  /** For what runs beside the service: a database that is in use already is used with it, and none is made or migrated. */
   beside?: boolean;
+  /** Begin with an empty embedded database, although a key file or a note shows that there was one. */
+  begin?: boolean;
+  tell?: (event: DatabaseEvent) => void;
   /** How much of the connections for requests and for reports one tenant may take. */
   shares?: Omit<ShareOptions, "connections">;
 }>;
@@ -30,6 +36,8 @@ export type StartedDatabase = Readonly<{
   embeddedIn: string | null;
   /** What this start changed in an embedded database of an older Keyhold, for the log. */
   changes: readonly string[];
+  /** Resolves when the embedded PostgreSQL has ended for good, which ends the service; never for a database that somebody else runs. */
+  lost: Promise<StartError>;
   /** A further pool of the same role, for work that must not wait for or delay the rest. Ends with `stop`. */
   openPool(options: PoolOptions): Pool;
   /** The same for statements of many tenants; with `shares`, none of them takes all of its connections. Ends with `stop`. */
@@ -42,6 +50,7 @@ type Server = Readonly<{
   owner: ClientConfig | null;
   data: string | null;
   changes: readonly string[];
+  lost?: Promise<StartError>;
   stop(): Promise<void>;
 }>;
 
@@ -51,12 +60,13 @@ type Server = Readonly<{
  */
 export async function startDatabase(
   settings: StartSettings,
-  { beside = false, shares = {} }: StartOptions = {},
+  options: StartOptions = {},
 ): Promise<StartedDatabase> {
+  const { beside = false, shares = {} } = options;
   await using undo = new AsyncDisposableStack();
-  const server = (beside ? await join(settings) : null) ?? (await reach(settings));
+  const server = (beside ? await join(settings) : null) ?? (await reach(settings, options));
   undo.defer(() => server.stop());
-  if (server.owner !== null) await prepare(server.owner);
+  if (server.owner !== null) await (beside ? assertUpToDate(server.owner) : prepare(server.owner));
   const connections = settings.database.connections;
   const forRequests = { applicationName: "keyhold", max: connections, answerWithin: answerRequestWithinMs };
   const db = openDb(openPool(server.app, forRequests), new TenantShares({ ...shares, connections }));
@@ -68,6 +78,7 @@ export async function startDatabase(
     db,
     embeddedIn: server.data,
     changes: server.changes,
+    lost: server.lost ?? new Promise<never>(() => undefined),
     openPool(options) {
       const pool = openPool(server.app, options);
       running.defer(() => pool.end());
@@ -98,14 +109,22 @@ async function join({ folder, database }: StartSettings): Promise<Server | null>
   };
 }
 
-async function reach({ folder, database }: StartSettings): Promise<Server> {
+async function reach(settings: StartSettings, { beside, begin, tell }: StartOptions): Promise<Server> {
+  const { folder, database } = settings;
   if (database.url === null) {
-    const server = await startEmbedded({ folder, user: database.user });
+    const server = await startEmbedded({
+      folder,
+      user: database.user,
+      begin: beside === true ? "never" : begin === true ? "asked" : "first",
+      keyFile: settings.keys.order.includes("file") ? settings.keyFile : null,
+      ...(tell === undefined ? {} : { tell }),
+    });
     return {
       app: server.connection(appRole, embeddedDatabase),
       owner: server.connection(ownerRole, embeddedDatabase),
       data: server.data,
       changes: server.changes,
+      lost: server.lost,
       stop: () => server.stop(),
     };
   }
@@ -119,11 +138,28 @@ async function reach({ folder, database }: StartSettings): Promise<Server> {
   };
 }
 
-async function prepare(owner: ClientConfig): Promise<void> {
-  const db = openDb(openPool(owner, { applicationName: "keyhold migrate", max: 2 }));
-  try {
+function prepare(owner: ClientConfig): Promise<void> {
+  return asOwner(owner, async (db) => {
     await ensureRoles(db);
     await migrate(db);
+  });
+}
+
+/** Changes nothing, so that a command of another version than the service's leaves the service its database. */
+function assertUpToDate(owner: ClientConfig): Promise<void> {
+  return asOwner(owner, async (db) => {
+    const [pending] = await pendingMigrations(db);
+    if (pending === undefined) return;
+    throw new StartError(
+      `The database lacks ${pending}, which this version of Keyhold needs. Start the service of this version first: it migrates the database.`,
+    );
+  });
+}
+
+async function asOwner(owner: ClientConfig, work: (db: Db) => Promise<void>): Promise<void> {
+  const db = openDb(openPool(owner, { applicationName: "keyhold migrate", max: 2 }));
+  try {
+    await work(db);
   } finally {
     await db.destroy();
   }

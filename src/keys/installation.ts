@@ -11,7 +11,7 @@ export async function findKekId(db: Db): Promise<string | null> {
 
 /**
  * Holds the provider against the database: beside another key secrets would be unreadable, so the start stops instead. While keys
- * change there may be several, and each is needed. A database that knows no key yet learns this one. Throws `StartError`.
+ * change there may be several, and each is needed. Throws `StartError`.
  */
 export async function assertBelongs(db: Db, provider: KeyProvider): Promise<void> {
   const known = await findKekId(db);
@@ -21,7 +21,11 @@ export async function assertBelongs(db: Db, provider: KeyProvider): Promise<void
       `This database was sealed with the key-encryption key ${kekId}, which is not among those configured (${provider.kind}). Restore the right key, or name its provider too.`,
     );
   }
-  if (known !== null) return;
+}
+
+/** A database that knows no key yet learns this one. */
+export async function learnKek(db: Db, provider: Pick<KeyProvider, "kekId">): Promise<void> {
+  if ((await findKekId(db)) !== null) return;
   await db
     .insertInto("installation")
     .values({ kek_id: provider.kekId })

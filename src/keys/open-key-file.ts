@@ -10,6 +10,8 @@ type KeyFileOptions = Readonly<{
   sealedWith: string | null;
   /** Where the embedded database is; `null` for one that somebody else runs. */
   embeddedIn: string | null;
+  /** Whether one may be made at all. */
+  creates: boolean;
 }>;
 
 /**
@@ -19,21 +21,23 @@ type KeyFileOptions = Readonly<{
 export async function openKeyFile(
   options: KeyFileOptions,
 ): Promise<Readonly<{ provider: KeyProvider; created: boolean }>> {
-  const { path, sealedWith, embeddedIn } = options;
+  const { path, sealedWith, embeddedIn, creates } = options;
   const missing = await access(path).then(
     () => false,
     () => true,
   );
-  if (missing && (sealedWith !== null || embeddedIn === null)) throw refusal(options);
+  if (missing && !(creates && sealedWith === null && embeddedIn !== null)) throw refusal(options);
   if (missing) await createKeyFile(path);
   return { provider: await loadKeyFile(path), created: missing };
 }
 
 function refusal({ path, sealedWith, embeddedIn }: KeyFileOptions): StartError {
   if (sealedWith === null) {
-    return new StartError(
-      `There is no key file at ${path}. Make one with \`keyhold keys create\` and keep a copy of it elsewhere.`,
-    );
+    const remedy =
+      embeddedIn === null
+        ? "Make one with `keyhold keys create` and keep a copy of it elsewhere."
+        : "The service makes it: start the service first.";
+    return new StartError(`There is no key file at ${path}. ${remedy}`);
   }
   const anew = embeddedIn === null ? "" : `, or remove ${embeddedIn} to begin anew without what it holds`;
   return new StartError(

@@ -3,7 +3,7 @@ import type { Db } from "../db/connect.ts";
 import { StartError } from "../errors.ts";
 import type { VaultClient } from "../stores/vault/client.ts";
 import { openAwsKms } from "./aws-kms.ts";
-import { assertBelongs, findKekId } from "./installation.ts";
+import { assertBelongs, findKekId, learnKek } from "./installation.ts";
 import type { KeyProvider } from "./key-provider.ts";
 import { openKeyFile } from "./open-key-file.ts";
 import { successive } from "./successive.ts";
@@ -15,6 +15,8 @@ export type KeyNeeds = Readonly<{
   embeddedIn: string | null;
   vault: VaultClient | null;
   aws: AwsConfig | null;
+  /** Whether a missing key file may be made, and a database without secrets may learn its key. */
+  creates: boolean;
 }>;
 
 export type OpenKeys = Readonly<{
@@ -38,6 +40,7 @@ export async function openKeys(config: KeysConfig, needs: KeyNeeds): Promise<Ope
   if (newest === undefined) throw new StartError("No provider of key-encryption keys is configured.");
   const provider = successive(newest, ...earlier);
   await assertBelongs(needs.db, provider);
+  if (needs.creates) await learnKek(needs.db, provider);
   return {
     provider,
     created: opened.some(({ created }) => created === true),
@@ -50,8 +53,8 @@ export async function openKeys(config: KeysConfig, needs: KeyNeeds): Promise<Ope
 async function open(kind: KeyProvider["kind"], config: KeysConfig, needs: KeyNeeds): Promise<Opened> {
   switch (kind) {
     case "file": {
-      const { keyFile: path, embeddedIn } = needs;
-      return openKeyFile({ path, sealedWith: await findKekId(needs.db), embeddedIn });
+      const { keyFile: path, embeddedIn, creates } = needs;
+      return openKeyFile({ path, sealedWith: await findKekId(needs.db), embeddedIn, creates });
     }
     case "transit": {
       if (needs.vault === null) throw new StartError("Transit is named, and not where Vault is.");

@@ -3,6 +3,7 @@ import { access, link, mkdir, open, readdir, readFile, rm, stat } from "node:fs/
 import { join } from "node:path";
 import { packRecord, type PackedRecord } from "../crypto/record.ts";
 import { StartError } from "../errors.ts";
+import { makeFolder } from "../make-folder.ts";
 import { belongsTo, isOwn } from "../own-file.ts";
 import { assertRef } from "./ref.ts";
 import { compare, denied, found, unavailable } from "./results.ts";
@@ -53,7 +54,7 @@ export async function openFileStore(root: string): Promise<Store> {
 
 async function prepare(root: string): Promise<void> {
   try {
-    await mkdir(root, { recursive: true, mode: 0o700 });
+    await makeFolder(root, "KEYHOLD_FILE_STORE");
     const status = await stat(root);
     if ((status.mode & 0o077) !== 0) throw new StartError(`Others can enter ${root}. Run: chmod 700 ${root}`);
     if (!isOwn(status)) throw new StartError(`The folder ${root} ${belongsTo(status, root)}`);

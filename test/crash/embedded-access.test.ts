@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { sql } from "kysely";
 import { Client, type ClientConfig } from "pg";
 import { describe, expect, test } from "vitest";
+import { readConfig } from "../../src/config.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import { demandNothing } from "../../src/db/embedded/passwords.ts";
 import { readLock } from "../../src/db/embedded/lock.ts";
@@ -14,17 +15,7 @@ import { makeOldCluster, siteOf, whileTrusting } from "../support/old-cluster.ts
 import { makeState } from "../support/state.ts";
 
 const asRoot = process.getuid?.() === 0;
-const database = {
-  url: null,
-  ownerUrl: null,
-  tls: "verify",
-  caFile: undefined,
-  connections: 2,
-  reportConnections: 1,
-  workConnections: 2,
-  user: null,
-} as const;
-const settings = (folder: string): StartSettings => ({ folder, database });
+const settings = (folder: string): StartSettings => readConfig({ KEYHOLD_FOLDER: folder });
 const roles = ["keyhold_superuser", "keyhold_owner", "keyhold_app"] as const;
 
 async function ask(config: ClientConfig, text: string): Promise<unknown[]> {

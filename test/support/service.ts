@@ -8,6 +8,8 @@ export type Service = Readonly<{
   url: string;
   metricsUrl: string;
   pid: number;
+  /** Resolves when it has ended; `null` where a signal ended it. */
+  exitCode: Promise<number | null>;
   /** Everything it has written so far, both streams. */
   output(): string;
   stop(): Promise<void>;
@@ -41,6 +43,7 @@ export async function startService(
     url: address,
     metricsUrl: addressIn(lines, "metrics"),
     pid: child.pid ?? 0,
+    exitCode: once(child, "exit").then(() => child.exitCode),
     output: () => lines.join("\n"),
     stop: () => end(child, "SIGTERM"),
     kill: () => end(child, "SIGKILL"),

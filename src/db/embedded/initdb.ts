@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { StartError } from "../../errors.ts";
 import type { Binaries } from "./binaries.ts";
 import { demandPasswords, type Passwords, superuserRole } from "./passwords.ts";
-import { exists, giveTo, type Place, type RunAs, type Site } from "./place.ts";
+import { giveTo, hasDatabase, type Place, type RunAs, type Site } from "./place.ts";
 import { giveTree } from "./take-over.ts";
 import { userWithName } from "./user.ts";
 
@@ -21,7 +21,7 @@ export async function createCluster(
   passwords: Passwords,
   durable: boolean,
 ): Promise<boolean> {
-  if (await exists(join(site.data, "PG_VERSION"))) return false;
+  if (await hasDatabase(site)) return false;
   const draft = await mkdtemp(draftPrefix(site));
   try {
     await makeIn(draft, binaries, site, passwords, durable);

@@ -1,7 +1,7 @@
 import { type Connect, connectionsOf } from "./connection.ts";
 import { readLock } from "./lock.ts";
 import { readPasswords } from "./passwords.ts";
-import { findPlace } from "./place.ts";
+import { locatePlace } from "./place.ts";
 import { isServed } from "./recover.ts";
 
 /** A server that another Keyhold started and owns. */
@@ -15,7 +15,8 @@ export type JoinedPostgres = Readonly<{
  * service. `null` when there is none, or its Keyhold was killed.
  */
 export async function joinEmbedded(folder: string): Promise<JoinedPostgres | null> {
-  const place = await findPlace(folder);
+  const place = await locatePlace(folder);
+  if (place === null) return null;
   const { data } = place;
   const lock = await readLock(data);
   if (lock?.ready !== true || !(await isServed(lock.pid, data))) return null;

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { chown, mkdir, mkdtemp, realpath, stat } from "node:fs/promises";
+import { chown, mkdtemp, realpath, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { StartError } from "../../errors.ts";
+import { makeFolder } from "../../make-folder.ts";
 
 /** The user a server runs as, where that is not the user who starts it. */
 export type RunAs = Readonly<{ uid: number; gid: number }>;
@@ -32,12 +33,28 @@ export function startedByRoot(): boolean {
 
 /**
  * Chooses and makes the folders of the server that belongs to `folder`.
- * A user's server lives in the folder itself. Root's runs as another user, who cannot pass a home of mode 0700,
- * so it lives under /var/lib/keyhold, always: a place that hung on the modes of today would move with them.
- * Throws StartError where the other kind of user has a database for this folder already.
+ * Throws StartError where another kind of user has a database for this folder already, and where a folder cannot be made.
  */
 export async function findPlace(folder: string): Promise<Place> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, "KEYHOLD_FOLDER");
+  const place = await placeOf(folder);
+  if (startedByRoot()) {
+    await makeFolder(rootsHome, "KEYHOLD_FOLDER", 0o755);
+    await makeFolder(place.home, "KEYHOLD_FOLDER", 0o711);
+  }
+  return place;
+}
+
+/** The same for a folder that is there already, `null` for any other; makes nothing. */
+export async function locatePlace(folder: string): Promise<Place | null> {
+  return (await exists(folder)) ? placeOf(folder) : null;
+}
+
+/**
+ * A user's server lives in the folder itself. Root's runs as another user, who cannot pass a home of mode 0700,
+ * so it lives under /var/lib/keyhold, always: a place that hung on the modes of today would move with them.
+ */
+async function placeOf(folder: string): Promise<Place> {
   const ours = await realpath(folder);
   const name = createHash("sha256").update(ours).digest("hex").slice(0, 16);
   const roots = join(rootsHome, name);
@@ -50,11 +67,12 @@ export async function findPlace(folder: string): Promise<Place> {
         "Start it as that user again.",
     );
   }
-  if (asRoot) {
-    await mkdir(rootsHome, { recursive: true, mode: 0o755 });
-    await mkdir(home, { recursive: true, mode: 0o711 });
-  }
   return { folder: ours, home, data: join(home, "postgres"), log: join(home, "postgres.log") };
+}
+
+/** Whether a server's data is in its place. */
+export async function hasDatabase({ data }: Place): Promise<boolean> {
+  return exists(join(data, "PG_VERSION"));
 }
 
 /**

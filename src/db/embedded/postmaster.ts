@@ -62,7 +62,12 @@ async function launch(
     ...place.runAs,
   });
   server.unref();
-  await once(server, "spawn");
+  await once(server, "spawn").catch((cause: unknown) => {
+    const code = cause instanceof Error && "code" in cause ? cause.code : "unknown reason";
+    throw new StartError(`The embedded PostgreSQL cannot be run on ${place.data} (${String(code)}).`, {
+      cause,
+    });
+  });
   return server;
 }
 
@@ -84,7 +89,7 @@ async function lastWords(place: Place): Promise<string> {
   return log.match(/(?:FATAL|PANIC|error): .*/)?.[0] ?? "it gave no reason";
 }
 
-function hasEnded(server: ChildProcess): boolean {
+export function hasEnded(server: ChildProcess): boolean {
   return server.exitCode !== null || server.signalCode !== null;
 }
 

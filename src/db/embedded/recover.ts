@@ -19,14 +19,21 @@ export async function recover(data: string): Promise<void> {
   const lock = await readLock(data);
   if (lock === null) return;
   const server = await findServer(lock.pid, data);
-  if (server === null) {
-    // Of a dead process PostgreSQL removes the file itself, after making sure that no backend of it is left.
-    if (await isAlive(lock.pid)) await rm(lockPath(data), { force: true });
-  } else {
+  if (server !== null) {
     refuseIfOwned(server, data);
     await stopOrphan(lock.pid, data);
   }
+  await forgetServer(data, lock.pid);
   if (isSocketFolder(lock.socketFolder)) await rm(lock.socketFolder, { recursive: true, force: true });
+}
+
+/**
+ * Removes the lock file of a server that has ended. PostgreSQL does so itself where no process has that number (kill(2) with signal 0),
+ * and refuses to start where one has: another process, or the dead server until its parent has waited for it. The shared memory of the
+ * data folder, which PostgreSQL looks at as well, keeps a new server from backends of the dead one.
+ */
+export async function forgetServer(data: string, pid: number): Promise<void> {
+  if ((await readLock(data))?.pid === pid) await rm(lockPath(data), { force: true });
 }
 
 /** A process that dies hands its children to another parent at once, so a server with its first parent has its Keyhold. */
@@ -65,10 +72,6 @@ async function stopOrphan(pid: number, data: string): Promise<void> {
 async function findServer(pid: number, data: string): Promise<Running | null> {
   const running = await describe(pid);
   return running?.command.includes(` -D ${data} `) === true ? running : null;
-}
-
-async function isAlive(pid: number): Promise<boolean> {
-  return (await describe(pid)) !== null;
 }
 
 /** Null when there is no such process, or it ended and its parent has not noticed: then it has no command any more. */

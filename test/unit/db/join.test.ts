@@ -1,27 +1,20 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chown, rm } from "node:fs/promises";
+import { chown, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
+import { readConfig } from "../../../src/config.ts";
+import { openDb, openPool } from "../../../src/db/connect.ts";
+import { startEmbedded } from "../../../src/db/embedded.ts";
 import { joinEmbedded } from "../../../src/db/embedded/join.ts";
 import { readLock } from "../../../src/db/embedded/lock.ts";
 import { findPlace, passable } from "../../../src/db/embedded/place.ts";
 import { startDatabase, type StartSettings } from "../../../src/db/start.ts";
 import { makeState } from "../../support/state.ts";
 
-const database = {
-  url: null,
-  ownerUrl: null,
-  tls: "verify",
-  caFile: undefined,
-  connections: 2,
-  reportConnections: 1,
-  workConnections: 2,
-  user: null,
-} as const;
-const settings = (folder: string): StartSettings => ({ folder, database });
+const settings = (folder: string): StartSettings => readConfig({ KEYHOLD_FOLDER: folder });
 const beside = { beside: true };
 
 /** How many tenants it sees as the service: none, unless the database has no tables. */
@@ -51,8 +44,9 @@ describe("a command beside a service with a database of its own", () => {
     expect(await isRunning(state.folder)).toBe(false);
   });
 
-  test("starts one and stops it where no service runs, and needs no service to have run before", async () => {
+  test("starts one and stops it where a service has run and none runs", async () => {
     await using state = await makeState();
+    await (await startDatabase(settings(state.folder))).stop();
     expect(await joinEmbedded(state.folder)).toBeNull();
     for (const _ of ["first", "second"]) {
       const command = await startDatabase(settings(state.folder), beside);
@@ -63,8 +57,41 @@ describe("a command beside a service with a database of its own", () => {
     }
   });
 
+  test("makes nothing where no service has run, and says where it looked", async () => {
+    await using state = await makeState();
+    const absent = join(state.folder, "absent");
+    for (const folder of [state.folder, absent]) {
+      const refused = startDatabase(settings(folder), beside);
+      await expect(refused).rejects.toThrow(/There is no database of Keyhold in .*Set KEYHOLD_FOLDER/);
+    }
+    expect(await readdir(state.folder)).toEqual([]);
+    const service = await startDatabase(settings(state.folder));
+    expect(await readdir(state.folder), "the control: a service does").not.toEqual([]);
+    await service.stop();
+  });
+
+  test("migrates nothing, and names what the database lacks", async () => {
+    await using state = await makeState();
+    const service = await startDatabase(settings(state.folder));
+    await service.stop();
+    const server = await startEmbedded({ folder: state.folder, durable: false });
+    const owner = openDb(
+      openPool(server.connection("keyhold_owner", "keyhold"), { applicationName: "test" }),
+    );
+    const newest = await sql<{ name: string }>`
+      delete from migrations.digests where name = (select max(name) from migrations.digests) returning name`.execute(
+      owner,
+    );
+    await owner.destroy();
+    await server.stop();
+    const refused = startDatabase(settings(state.folder), beside);
+    await expect(refused).rejects.toThrow(`The database lacks ${newest.rows[0]?.name}`);
+    expect(await isRunning(state.folder)).toBe(false);
+  });
+
   test("does not join a server whose Keyhold was killed, but takes it over", async () => {
     await using state = await makeState();
+    await (await startDatabase(settings(state.folder))).stop();
     const script = join(import.meta.dirname, "../../crash/embedded-child.ts");
     const killed = spawn(process.execPath, [script, state.folder], { stdio: ["ignore", "pipe", "inherit"] });
     await once(killed.stdout, "data");

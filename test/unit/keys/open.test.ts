@@ -36,7 +36,7 @@ const settings = {
 
 async function open(names: string, needs: Partial<KeyNeeds> = {}): Promise<OpenKeys> {
   const { keys } = readConfig({ ...settings, KEYHOLD_FOLDER: folder, KEYHOLD_KEYS: names });
-  const rest = { db: database.app, keyFile, embeddedIn: null, vault: null, aws: null };
+  const rest = { db: database.app, keyFile, embeddedIn: null, vault: null, aws: null, creates: true };
   return openKeys(keys, { ...rest, ...needs });
 }
 
@@ -55,8 +55,19 @@ describe("the keys that the configuration names", () => {
     close();
   });
 
+  test("are not learned from a command beside the service", async () => {
+    await createKeyFile(keyFile);
+    const { close } = await open("file", { creates: false });
+    expect(await findKekId(database.app)).toBeNull();
+    close();
+  });
+
   test("are made for a new database of Keyhold's own, and for no other", async () => {
     expect(await refusal(open("file"))).toMatch(/There is no key file at .*keyhold keys create/);
+    const beside = await refusal(open("file", { embeddedIn: folder, creates: false }));
+    expect(beside, "nor by a command beside the service").toMatch(
+      /There is no key file at .*start the service/,
+    );
     const { created } = await open("file", { embeddedIn: folder });
     expect(created).toBe(true);
     expect((await stat(keyFile)).mode & 0o777).toBe(0o600);

@@ -1,0 +1,40 @@
+import { StartError } from "../../errors.ts";
+import { noteName, readNote } from "./note.ts";
+import { exists, hasDatabase, type Place } from "./place.ts";
+
+/** When a new, empty database may be made: `never`, `first` where nothing of an earlier one is left, or `asked`, whatever is left. */
+export type Begin = "never" | "first" | "asked";
+
+/**
+ * Refuses to begin with an empty database where one should be: the sentence says where the earlier one was. `keyFile` is the file of
+ * the keys of this installation; `null` where its keys are elsewhere. Throws StartError.
+ */
+export async function refuseToBegin(place: Place, begin: Begin, keyFile: string | null): Promise<void> {
+  if (begin === "asked" || (await hasDatabase(place))) return;
+  const { folder, data } = place;
+  if (begin === "never") throw noDatabase(data);
+  const before = await readNote(place);
+  if (before !== null && before !== data && (await exists(before))) {
+    throw new StartError(
+      `The folder ${folder} had another name when its database was made in ${before}, and now ${data} is looked for. ` +
+        `Give the folder its former name, or run: mv ${before} ${data}`,
+    );
+  }
+  const evidence = (await findEvidence(keyFile)) ?? (before === null ? null : `the note ${noteName}`);
+  if (evidence === null) return;
+  throw new StartError(
+    `There is no database in ${data}, and ${evidence} belongs to one${before === null ? "" : ` that was in ${before}`}. ` +
+      "Restore or mount it, or correct KEYHOLD_FOLDER. To begin with a new, empty database, start once with --new.",
+  );
+}
+
+async function findEvidence(keyFile: string | null): Promise<string | null> {
+  return keyFile !== null && (await exists(keyFile)) ? `the key file ${keyFile}` : null;
+}
+
+/** For commands of an operator, which work on what is there. */
+export function noDatabase(data: string): StartError {
+  return new StartError(
+    `There is no database of Keyhold in ${data}. Set KEYHOLD_FOLDER to the folder of the service, or start the service first.`,
+  );
+}

@@ -50,6 +50,10 @@ const serviceVariables = z.object({
     .describe("the URL of the same database for the role that owns its tables and migrates them"),
   KEYHOLD_DATABASE_TLS: z.enum(["verify", "off"]).prefault("verify").describe("verify or off"),
   KEYHOLD_DATABASE_CA_FILE: text.optional().describe("the path of a PEM file with the authorities to trust"),
+  KEYHOLD_DATABASE_POOLER: z
+    .enum(["detect", "transaction"])
+    .prefault("detect")
+    .describe("detect, or transaction where a pooler is in front of the database"),
   KEYHOLD_DATABASE_USER: text
     .optional()
     .describe("the name of an account that only the embedded PostgreSQL uses, for a start as root"),
@@ -145,6 +149,7 @@ export type Config = Readonly<{
     ownerUrl: string | null;
     tls: "verify" | "off";
     caFile: string | undefined;
+    pooler: "detect" | "transaction";
     /** For requests. */
     connections: number;
     /** For searches and exports. */
@@ -212,7 +217,7 @@ export function readConfig(environment: Environment = process.env): Config {
   const folder = resolve(values.KEYHOLD_FOLDER);
   const localIssuer =
     values.KEYHOLD_LOCAL_ISSUER ?? (url === undefined && (values.KEYHOLD_ISSUERS ?? []).length === 0);
-  refuseContradictions(values, localIssuer);
+  refuseContradictions(values, localIssuer, environment);
   return freeze({
     folder,
     database: {
@@ -220,6 +225,7 @@ export function readConfig(environment: Environment = process.env): Config {
       ownerUrl: values.KEYHOLD_OWNER_DATABASE_URL ?? null,
       tls: values.KEYHOLD_DATABASE_TLS,
       caFile: values.KEYHOLD_DATABASE_CA_FILE,
+      pooler: values.KEYHOLD_DATABASE_POOLER,
       connections: values.KEYHOLD_DATABASE_CONNECTIONS,
       reportConnections: values.KEYHOLD_DATABASE_REPORT_CONNECTIONS,
       workConnections: values.KEYHOLD_DATABASE_WORK_CONNECTIONS,
@@ -290,14 +296,15 @@ function read<T>(schema: z.ZodType<T>, environment: Environment): T {
   const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
   const parsed = schema.safeParse(set);
   if (parsed.success) return parsed.data;
-  const name = String(parsed.error.issues[0]?.path[0]);
+  const [issue] = parsed.error.issues;
+  const name = String(issue?.path[0]);
   const accepts = describeVariables().find((variable) => variable.name === name)?.accepts;
-  throw new StartError(`${name} must be ${accepts}.${slipIn(environment[name], parsed.error.issues[0])}`);
+  throw new StartError(`${name} must be ${accepts}.${issue === undefined ? "" : slipIn(environment[name], issue) || whatIsWrong(issue)}`);
 }
 
 /** A word of a list that is nearly one of those it may be. Any other word may be what was never to be shown. */
-function slipIn(value: string | undefined, issue: z.core.$ZodIssue | undefined): string {
-  if (value === undefined || issue?.code !== "invalid_value") return "";
+function slipIn(value: string | undefined, issue: z.core.$ZodIssue): string {
+  if (value === undefined || issue.code !== "invalid_value") return "";
   const known = issue.values.map(String);
   for (const word of value.split(",").map((part) => part.trim())) {
     const [near] = nearNames(word, known);
@@ -306,7 +313,26 @@ function slipIn(value: string | undefined, issue: z.core.$ZodIssue | undefined):
   return "";
 }
 
-function refuseContradictions(values: Values, localIssuer: boolean): void {
+/** Where in a value of several parts, and what for words of our own; nothing of the value itself but names of fields. */
+function whatIsWrong({ path: [, ...within], ...issue }: z.core.$ZodIssue): string {
+  const unknown =
+    issue.code === "unrecognized_keys" ? issue.keys.find((key) => /^\w{1,40}$/.test(key)) : undefined;
+  if (unknown !== undefined) return ` There is no field ${[...within, unknown].join(".")}.`;
+  if (within.some((part) => typeof part === "string")) return ` What is wrong is ${within.join(".")}.`;
+  return issue.code === "custom" && issue.message in ownWords ? ` ${ownWords[issue.message]}` : "";
+}
+
+const ownWords: Readonly<Record<string, string>> = {
+  "not JSON": "It is no JSON.",
+  "cannot be read": "There is no file of that path that can be read.",
+};
+
+function refuseContradictions(values: Values, localIssuer: boolean, environment: Environment): void {
+  if (environment["DATABASE_URL"] === "" && values.KEYHOLD_KEY_FILE !== undefined) {
+    throw new StartError(
+      "DATABASE_URL is set to nothing, and KEYHOLD_KEY_FILE names the keys of a database. Set DATABASE_URL, or remove it to use the embedded PostgreSQL.",
+    );
+  }
   if (values.DATABASE_URL === undefined) {
     if (values.KEYHOLD_OWNER_DATABASE_URL !== undefined) {
       throw new StartError(

@@ -65,6 +65,7 @@ const refusalHeld: Readonly<Record<Hold, string>> = {
 };
 
 const databaseNews: Readonly<Record<DatabaseEvent, string>> = {
+  waiting: "the database cannot be reached yet, and is waited for",
   ended: "the embedded database has ended, and is started again",
   restarted: "the embedded database runs again",
 };
@@ -215,6 +216,7 @@ function openDisclosures(database: StartedDatabase, prove: Prove, metrics: Metri
     withinMs: recordWithinMs,
     waitingPool,
     slowAtOnce: slowChainsAtOnce,
+    prepares: !database.pooled,
     onGroup: (size) => metrics.disclosureGroupSize.observe(size),
   });
 }

@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Control } from "../simulator/control.ts";
 import type { Simulator } from "../simulator/simulator.ts";
 import type { Config } from "./config.ts";
 import { StartError } from "./errors.ts";
+import { makeFolder } from "./make-folder.ts";
 import { readOwnFile } from "./own-file.ts";
 import { createAdapters } from "./venues/adapters.ts";
 import { environments } from "./venues/venue.ts";
@@ -46,7 +47,7 @@ export async function startSimulated(config: Config): Promise<Simulated> {
     const known = kept.find((key) => key.venue === venue && key.environment === environment);
     return { venue, environment, secret: issue(simulator.control, { venue, environment }, known?.secret) };
   });
-  await mkdir(config.folder, { recursive: true, mode: 0o700 });
+  await makeFolder(config.folder, "KEYHOLD_FOLDER");
   await writeFile(path, `${JSON.stringify(keys, null, 2)}\n`, { mode: 0o600 });
   const venues = { ...config.venues, hosts: hostsOf(simulator) };
   return { config: { ...config, venues }, keys, keysFile: path, close: () => simulator.close() };

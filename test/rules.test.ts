@@ -21,7 +21,7 @@ function readFiles(folders: readonly string[]): File[] {
 
 /** From top to bottom; a file imports from its own layer and from those below. */
 const layers: readonly (readonly string[])[] = [
-  ["main.ts", "simulated.ts", "app.ts", "open-custody.ts"],
+  ["main.ts", "simulated.ts", "banner.ts", "app.ts", "open-custody.ts"],
   ["http", "jobs", "mcp", "cli"],
   ["credentials", "tenants", "webhooks"],
   ["access", "audit"],
@@ -33,6 +33,7 @@ const layers: readonly (readonly string[])[] = [
     "errors.ts",
     "near-names.ts",
     "own-file.ts",
+    "version.ts",
     "authority-file.ts",
     "make-folder.ts",
     "config.ts",

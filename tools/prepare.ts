@@ -1,5 +1,7 @@
 import { makeInCache, removeFromCache } from "./cache.ts";
 import { moto } from "./moto/install.ts";
+import { openbao } from "./openbao/install.ts";
+import { pgbouncer } from "./pgbouncer/install.ts";
 import { type Tool, toolsMode } from "./tool.ts";
 import { vault } from "./vault/build.ts";
 
@@ -11,7 +13,7 @@ function prepare(): void {
   const mode = toolsMode();
   if (mode === "skip") return;
   const mayLack = mode === "use" && process.argv.includes("--if-possible");
-  for (const tool of [vault, moto]) prepareOne(tool, mayLack);
+  for (const tool of [openbao, vault, moto, pgbouncer]) prepareOne(tool, mayLack);
 }
 
 function prepareOne(tool: Tool, mayLack: boolean): void {

@@ -1,24 +1,42 @@
-import { readFile } from "node:fs/promises";
 import { isIPv4 } from "node:net";
 import { Kysely, PostgresDialect } from "kysely";
 import { Pool } from "pg";
-import type { ClientConfig } from "pg";
+import type { ClientConfig, PoolConfig } from "pg";
+import { readAuthorities } from "../authority-file.ts";
 import { StartError } from "../errors.ts";
+import { PoolOfHosts } from "./hosts.ts";
 import type { Database } from "./schema.ts";
 import type { TenantShares } from "./shares.ts";
 import { types } from "./types.ts";
+import { type DatabaseUrl, type Host, parseDatabaseUrl } from "./url.ts";
 
-/** With `shares`, the transactions of one tenant take a part of the connections and never all of them. */
-export type Db = Kysely<Database> & Readonly<{ shares?: TenantShares }>;
+/**
+ * With `shares`, the transactions of one tenant take a part of the connections and never all of them. `statementWithin`: milliseconds
+ * for each statement of a transaction, where the server is not told of them at the start of a session.
+ */
+export type Db = Kysely<Database> & Readonly<{ shares?: TenantShares; statementWithin?: number }>;
 
 export type DatabaseSettings = Readonly<{
-  /** postgres://user:password@host:port/database; a Unix socket is `?host=/folder` or a host of `%2Ffolder`. */
+  /** postgres://user:password@host:port/database, and what `url.ts` says of it. */
   url: string;
   /** For a host that is not this machine. `off` sends passwords and rows in the clear. */
   tls: "verify" | "off";
   /** Authorities that sign the server's certificate (PEM), instead of those that Node trusts. */
   caFile?: string | undefined;
+  /** `transaction`: a pooler gives a connection of the server for the length of a transaction. `detect` looks for one at the start. */
+  pooler?: "detect" | "transaction";
+  /** The setting that holds the URL, for messages. */
+  variable?: string;
 }>;
+
+/** How to connect to a database. */
+export type Connection = ClientConfig &
+  Readonly<{
+    /** Other hosts, of which one may be the primary. */
+    others?: readonly Host[];
+    /** Nothing of a session lasts longer than a transaction, and the server gets no parameters at the start of one. */
+    pooled?: boolean;
+  }>;
 
 export type PoolOptions = Readonly<{
   /** What `pg_stat_activity` shows. */
@@ -37,37 +55,41 @@ export type PoolOptions = Readonly<{
  * Turns a URL into connection facts. A remote server must prove its name with a certificate unless `tls` is `off`.
  * Throws StartError, without the URL, which holds a password.
  */
-export async function connectionFromUrl(settings: DatabaseSettings): Promise<ClientConfig> {
-  const url = parseUrl(settings.url);
-  const host = url.searchParams.get("host") ?? decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, "$1");
-  if (host === "" || url.username === "" || url.pathname.length < 2) {
-    throw new StartError(
-      "The database URL needs a user, a host and a database: postgres://user@host/database.",
-    );
-  }
+export async function connectionFromUrl(settings: DatabaseSettings): Promise<Connection> {
+  const { url: text, variable = "DATABASE_URL", pooler } = settings;
+  const url = parseDatabaseUrl(text, variable);
+  const [first = { host: "", port: 0 }, ...others] = url.hosts;
+  const { user, password, database, options } = url;
   return {
-    host,
-    port: url.port === "" ? 5432 : Number(url.port),
-    user: decodeURIComponent(url.username),
-    ...(url.password === "" ? {} : { password: decodeURIComponent(url.password) }),
-    database: decodeURIComponent(url.pathname.slice(1)),
-    ssl: await tlsFor(host, settings),
+    ...first,
+    user,
+    ...(password === undefined ? {} : { password }),
+    database,
+    ssl: await tlsFor(url, settings),
+    ...(url.channelBinding ? { enableChannelBinding: true } : {}),
+    ...(options === undefined ? {} : { options }),
+    ...(others.length === 0 ? {} : { others }),
+    ...(url.pooled || pooler === "transaction" ? { pooled: true } : {}),
   };
 }
 
 /** Opens no connection yet. */
-export function openPool(connection: ClientConfig, options: PoolOptions): Pool {
-  const pool = new Pool({
+export function openPool(
+  { others = [], pooled = false, ...connection }: Connection,
+  options: PoolOptions,
+): Pool {
+  const { answerWithin } = options;
+  const config: PoolConfig = {
     ...connection,
     types,
     application_name: options.applicationName,
     max: options.max ?? 10,
     connectionTimeoutMillis: options.patience ?? 5_000,
-    ...(options.answerWithin === undefined
-      ? {}
-      : { statement_timeout: options.answerWithin, query_timeout: options.answerWithin }),
+    ...(answerWithin === undefined ? {} : { query_timeout: answerWithin }),
+    ...(answerWithin === undefined || pooled ? {} : { statement_timeout: answerWithin }),
     keepAlive: true,
-  });
+  };
+  const pool = others.length === 0 ? new Pool(config) : new PoolOfHosts(config, others);
   // Without a listener a connection that the server closes would end the process. Whoever holds it learns at its next query.
   pool.on("error", options.onBroken ?? (() => undefined));
   pool.on("connect", (client) => client.on("error", () => undefined));
@@ -77,27 +99,32 @@ export function openPool(connection: ClientConfig, options: PoolOptions): Pool {
 /** `destroy()` of what this returns ends the pool. */
 export function openDb(pool: Pool, shares?: TenantShares): Db {
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
-  return shares === undefined ? db : Object.assign(db, { shares });
+  const { query_timeout: answerWithin, statement_timeout: told } = pool.options;
+  return Object.assign(
+    db,
+    shares === undefined ? {} : { shares },
+    answerWithin === undefined || told !== undefined ? {} : { statementWithin: answerWithin },
+  );
 }
 
-function parseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || !["postgres:", "postgresql:"].includes(url.protocol)) {
-    throw new StartError("The database URL is not of the form postgres://user@host/database.");
-  }
-  // pg would let `sslmode=no-verify` in a URL win over everything else.
-  const unknown = [...url.searchParams.keys()].find((name) => name !== "host");
-  if (unknown !== undefined) {
+async function tlsFor(
+  { hosts, tls: asked, caFile: named }: DatabaseUrl,
+  { tls, caFile = named, variable = "DATABASE_URL" }: DatabaseSettings,
+): Promise<ClientConfig["ssl"]> {
+  const remote = hosts.filter(({ host }) => !isThisMachine(host));
+  if (remote.length > 0 && asked === "off" && tls === "verify") {
     throw new StartError(
-      `The database URL has a parameter that Keyhold does not read: ${unknown}. TLS has settings of its own.`,
+      `${variable} asks for no TLS, which sends passwords and rows in the clear. Remove sslmode=disable, or set KEYHOLD_DATABASE_TLS to off as well.`,
     );
   }
-  return url;
-}
-
-async function tlsFor(host: string, settings: DatabaseSettings): Promise<ClientConfig["ssl"]> {
-  if (settings.tls === "off" || isThisMachine(host)) return false;
-  const ca = settings.caFile === undefined ? {} : { ca: await readFile(settings.caFile, "utf8") };
+  if (asked === "require" && tls === "off") {
+    throw new StartError(`${variable} asks for TLS, and KEYHOLD_DATABASE_TLS is off. Remove one of both.`);
+  }
+  const onThisMachine = asked === "require" && hosts.some(({ host }) => !host.startsWith("/"));
+  if (tls === "off" || (remote.length === 0 && !onThisMachine)) return false;
+  const from =
+    caFile === named && named !== undefined ? `sslrootcert in ${variable}` : "KEYHOLD_DATABASE_CA_FILE";
+  const ca = caFile === undefined ? {} : { ca: await readAuthorities(caFile, from) };
   return { rejectUnauthorized: true, ...ca };
 }
 

@@ -31,9 +31,8 @@ export async function guardRole(db: Db): Promise<void> {
 export function judgeRole(facts: RoleFacts): string | null {
   const { role, version, bypassing, owned, truncatable } = facts;
   const advice = "Connect as keyhold_app, or as a role with no more rights.";
-  if (version < oldestVersion) {
-    return `The PostgreSQL server is of version ${Math.floor(version / 10_000)}; Keyhold needs 16 or newer.`;
-  }
+  const tooOld = judgeVersion(version);
+  if (tooOld !== null) return tooOld;
   if (bypassing.length > 0) {
     return `The database role ${role} can bypass row-level security, for it is or may become ${bypassing.join(", ")}. ${advice}`;
   }
@@ -44,6 +43,12 @@ export function judgeRole(facts: RoleFacts): string | null {
     return `The database role ${role} may truncate ${truncatable.join(", ")}, which row-level security does not cover. ${advice}`;
   }
   return null;
+}
+
+/** Why nobody may serve on a server of this version, as `server_version_num` counts; null when nothing speaks against it. */
+export function judgeVersion(version: number): string | null {
+  if (version >= oldestVersion) return null;
+  return `The PostgreSQL server is of version ${Math.floor(version / 10_000)}; Keyhold needs 16 or newer.`;
 }
 
 async function readRoleFacts(db: Db): Promise<RoleFacts> {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { sql } from "kysely";
 import { Migrator } from "kysely/migration";
 import type { Migration } from "kysely/migration";
+import { DatabaseError } from "pg";
 import { StartError } from "../errors.ts";
 import type { Db } from "./connect.ts";
 
@@ -40,9 +41,15 @@ export async function migrate(db: Db, options: MigrateOptions = {}): Promise<str
   if (error instanceof StartError) throw error;
   const failed = results.find((result) => result.status === "Error");
   throw new StartError(
-    `The database could not be migrated${failed === undefined ? "" : `: ${failed.migrationName} failed`}. Nothing was changed.`,
+    `The database could not be migrated${failed === undefined ? "" : `: ${failed.migrationName} failed`}. Nothing was changed.${mayNot(error)}`,
     { cause: error },
   );
+}
+
+/** SQLSTATE 42501 (insufficient_privilege): its message names an object of the schema, and no value. */
+function mayNot(error: unknown): string {
+  if (!(error instanceof DatabaseError) || error.code !== "42501") return "";
+  return ` The role of KEYHOLD_OWNER_DATABASE_URL has too few rights (${error.message}). Make it the owner of the database.`;
 }
 
 /** The names of what `migrate` would apply, in order; changes nothing. Run as the owner. */

@@ -64,4 +64,4 @@ const insufficientPrivilege = "42501";
 
 const tellOperator =
   "The owner of the database may not create roles. Run as a superuser, with the owner's name for <owner>: " +
-  `${[createApp, createRecorder, letHandOver("<owner>")].join("; ")};`;
+  `${[`${createApp} password '…'`, createRecorder, letHandOver("<owner>")].join("; ")};`;

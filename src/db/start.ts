@@ -1,20 +1,28 @@
 import { sql } from "kysely";
-import type { ClientConfig, Pool } from "pg";
+import type { Pool } from "pg";
 import type { Config } from "../config.ts";
 import { StartError } from "../errors.ts";
-import { connectionFromUrl, type Db, openDb, openPool, type PoolOptions } from "./connect.ts";
+import {
+  type Connection,
+  connectionFromUrl,
+  type Db,
+  openDb,
+  openPool,
+  type PoolOptions,
+} from "./connect.ts";
 import { joinEmbedded } from "./embedded/join.ts";
 import { ownerRole } from "./embedded/passwords.ts";
 import { embeddedDatabase, startEmbedded } from "./embedded.ts";
 import { guardRole } from "./guard.ts";
 import { migrate, pendingMigrations } from "./migrate.ts";
+import { reachServer } from "./reach.ts";
 import { appRole, ensureRoles } from "./roles.ts";
 import { type ShareOptions, TenantShares } from "./shares.ts";
 
 export type StartSettings = Pick<Config, "folder" | "database" | "keyFile" | "keys">;
 
 /** What becomes of the database while it starts and while it serves, for the log. */
-export type DatabaseEvent = "ended" | "restarted";
+export type DatabaseEvent = "waiting" | "ended" | "restarted";
 
 export type StartOptions = Readonly<{
   /** For what runs beside the service: a database that is in use already is used with it, and none is made or migrated. */
@@ -22,6 +30,8 @@ export type StartOptions = Readonly<{
   /** Begin with an empty embedded database, although a key file or a note shows that there was one. */
   begin?: boolean;
   tell?: (event: DatabaseEvent) => void;
+  /** Milliseconds to wait for a database that somebody else runs. */
+  waitMs?: number;
   /** How much of the connections for requests and for reports one tenant may take. */
   shares?: Omit<ShareOptions, "connections">;
 }>;
@@ -38,6 +48,10 @@ export type StartedDatabase = Readonly<{
   changes: readonly string[];
   /** Resolves when the embedded PostgreSQL has ended for good, which ends the service; never for a database that somebody else runs. */
   lost: Promise<StartError>;
+  /** What and where it is, for its operator. */
+  name: string;
+  /** Whether a pooler is in front of it, so that a session keeps nothing beyond a transaction. */
+  pooled: boolean;
   /** A further pool of the same role, for work that must not wait for or delay the rest. Ends with `stop`. */
   openPool(options: PoolOptions): Pool;
   /** The same for statements of many tenants; with `shares`, none of them takes all of its connections. Ends with `stop`. */
@@ -46,8 +60,8 @@ export type StartedDatabase = Readonly<{
 }>;
 
 type Server = Readonly<{
-  app: ClientConfig;
-  owner: ClientConfig | null;
+  app: Connection;
+  owner: Connection | null;
   data: string | null;
   changes: readonly string[];
   lost?: Promise<StartError>;
@@ -66,10 +80,14 @@ export async function startDatabase(
   await using undo = new AsyncDisposableStack();
   const server = (beside ? await join(settings) : null) ?? (await reach(settings, options));
   undo.defer(() => server.stop());
-  if (server.owner !== null) await (beside ? assertUpToDate(server.owner) : prepare(server.owner));
+  if (server.owner !== null) {
+    const owner = await whenItAnswers(server, server.owner, ownerVariable, options);
+    await (beside ? assertUpToDate(owner) : prepare(owner));
+  }
+  const app = await whenItAnswers(server, server.app, "DATABASE_URL", options);
   const connections = settings.database.connections;
   const forRequests = { applicationName: "keyhold", max: connections, answerWithin: answerRequestWithinMs };
-  const db = openDb(openPool(server.app, forRequests), new TenantShares({ ...shares, connections }));
+  const db = openDb(openPool(app, forRequests), new TenantShares({ ...shares, connections }));
   undo.defer(() => db.destroy());
   await guardRole(db);
   await assertMigrated(db);
@@ -79,14 +97,16 @@ export async function startDatabase(
     embeddedIn: server.data,
     changes: server.changes,
     lost: server.lost ?? new Promise<never>(() => undefined),
+    name: nameOf(app, server.data),
+    pooled: app.pooled === true,
     openPool(options) {
-      const pool = openPool(server.app, options);
+      const pool = openPool(app, options);
       running.defer(() => pool.end());
       return pool;
     },
     openDb({ shares: own, ...options }) {
       const further = openDb(
-        openPool(server.app, options),
+        openPool(app, options),
         own === undefined ? undefined : new TenantShares({ ...own, connections: options.max }),
       );
       running.defer(() => further.destroy());
@@ -94,6 +114,28 @@ export async function startDatabase(
     },
     stop: () => running.disposeAsync(),
   };
+}
+
+const ownerVariable = "KEYHOLD_OWNER_DATABASE_URL";
+
+/** The embedded server answers when it has started. */
+async function whenItAnswers(
+  { data }: Server,
+  connection: Connection,
+  variable: string,
+  { tell, waitMs }: StartOptions,
+): Promise<Connection> {
+  if (data !== null) return connection;
+  return reachServer(connection, {
+    variable,
+    ...(tell === undefined ? {} : { tell }),
+    ...(waitMs === undefined ? {} : { waitMs }),
+  });
+}
+
+function nameOf({ host, port, database, pooled }: Connection, data: string | null): string {
+  if (data !== null) return `the embedded PostgreSQL in ${data}`;
+  return `${database ?? ""} at ${host ?? ""}:${port ?? ""}${pooled === true ? ", through a pooler" : ""}`;
 }
 
 /** The embedded database of a service that runs on it, which has migrated it; `null` when there is none. */
@@ -128,17 +170,19 @@ async function reach(settings: StartSettings, { beside, begin, tell }: StartOpti
       stop: () => server.stop(),
     };
   }
-  const { tls, caFile, ownerUrl } = database;
+  const { url, ownerUrl, tls, caFile, pooler } = database;
+  const rest = { tls, caFile, pooler };
+  const owner = ownerUrl === null ? null : { url: ownerUrl, variable: ownerVariable, ...rest };
   return {
-    app: await connectionFromUrl({ url: database.url, tls, caFile }),
-    owner: ownerUrl === null ? null : await connectionFromUrl({ url: ownerUrl, tls, caFile }),
+    app: await connectionFromUrl({ url, ...rest }),
+    owner: owner === null ? null : await connectionFromUrl(owner),
     data: null,
     changes: [],
     stop: () => Promise.resolve(),
   };
 }
 
-function prepare(owner: ClientConfig): Promise<void> {
+function prepare(owner: Connection): Promise<void> {
   return asOwner(owner, async (db) => {
     await ensureRoles(db);
     await migrate(db);
@@ -146,7 +190,7 @@ function prepare(owner: ClientConfig): Promise<void> {
 }
 
 /** Changes nothing, so that a command of another version than the service's leaves the service its database. */
-function assertUpToDate(owner: ClientConfig): Promise<void> {
+function assertUpToDate(owner: Connection): Promise<void> {
   return asOwner(owner, async (db) => {
     const [pending] = await pendingMigrations(db);
     if (pending === undefined) return;
@@ -156,7 +200,7 @@ function assertUpToDate(owner: ClientConfig): Promise<void> {
   });
 }
 
-async function asOwner(owner: ClientConfig, work: (db: Db) => Promise<void>): Promise<void> {
+async function asOwner(owner: Connection, work: (db: Db) => Promise<void>): Promise<void> {
   const db = openDb(openPool(owner, { applicationName: "keyhold migrate", max: 2 }));
   try {
     await work(db);
@@ -166,11 +210,18 @@ async function asOwner(owner: ClientConfig, work: (db: Db) => Promise<void>): Pr
 }
 
 async function assertMigrated(db: Db): Promise<void> {
-  const { rows } = await sql<{
-    there: boolean;
-  }>`select to_regclass('public.installation') is not null as there`.execute(db);
-  if (rows[0]?.there === true) return;
-  throw new StartError(
-    "The database has no tables of Keyhold. Set KEYHOLD_OWNER_DATABASE_URL to the URL of the role that may create them.",
-  );
+  const { rows } = await sql<{ role: string; there: boolean; readable: boolean }>`
+    select current_user::text as role, id is not null as there, has_table_privilege(id, 'SELECT') as readable
+    from to_regclass('public.installation') as id`.execute(db);
+  const { role, there, readable } = rows[0] ?? { role: "", there: false, readable: false };
+  if (!there) {
+    throw new StartError(
+      "The database has no tables of Keyhold. Set KEYHOLD_OWNER_DATABASE_URL to the URL of the role that may create them.",
+    );
+  }
+  if (!readable) {
+    throw new StartError(
+      `The role ${role} of DATABASE_URL has no rights on Keyhold's tables. Connect as ${appRole}, or run: grant ${appRole} to "${role}";`,
+    );
+  }
 }

@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Transaction } from "kysely";
 import type { Db } from "./connect.ts";
 import type { Database } from "./schema.ts";
@@ -86,8 +86,15 @@ function within<T>(
     db.transaction().execute(async (tx) => {
       await sql`select set_config('keyhold.tenant_id', ${tenant}, true), set_config('keyhold.member_id', ${member}, true),
         set_config('keyhold.reach', ${reach}, true), set_config('keyhold.credentials', ${credentials}, true),
-        set_config('keyhold.accounts', ${accounts}, true)`.execute(tx);
+        set_config('keyhold.accounts', ${accounts}, true)${boundOf(db)}`.execute(tx);
       return work(tx);
     });
   return db.shares === undefined || reach === "platform" ? run() : db.shares.within(tenant, run);
+}
+
+/** Behind a pooler a session keeps no bound on its statements, so that each transaction brings its own. */
+function boundOf({ statementWithin }: Db): RawBuilder<unknown> {
+  return statementWithin === undefined
+    ? sql``
+    : sql`, set_config('statement_timeout', ${String(statementWithin)}, true)`;
 }

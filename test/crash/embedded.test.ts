@@ -83,7 +83,7 @@ test.each(["a dead process", "a living process of the same user", "a dead proces
     await first.stop();
     const { uid, gid } = await stat(first.data);
     // The shell becomes a program that never waits for the child of the shell.
-    const other = spawn("sh", ["-c", "true & echo $!; exec sleep 600"], {
+    const other = spawn("sh", ["-c", "sleep 0.2 & echo $!; exec sleep 600"], {
       stdio: ["ignore", "pipe", "ignore"],
       uid,
       gid,
@@ -92,7 +92,7 @@ test.each(["a dead process", "a living process of the same user", "a dead proces
     if (whose === "a dead process") await kill(other);
     const named = whose.endsWith("ignores") ? zombie : (other.pid ?? 0);
     await plantLock(first.data, named);
-    while (named === zombie && (await isAlive(zombie))) await sleep(5);
+    await ended(zombie);
 
     const second = await startEmbedded({ folder: state.folder, durable: false });
     expect((await readLock(second.data))?.pid).not.toBe(named);
@@ -183,6 +183,10 @@ async function kill(child: ChildProcess): Promise<void> {
   const ended = once(child, "exit");
   child.kill("SIGKILL");
   await ended;
+}
+
+async function ended(pid: number): Promise<void> {
+  while (await isAlive(pid)) await sleep(5);
 }
 
 /** A process that ended but was not waited for has no command line any more. */

@@ -69,6 +69,6 @@ test("Simulated and real venues do not share a folder, and a database of its own
     /leave DATABASE_URL out/,
   );
   await expect(startService(environment, ["src/main.ts", "--simulate"])).rejects.toThrow(
-    /the only argument is --simulated/,
+    /The only arguments are --simulated and --new/,
   );
 });

@@ -1,5 +1,6 @@
 import type { TestProject } from "vitest/node";
 import { moto } from "../../tools/moto/install.ts";
+import { pgbouncer } from "../../tools/pgbouncer/install.ts";
 import { type Tool, toolsMode } from "../../tools/tool.ts";
 import { vault } from "../../tools/vault/build.ts";
 
@@ -10,11 +11,19 @@ declare module "vitest" {
 }
 
 /** What runs each tool; `null` where its tests are skipped. */
-export type ToolPrograms = Readonly<{ vault: string | null; moto: string | null }>;
+export type ToolPrograms = Readonly<{
+  vault: string | null;
+  moto: string | null;
+  pgbouncer: string | null;
+}>;
 
 /** Runs once before all test files, so that a tool that is missing is told of once. Nothing is made here. */
 export function setup(project: TestProject): void {
-  project.provide("tools", { vault: findOrSkip(vault), moto: findOrSkip(moto) });
+  project.provide("tools", {
+    vault: findOrSkip(vault),
+    moto: findOrSkip(moto),
+    pgbouncer: findOrSkip(pgbouncer),
+  });
 }
 
 /** What runs the tool; `null`, with a line that says so, where its tests are skipped. Throws where none may be missing. */

@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../command.ts";
 import { findInCache } from "../cache.ts";
+import { openbao } from "../openbao/install.ts";
 import { pythonNeeded } from "../python.ts";
 import type { Tool } from "../tool.ts";
 import { findGo, goNeeded, hasGo } from "./go.ts";
@@ -11,17 +12,19 @@ import { findGo, goNeeded, hasGo } from "./go.ts";
 const version = "1.21.2";
 const folder = `vault-${version}`;
 
-/** HashiCorp Vault, from its Go module; or what `KEYHOLD_TEST_VAULT` names: a path, or a name on the PATH, such as `bao`. */
+/** HashiCorp Vault, from its Go module; or what `KEYHOLD_TEST_VAULT` names: a path, a name on the PATH, or `bao` for the OpenBao of `tools/openbao`. */
 export const vault: Tool = {
   name: `HashiCorp Vault ${version}`,
   folder,
   find() {
     const named = process.env["KEYHOLD_TEST_VAULT"] ?? "";
-    if (named !== "" && versionOf(named) === null)
+    if (named === "") return findInCache(join(folder, "vault"));
+    const program = versionOf(named) === null && named === "bao" ? openbao.find() : named;
+    if (program === null || versionOf(program) === null)
       throw new Error(`KEYHOLD_TEST_VAULT names ${named}, which does not run.`);
-    return named === "" ? findInCache(join(folder, "vault")) : named;
+    return program;
   },
-  works: (program) => program === process.env["KEYHOLD_TEST_VAULT"] || versionOf(program) === version,
+  works: (program) => Boolean(process.env["KEYHOLD_TEST_VAULT"]) || versionOf(program) === version,
   needs: `${goNeeded}, or ${pythonNeeded}`,
   canBeMade: hasGo,
   announcement: `Building HashiCorp Vault ${version} for tests, once: about six minutes on two cores.`,

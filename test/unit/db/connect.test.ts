@@ -43,14 +43,120 @@ test.each([
 test.each([
   ["mysql://u:planted-password@h/d", "not of the form"],
   ["not a url, planted-password", "not of the form"],
-  ["postgres://u:planted-password@h/d?sslmode=no-verify", "a parameter that Keyhold does not read: sslmode"],
-  ["postgres://u:planted-password@h/d?host=/s&options=-crole%3Dx", "does not read: options"],
+  ["postgres://u:planted-password@h/d?sslmode=no-verify", "because it does not verify the server"],
+  ["postgres://u:planted-password@h/d?sslmode=disable", "asks for no TLS"],
+  ["postgres://u:planted-password@h/d?ssl=false", "asks for no TLS"],
+  [
+    "postgres://u:planted-password@h/d?host=/s&options=-crole%3Dx",
+    "a value that Keyhold does not take: options",
+  ],
+  ["postgres://u:planted-password@h/d?options=-csearch_path%3Dx", "alter role"],
+  [
+    "postgres://u:planted-password@h/d?sslcert=/c&sslkey=/k",
+    "a parameter that Keyhold does not read: sslcert",
+  ],
+  ["postgres://u:planted-password@h/d?target_session_attrs=read-only", "does not take: target_session_attrs"],
+  ["postgres://u:planted-password@h/d?constructor=1", "does not read: constructor"],
+  ["postgres://u:planted-password@h/d?gssencmode=require", "does not take: gssencmode"],
+  ["postgres://u:planted-password@h/d?planted-password%20=1", "one with an odd name"],
   ["postgres://:planted-password@h/d", "needs a user"],
   ["postgres://u:planted-password@h", "needs a user"],
+  ["postgres://u:planted-password@h:65536/d", "a port that is no number from 1 to 65535"],
+  ["postgres://u:planted-password@h1:5432,h2:x/d", "a port that is no number"],
+  ["postgres://u:planted-password%@h/d", "a % that begins no escape"],
+  ["postgres://u:planted-password/x@h/d", "Write / as %2F"],
+  ["postgres+asyncpg://u:planted-password@h/d", "not of the form"],
+  ['"postgres://u:planted-password@h/d"', "not of the form"],
 ])("The URL %s is refused without being repeated", async (url, sentence) => {
   const refusal: unknown = await connectionFromUrl({ url, tls: "verify" }).catch((error: unknown) => error);
   expect(refusal).toMatchObject({ name: "StartError", message: expect.stringContaining(sentence) });
   expect(String(refusal)).not.toContain("planted-password");
+});
+
+test.each([
+  // Neon, Supabase (direct and through its pooler), RDS with a bundle of its own, Heroku, Azure, Cloud SQL, CockroachDB, Vercel.
+  [
+    "postgres://u:p@ep-a-1.eu-central-1.aws.neon.tech/d?sslmode=require&channel_binding=require",
+    { enableChannelBinding: true },
+  ],
+  [
+    "postgres://u:p@ep-a-1.neon.tech/d?sslmode=verify-full&options=endpoint%3Dep-a-1",
+    { options: "endpoint=ep-a-1" },
+  ],
+  [
+    "postgresql://postgres.ref:p@aws-0-eu-west-1.pooler.supabase.com:6543/d?pgbouncer=true&connection_limit=1",
+    { user: "postgres.ref", port: 6543, pooled: true },
+  ],
+  ["postgresql://u:p@db.ref.supabase.co:5432/d?sslmode=prefer", {}],
+  ["postgres://u:p@ec2-1.compute.amazonaws.com:5432/d1a2", { database: "d1a2" }],
+  ["postgres://admin%40srv:p@srv.postgres.database.azure.com:5432/d?sslmode=require", { user: "admin@srv" }],
+  [
+    "postgres://u:p@h.cockroachlabs.cloud:26257/d?sslmode=verify-full&options=--cluster%3Dwide-1",
+    { options: "--cluster=wide-1" },
+  ],
+  [
+    "postgres://u:p@ep.vercel-storage.com/d?sslmode=require&supa=base-pooler.x&connect_timeout=15&application_name=x",
+    {},
+  ],
+  ["postgres://u:p@h/d?ssl=true", {}],
+  ["postgres://u:p@h/d?sslrootcert=system&sslmode=verify-full&target_session_attrs=read-write", {}],
+])("The URL %s, as hosts of PostgreSQL write theirs, is taken with TLS verified", async (url, more) => {
+  const connection = await connectionFromUrl({ url, tls: "verify" });
+  expect(connection).toMatchObject({ ssl: { rejectUnauthorized: true }, ...more });
+});
+
+test("A socket of Cloud SQL, and all parts as parameters, are taken", async () => {
+  const socket = {
+    host: "/cloudsql/p:r:i",
+    port: 5432,
+    user: "u",
+    password: "p@/",
+    database: "d",
+    ssl: false,
+  };
+  for (const url of [
+    "postgres://u:p%40%2F@/d?host=/cloudsql/p:r:i",
+    "postgresql:///d?host=%2Fcloudsql%2Fp:r:i&user=u&password=p%40%2F&sslmode=disable",
+    "postgres://?host=/cloudsql/p:r:i&user=u&password=p%40/&dbname=d&port=5432",
+  ])
+    expect(await connectionFromUrl({ url, tls: "verify" })).toEqual(socket);
+});
+
+test("Several hosts are taken, each with its port", async () => {
+  const url = "postgres://u@a.example,[2001:db8::7]:6432,b.example:5433/d?target_session_attrs=primary";
+  expect(await connectionFromUrl({ url, tls: "verify" })).toMatchObject({
+    host: "a.example",
+    port: 5432,
+    others: [
+      { host: "2001:db8::7", port: 6432 },
+      { host: "b.example", port: 5433 },
+    ],
+  });
+});
+
+test("TLS that a URL demands is used on this machine too, and is not given up for a setting", async () => {
+  const url = "postgres://u@localhost/d?sslmode=verify-full";
+  expect(await connectionFromUrl({ url, tls: "verify" })).toMatchObject({
+    ssl: { rejectUnauthorized: true },
+  });
+  await expect(connectionFromUrl({ url, tls: "off" })).rejects.toThrow("KEYHOLD_DATABASE_TLS is off");
+});
+
+test("A file of authorities that is missing, or holds none, is refused under the name of its setting", async () => {
+  const url = "postgres://u@h/d";
+  const missing = connectionFromUrl({ url, tls: "verify", caFile: "/nowhere/ca.pem" });
+  await expect(missing).rejects.toThrow(
+    "The file /nowhere/ca.pem of KEYHOLD_DATABASE_CA_FILE cannot be read (ENOENT)",
+  );
+  const none = connectionFromUrl({ url, tls: "verify", caFile: import.meta.filename });
+  await expect(none).rejects.toThrow("of KEYHOLD_DATABASE_CA_FILE holds no certificate");
+  const inUrl = connectionFromUrl({
+    url: `${url}?sslmode=verify-full&sslrootcert=/nowhere/rds.pem`,
+    tls: "verify",
+  });
+  await expect(inUrl).rejects.toThrow(
+    "The file /nowhere/rds.pem of sslrootcert in DATABASE_URL cannot be read",
+  );
 });
 
 test("Values become the types that the program counts on", async () => {

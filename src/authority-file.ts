@@ -1,0 +1,24 @@
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { StartError } from "./errors.ts";
+
+/**
+ * The authorities that a PEM file holds, to be trusted in place of those that Node trusts. `variable` is the setting with the path.
+ * Throws `StartError` where the file cannot be read or holds no certificate.
+ */
+export async function readAuthorities(path: string, variable: string): Promise<string> {
+  const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    throw new StartError(`The file ${path} of ${variable} cannot be read (${cause.code}).`, { cause });
+  });
+  if (holdsCertificate(text)) return text;
+  throw new StartError(`The file ${path} of ${variable} holds no certificate in PEM.`);
+}
+
+/** Of the first one. Node passes over a text without any, and then trusts nobody, which no message explains. */
+function holdsCertificate(text: string): boolean {
+  try {
+    return new X509Certificate(text).raw.length > 0;
+  } catch {
+    return false;
+  }
+}

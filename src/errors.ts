@@ -47,6 +47,7 @@ export const errors = {
   store_unavailable: { status: 503, title: "The secret store cannot be reached" },
   store_denied: { status: 503, title: "The secret store refused Keyhold" },
   secret_lost: { status: 503, title: "The secret store does not hold this secret any more" },
+  secret_damaged: { status: 503, title: "The stored secret was changed" },
   record_unavailable: { status: 503, title: "The audit record cannot be written" },
   rights_unproven: { status: 503, title: "The rights in the database are not those that Keyhold signed" },
   key_unavailable: { status: 503, title: "The key that seals this secret is not available" },

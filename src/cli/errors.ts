@@ -92,6 +92,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   store_unavailable: "try again in a moment",
   store_denied: "the operator must let Keyhold into the store",
   secret_lost: "replace the secret, or let the operator restore the store",
+  secret_damaged: "let the operator look into the store and restore it, or replace the secret",
   record_unavailable: "try again in a moment",
   rights_unproven: "the operator must look who has written to the database",
   key_unavailable: "the operator must restore the key-encryption key",

@@ -87,7 +87,10 @@ class Tries {
 
 /** What is lost or changed says nothing of the others; a store, a key or a record that is away ails all of them. */
 function ailsTheItem(error: unknown): boolean {
-  return error instanceof KeyholdError && (error.status !== 503 || error.code === "secret_lost");
+  return (
+    error instanceof KeyholdError &&
+    (error.status !== 503 || ["secret_lost", "secret_damaged"].includes(error.code))
+  );
 }
 
 function tell({ output }: Cli, tries: Tries, left: readonly string[]): CliError {

@@ -1,21 +1,22 @@
 import type { DisclosureRequest, Granted, UseRequest } from "../audit/disclosures.ts";
-import { open, type Sealed, sealedWith } from "../crypto/envelope.ts";
+import { EnvelopeError, open, type Sealed, sealedWith } from "../crypto/envelope.ts";
 import { unpackRecord } from "../crypto/record.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
+import { unknownDataKey } from "../keys/key-provider.ts";
 import { fieldNames, type FieldName } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { refused } from "./refusals.ts";
 import { findCredential } from "./rows.ts";
 import { OwnedFields } from "./secret-fields.ts";
-import { lost, storeOf, troubleOf } from "./secret-store.ts";
+import { damaged, lost, storeOf, troubleOf } from "./secret-store.ts";
 
 export type Opened = Readonly<{ disclosure: Granted; fields: OwnedFields }>;
 
 /**
  * Opens the secret of a credential for the length of `use`: the record is written first, and the plaintext is zeroed after.
  * Throws what the record refuses (`not_found`, `forbidden`, `credential_inactive`, `illegal_state`, `policy_forbids` …),
- * `record_unavailable`, `store_unavailable`, `store_denied` and `key_unavailable`.
+ * `record_unavailable`, `store_unavailable`, `store_denied`, `secret_lost`, `secret_damaged` and `key_unavailable`.
  */
 export async function openSecret<T>(
   custody: Needs,
@@ -79,7 +80,7 @@ async function readSealed(
   custody: Pick<Custody, "stores">,
   place: Place,
 ): Promise<ReadonlyMap<string, Sealed> | null> {
-  if (place.sealed !== null) return unpack(place.sealed);
+  if (place.sealed !== null) return unpack(place.sealed, place.store);
   const store = storeOf(custody.stores, place.store);
   const answer = await store.get(place);
   switch (answer.outcome) {
@@ -93,12 +94,11 @@ async function readSealed(
   }
 }
 
-/** Bytes that are no record do not open either. */
-function unpack(sealed: Uint8Array): ReadonlyMap<string, Sealed> {
+function unpack(sealed: Uint8Array, store: string): ReadonlyMap<string, Sealed> {
   try {
     return unpackRecord(sealed);
   } catch (error) {
-    throw unreadable(error);
+    throw error instanceof EnvelopeError ? damaged(store, error) : error;
   }
 }
 
@@ -111,12 +111,12 @@ async function openFields(
   try {
     for (const [name, value] of sealed) {
       const key = await custody.dataKeys.get(place.tenantId, sealedWith(value));
-      fields.set(fieldName(name), open(key, contextOf(place, name), value));
+      fields.set(fieldName(name, place), open(key, contextOf(place, name), value));
     }
     return fields;
   } catch (error) {
     fields[Symbol.dispose]();
-    throw error instanceof KeyholdError ? error : unreadable(error);
+    throw isDamage(error) ? damaged(place.store, error) : error;
   }
 }
 
@@ -124,16 +124,17 @@ function contextOf({ tenantId, credentialId, version }: Place, field: string) {
   return { tenantId, credentialId, version, field };
 }
 
-function fieldName(name: string): FieldName {
+function fieldName(name: string, { store }: Place): FieldName {
   const known = fieldNames.find((field) => field === name);
-  if (known === undefined) throw unreadable(undefined);
+  if (known === undefined) throw damaged(store, undefined);
   return known;
 }
 
-function unreadable(cause: unknown): KeyholdError {
-  return new KeyholdError(
-    "key_unavailable",
-    "The stored secret does not open with its key. Tell the operator.",
-    { cause },
-  );
+/**
+ * Whether what the store gave is not what was sealed for this place: it does not open, or names a data key that the tenant does not have.
+ * The database keeps the data key of each version that is in force, so none of those is only missing.
+ */
+function isDamage(error: unknown): boolean {
+  if (error instanceof KeyholdError) return error.facts["reason"] === unknownDataKey;
+  return error instanceof EnvelopeError;
 }

@@ -36,3 +36,12 @@ export function lost(store: string): KeyholdError {
     { facts: { store } },
   );
 }
+
+/** Bytes that were changed, or that belong to another credential: whoever can write to the store can do that, and opens nothing by it. */
+export function damaged(store: string, cause: unknown): KeyholdError {
+  return new KeyholdError(
+    "secret_damaged",
+    "What the secret store holds is not what Keyhold sealed for this credential: it was changed there, or moved from another place. Tell the operator.",
+    { facts: { store, reason: "tampered" }, cause },
+  );
+}

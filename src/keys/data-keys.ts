@@ -6,7 +6,7 @@ import { deriveMac } from "../crypto/mac.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import type { DataKeySource, KeptDataKey, KeyProvider } from "./key-provider.ts";
+import { type DataKeySource, type KeptDataKey, type KeyProvider, unknownDataKey } from "./key-provider.ts";
 
 type Use = "seal" | "mac";
 
@@ -52,7 +52,7 @@ export class DataKeys implements DataKeySource {
     // A provider that is away must not take from a running service what it has.
     const allowStaleOnFetchRejection = this.#byId.peek(id, { allowStale: true }) !== undefined;
     const key = await this.#byId.fetch(id, { context: tenantId, allowStaleOnFetchRejection });
-    if (key === undefined) throw gone();
+    if (key === undefined) throw unknownKey();
     return key;
   }
 
@@ -180,6 +180,13 @@ async function activeId(tx: TenantTx, use: Use): Promise<string | undefined> {
     .where("state", "=", "active")
     .executeTakeFirst();
   return row?.id;
+}
+
+/** What is sealed names a data key that its tenant does not have. */
+function unknownKey(): KeyholdError {
+  return new KeyholdError("key_unavailable", "The data key of this secret is not available.", {
+    facts: { reason: unknownDataKey },
+  });
 }
 
 function gone(): KeyholdError {

@@ -24,6 +24,9 @@ export interface KeyProvider {
 /** A data key as it is kept: wrapped. */
 export type KeptDataKey = Readonly<{ id: string; kekId: string; wrapped: Uint8Array }>;
 
+/** The reason in `key_unavailable` where a tenant has no data key of that id. */
+export const unknownDataKey = "unknown_data_key";
+
 /** The data keys of all tenants, as handles that seal and open. */
 export interface DataKeySource {
   /** What wraps new data keys. */

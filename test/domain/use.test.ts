@@ -180,7 +180,7 @@ describe("the scope of a secret", () => {
       `update sealed_secrets set sealed = ${damage} where credential_id = $1`,
       [id],
     );
-    await expect(use(owner, { id })).rejects.toMatchObject({ code: "key_unavailable", status: 503 });
+    await expect(use(owner, { id })).rejects.toMatchObject({ code: "secret_damaged" });
   });
 
   test("does not open what was moved: sealed bytes of another credential are no secret of this one", async () => {

@@ -122,7 +122,7 @@ function isOpenBao(program: string): boolean {
 
 /** OpenBao takes audit devices from its configuration alone, Vault from its API alone. */
 function openBaoAudit(folder: string): object {
-  return { audit: [{ file: { main: { options: { file_path: join(folder, "audit.log") } } } }] };
+  return { audit: [{ type: "file", path: "main", options: { file_path: join(folder, "audit.log") } }] };
 }
 
 async function enableAudit(program: string, folder: string, arrange: TestVault["arrange"]): Promise<void> {

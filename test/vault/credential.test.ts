@@ -136,6 +136,23 @@ describe.skipIf(program === null)("a credential whose secret rests in Vault", ()
     await replace(custody, owner, id, before.revision, secretFields(next));
     expect(await revealed(id)).toEqual(next);
   });
+
+  test("two versions that somebody exchanged there are told of as changed, and neither is opened", async () => {
+    const [one, other] = [await registered(), await registered()];
+    const read = async ({ id }: { id: string }): Promise<unknown> => {
+      const { body } = await arranged(vault.arrange("GET", `secret/data/${pathOf(id)}`));
+      return Reflect.get(Object(body["data"]), "data");
+    };
+    const [first, second] = [await read(one), await read(other)];
+    for (const [{ id }, data] of [
+      [one, second],
+      [other, first],
+    ] as const) {
+      await arranged(vault.arrange("DELETE", `secret/metadata/${pathOf(id)}`));
+      await arranged(vault.arrange("POST", `secret/data/${pathOf(id)}`, { data, options: { cas: 0 } }));
+      expect(await codeOf(revealed(id))).toBe("secret_damaged");
+    }
+  });
 });
 
 async function codeOf(call: Promise<unknown>): Promise<string> {

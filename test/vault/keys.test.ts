@@ -101,7 +101,7 @@ describe.skipIf(program === null)("with a real node", () => {
 
     test("at another mount, or with a name that is a path, stops the start", async () => {
       expect(await refusalOf({ mount: "nowhere" })).toContain("policy");
-      expect(await refusalOf({ key: "../sys/seal" })).toContain("must be words");
+      expect(await refusalOf({ key: "../sys/seal" })).toContain("must be a word");
     });
 
     test("that refuses Keyhold stops the start, and says what to mend", async () => {

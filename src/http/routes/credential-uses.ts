@@ -29,6 +29,8 @@ const opening: readonly ErrorCode[] = [
   "record_unavailable",
   "store_unavailable",
   "store_denied",
+  "secret_lost",
+  "secret_damaged",
   "key_unavailable",
 ];
 

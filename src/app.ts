@@ -17,6 +17,7 @@ import { type Db, openDb } from "./db/connect.ts";
 import { KeyholdError, StartError } from "./errors.ts";
 import { Cursors } from "./http/cursor.ts";
 import { IdempotencyKeys } from "./http/idempotency.ts";
+import { listenOn } from "./http/listen.ts";
 import { createMetricsServer } from "./http/metrics-server.ts";
 import { createRoutes } from "./http/routes/index.ts";
 import { createServer } from "./http/server.ts";
@@ -32,6 +33,8 @@ export type App = Readonly<{
   /** Where the API answers, such as `http://127.0.0.1:7070`; `null` for a worker, which has none. */
   url: string | null;
   metricsUrl: string;
+  /** What and where it is, for its operator. */
+  database: string;
   custody: Custody;
   localIssuer: LocalIssuer | null;
   /** Set when this start made the key file, which must be backed up. */
@@ -53,7 +56,7 @@ export async function startApp(config: Config, log: Log, { begin = false }: AppO
     custody,
     metrics,
     newKeyFile,
-    database: { lost },
+    database: { lost, name: database },
   } = open;
   if (config.role !== "api") {
     const work = startWork(open, log);
@@ -71,7 +74,8 @@ export async function startApp(config: Config, log: Log, { begin = false }: AppO
   undo.defer(() => closeServer(metricsServer));
   const metricsUrl = await listen(metricsServer, config.metrics);
   const running = undo.move();
-  return { url, metricsUrl, custody, localIssuer, newKeyFile, lost, stop: () => running.disposeAsync() };
+  const stop = (): Promise<void> => running.disposeAsync();
+  return { url, metricsUrl, database, custody, localIssuer, newKeyFile, lost, stop };
 }
 
 /** What time brings. */
@@ -90,7 +94,8 @@ async function openDoor(
   undo: AsyncDisposableStack,
 ): Promise<string> {
   undo.defer(() => server.close());
-  return server.listen({ host, port });
+  const listener = { host, port, hostVariable: "KEYHOLD_HOST", portVariable: "KEYHOLD_PORT" };
+  return listenOn(listener, () => server.listen({ host, port }));
 }
 
 /** An API key shows its last use so much later at most. */
@@ -165,8 +170,13 @@ async function listen(
   server: Server,
   { host, port }: Pick<Config["metrics"], "host" | "port">,
 ): Promise<string> {
-  server.listen(port, host);
-  await once(server, "listening");
+  const listener = {
+    host,
+    port,
+    hostVariable: "KEYHOLD_METRICS_HOST",
+    portVariable: "KEYHOLD_METRICS_PORT",
+  };
+  await listenOn(listener, () => once(server.listen(port, host), "listening"));
   const address = server.address();
   if (address === null || typeof address === "string") throw new StartError("The metrics have no address.");
   return `http://${host}:${address.port}/metrics`;

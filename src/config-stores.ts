@@ -7,6 +7,13 @@ const stores = ["postgres", "vault", "aws", "file", "env"] as const;
 const keyProviders = ["file", "transit", "aws-kms"] as const;
 const word = z.string().regex(/^[\w-]{1,128}$/);
 const aWord = "letters, digits, _ and -";
+/** As Vault names it: a slash at the end belongs to its spelling. */
+const mount = z
+  .string()
+  .regex(/^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*\/?$/)
+  .max(256)
+  .transform((path) => path.replace(/\/$/, ""));
+const aMount = "a path of letters, digits, _, -, . and /";
 
 /** Variables about where sealed secrets rest, and about the keys that wrap what sealed them. */
 export const storeVariables = {
@@ -19,12 +26,12 @@ export const storeVariables = {
     .describe("https URLs of all nodes of Vault or OpenBao (http to this machine), with commas between them"),
   KEYHOLD_VAULT_CA_FILE: text.optional().describe("the path of a PEM file with the authorities to trust"),
   KEYHOLD_VAULT_NAMESPACE: text.optional().describe("the name of a namespace"),
-  KEYHOLD_VAULT_MOUNT: word.prefault("secret").describe(aWord),
+  KEYHOLD_VAULT_MOUNT: mount.prefault("secret").describe(aMount),
   KEYHOLD_VAULT_AUTH: z
     .enum(["approle", "kubernetes", "token"])
     .prefault("approle")
     .describe("approle, kubernetes or token"),
-  KEYHOLD_VAULT_AUTH_MOUNT: word.optional().describe(aWord),
+  KEYHOLD_VAULT_AUTH_MOUNT: mount.optional().describe(aMount),
   KEYHOLD_VAULT_ROLE_ID: text.optional().describe("the id of the AppRole"),
   KEYHOLD_VAULT_SECRET_ID_FILE: text.optional().describe("the path of the file with the AppRole's secret id"),
   KEYHOLD_VAULT_ROLE: text.optional().describe("the role of the Kubernetes login"),
@@ -41,7 +48,7 @@ export const storeVariables = {
   KEYHOLD_KEYS: listOf(z.enum(keyProviders))
     .prefault("file")
     .describe("file, transit and aws-kms, with commas between them; the first wraps, all of them unwrap"),
-  KEYHOLD_TRANSIT_MOUNT: word.prefault("transit").describe(aWord),
+  KEYHOLD_TRANSIT_MOUNT: mount.prefault("transit").describe(aMount),
   KEYHOLD_TRANSIT_KEY: word.prefault("keyhold").describe(aWord),
   KEYHOLD_KMS_KEYS: listOf(text)
     .optional()

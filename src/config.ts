@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { mistakeIn } from "./config-mistakes.ts";
 import {
   type AwsConfig,
   awsOf,
@@ -27,7 +28,6 @@ import {
   venueProxies,
   wholeNumber,
 } from "./config-values.ts";
-import { nearNames } from "./near-names.ts";
 import { StartError } from "./errors.ts";
 
 export type { ConfiguredIssuer } from "./config-values.ts";
@@ -299,33 +299,8 @@ function read<T>(schema: z.ZodType<T>, environment: Environment): T {
   const [issue] = parsed.error.issues;
   const name = String(issue?.path[0]);
   const accepts = describeVariables().find((variable) => variable.name === name)?.accepts;
-  throw new StartError(`${name} must be ${accepts}.${issue === undefined ? "" : slipIn(environment[name], issue) || whatIsWrong(issue)}`);
+  throw new StartError(`${name} must be ${accepts}.${mistakeIn(environment[name], issue)}`);
 }
-
-/** A word of a list that is nearly one of those it may be. Any other word may be what was never to be shown. */
-function slipIn(value: string | undefined, issue: z.core.$ZodIssue): string {
-  if (value === undefined || issue.code !== "invalid_value") return "";
-  const known = issue.values.map(String);
-  for (const word of value.split(",").map((part) => part.trim())) {
-    const [near] = nearNames(word, known);
-    if (near !== undefined && near !== word) return ` It names ${word}: did you mean ${near}?`;
-  }
-  return "";
-}
-
-/** Where in a value of several parts, and what for words of our own; nothing of the value itself but names of fields. */
-function whatIsWrong({ path: [, ...within], ...issue }: z.core.$ZodIssue): string {
-  const unknown =
-    issue.code === "unrecognized_keys" ? issue.keys.find((key) => /^\w{1,40}$/.test(key)) : undefined;
-  if (unknown !== undefined) return ` There is no field ${[...within, unknown].join(".")}.`;
-  if (within.some((part) => typeof part === "string")) return ` What is wrong is ${within.join(".")}.`;
-  return issue.code === "custom" && issue.message in ownWords ? ` ${ownWords[issue.message]}` : "";
-}
-
-const ownWords: Readonly<Record<string, string>> = {
-  "not JSON": "It is no JSON.",
-  "cannot be read": "There is no file of that path that can be read.",
-};
 
 function refuseContradictions(values: Values, localIssuer: boolean, environment: Environment): void {
   if (environment["DATABASE_URL"] === "" && values.KEYHOLD_KEY_FILE !== undefined) {

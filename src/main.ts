@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { type App, type AppOptions, startApp } from "./app.ts";
-import { readConfig } from "./config.ts";
+import { bannerOf, describeStart } from "./banner.ts";
+import { type Config, readConfig } from "./config.ts";
+import { type PlatformTx, withPlatform } from "./db/tenant.ts";
 import { StartError } from "./errors.ts";
 import { refuseSimulatedFolder, type Simulated, startSimulated } from "./simulated.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
@@ -25,7 +27,7 @@ export async function serve({ simulated = false, begin = false }: ServeOptions =
     await venues?.close();
     throw error;
   });
-  tellOfStart(app, log);
+  await tellOfStart(app, config, log);
   if (venues !== null) process.stdout.write(tellOfKeys(venues));
   const stop = async (): Promise<void> => {
     try {
@@ -38,15 +40,23 @@ export async function serve({ simulated = false, begin = false }: ServeOptions =
   void app.lost.then((error) => endWithout({ stop }, error, log));
 }
 
-function tellOfStart(app: App, log: Log): void {
+async function tellOfStart(app: App, config: Config, log: Log): Promise<void> {
   if (app.newKeyFile !== null) {
     log.warn("a key file was made: back it up, apart from the database; without it every secret is lost", {
       path: app.newKeyFile,
     });
   }
+  const facts = describeStart(app, config, await hasNoTenant(app));
+  log.info("started", facts);
+  if (process.stderr.isTTY) process.stderr.write(bannerOf(facts));
   log.info("metrics", { address: app.metricsUrl });
   if (app.url === null) log.info("working");
   else log.info("listening", { address: app.url, path: "/docs" });
+}
+
+async function hasNoTenant({ custody: { db } }: App): Promise<boolean> {
+  const one = (tx: PlatformTx) => tx.selectFrom("tenants").select("id").limit(1).executeTakeFirst();
+  return (await withPlatform(db, one)) === undefined;
 }
 
 /** For a person: what to type when a credential is registered. Nothing but the simulated venues takes these keys. */

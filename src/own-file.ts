@@ -11,6 +11,18 @@ export function isOwn({ uid }: Pick<Stats, "uid">, user: number | undefined = pr
 }
 
 /**
+ * Whether only this user and root can read a file, or a group that root has given it to and that this process is in: so Kubernetes hands
+ * a Secret to a pod that does not run as root (`fsGroup` widens 0400 to 0440), and that pod can neither change the file nor read it else.
+ */
+export function isPrivate(
+  { uid, gid, mode }: Pick<Stats, "uid" | "gid" | "mode">,
+  groups: readonly number[] = [...(process.getgroups?.() ?? []), process.getegid?.() ?? 0],
+): boolean {
+  const wider = mode & 0o7777 & ~0o600;
+  return wider === 0 || (wider === 0o040 && uid === 0 && gid !== 0 && groups.includes(gid));
+}
+
+/**
  * The text of a file that only its owner may read, and that this user owns; `null` where there is none.
  * Throws StartError, which begins with `what` and the path, for any other file.
  */

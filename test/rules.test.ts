@@ -38,6 +38,7 @@ const layers: readonly (readonly string[])[] = [
     "make-folder.ts",
     "config.ts",
     "config-values.ts",
+    "config-mistakes.ts",
     "config-names.ts",
     "config-stores.ts",
   ],

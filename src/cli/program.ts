@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { version } from "../version.ts";
 import { addAccountCommands } from "./account.ts";
 import { addApiKeyCommands } from "./api-key.ts";
 import { addAuditCommands } from "./audit.ts";
@@ -102,8 +102,3 @@ const groups: readonly ((program: Command, cli: Cli) => void)[] = [
   addOperatorKeyCommands,
   addStoreCommands,
 ];
-
-function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return /"version": "([^"]+)"/.exec(text)?.[1] ?? "unknown";
-}

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { keyBytes } from "../crypto/aes-gcm.ts";
 import { fingerprint, type WrappingKey } from "../crypto/key-wrap.ts";
 import { StartError } from "../errors.ts";
-import { belongsTo, isOwn } from "../own-file.ts";
+import { belongsTo, isOwn, isPrivate } from "../own-file.ts";
 import { maxContentBytes, splitKeys } from "./key-material.ts";
 
 /** The key-encryption keys of a file; the newest wraps, each of them unwraps. */
@@ -106,9 +106,8 @@ async function writeDurably(file: FileHandle, content: Uint8Array): Promise<void
 async function readChecked(path: string, file: FileHandle): Promise<Uint8Array> {
   const status = await file.stat();
   if (!status.isFile()) throw refusal(path, "is not a regular file. Set the path to the key file itself.");
-  const mode = status.mode & 0o7777;
-  if ((mode & ~0o600) !== 0) {
-    const octal = mode.toString(8).padStart(4, "0");
+  if (!isPrivate(status)) {
+    const octal = (status.mode & 0o7777).toString(8).padStart(4, "0");
     throw refusal(path, `has mode ${octal}, which is wider than 0600. Run: chmod 600 ${path}`);
   }
   if (!isOwn(status)) throw refusal(path, belongsTo(status, path));
@@ -133,6 +132,8 @@ function explain(failure: unknown, flags: "r" | "wx"): string {
   if (code === "ENOENT") {
     return "does not exist. Restore it from your backup or correct the path; a new key cannot open what an old one sealed.";
   }
+  if (code === "EROFS")
+    return "cannot be changed: its file system is read-only. Change what is mounted there.";
   if (code === "EEXIST") return "exists already. A key is never overwritten: use it, or move it away first.";
   return `cannot be opened (${code}). Check that the user who runs Keyhold owns it.`;
 }

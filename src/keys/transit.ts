@@ -6,6 +6,7 @@ import { KeyholdError, StartError } from "../errors.ts";
 import { deniedReasons, unavailableReasons } from "../stores/store.ts";
 import { StoreTrouble } from "../stores/trouble.ts";
 import type { VaultClient } from "../stores/vault/client.ts";
+import { assertMount } from "../stores/vault/mount.ts";
 import type { VaultAnswer } from "../stores/vault/nodes.ts";
 import type { KeyProvider, WrapContext, WrappedKey } from "./key-provider.ts";
 
@@ -44,7 +45,8 @@ export async function openTransitKeys(
   settings: TransitSettings = {},
 ): Promise<KeyProvider> {
   const { mount = "transit", key = "keyhold" } = settings;
-  if (!word.test(mount) || !word.test(key)) throw new StartError("Mount and key of Transit must be words.");
+  assertMount(mount);
+  if (!word.test(key)) throw new StartError("The key of Transit must be a word.");
   const transit = new Transit(client, mount, key);
   await transit.open();
   return transit;

@@ -25,6 +25,12 @@ const allowed = [
   "path",
   "variables",
   "version",
+  "database",
+  "stores",
+  "keys",
+  "issuers",
+  "metrics",
+  "next",
 ] as const;
 type Field = (typeof allowed)[number];
 const passing: ReadonlySet<string> = new Set(allowed);

@@ -121,11 +121,40 @@ describe("Vault", () => {
     },
   );
 
-  test.each(["a/b", "..", "secret mount", ""])("has a mount that is a word, not %j", (mount) => {
-    const environment = { ...vault, ...approle, KEYHOLD_STORES: "vault", KEYHOLD_VAULT_MOUNT: mount };
-    // What is set to nothing is not set.
-    expect(refusal(environment)).toMatch(mount === "" ? /^accepted/ : /^KEYHOLD_VAULT_MOUNT must be letters/);
+  test("has a mount of its own where none is set, or it is set to nothing", () => {
+    const environment = { ...vault, ...approle, KEYHOLD_STORES: "vault", KEYHOLD_VAULT_MOUNT: "" };
+    expect(readConfig(environment).stores.vaultMount).toBe("secret");
   });
+});
+
+const vaultSettings = {
+  KEYHOLD_VAULT_ADDRESSES: "https://vault.example:8200",
+  KEYHOLD_VAULT_ROLE_ID: "role",
+  KEYHOLD_VAULT_SECRET_ID_FILE: "/run/secret-id",
+};
+
+describe("mounts of Vault", () => {
+  test.each([
+    ["team-a/kv", "team-a/kv"],
+    ["fleet/eu.west/secret/", "fleet/eu.west/secret"],
+    ["secret", "secret"],
+  ])("such as %s are taken", (written, read) => {
+    const { stores, keys, vault } = readConfig({
+      ...vaultSettings,
+      KEYHOLD_VAULT_MOUNT: written,
+      KEYHOLD_TRANSIT_MOUNT: written,
+      KEYHOLD_VAULT_AUTH_MOUNT: written,
+    });
+    expect([stores.vaultMount, keys.transitMount, vault?.auth]).toMatchObject([read, read, { mount: read }]);
+  });
+
+  test.each(["/secret", "a//b", "a/../b", "..", "a b", "a/b?c", "a%2Fb", "./a"])(
+    "such as %s are not",
+    (mount) => {
+      for (const name of ["KEYHOLD_VAULT_MOUNT", "KEYHOLD_TRANSIT_MOUNT", "KEYHOLD_VAULT_AUTH_MOUNT"])
+        expect(() => readConfig({ ...vaultSettings, [name]: mount })).toThrow(`${name} must be a path of`);
+    },
+  );
 });
 
 describe("AWS", () => {

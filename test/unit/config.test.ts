@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { describeVariables, readClientConfig, readConfig } from "../../src/config.ts";
 import { StartError } from "../../src/errors.ts";
 
@@ -210,4 +210,27 @@ describe("the guide to the configuration", () => {
         .toSorted(),
     );
   });
+});
+
+test.each([
+  [[{ ...issuer, algorithms: ["HS256"] }], " What is wrong is 0.algorithms.0."],
+  [
+    [issuer, { ...issuer, issuer: "https://b.example", audience: undefined }],
+    " What is wrong is 1.audience.",
+  ],
+  [[{ ...issuer, jwksUri: "https://a.example" }], " There is no field 0.jwksUri."],
+  ["[{", " It is no JSON."],
+  ["/nowhere/issuers.json", " There is no file of that path that can be read."],
+])("KEYHOLD_ISSUERS %j is refused with the place of the mistake", (value, ending) => {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  expect(refusal({ KEYHOLD_ISSUERS: text })).toMatch(/^KEYHOLD_ISSUERS must be a JSON list/);
+  expect(refusal({ KEYHOLD_ISSUERS: text }).endsWith(ending), refusal({ KEYHOLD_ISSUERS: text })).toBe(true);
+});
+
+test("A DATABASE_URL that is set to nothing beside a key file is refused: a secret was not mounted", () => {
+  expect(refusal({ DATABASE_URL: "", KEYHOLD_KEY_FILE: "/keys/kek" })).toMatch(
+    /^DATABASE_URL is set to nothing/,
+  );
+  expect(readConfig({ DATABASE_URL: "" }).database.url).toBeNull();
+  expect(readConfig({ KEYHOLD_KEY_FILE: "/keys/kek" }).database.url).toBeNull();
 });

@@ -1,9 +1,8 @@
 import { z } from "zod";
-import { StartError } from "../../errors.ts";
 import { throwUnavailable } from "../trouble.ts";
 import { expectDone, parse } from "./answers.ts";
 import { hasError, type VaultClient } from "./client.ts";
-import { findMount } from "./mount.ts";
+import { assertMount, findMount } from "./mount.ts";
 
 export type KeyValues = Readonly<Record<string, unknown>>;
 
@@ -36,9 +35,7 @@ export class VersionedKeyValues {
 
   /** Throws `StartError` for a mount that could not be one. */
   constructor(client: VaultClient, mount: string) {
-    if (!/^[\w-]+(\/[\w-]+)*$/.test(mount)) {
-      throw new StartError("The mount of the secrets engine must be words with slashes between them.");
-    }
+    assertMount(mount);
     this.#client = client;
     this.#mount = mount;
   }

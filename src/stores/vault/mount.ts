@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { StartError } from "../../errors.ts";
 import { StoreTrouble, throwDenied } from "../trouble.ts";
 import { parse } from "./answers.ts";
 import type { VaultClient } from "./client.ts";
@@ -11,6 +12,12 @@ const mountAnswer = z.object({
     options: z.object({ version: z.string().optional() }).nullish(),
   }),
 });
+
+/** Throws `StartError` for what cannot be a mount: no path of words, which no path below it could leave. */
+export function assertMount(path: string): void {
+  if (/^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/.test(path)) return;
+  throw new StartError("A mount of Vault must be a path of words with slashes between them.");
+}
 
 /**
  * The mount that a path lies below, without its last slash. `probe` is a request below it that the policy allows. Throws

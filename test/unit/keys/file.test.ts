@@ -1,5 +1,17 @@
+import { spawnSync } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
-import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -127,6 +139,30 @@ test("a mode wider than 0600 is refused, and the sentence has the command that n
     expect((await readKeyFile(path)).older).toEqual([]);
   }
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  "a Secret of Kubernetes is read as it is mounted: a link to a link, for a group",
+  async () => {
+    const script = `import { readKeyFile } from ${JSON.stringify(join(import.meta.dirname, "../../../src/keys/key-file.ts"))};
+    process.setgroups([3000]); const { newest } = await readKeyFile(process.argv[1]); console.log(newest.id);`;
+    await mkdir(join(folder, "..2026"));
+    await writeKeys(randomBytes(32), 0o440);
+    await rename(path, join(folder, "..2026", "kek"));
+    await chown(join(folder, "..2026", "kek"), 0, 3000);
+    await symlink("..2026", join(folder, "..data"));
+    await symlink("..data/kek", path);
+    const read = spawnSync(process.execPath, ["--input-type=module", "-e", script, path], {
+      encoding: "utf8",
+    });
+    expect(read.stdout, read.stderr).toMatch(/^[0-9a-f]{32}$/m);
+    const other = spawnSync(
+      process.execPath,
+      ["--input-type=module", "-e", script.replace("3000", "3001"), path],
+      { encoding: "utf8" },
+    );
+    expect(other.stderr, "the control: another group").toContain("has mode 0440");
+  },
+);
 
 test("a link to a key file is followed, and the file's own mode counts", async () => {
   await writeKeys(randomBytes(32));

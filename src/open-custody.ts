@@ -70,15 +70,15 @@ const databaseNews: Readonly<Record<DatabaseEvent, string>> = {
   restarted: "the embedded database runs again",
 };
 
+function tellInto(log: Log): (event: DatabaseEvent) => void {
+  return (event) => log.warn(databaseNews[event]);
+}
 
 /** Connects the parts, from the ground up; whatever fails ends what was started before it. Throws `StartError`. */
 export async function openCustody(config: Config, log: Log, options?: OpenOptions): Promise<OpenCustody> {
   assertVenueNames(config.venues);
   await using undo = new AsyncDisposableStack();
-  const database = await startDatabase(config, {
-    tell: (event) => log.warn(databaseNews[event]),
-    ...options,
-  });
+  const database = await startDatabase(config, { tell: tellInto(log), ...options });
   undo.defer(() => database.stop());
   const { db, embeddedIn } = database;
   tellOfDatabase(database, log);

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 
-type ServeOptions = Readonly<{ simulated?: true; new?: true }>;
+type ServeOptions = Readonly<{ simulated?: boolean; new?: boolean }>;
 
 export function addServeCommand(program: Command): void {
   program

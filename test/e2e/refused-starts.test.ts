@@ -97,7 +97,7 @@ describe("A start that cannot be is refused with a sentence that names the setti
 
   test("an option that the service does not have", async () => {
     const started = startService(installation.settings, ["src/main.ts", "--nev"]);
-    await expect(started).rejects.toThrow("keyhold: The service takes");
+    await expect(started).rejects.toThrow("keyhold: The only arguments are --simulated and --new");
   });
 });
 

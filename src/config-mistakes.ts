@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { nearNames } from "./config-names.ts";
+import { nearNames } from "./near-names.ts";
 
 /** What is wrong with the value of a variable, as a sentence after a blank; empty where there is no more to say than what it accepts. */
 export function mistakeIn(value: string | undefined, issue: z.core.$ZodIssue | undefined): string {

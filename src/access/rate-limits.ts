@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import type { Pool } from "pg";
+import type { Pool, QueryConfig } from "pg";
 import { RateLimiterPostgres } from "rate-limiter-flexible";
 import { KeyholdError } from "../errors.ts";
 import type { Member, TenantLimits } from "./principal.ts";
@@ -60,7 +60,7 @@ export class RateLimits {
   constructor(pool: Pool, defaults: Readonly<Record<Exclude<Limit, "refusals">, number>>) {
     this.#defaults = { ...defaults, refusals: defaults.requests };
     this.#counter = new RateLimiterPostgres({
-      storeClient: pool,
+      storeClient: unnamed(pool),
       storeType: "pool",
       tableName: "rate_limits",
       tableCreated: true,
@@ -141,6 +141,11 @@ export class RateLimits {
       });
     }
   }
+}
+
+/** A pooler in transaction mode gives each statement another session, in which one that was prepared by name need not exist. */
+function unnamed(pool: Pool) {
+  return { query: ({ text, values }: QueryConfig<unknown[]>) => pool.query(text, values) };
 }
 
 function holderOf(limit: Limit, { tenantId, memberId }: Member, credentialId: string | null): string {

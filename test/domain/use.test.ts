@@ -191,7 +191,7 @@ describe("the scope of a secret", () => {
       "update sealed_secrets set sealed = (select sealed from sealed_secrets where credential_id = $1) where credential_id = $2",
       [one.id, two.id],
     );
-    await expect(use(owner, two)).rejects.toMatchObject({ code: "key_unavailable", status: 503 });
+    await expect(use(owner, two)).rejects.toMatchObject({ code: "secret_damaged" });
     expect(await use(owner, one), "the control").toBe(secret.api_secret);
   });
 });

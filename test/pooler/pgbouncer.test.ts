@@ -2,16 +2,19 @@ import { randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { RateLimits } from "../../src/access/rate-limits.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
 import { readConfig } from "../../src/config.ts";
 import { connectionFromUrl, openPool } from "../../src/db/connect.ts";
 import { reachServer } from "../../src/db/reach.ts";
 import { readTenant, serviceScope } from "../../src/db/tenant.ts";
+import { KeyholdError } from "../../src/errors.ts";
 import { startClock } from "../../src/jobs/clock.ts";
 import { type OpenCustody, openCustody } from "../../src/open-custody.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createDatabase } from "../support/database.ts";
 import { createInstallation, type Installation } from "../support/installation.ts";
+import { memberOf } from "../support/tenants.ts";
 import { findPgBouncer, startPgBouncer, type TestPooler } from "../support/pgbouncer.ts";
 import { openTrader } from "../support/trader.ts";
 
@@ -96,6 +99,31 @@ describe.skipIf(program === null)("Behind PgBouncer in transaction mode", () => 
     };
     await Promise.all(Array.from({ length: 12 }, (_, at) => call(at)));
     expect({ most, done }).toEqual({ most: 1, done: 300 });
+  });
+
+  test("the requests of two hundred tenants are counted by two processes, without an error", async () => {
+    const limiters = processes.map(
+      ({ database }) =>
+        new RateLimits(database.openPool({ applicationName: "counts", max: 4, answerWithin: 2000 }), {
+          requests: 20,
+          reveals: 20,
+          invokes: 20,
+        }),
+    );
+    const counted = await Promise.all(
+      Array.from({ length: 200 }, async () => {
+        const member = memberOf(crypto.randomUUID(), crypto.randomUUID(), "trader");
+        const taken = await Promise.allSettled(
+          Array.from({ length: 30 }, (_, at) => (limiters[at % 2] ?? refuse()).take("requests", member)),
+        );
+        return taken.map((one) => (one.status === "fulfilled" ? "counted" : codeOf(one.reason)));
+      }),
+    );
+    const counts = Map.groupBy(counted.flat(), (outcome) => outcome);
+    expect([...counts].map(([outcome, { length }]) => [outcome, length])).toEqual([
+      ["counted", 200 * 20],
+      ["rate_limited", 200 * 10],
+    ]);
   });
 
   test("a service registers at a venue whose nonces must rise, uses and reveals", async () => {
@@ -193,6 +221,10 @@ describe.skipIf(program === null)("A pooler is found at the start", () => {
     await database.drop();
   });
 });
+
+function codeOf(reason: unknown): string {
+  return reason instanceof KeyholdError ? reason.code : String(reason);
+}
 
 function refuse(): never {
   throw new Error("there is none");

@@ -83,7 +83,8 @@ function otherEnvironment({ environment, fields }: VenueCall): Environment | und
 async function inspect(call: VenueCall): Promise<Verdict> {
   const reading = await send(call, { method: "GET", path: "/v2/account" });
   const other = otherEnvironment(call);
-  if (reading.kind === "known" && reading.meaning === "bad_key" && other !== undefined) {
+  const isOfKey = reading.kind === "known" && ["bad_key", "ambiguous"].includes(reading.meaning);
+  if (isOfKey && other !== undefined) {
     const hint = `Keys that begin with ${prefixes[other]} are ${other} keys: register it with the environment ${other}.`;
     return refusal(call.speaker, "wrong_environment", { ...reading.said, hint });
   }

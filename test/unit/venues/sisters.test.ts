@@ -129,21 +129,27 @@ describe("a key of a sister venue", () => {
   });
 
   test.each([
-    ["PKJ3Q8", "live", "paper"],
-    ["AKJ3Q8", "paper", "live"],
-  ] as const)("is recognised by its first letters at Alpaca: %s at %s", async (key, environment, other) => {
-    venue.sayJson({ message: "unauthorized." }, 401);
-    const fields = new Map(credentialsOf("alpaca")).set("api_key", key);
-    const verdict = await inspectIn("alpaca", environment, fields);
-    expect(verdict).toMatchObject({
-      outcome: "rejected",
-      reason: "wrong_environment",
-      message: expect.stringContaining(`the environment ${other}`),
-    });
-    // The control: a key of this environment is a bad key.
-    fields.set("api_key", `${environment === "live" ? "AK" : "PK"}J3Q8`);
-    expect(await inspectIn("alpaca", environment, fields)).toMatchObject({ reason: "bad_key" });
-  });
+    { key: "PKJ3Q8", environment: "live", other: "paper", status: 401, message: "unauthorized." },
+    { key: "AKJ3Q8", environment: "paper", other: "live", status: 401, message: "unauthorized." },
+    { key: "PKJ3Q8", environment: "live", other: "paper", status: 403, message: "forbidden." },
+  ] as const)(
+    "is recognised by its first letters at Alpaca: $key at $environment, $status",
+    async (given) => {
+      const { key, environment, other, status, message } = given;
+      venue.sayJson({ message }, status);
+      const fields = new Map(credentialsOf("alpaca")).set("api_key", key);
+      const verdict = await inspectIn("alpaca", environment, fields);
+      expect(verdict).toMatchObject({
+        outcome: "rejected",
+        reason: "wrong_environment",
+        message: expect.stringContaining(`the environment ${other}`),
+      });
+      // The control: of a key of this environment it says no more than the answer does.
+      fields.set("api_key", `${environment === "live" ? "AK" : "PK"}J3Q8`);
+      const expected = status === 401 ? { reason: "bad_key" } : { outcome: "ambiguous" };
+      expect(await inspectIn("alpaca", environment, fields)).toMatchObject(expected);
+    },
+  );
 });
 
 async function inspectIn(id: string, environment: Environment, fields = credentialsOf(id)): Promise<Verdict> {

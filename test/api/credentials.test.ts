@@ -42,6 +42,23 @@ describe("registering a credential", () => {
     expect(made.text).not.toContain("-itself");
   });
 
+  it("answers 400 with the fields that a secret has, and without the name that was sent in place of one", async () => {
+    const account = await tenant.owner.post("/api/v1/accounts", { name: "Misnamed" });
+    const send = (secret: object) =>
+      tenant.owner.post("/api/v1/credentials", {
+        account_id: account.json["id"],
+        venue: "scripted",
+        environment: "live",
+        secret,
+      });
+    const misnamed = await send({ apiKey: "a", api_secret: "b" });
+    expect(misnamed).toMatchObject({ status: 400, json: { code: "malformed" } });
+    expect(misnamed.text).toContain("body.secret: takes api_key, api_secret, passphrase");
+    expect(misnamed.text).not.toContain("apiKey");
+    const quoted = await send({ api_key: "'a key'", api_secret: "b" });
+    expect(quoted.text).toContain("api_key stands in quotes");
+  });
+
   it("answers 422 with the reason when the venue refuses, and nothing is kept", async () => {
     const account = await tenant.owner.post("/api/v1/accounts", { name: "Refused" });
     venue.verdict = () => ({

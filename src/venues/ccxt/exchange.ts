@@ -166,7 +166,7 @@ function fetchThrough(send: Send): (url: string, parameters: FetchParameters) =>
 
 function toRequest(url: string, { method, headers, body }: FetchParameters): HttpRequest {
   const kept = Object.entries(headers ?? {}).flatMap(([name, value]) =>
-    value === undefined || isMarkerHeader(name, value) ? [] : [[name, String(value)] as const],
+    value === undefined || isMarkerHeader(name) ? [] : [[name, String(value)] as const],
   );
   return {
     method,

@@ -50,6 +50,15 @@ describe("what leaves a venue process", () => {
     expect(createScrubber([]).value(result)).toEqual(result);
   });
 
+  test("keeps prices and ids that hold the digits of a short passphrase", () => {
+    const numeric = createScrubber(["2026113", secret]);
+    const order = { id: "4420261139", price: "20261.13", info: { ts: "2026113000" }, echo: secret };
+    expect(numeric.value(order)).toEqual({ ...order, echo: "[removed]" });
+    expect(numeric.text("wrong passphrase 2026113"), "a message is masked").toBe(
+      "wrong passphrase [removed]",
+    );
+  });
+
   test("is plain JSON", () => {
     expect(scrub.value(undefined)).toBeNull();
     expect(scrub.value({ gone: undefined, call: () => 1, kept: 0 })).toEqual({ kept: 0 });

@@ -89,8 +89,9 @@ function argumentsOf(operation: string, symbol: string): unknown[] {
   }
 }
 
-function credentials() {
-  const text = randomBytes(24).toString("hex");
+/** `word` stands in each field that is sent as it is. */
+function credentials(word: string) {
+  const text = `${word}${randomBytes(24).toString("hex")}`;
   const fields = new Map<FieldName, string>([
     ["api_key", `account-${text}`],
     ["api_secret", randomBytes(48).toString("base64")],
@@ -109,11 +110,12 @@ function credentials() {
 export async function sweep(
   open: Open,
   isWanted: (id: string, operation: string) => boolean,
+  word = "",
 ): Promise<Readonly<{ sent: readonly Sent[]; withheld: ReadonlySet<string> }>> {
   const sent: Sent[] = [];
   const withheld = new Set<string>();
   for (const { id, fields: names, operations } of exchangeList) {
-    const [usual, solana] = credentials();
+    const [usual, solana] = credentials(word);
     const keys = names.includes("private_key") ? [usual, solana] : [usual];
     for (const operation of operations.filter((name) => isWanted(id, name))) {
       const isOrder = operation === "createOrder";

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { indexRecord } from "../../../src/audit/index-record.ts";
 import { serviceScope, withTenant } from "../../../src/db/tenant.ts";
 import { pause } from "../attacker.ts";
 import type { Ground, Way } from "../way.ts";
@@ -39,7 +40,7 @@ export const recordSearch: Way = {
   },
 };
 
-/** Writes what a bot leaves behind in days: as the service does, but without the venue. */
+/** Writes what a bot leaves behind in days, as the service does but without the venue, and indexes it as the clock does in that time. */
 async function fill({ site: { installation }, attacker }: Ground): Promise<void> {
   const { id } = attacker.tenant;
   const detail = JSON.stringify({
@@ -58,5 +59,6 @@ async function fill({ site: { installation }, attacker }: Ground): Promise<void>
       ),
     );
   }
+  while ((await indexRecord({ db: installation.db })).done > 0);
   await sql`analyze`.execute(installation.ownerDb);
 }

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { confirmDestruction } from "./ask.ts";
 import {
   type Cli,
   collect,
@@ -77,8 +78,10 @@ export function addApiKeyCommands(program: Command, cli: Cli): void {
     .command("revoke")
     .description("end a key")
     .argument("<api-key>", "its id")
-    .action(async (id: string) => {
+    .option("--yes", "do not ask; needed where there is no terminal")
+    .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
       const api = await cli.api();
+      await confirmDestruction(cli.terminal, yes, async () => `End the API key ${id} for good?`);
       await api.apiKeys.revoke(id);
       cli.output.text(`${id} is revoked`, { id, revoked: true });
     });

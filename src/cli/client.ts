@@ -39,7 +39,7 @@ export function createClient(environment?: Environment, given?: string): Client 
   const token = given ?? set;
   if (token === null)
     throw new CliError("usage", "KEYHOLD_TOKEN is not set", { hint: hints.unauthenticated });
-  const base = `${url.replace(/\/+$/, "")}/api/v1`;
+  const base = `${url.replace(/\/+$/, "").replace(/\/api\/v1$/, "")}/api/v1`;
   const send = (method: Method, path: string, sent: Sent = {}, signal?: AbortSignal): Promise<Response> =>
     reach(addressOf(base + path, sent), initOf(token, method, sent, signal), { service: url, token });
   const inTime = () => AbortSignal.timeout(patienceMs);
@@ -116,11 +116,30 @@ async function acceptable(answer: Response | Error, { service, token }: Caller):
   throw await problemOf(answer, service, explainToken(token));
 }
 
+/** By the code of the system or of OpenSSL, which fetch puts into the cause. */
+const reasons: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "no program listens there",
+  ENOTFOUND: "the host is not known",
+  ECONNRESET: "the connection was closed",
+  ERR_SSL_WRONG_VERSION_NUMBER: "it speaks no TLS; try http://",
+  UND_ERR_SOCKET: "the connection was closed; a service with TLS needs https://",
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names the authority",
+  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names the authority",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name",
+};
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  return Object.hasOwn(reasons, code) ? `: ${reasons[code]}` : "";
+}
+
 function unreachable(error: unknown, service: string): CliError {
   if (error instanceof Error && error.name === "TimeoutError") {
     return new CliError("unavailable", `${service} did not answer within ${patienceMs / 1000} seconds`);
   }
-  return new CliError("unavailable", `${service} cannot be reached`, {
+  return new CliError("unavailable", `${service} cannot be reached${reasonOf(error)}`, {
     hint: "`keyhold serve` starts a service on this machine; KEYHOLD_URL names another one",
   });
 }

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
+import { confirmDestruction } from "./ask.ts";
 import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import { withCustody } from "./operate.ts";
@@ -54,10 +55,11 @@ function addFileCommands(keys: Command, cli: Cli): void {
     .command("remove-old")
     .description("keep only the newest key of a key file, once nothing is wrapped by the others")
     .argument("<path>", "the key file")
-    .action((path: string) => removeOld(cli, path));
+    .option("--yes", "do not ask; needed where there is no terminal")
+    .action((path: string, { yes }: Readonly<{ yes?: true }>) => removeOld(cli, path, yes));
 }
 
-async function removeOld({ output, environment }: Cli, path: string): Promise<void> {
+async function removeOld({ output, environment, terminal }: Cli, path: string, yes?: true): Promise<void> {
   const [{ readKeyFile, removeOldKeys }, { countDataKeys }, { findKekId }] = await Promise.all([
     import("../keys/key-file.ts"),
     import("../tenants/data-keys/due.ts"),
@@ -71,6 +73,10 @@ async function removeOld({ output, environment }: Cli, path: string): Promise<vo
     throw new CliError("refused", "the database still needs an older key of this file", {
       hint: "run `keyhold keys rotate` first",
     });
+  });
+  await confirmDestruction(terminal, yes, async () => {
+    const ids = older.map(({ id }) => id).join(", ");
+    return `Remove ${older.length} older keys (${ids}) from ${path}? Backups of the database from before the rotation do not open without them.`;
   });
   await removeOldKeys(path);
   output.text(`${path} holds its newest key alone`, { path, removed: older.length });

@@ -1,6 +1,7 @@
 import { hostname, userInfo } from "node:os";
 import { type Command, InvalidArgumentError } from "commander";
 import type { OperatorKey } from "../access/operator-keys.ts";
+import { confirmDestruction } from "./ask.ts";
 import type { Cli } from "./cli.ts";
 import { withCustody } from "./operate.ts";
 import type { Column } from "./output.ts";
@@ -38,12 +39,14 @@ export function addOperatorKeyCommands(program: Command, cli: Cli): void {
     .command("revoke")
     .description("end a key within two seconds")
     .argument("<operator-key>", "its id", parseId)
-    .action((id: string) =>
-      withCustody(cli, async ({ custody: { db } }) => {
+    .option("--yes", "do not ask; needed where there is no terminal")
+    .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
+      await confirmDestruction(cli.terminal, yes, async () => `End the operator key ${id} for good?`);
+      await withCustody(cli, async ({ custody: { db } }) => {
         const { revokeOperatorKey } = await import("../access/operator-keys.ts");
         cli.output.one(await revokeOperatorKey(db, id), columns);
-      }),
-    );
+      });
+    });
 }
 
 function parseId(text: string): string {

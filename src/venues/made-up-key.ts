@@ -1,19 +1,25 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomInt } from "node:crypto";
+import { createPrivateKey, generateKeyPair, type KeyObject, randomInt } from "node:crypto";
+import { promisify } from "node:util";
 import type { FieldName } from "./venue.ts";
 
 /** Letters and digits that base 58 has, so that a text in it stays one. */
 const alphabets = ["123456789", "ABCDEFGHJKLMNPQRSTUVWXYZ", "abcdefghijkmnopqrstuvwxyz"];
 const hexDigits = "0123456789abcdef";
 
+const generate = promisify(generateKeyPair);
+
 /**
  * A credential that no venue knows, in the form of this one, so that whatever signs with this one signs with it, too. Throws where a
  * private key cannot be read.
  */
-export function madeUpKey(fields: ReadonlyMap<FieldName, string>): ReadonlyMap<FieldName, string> {
-  return new Map([...fields].map(([name, value]) => [name, madeUp(value)] as const));
+export async function madeUpKey(
+  fields: ReadonlyMap<FieldName, string>,
+): Promise<ReadonlyMap<FieldName, string>> {
+  const entries = [...fields].map(async ([name, value]) => [name, await madeUp(value)] as const);
+  return new Map(await Promise.all(entries));
 }
 
-function madeUp(value: string): string {
+async function madeUp(value: string): Promise<string> {
   if (value.startsWith("-----BEGIN ")) return pemLike(value);
   // Some exchanges know a kind of key by its first word: `account-…`, `0x…`.
   const [prefix = ""] = /^(?:0x|[a-z]+[-_/])?/.exec(value) ?? [];
@@ -33,21 +39,21 @@ function pick(signs: string): string {
   return signs.charAt(randomInt(signs.length));
 }
 
-function pemLike(pem: string): string {
+async function pemLike(pem: string): Promise<string> {
   const key = createPrivateKey(pem);
   const format = pem.includes("BEGIN EC ") ? "sec1" : pem.includes("BEGIN RSA ") ? "pkcs1" : "pkcs8";
-  return keyLike(key).export({ type: format, format: "pem" });
+  return (await keyLike(key)).export({ type: format, format: "pem" });
 }
 
-function keyLike({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject): KeyObject {
+/** A large RSA key takes seconds, in which the event loop of the process turns for the calls of others. */
+async function keyLike({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject): Promise<KeyObject> {
   switch (asymmetricKeyType) {
     case "ed25519":
-      return generateKeyPairSync("ed25519").privateKey;
+      return (await generate("ed25519")).privateKey;
     case "ec":
-      return generateKeyPairSync("ec", { namedCurve: asymmetricKeyDetails.namedCurve ?? "P-256" }).privateKey;
+      return (await generate("ec", { namedCurve: asymmetricKeyDetails.namedCurve ?? "P-256" })).privateKey;
     case "rsa":
-      return generateKeyPairSync("rsa", { modulusLength: asymmetricKeyDetails.modulusLength ?? 2048 })
-        .privateKey;
+      return (await generate("rsa", { modulusLength: asymmetricKeyDetails.modulusLength ?? 2048 })).privateKey;
     default:
       throw new TypeError(`no key is made up of the kind ${asymmetricKeyType}`);
   }

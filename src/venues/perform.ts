@@ -96,7 +96,7 @@ function doubted(answer: Answer, speaker: Speaker): Answer {
 async function run(adapter: Adapter, job: Job, call: VenueCall): Promise<Answer> {
   if (job.verb === "inspect") return adapter.inspect(call);
   if (job.verb === "learnRefusal") {
-    const form = await adapter.learnRefusal?.({ ...call, fields: madeUpKey(call.fields) });
+    const form = await adapter.learnRefusal?.({ ...call, fields: await madeUpKey(call.fields) });
     return { outcome: "learned", form: form ?? null };
   }
   if (job.verb === "invoke") return adapter.invoke(call, job.invocation);

@@ -42,6 +42,29 @@ describe("registering a credential", () => {
     expect(made.text).not.toContain("-itself");
   });
 
+  it("answers 400 where a credential would have ended before it is kept or changed", async () => {
+    const account = await tenant.owner.post("/api/v1/accounts", { name: "Ended" });
+    const register = (expires_at: string | null) =>
+      tenant.owner.post("/api/v1/credentials", {
+        account_id: account.json["id"],
+        venue: "scripted",
+        environment: "live",
+        secret: { api_key: `ended-${expires_at}`, api_secret: "b" },
+        expires_at,
+      });
+    const yesterday = new Date(Date.now() - 86_400_000).toISOString();
+    const late = await register(yesterday);
+    expect(late).toMatchObject({ status: 400, json: { code: "malformed" } });
+    expect(late.text).toContain("body.expires_at: is not in the future");
+    const kept = await register(null);
+    expect(kept.status, "the control").toBe(201);
+    const changed = await tenant.owner.send("PATCH", at(String(kept.json["id"])), {
+      body: { expires_at: yesterday },
+      headers: ifMatch(1),
+    });
+    expect(changed.status).toBe(400);
+  });
+
   it("answers 400 with the fields that a secret has, and without the name that was sent in place of one", async () => {
     const account = await tenant.owner.post("/api/v1/accounts", { name: "Misnamed" });
     const send = (secret: object) =>

@@ -83,7 +83,9 @@ test("An operator key sees nothing inside a tenant", async () => {
 test("An operator key that is revoked, or whose day is over, lets no request in", async () => {
   const [revoked, old] = [await made(), await made()];
   expect([(await ask(revoked.key)).status, (await ask(old.key)).status]).toEqual([200, 200]);
-  expect((await keyhold("revoke", revoked.id)).code).toBe(0);
+  expect((await keyhold("revoke", revoked.id)).code, "it has to be meant").toBe(2);
+  expect((await ask(revoked.key)).status, "the control").toBe(200);
+  expect((await keyhold("revoke", revoked.id, "--yes")).code).toBe(0);
   await installation.world.database.ownerPool.query(
     "update operator_keys set created_at = created_at - interval '25 hours', expires_at = expires_at - interval '25 hours' where id = $1",
     [old.id],
@@ -112,6 +114,6 @@ test("The list shows every operator key that was made, who made it and where, an
 });
 
 test("An id that no key has, or that is no id, is refused with a sentence", async () => {
-  expect((await keyhold("revoke", crypto.randomUUID())).code).toBe(1);
+  expect((await keyhold("revoke", crypto.randomUUID(), "--yes")).code).toBe(1);
   expect((await keyhold("revoke", "x' or true")).code).toBe(2);
 });

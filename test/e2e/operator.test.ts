@@ -60,7 +60,9 @@ describe("keys rotate while the service runs", () => {
   });
 
   test("the older one is removed when nothing needs it, and what is new opens after the next start", async () => {
-    const removed = await keyhold(`keys remove-old ${installation.world.keyFile}`);
+    const unasked = await keyhold(`keys remove-old ${installation.world.keyFile}`);
+    expect(unasked).toMatchObject({ code: 2, notes: expect.stringContaining("add --yes if that is meant") });
+    const removed = await keyhold(`keys remove-old ${installation.world.keyFile} --yes`);
     expect(removed).toMatchObject({ code: 0, output: expect.stringContaining("holds its newest key alone") });
     await installation.keep(2);
     expect(await installation.unreadable(service)).toEqual([]);
@@ -270,7 +272,7 @@ describe("a command beside a service with a database of its own", () => {
     expect(await runCli(["keys", "rotate"], { environment })).toMatchObject({ code: 0 });
     expect((await fetch(`${embedded.url}/health/ready`)).status, "the service goes on").toBe(200);
     await embedded.stop();
-    expect(await runCli(["keys", "remove-old", keyFile], { environment })).toMatchObject({ code: 0 });
+    expect(await runCli(["keys", "remove-old", keyFile, "--yes"], { environment })).toMatchObject({ code: 0 });
     expect(await runCli(["store", "check"], { environment })).toMatchObject({
       code: 0,
       output: "Every store holds what it should.\n",

@@ -26,6 +26,11 @@ export const timeInput = z.iso
   .transform((value) => new Date(value))
   .meta({ description: "RFC 3339" });
 
+/** When something is to end. One that has ended already is a slip of the year or the zone. */
+export const endInput = timeInput.refine((end) => end.getTime() > Date.now(), {
+  message: "is not in the future",
+});
+
 export const revision = z
   .int()
   .meta({ description: "Grows with every change; the ETag is this number in quotes" });

@@ -4,7 +4,7 @@ import { OwnedFields } from "../../credentials/secret-fields.ts";
 import { Secret } from "../../crypto/secret.ts";
 import { environments, fieldNames, operationClasses } from "../../venues/venue.ts";
 import { component, listOf } from "../components.ts";
-import { freezes, id, revision, switchedOffRank, text, time, timeInput } from "./common.ts";
+import { endInput, freezes, id, revision, switchedOffRank, text, time } from "./common.ts";
 
 const environment = z.enum(environments);
 const venue = z.string().regex(/^[a-z0-9_]{1,64}$/, { message: "is not the id of a venue" });
@@ -156,7 +156,7 @@ export const newCredential = component(
     label: label.exactOptional(),
     secret,
     policy: policyInput.exactOptional(),
-    expires_at: timeInput.nullable().exactOptional(),
+    expires_at: endInput.nullable().exactOptional(),
     validation: z.enum(["now", "deferred"]).exactOptional().meta({
       description:
         "`deferred` keeps it as pending before the venue was asked, where the tenant's policy permits",
@@ -170,7 +170,7 @@ export const credentialUpdate = component(
   z.strictObject({
     label: label.exactOptional(),
     active: z.boolean().exactOptional().meta({ description: "Switching on asks the venue first" }),
-    expires_at: timeInput.nullable().exactOptional(),
+    expires_at: endInput.nullable().exactOptional(),
     policy: policyInput.exactOptional(),
   }),
   { policy: { allow: ["read", "trade"] } },

@@ -22,14 +22,18 @@ beforeAll(async () => {
       answer(response);
     });
   });
-  await new Promise<void>((listening) => void server.listen(0, "127.0.0.1", listening));
-  const address = server.address();
-  url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  url = await listen(server);
 });
 afterEach(() => {
   seen = [];
 });
 afterAll(() => server.close());
+
+async function listen(one: Server): Promise<string> {
+  await new Promise<void>((listening) => void one.listen(0, "127.0.0.1", listening));
+  const address = one.address();
+  return `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+}
 
 const keyhold = (argv: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
   runCli(argv, { environment: { KEYHOLD_URL: url, KEYHOLD_TOKEN: "the-token", ...environment } });
@@ -258,6 +262,23 @@ describe("a service that is not there", () => {
     const { code, notes } = await keyhold(["account", "list"], { KEYHOLD_URL: "http://127.0.0.1:9" });
     expect(code).toBe(3);
     expect(notes).toMatch(/^keyhold: http:\/\/127\.0\.0\.1:9 cannot be reached\nhint: `keyhold serve`/);
+  });
+
+  test("is named with the reason", async () => {
+    const closed = createServer();
+    const gone = await listen(closed);
+    closed.close();
+    const notesOf = async (service: string) => (await keyhold(["account", "list"], { KEYHOLD_URL: service })).notes;
+    expect(await notesOf(gone)).toContain("cannot be reached: no program listens there");
+    expect(await notesOf("http://keyhold.invalid")).toContain("cannot be reached: the host is not known");
+    expect(await notesOf(url.replace("http:", "https:"))).toContain("cannot be reached: it speaks no TLS");
+  });
+
+  test("is found where its address was copied with the path of the API", async () => {
+    answer = (response) =>
+      response.writeHead(200, { "content-type": "application/json" }).end('{"items":[],"next_cursor":null,"count":0}');
+    await keyhold(["account", "list"], { KEYHOLD_URL: `${url}/api/v1/` });
+    expect(seen.at(-1)?.path).toBe("/api/v1/accounts");
   });
 
   test("leaves the outcome of an order open", async () => {

@@ -217,6 +217,7 @@ describe("before something is destroyed", () => {
     [["credential", "delete", "c1"], `Destroy the secret of ${named} and remove the credential?`],
     [["credential", "roll-back", "c1"], `Destroy the new secret of ${named} and put the old one back?`],
     [["credential", "finish-rotation", "c1"], `Destroy the old secret of ${named} now?`],
+    [["api-key", "revoke", "k1"], "End the API key k1 for good?"],
     [["webhook", "delete", "w1"], "Remove the webhook to https://hooks.example.com/keyhold"],
   ] as const;
 

@@ -122,8 +122,8 @@ describe("a key that was made up", () => {
     ["base 58", "4f3KzB9mLQ7RxT2v", /^[1-9A-HJ-NP-Za-km-z]{16}$/],
     ["with a word before it", "account-X7f9Qz", /^account-[A-Za-z0-9]{6}$/],
     ["a private key", ecPem(), /^-----BEGIN EC PRIVATE KEY-----\n/],
-  ])("has the form of the one that it stands for (%s)", (_form, value, form) => {
-    const made = madeUpKey(new Map([["api_key", value]])).get("api_key") ?? "";
+  ])("has the form of the one that it stands for (%s)", async (_form, value, form) => {
+    const made = (await madeUpKey(new Map([["api_key", value]]))).get("api_key") ?? "";
     expect(made).toMatch(form);
     expect(made).not.toBe(value);
   });

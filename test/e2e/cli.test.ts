@@ -330,6 +330,19 @@ describe("API keys and venues", () => {
       /^venue {2}alpaca\nname {2}Alpaca\nenvironments {2}live, paper\nfields {2}api_key, api_secret\n[^]*operations {2}account, /,
     );
   });
+
+  test("an operation is shown with its class and parameters, and a near name where there is none", async () => {
+    const { bob } = await world.openTenant();
+    expect(await shell.transcript(bob, "venues kucoin cancelOrder")).toMatch(
+      /^operation {8}cancelOrder\nclass {12}trade\nidempotency key {2}required\nparameters {7}id=string, /,
+    );
+    expect(await shell.transcript(bob, "venues kucoin fetchBalance")).toMatch(
+      /\nclass {12}read\nidempotency key {2}not needed/,
+    );
+    expect(await shell.transcript(bob, "venues kucoin cancelOrders")).toMatch(
+      /has no operation cancelOrders\nhint: did you mean cancelOrder[^]*\[exit 2\]$/,
+    );
+  });
 });
 
 describe("the record", () => {

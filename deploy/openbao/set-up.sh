@@ -1,7 +1,8 @@
 #!/bin/sh
 # Prepares an initialised and unsealed cluster for Keyhold. It updates existing settings to those in this folder, so you can run
-# it again after every change. `./set-up.sh kubernetes` also sets up logins by service account. VAULT_ADDR, VAULT_CACERT and
-# VAULT_TOKEN set the address and the login, for `bao` and for `vault`; BAO names the program.
+# it again after every change. `./set-up.sh kubernetes` also sets up logins by service account.
+#
+# VAULT_ADDR, VAULT_CACERT and VAULT_TOKEN set the address and the login, for `bao` and for `vault`; BAO names the program.
 set -eu
 cd "$(dirname "$0")"
 bao=${BAO:-bao}

@@ -3,6 +3,7 @@
 # everything, so the key must never be on the volume of the data, nor in its backups.
 #
 #   openssl rand -out unseal-1.key 32
+#
 # To rotate it, make the new key current_… and the present one previous_…, restart the nodes one after the other, and then remove
 # the previous one.
 

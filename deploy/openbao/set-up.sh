@@ -1,8 +1,8 @@
 #!/bin/sh
-# Prepares a cluster for Keyhold that is initialised and unsealed. What is there already is brought to what stands here, so it can be
-# run again after every change. `./set-up.sh kubernetes` also sets up logins by service account.
+# Prepares an initialised and unsealed cluster for Keyhold. It updates existing settings to those in this folder, so you can run
+# it again after every change. `./set-up.sh kubernetes` also sets up logins by service account.
 #
-# VAULT_ADDR, VAULT_CACERT and VAULT_TOKEN say where and as whom, for `bao` and for `vault`; BAO names the program.
+# VAULT_ADDR, VAULT_CACERT and VAULT_TOKEN set the address and the login, for `bao` and for `vault`; BAO names the program.
 set -eu
 cd "$(dirname "$0")"
 bao=${BAO:-bao}
@@ -12,18 +12,18 @@ lists() {
   "$bao" "$1" list -format=json | grep -q "\"$2/\""
 }
 
-# Audit devices come first, so that all that follows is in them. OpenBao has them from openbao.hcl. The paths hold on every node.
+# Audit devices come first, so that they record all later steps. OpenBao has them from openbao.hcl. The paths apply to every node.
 if "$bao" version | grep -q '^Vault'; then
   lists audit primary || "$bao" audit enable -path=primary file "file_path=${AUDIT:-/openbao/audit}/audit.log"
   lists audit spare || "$bao" audit enable -path=spare file "file_path=${AUDIT_SPARE:-/openbao/audit-spare}/audit.log"
 fi
 
-# A dead server is forgotten when a fourth has taken its place, and never so that fewer than three are left.
+# A dead server is removed if a fourth has taken its place, and never so that fewer than three are left.
 "$bao" operator raft autopilot set-config -cleanup-dead-servers=true -dead-server-last-contact-threshold=10m \
   -min-quorum=3 -server-stabilization-time=10s -last-contact-threshold=10s
 
-# Nobody, not even an operator, can write over a version without saying which one is the newest. The engine takes some moments to
-# begin, in which it refuses.
+# No write, not even an operator's, can overwrite a version without naming the newest one. The engine refuses requests for some
+# moments until it has started.
 lists secrets secret || "$bao" secrets enable -path=secret -version=2 kv
 tries=30
 until "$bao" write secret/config cas_required=true; do

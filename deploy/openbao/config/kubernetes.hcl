@@ -1,3 +1,3 @@
-# On Kubernetes only: each node labels its own pod, openbao-active among others, by which the service openbao-active finds the leader.
+# On Kubernetes only: each node labels its own pod. By the label openbao-active the service openbao-active finds the leader.
 
 service_registration "kubernetes" {}

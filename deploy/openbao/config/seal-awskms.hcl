@@ -1,5 +1,5 @@
-# Unseals with a key in AWS KMS. Credentials come from where the node runs (the role of the instance or of the service account), which
-# needs kms:Encrypt, kms:Decrypt and kms:DescribeKey on this one key.
+# Unseals with a key in AWS KMS. Credentials come from the role of the instance or of the service account, which needs
+# kms:Encrypt, kms:Decrypt and kms:DescribeKey on this one key.
 #
 # In OpenBao 2.7 and newer AWS KMS is a plugin. Download it to `plugin_directory`, and take its checksum from its release:
 #

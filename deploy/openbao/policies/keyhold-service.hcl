@@ -1,5 +1,5 @@
-# Keyhold's own policy in the engine `secret`, key-value of version 2. It lists nothing and deletes no metadata: after a credential's
-# end the numbers and times of its versions stay.
+# Keyhold's own policy in the engine `secret`, key-value of version 2. It cannot list, and cannot delete metadata: after a
+# credential's end the numbers and times of its versions stay.
 
 # Sealed secrets: written with check-and-set, read by version.
 path "secret/data/tenants/*" {

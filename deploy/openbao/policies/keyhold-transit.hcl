@@ -1,4 +1,4 @@
-# For KEYHOLD_KEYS=transit: the use of one key. It cannot be made, rotated, exported, configured or deleted with this policy.
+# For KEYHOLD_KEYS=transit: allows the use of one key, but not to create, rotate, export, configure or delete it.
 
 # Its type and its versions.
 path "transit/keys/keyhold" {
@@ -14,7 +14,7 @@ path "transit/decrypt/keyhold" {
   capabilities = ["update"]
 }
 
-# The fingerprint by which Keyhold knows a version of the key.
+# The fingerprint by which Keyhold recognises a version of the key.
 path "transit/hmac/keyhold/sha2-256" {
   capabilities = ["update"]
 }

@@ -1,4 +1,4 @@
-# Metrics with a token, for those who leave the port of metrics closed: of the active node only, whichever node is asked.
+# Metrics with a token, if the metrics port is closed. They are always those of the active node, whichever node is asked.
 
 path "sys/metrics" {
   capabilities = ["read"]

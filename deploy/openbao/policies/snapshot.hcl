@@ -1,4 +1,4 @@
-# Saves snapshots, and cannot restore one. A snapshot is encrypted as the data are: without the seal nobody reads it.
+# Can save snapshots, but not restore them. A snapshot is encrypted like the data: without the seal it cannot be read.
 
 path "sys/storage/raft/snapshot" {
   capabilities = ["read"]

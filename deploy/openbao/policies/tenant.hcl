@@ -1,8 +1,8 @@
-# keyhold-service.hcl for a Keyhold that serves one tenant alone. Put the tenant's id in:
+# keyhold-service.hcl for a Keyhold that serves only one tenant. Insert the tenant's id:
 #
 #   sed "s/TENANT_ID/$id/" policies/tenant.hcl | bao policy write "keyhold-tenant-$id" -
 #
-# Written out, not with {{identity…}}: a template is as good as whoever may change what it is filled with.
+# The id is written out, not taken from {{identity…}}: a person who can change an identity could change what a template allows.
 
 path "secret/data/tenants/TENANT_ID/*" {
   capabilities = ["create", "update", "read"]

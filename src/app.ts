@@ -6,7 +6,7 @@ import { type LocalIssuer, openLocalIssuer } from "./access/local-issuer.ts";
 import { Memberships } from "./access/membership.ts";
 import { OperatorKeys } from "./access/operator-keys.ts";
 import { RateLimits } from "./access/rate-limits.ts";
-import { refusalRecorder } from "./access/refusals.ts";
+import { refusalRecorder } from "./audit/refusals.ts";
 import { Strangers } from "./access/strangers.ts";
 import { KeyUses } from "./access/key-uses.ts";
 import { createTokenVerifier, remoteIssuer } from "./access/tokens.ts";

@@ -1,28 +1,19 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { errors } from "../src/errors.ts";
+import { circlesIn, type File, exportsOf, importsOf, namesImportedBy, readFiles } from "./imports.ts";
 
 /** The architecture, checked. Every rule has a control beside it: the same rule, pointed at a planted breach, must fire. */
-type File = Readonly<{ path: string; text: string }>;
 type Rule = (files: readonly File[]) => string[];
 
 const root = join(import.meta.dirname, "..");
-const files = readFiles(["src", "simulator", "demo", "test", "bench", "cluster", "proof", "tools"]);
+const files = readFiles(root, ["src", "simulator", "demo", "test", "bench", "cluster", "proof", "tools"]);
 const source = files.filter(({ path }) => path.startsWith("src/"));
-
-function readFiles(folders: readonly string[]): File[] {
-  return folders.flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts") && !name.includes("node_modules"))
-      .map((name) => ({ path: `${folder}/${name}`, text: readFileSync(join(root, folder, name), "utf8") })),
-  );
-}
 
 /** From top to bottom; a file imports from its own layer and from those below. */
 const layers: readonly (readonly string[])[] = [
   ["main.ts", "simulated.ts", "banner.ts", "app.ts", "open-custody.ts"],
-  ["http", "jobs", "mcp", "cli"],
+  ["http", "jobs", "cli"],
   ["credentials", "tenants", "webhooks"],
   ["access", "audit"],
   ["venues", "stores", "keys"],
@@ -57,12 +48,6 @@ const visibleToDomain = [
   "src/keys/key-provider.ts",
 ];
 
-function importsOf({ path, text }: File): string[] {
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map(([, to = ""]) =>
-    normalize(join(dirname(path), to)),
-  );
-}
-
 function layerOf(path: string): number {
   const [, part = ""] = path.split("/");
   return layers.findIndex((parts) => parts.includes(part));
@@ -82,6 +67,46 @@ const everyFolderHasALayer: Rule = (all) =>
   all
     .filter(({ path }) => layerOf(path) === -1)
     .map(({ path }) => `${path} is in no layer: name its folder in the table`);
+
+const noCircles: Rule = (all) =>
+  circlesIn(new Map(all.map((file) => [file.path, importsOf(file)]))).map(
+    (circle) => `${circle.join(", ")} import one another in a circle`,
+  );
+
+/** The folder of a file below `src`, or the file itself. */
+function roomOf(path: string): string {
+  return path.split("/")[1] ?? "";
+}
+
+const noCirclesOfRooms: Rule = (all) => {
+  const rooms = Map.groupBy(all, ({ path }) => roomOf(path));
+  const graph = new Map(
+    [...rooms].map(([room, inside]) => {
+      const others = inside.flatMap(importsOf).filter((to) => to.startsWith("src/"));
+      return [room, [...new Set(others.map(roomOf))].filter((other) => other !== room)];
+    }),
+  );
+  return circlesIn(graph).map((circle) => `${circle.join(", ")} are folders that import one another`);
+};
+
+/** Values that are exported for users of the code, or for a command that is still to come; everything else has a user in `src`. */
+const exportedForOthers: readonly string[] = [
+  "src/credentials/use.ts withSecret",
+  "src/crypto/fernet.ts openFernet",
+  "src/crypto/fernet.ts parseFernetKey",
+];
+
+const everyValueHasAUser: Rule = (all) => {
+  const used = new Set(all.flatMap(namesImportedBy));
+  return all.flatMap((file) =>
+    exportsOf(file)
+      .filter((name) => !used.has(`${file.path} ${name}`) && !used.has(`${file.path} *`))
+      .filter((name) => file.text.split(new RegExp(`\\b${name}\\b`)).length < 3)
+      .map((name) => `${file.path} ${name}`)
+      .filter((name) => !exportedForOthers.includes(name))
+      .map((name) => `${name} is exported and has no user in src`),
+  );
+};
 
 const domainSeesInterfaces: Rule = (all) =>
   all
@@ -149,12 +174,33 @@ const writes = only(
   "state changes go through change(), which records them; reading takes readTenant()",
 );
 
-const rules: readonly (readonly [string, Rule, readonly File[], File])[] = [
+const rules: readonly (readonly [string, Rule, readonly File[], File | readonly File[]])[] = [
   [
     "imports point down",
     importsPointDown,
     source,
     { path: "src/crypto/x.ts", text: 'import "../http/server.ts";' },
+  ],
+  [
+    "no file is in a circle of imports",
+    noCircles,
+    source,
+    { path: "src/crypto/x.ts", text: 'import "./x.ts";' },
+  ],
+  [
+    "no folder is in a circle of imports",
+    noCirclesOfRooms,
+    source,
+    [
+      { path: "src/audit/x.ts", text: 'import "../access/x.ts";' },
+      { path: "src/access/x.ts", text: 'import "../audit/y.ts";' },
+    ],
+  ],
+  [
+    "what is exported has a user",
+    everyValueHasAUser,
+    source,
+    { path: "src/audit/x.ts", text: "export function lonely() {}" },
   ],
   ["every folder has a layer", everyFolderHasALayer, source, { path: "src/misc/x.ts", text: "" }],
   [
@@ -213,7 +259,7 @@ describe("the architecture holds", () => {
   });
 
   test.for(rules)("a breach would be found: %s", ([, rule, , planted]) => {
-    expect(rule([planted])).toHaveLength(1);
+    expect(rule([planted].flat())).toHaveLength(1);
   });
 
   test("every error code is thrown somewhere", () => {

@@ -1,6 +1,5 @@
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
-import type { Prove } from "../audit/prove.ts";
 import type { Db } from "../db/connect.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Narrowing } from "./narrowing.ts";
@@ -41,6 +40,13 @@ type ApiKeyRow = Omit<MemberRow, "id"> &
     agent: boolean;
     active: boolean;
   }>;
+
+/** Verifies the MACs of what an answer rests on. Throws `rights_unproven`. */
+type Prove = (
+  tenantId: string,
+  proof: Readonly<{ link: number; grants: string; askedAt: number }>,
+  asked: Readonly<{ ids: readonly string[] }>,
+) => Promise<boolean>;
 
 type Ask = Readonly<{ ask: () => Promise<ActiveMember | ActiveApiKey | null> }>;
 type Answer = Readonly<{ found: ActiveMember | ActiveApiKey | null }>;

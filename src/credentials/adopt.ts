@@ -29,7 +29,7 @@ import {
   toCredential,
   updateCredential,
 } from "./rows.ts";
-import { stale } from "./stale.ts";
+import { stale } from "../db/revision.ts";
 import { accept, assertStorable } from "./storable.ts";
 import { widened } from "./wider.ts";
 

@@ -4,7 +4,7 @@ import { system } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import { consult, type Consulted } from "./consult.ts";
 import type { Custody } from "./custody.ts";
-import { each, together, type Tally } from "./tally.ts";
+import { each, together, type Tally } from "../db/tally.ts";
 
 /** A credential that the venue is to be asked about. */
 export type DueCheck = Readonly<{ tenant_id: string; id: string }>;

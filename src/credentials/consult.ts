@@ -1,7 +1,5 @@
 import type { Principal } from "../access/principal.ts";
 import { type Answered, change } from "../audit/change.ts";
-import type { AuditEvent } from "../audit/events.ts";
-import type { TenantTx } from "../db/tenant.ts";
 import type { KeyholdError } from "../errors.ts";
 import type { Verdict } from "../venues/verdict.ts";
 import { expiryOf, isValid } from "./consequences.ts";
@@ -10,8 +8,8 @@ import type { Custody } from "./custody.ts";
 import { inspect, venueOf } from "./inspect.ts";
 import { openSecret } from "./open.ts";
 import { refused } from "./refusals.ts";
-import { type Changes, describePermissions, lockCredential, type LockedRow } from "./rows.ts";
-import { settleRow } from "./settle-row.ts";
+import { describePermissions, lockCredential } from "./rows.ts";
+import { type Alongside, settleRow, type Target } from "./settle-row.ts";
 
 /** What is told of a verdict: `is_valid` is null when the venue could not tell. */
 export type Validation = Readonly<{
@@ -26,20 +24,6 @@ export type Validation = Readonly<{
 }>;
 
 export type Consulted = Readonly<{ validation: Validation; row: CredentialRow }>;
-
-/** Changes of the caller's own, made in the same transaction if the verdict leads to `active`. */
-export type Alongside = (
-  tx: TenantTx,
-  row: LockedRow,
-) => Promise<Readonly<{ changes: Changes; event: AuditEvent }>>;
-
-/** `activate` is for what is switched off, and switches it on. */
-export type Target = Readonly<{
-  id: string;
-  need: "validate" | "activate";
-  revision: number | null;
-  purpose: "validate" | "health";
-}>;
 
 /** What its caller makes of a verdict that has taken its consequences: an answer, or a refusal that is thrown once it is recorded. */
 export type Conclusion<T> = Readonly<{ value: T; refusal?: KeyholdError | null }>;

@@ -8,7 +8,7 @@ import type { Custody } from "./custody.ts";
 import { destroyIntended } from "./destroy.ts";
 import { endPortion } from "./end-portion.ts";
 import { byTenant, doRound } from "./round.ts";
-import type { Tally } from "./tally.ts";
+import type { Tally } from "../db/tally.ts";
 
 type Needs = Pick<Custody, "db" | "stores"> & Readonly<{ dataKeys: Pick<Custody["dataKeys"], "destroyAll"> }>;
 

@@ -22,7 +22,7 @@ import {
 import { byTenant, doRound } from "./round.ts";
 import { endVersion, lockCredential } from "./rows.ts";
 import { readRow } from "./show.ts";
-import type { Tally } from "./tally.ts";
+import type { Tally } from "../db/tally.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
 type Due = Readonly<{ tenant_id: string; id: string }>;

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql, type SqlBool } from "kysely";
-import { refuseMiss } from "../access/misses.ts";
+import { refuseMiss } from "../audit/misses.ts";
 import { namesSubjects } from "../access/narrowing.ts";
 import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";

@@ -2,9 +2,6 @@ import type { Verdict } from "../venues/verdict.ts";
 import { consequences, type Hold } from "./consequences.ts";
 import type { CredentialRow } from "./credential.ts";
 
-/** How often a credential is checked where its tenant has not decided. */
-export const defaultCheckMinutes = 360;
-
 const minuteMs = 60_000;
 /** A venue that could not tell is asked again after these times, each longer than the one before; then at the usual interval. */
 const patienceMs = [0.5 * minuteMs, 2 * minuteMs];

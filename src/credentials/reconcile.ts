@@ -5,7 +5,7 @@ import type { Custody } from "./custody.ts";
 import { destroyIntended } from "./destroy.ts";
 import { lockCredential, updateCredential } from "./rows.ts";
 import { byTenant, doRound } from "./round.ts";
-import { each, type Tally } from "./tally.ts";
+import { each, type Tally } from "../db/tally.ts";
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
 

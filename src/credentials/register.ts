@@ -1,18 +1,19 @@
 import { randomUUID } from "node:crypto";
-import { refuseMiss } from "../access/misses.ts";
+import { refuseMiss } from "../audit/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { type Answered, note } from "../audit/change.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
+import { defaultCheckMinutes } from "../tenants/tenant.ts";
 import type { Environment, SecretFields, Venue } from "../venues/venue.ts";
 import { expiryOf } from "./consequences.ts";
 import { type Credential, defaultPolicy, type Policy } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
 import { inspect, venueOf } from "./inspect.ts";
-import { defaultCheckMinutes, spreadOut } from "./next-check.ts";
+import { spreadOut } from "./next-check.ts";
 import { keepVersion } from "./keep.ts";
 import {
   insertCredential,

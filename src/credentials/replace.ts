@@ -22,7 +22,7 @@ import {
 } from "./rows.ts";
 import { assertFields, assertSomeFields } from "./secret-fields.ts";
 import { readRow } from "./show.ts";
-import { stale } from "./stale.ts";
+import { stale } from "../db/revision.ts";
 import { accept, assertStorable } from "./storable.ts";
 
 /**

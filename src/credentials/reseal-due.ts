@@ -4,7 +4,7 @@ import type { StoreName } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
 import { reseal } from "./reseal.ts";
 import { byTenant, doRound } from "./round.ts";
-import type { Tally } from "./tally.ts";
+import type { Tally } from "../db/tally.ts";
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
 

@@ -7,7 +7,7 @@ import { keepVersion } from "./keep.ts";
 import { type Opened, openSecret } from "./open.ts";
 import { endVersion, insertVersion, lockCredential, updateCredential } from "./rows.ts";
 import { storeOf } from "./secret-store.ts";
-import { stale } from "./stale.ts";
+import { stale } from "../db/revision.ts";
 
 type Needs = Pick<Custody, "db" | "dataKeys" | "disclosures" | "stores">;
 

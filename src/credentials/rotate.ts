@@ -12,7 +12,7 @@ import { openSecret } from "./open.ts";
 import { assertFields } from "./secret-fields.ts";
 import { findOpenRotation } from "./rotation.ts";
 import { readRow } from "./show.ts";
-import { stale } from "./stale.ts";
+import { stale } from "../db/revision.ts";
 
 /**
  * Puts a new secret in the place of the present one. The venue is asked first; the new key must belong to the same account and may

@@ -1,4 +1,4 @@
-import type { Tally } from "./tally.ts";
+import type { Tally } from "../db/tally.ts";
 
 /** How many may be in work at once that have the same word, such as a tenant or a venue. */
 type Bound<T> = Readonly<{ word: (item: T) => string; atOnce: number }>;

@@ -2,14 +2,14 @@ import { randomUUID } from "node:crypto";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import type { TenantTx } from "../db/tenant.ts";
+import { defaultCheckMinutes } from "../tenants/tenant.ts";
 import type { Outcome, Verdict } from "../venues/verdict.ts";
 import { type Circumstances, type Hold, settle } from "./consequences.ts";
-import type { Alongside, Target } from "./consult.ts";
 import { assertMove, type CredentialRow } from "./credential.ts";
 import { differing } from "./differing.ts";
 import { eventsOf } from "./drift.ts";
 import { askAboutOthers, holdOn } from "./hold.ts";
-import { defaultCheckMinutes, nextCheck } from "./next-check.ts";
+import { nextCheck } from "./next-check.ts";
 import {
   type Changes,
   describePermissions,
@@ -20,6 +20,20 @@ import {
 } from "./rows.ts";
 import { asKept, objectionTo } from "./storable.ts";
 import { ruleNotes } from "./venue-rule.ts";
+
+/** Changes of the caller's own, made in the same transaction if the verdict leads to `active`. */
+export type Alongside = (
+  tx: TenantTx,
+  row: LockedRow,
+) => Promise<Readonly<{ changes: Changes; event: AuditEvent }>>;
+
+/** `activate` is for what is switched off, and switches it on. */
+export type Target = Readonly<{
+  id: string;
+  need: "validate" | "activate";
+  revision: number | null;
+  purpose: "validate" | "health";
+}>;
 
 export type Asked = Pick<Target, "need" | "purpose"> &
   Readonly<{

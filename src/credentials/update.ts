@@ -11,7 +11,7 @@ import type { Custody } from "./custody.ts";
 import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
 import { type Changes, toCredential, updateCredential } from "./rows.ts";
 import { readRow } from "./show.ts";
-import { stale } from "./stale.ts";
+import { stale } from "../db/revision.ts";
 import { type Conclusion, consult, type Consulted } from "./consult.ts";
 
 export type Update = Readonly<{

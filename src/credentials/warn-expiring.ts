@@ -4,7 +4,7 @@ import { changeUnlessDone } from "../audit/change.ts";
 import type { Custody } from "./custody.ts";
 import { nextEnding } from "./ending.ts";
 import { lockCredential, rescheduleCredential } from "./rows.ts";
-import { each, type Tally } from "./tally.ts";
+import { each, type Tally } from "../db/tally.ts";
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
 

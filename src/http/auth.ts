@@ -3,7 +3,7 @@ import type { Authenticator } from "../access/authenticate.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Member } from "../access/principal.ts";
 import { LimitExceeded, type LimitState, type RateLimits } from "../access/rate-limits.ts";
-import type { RecordRefusal } from "../access/refusals.ts";
+import type { RecordRefusal } from "../audit/refusals.ts";
 import type { Strangers } from "../access/strangers.ts";
 import { failureOf } from "../access/unauthenticated.ts";
 import type { Metrics } from "../telemetry/metrics.ts";

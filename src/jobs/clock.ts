@@ -11,7 +11,7 @@ import { expireDue, reconcile } from "../credentials/reconcile.ts";
 import { forgetHistory } from "../credentials/forget-history.ts";
 import { resealDue } from "../credentials/reseal-due.ts";
 import { warnExpiring } from "../credentials/warn-expiring.ts";
-import type { Tally } from "../credentials/tally.ts";
+import type { Tally } from "../db/tally.ts";
 import { forgetOld } from "../webhooks/due.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";

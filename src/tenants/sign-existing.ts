@@ -1,11 +1,11 @@
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
-import type { Custody } from "../credentials/custody.ts";
-import { each, type Tally } from "../credentials/tally.ts";
+import { each, type Tally } from "../db/tally.ts";
 import type { Db } from "../db/connect.ts";
+import type { DataKeySource } from "../keys/key-provider.ts";
 
-type Needs = Pick<Custody, "db" | "dataKeys">;
+type Needs = Readonly<{ db: Db; dataKeys: DataKeySource }>;
 
 const rowsAtOnce = 500;
 const tenantsAtOnce = 100;

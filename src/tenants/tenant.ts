@@ -1,7 +1,6 @@
 import { type Selectable, sql, type UpdateObject } from "kysely";
 import type { Database, StoredLimits, TenantPolicy } from "../db/schema.ts";
 import type { PlatformTx, TenantTx } from "../db/tenant.ts";
-import { defaultCheckMinutes } from "../credentials/next-check.ts";
 import { KeyholdError } from "../errors.ts";
 import { type Freeze, freezesOf } from "./freezes.ts";
 
@@ -20,6 +19,9 @@ export type Tenant = Readonly<{
   created_at: string;
   updated_at: string;
 }>;
+
+/** How often a credential is checked where its tenant has not decided. */
+export const defaultCheckMinutes = 360;
 
 /** What holds for a tenant that has not decided. */
 const defaultPolicy: Required<TenantPolicy> = {

@@ -53,7 +53,8 @@ async function keyLike({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObje
     case "ec":
       return (await generate("ec", { namedCurve: asymmetricKeyDetails.namedCurve ?? "P-256" })).privateKey;
     case "rsa":
-      return (await generate("rsa", { modulusLength: asymmetricKeyDetails.modulusLength ?? 2048 })).privateKey;
+      return (await generate("rsa", { modulusLength: asymmetricKeyDetails.modulusLength ?? 2048 }))
+        .privateKey;
     default:
       throw new TypeError(`no key is made up of the kind ${asymmetricKeyType}`);
   }

@@ -14,12 +14,6 @@ export type Operation = Readonly<{
   positional: readonly string[];
 }>;
 
-/**
- * Client order ids are 32 lower-case hexadecimal characters: the one form that every venue here accepts
- * (OKX takes letters and digits only, Kraken wants exactly a short UUID, Gate is given the first 28).
- */
-export const clientOrderIdPattern = /^[0-9a-f]{32}$/;
-
 const since = z.int().nonnegative().describe("milliseconds since 1970");
 const limit = z.int().min(1).max(1000);
 /** Text keeps every digit; a number is as exact as JavaScript's. */

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Tally } from "../credentials/tally.ts";
+import type { Tally } from "../db/tally.ts";
 import type { Db } from "../db/connect.ts";
 
 /** A message that the claimer has to send until its lease ends. */

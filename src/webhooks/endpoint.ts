@@ -1,8 +1,8 @@
 import { type Selectable, sql, type UpdateObject } from "kysely";
-import { refuseMiss } from "../access/misses.ts";
+import { refuseMiss } from "../audit/misses.ts";
 import type { Principal } from "../access/principal.ts";
 import { type Answered, change, type Changed } from "../audit/change.ts";
-import { stale } from "../credentials/stale.ts";
+import { stale } from "../db/revision.ts";
 import type { Db } from "../db/connect.ts";
 import type { Database } from "../db/schema.ts";
 import type { DisabledReason } from "../db/webhook-tables.ts";

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { refuseMiss } from "../access/misses.ts";
+import { refuseMiss } from "../audit/misses.ts";
 import { assertScope, type Principal } from "../access/principal.ts";
 import { type Answered, change } from "../audit/change.ts";
 import type { TenantTx } from "../db/tenant.ts";

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
-import { stale } from "../credentials/stale.ts";
+import { stale } from "../db/revision.ts";
 import type { Db } from "../db/connect.ts";
 import { readTenant } from "../db/tenant.ts";
 import { changeEndpoint, type EndpointWithSecret, type Webhooks, writeEndpoint } from "./endpoint.ts";

@@ -302,7 +302,9 @@ describe("API keys and venues", () => {
     expect(listed).toContain(key.slice(0, 10));
     expect(listed).not.toContain(key);
     const id = await shell.field(bob, "api-key list", "id");
-    expect(await shell.transcript(bob, `api-key revoke ${id}`)).toMatch(/there is no terminal[^]*\[exit 2\]$/);
+    expect(await shell.transcript(bob, `api-key revoke ${id}`)).toMatch(
+      /there is no terminal[^]*\[exit 2\]$/,
+    );
     expect(await shell.transcript(key, "me"), "the control: it lives on").toContain("through an agent");
     expect(await shell.transcript(bob, `api-key revoke ${id} --yes`)).toBe("ID is revoked");
     const refused = async (): Promise<string> => shell.transcript(key, "me");

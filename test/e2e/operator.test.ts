@@ -272,7 +272,9 @@ describe("a command beside a service with a database of its own", () => {
     expect(await runCli(["keys", "rotate"], { environment })).toMatchObject({ code: 0 });
     expect((await fetch(`${embedded.url}/health/ready`)).status, "the service goes on").toBe(200);
     await embedded.stop();
-    expect(await runCli(["keys", "remove-old", keyFile, "--yes"], { environment })).toMatchObject({ code: 0 });
+    expect(await runCli(["keys", "remove-old", keyFile, "--yes"], { environment })).toMatchObject({
+      code: 0,
+    });
     expect(await runCli(["store", "check"], { environment })).toMatchObject({
       code: 0,
       output: "Every store holds what it should.\n",

@@ -10,7 +10,7 @@ import { Memberships } from "../../src/access/membership.ts";
 import { KeyUses } from "../../src/access/key-uses.ts";
 import { type Role, roles } from "../../src/access/permissions.ts";
 import { type Limit, RateLimits } from "../../src/access/rate-limits.ts";
-import { refusalRecorder } from "../../src/access/refusals.ts";
+import { refusalRecorder } from "../../src/audit/refusals.ts";
 import { createTokenVerifier, type Issuer } from "../../src/access/tokens.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
 import type { GrantsOptions } from "../../src/audit/grants.ts";

@@ -65,7 +65,10 @@ async function macOf(
   return custody.dataKeys.mac(principal.tenantId, purpose, new TextEncoder().encode(text));
 }
 
-/** 32 hexadecimal digits that follow from tenant, credential, principal and key: a repeat finds the same order. */
+/**
+ * 32 lower-case hexadecimal digits that follow from tenant, credential, principal and key: a repeat finds the same order. Every venue takes
+ * this form: OKX takes letters and digits alone, Kraken exactly a short UUID, and Gate is given the first 28.
+ */
 async function clientOrderIdOf(custody: Custody, invocation: Invocation, key: string): Promise<string> {
   const name = JSON.stringify([invocation.credentialId, principalName(invocation.principal), key]);
   const mac = await macOf(custody, invocation, "client order id", name);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { namesSubjects } from "../../access/narrowing.ts";
-import { refuseMiss } from "../../access/misses.ts";
+import { refuseMiss } from "../../audit/misses.ts";
 import { assertScope, type Principal } from "../../access/principal.ts";
 import { type Answered, change } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";

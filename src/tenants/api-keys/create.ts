@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { makeApiKey } from "../../access/api-keys.ts";
-import { refuseMiss } from "../../access/misses.ts";
+import { refuseMiss } from "../../audit/misses.ts";
 import { canonicalNetwork, liesWithin, namesSubjects } from "../../access/narrowing.ts";
 import { assertScope, type Member, type Principal } from "../../access/principal.ts";
 import { type Answered, change } from "../../audit/change.ts";

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { each, type Tally } from "../../credentials/tally.ts";
+import { each, type Tally } from "../../db/tally.ts";
 import { rotateAfterDays, rotateAfterOperations } from "../../crypto/key-limits.ts";
 import type { Db } from "../../db/connect.ts";
 import type { DataKeySource } from "../../keys/key-provider.ts";

@@ -1,4 +1,4 @@
-import { refuseMiss } from "../../access/misses.ts";
+import { refuseMiss } from "../../audit/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
 import type { Db } from "../../db/connect.ts";
 import { readTenant } from "../../db/tenant.ts";

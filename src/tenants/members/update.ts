@@ -3,7 +3,7 @@ import type { Role } from "../../access/permissions.ts";
 import { assertScope, type Principal } from "../../access/principal.ts";
 import { assertMaySwitchOn, switchedOffBy } from "../../access/ranks.ts";
 import { type Answered, change } from "../../audit/change.ts";
-import { assertSeen } from "../../credentials/stale.ts";
+import { assertSeen } from "../../db/revision.ts";
 import type { Db } from "../../db/connect.ts";
 import type { TenantTx } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";

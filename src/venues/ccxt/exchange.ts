@@ -1,48 +1,10 @@
 import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
 import type { Environment, FieldName } from "../venue.ts";
 import { Gate } from "./gate.ts";
+import type { Exchange, Headers } from "./instance.ts";
 import type { Nonces } from "./nonces.ts";
 import type { Permit } from "./permits.ts";
 import { isMarkerHeader, removeMarkers } from "./unmarked.ts";
-
-/** What is used of a ccxt exchange. Its own types are `any` almost everywhere, so they are stated here. */
-export interface Exchange {
-  /** Sent with every request, such as OKX's header for simulated trading. */
-  readonly headers: Headers;
-  readonly options: Record<string, unknown>;
-  walletAddress?: string;
-  privateKey?: string;
-  ethGetAddressFromPrivateKey(privateKey: string): string;
-  sign: Sign;
-  nonce: () => number;
-  json: (value: unknown, ...rest: readonly unknown[]) => string;
-  parseJson: (text: string) => unknown;
-  /** Throws where the venue said no in a way that ccxt knows. */
-  handleErrors: (...answer: unknown[]) => unknown;
-  loadMarkets(): Promise<unknown>;
-  fetchBalance(): Promise<unknown>;
-  setMarkets(markets: readonly never[]): unknown;
-  setMarketsFromExchange(source: Exchange): void;
-  setSandboxMode(enabled: boolean): void;
-  enableDemoTrading(enabled: boolean): void;
-}
-
-type Sign = (
-  path: string,
-  api: string | readonly string[],
-  method: string,
-  params: object,
-  ...rest: readonly unknown[]
-) => Signed;
-
-type Headers = Readonly<Record<string, string | number | undefined>>;
-
-type Signed = Readonly<{
-  url: string;
-  method: string;
-  headers?: Headers | null;
-  body?: string | null;
-}>;
 
 type ExchangeClass = new (config: object) => Exchange;
 
@@ -149,7 +111,7 @@ function hasDefaultClass(module: unknown): module is { default: ExchangeClass } 
 
 type FetchParameters = Readonly<{
   method: string;
-  headers?: Signed["headers"];
+  headers?: Headers | null;
   body?: string | null;
 }>;
 

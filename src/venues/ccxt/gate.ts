@@ -1,6 +1,6 @@
 import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
 import { Withheld } from "../withheld.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "./instance.ts";
 import type { Permit } from "./permits.ts";
 import { requestKey } from "./request-key.ts";
 

@@ -1,7 +1,8 @@
 import { FetchFailure } from "../bounded-fetch.ts";
 import { Withheld } from "../withheld.ts";
 import { LRUCache } from "lru-cache";
-import { type Exchange, type Mode, openExchange, type Send } from "./exchange.ts";
+import { type Mode, openExchange, type Send } from "./exchange.ts";
+import type { Exchange } from "./instance.ts";
 import { marketsPermit } from "./permits.ts";
 
 export type Markets = Readonly<{

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { VenueCall } from "../adapter.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "./instance.ts";
 
 /** Milliseconds, microseconds and nanoseconds since 1970: clients count nonces in one of them. */
 const clocks = [() => Date.now(), () => Date.now() * 1e3, () => Date.now() * 1e6] as const;

@@ -1,4 +1,4 @@
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "./instance.ts";
 
 // ccxt earns a share of what its users pay: it approves fees for its authors, names a referrer, and marks orders and
 // headers as its own. Keyhold's users agreed to none of that.

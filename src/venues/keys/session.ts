@@ -1,6 +1,7 @@
 import type { VenueCall } from "../adapter.ts";
 import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
-import { type Exchange, type Mode, openExchange, signedRequest } from "../ccxt/exchange.ts";
+import { type Mode, openExchange, signedRequest } from "../ccxt/exchange.ts";
+import type { Exchange } from "../ccxt/instance.ts";
 import { namedPermit } from "../ccxt/permits.ts";
 import type { ExchangeRow } from "../ccxt/row.ts";
 import { type Dialect, interpret, type Interpretation } from "../interpret.ts";

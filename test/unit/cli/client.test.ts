@@ -268,7 +268,8 @@ describe("a service that is not there", () => {
     const closed = createServer();
     const gone = await listen(closed);
     closed.close();
-    const notesOf = async (service: string) => (await keyhold(["account", "list"], { KEYHOLD_URL: service })).notes;
+    const notesOf = async (service: string) =>
+      (await keyhold(["account", "list"], { KEYHOLD_URL: service })).notes;
     expect(await notesOf(gone)).toContain("cannot be reached: no program listens there");
     expect(await notesOf("http://keyhold.invalid")).toContain("cannot be reached: the host is not known");
     expect(await notesOf(url.replace("http:", "https:"))).toContain("cannot be reached: it speaks no TLS");
@@ -276,7 +277,9 @@ describe("a service that is not there", () => {
 
   test("is found where its address was copied with the path of the API", async () => {
     answer = (response) =>
-      response.writeHead(200, { "content-type": "application/json" }).end('{"items":[],"next_cursor":null,"count":0}');
+      response
+        .writeHead(200, { "content-type": "application/json" })
+        .end('{"items":[],"next_cursor":null,"count":0}');
     await keyhold(["account", "list"], { KEYHOLD_URL: `${url}/api/v1/` });
     expect(seen.at(-1)?.path).toBe("/api/v1/accounts");
   });

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { HttpRequest } from "../../../src/venues/bounded-fetch.ts";
-import { type Exchange, openExchange } from "../../../src/venues/ccxt/exchange.ts";
+import { openExchange } from "../../../src/venues/ccxt/exchange.ts";
+import type { Exchange } from "../../../src/venues/ccxt/instance.ts";
 import { operationPermit } from "../../../src/venues/ccxt/permits.ts";
 import { operations } from "../../../src/venues/operations.ts";
 import { type Open, type Sent, sweep } from "./sweep.ts";

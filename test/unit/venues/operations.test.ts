@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createAdapters } from "../../../src/venues/adapters.ts";
 import { reviewedExchanges } from "../../../src/venues/exchanges/reviewed.ts";
-import { clientOrderIdPattern, findOperation, operations } from "../../../src/venues/operations.ts";
+import { findOperation, operations } from "../../../src/venues/operations.ts";
 import { operationClasses } from "../../../src/venues/venue.ts";
 
 const order = { symbol: "BTC/USDT", type: "limit", side: "buy", amount: "0.1", price: "50000" };
@@ -123,10 +123,5 @@ describe("an operation", () => {
     expect(findOperation({ operations: ["account"] }, "account")?.name).toBe("account");
     expect(findOperation({ operations: ["fetchBalance"] }, "account")).toBeUndefined();
     expect(findOperation({ operations: ["launch"] }, "launch")).toBeUndefined();
-  });
-
-  test("is identified by 32 hexadecimal characters where it places an order", () => {
-    expect("0123456789abcdef0123456789abcdef").toMatch(clientOrderIdPattern);
-    expect("0123456789ABCDEF0123456789ABCDEF").not.toMatch(clientOrderIdPattern);
   });
 });

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { HttpRequest } from "../../../src/venues/bounded-fetch.ts";
-import type { Exchange } from "../../../src/venues/ccxt/exchange.ts";
+import type { Exchange } from "../../../src/venues/ccxt/instance.ts";
 import { exchangeList } from "../../../src/venues/ccxt/list.ts";
 import { Withheld } from "../../../src/venues/withheld.ts";
 import type { FieldName } from "../../../src/venues/venue.ts";

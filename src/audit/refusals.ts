@@ -1,7 +1,7 @@
-import { note } from "../audit/change.ts";
+import { note } from "./change.ts";
 import type { Db } from "../db/connect.ts";
 import type { KeyholdError } from "../errors.ts";
-import type { Member } from "./principal.ts";
+import type { Member } from "../access/principal.ts";
 
 /** What was asked for and refused: of what kind, its id where one was named, and the operation. */
 export type Refused = Readonly<{ kind: string; id: string; action: string }>;

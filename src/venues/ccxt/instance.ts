@@ -1,0 +1,38 @@
+/** What is used of a ccxt exchange. Its own types are `any` almost everywhere, so they are stated here. */
+export interface Exchange {
+  /** Sent with every request, such as OKX's header for simulated trading. */
+  readonly headers: Headers;
+  readonly options: Record<string, unknown>;
+  walletAddress?: string;
+  privateKey?: string;
+  ethGetAddressFromPrivateKey(privateKey: string): string;
+  sign: Sign;
+  nonce: () => number;
+  json: (value: unknown, ...rest: readonly unknown[]) => string;
+  parseJson: (text: string) => unknown;
+  /** Throws where the venue said no in a way that ccxt knows. */
+  handleErrors: (...answer: unknown[]) => unknown;
+  loadMarkets(): Promise<unknown>;
+  fetchBalance(): Promise<unknown>;
+  setMarkets(markets: readonly never[]): unknown;
+  setMarketsFromExchange(source: Exchange): void;
+  setSandboxMode(enabled: boolean): void;
+  enableDemoTrading(enabled: boolean): void;
+}
+
+type Sign = (
+  path: string,
+  api: string | readonly string[],
+  method: string,
+  params: object,
+  ...rest: readonly unknown[]
+) => Signed;
+
+export type Headers = Readonly<Record<string, string | number | undefined>>;
+
+type Signed = Readonly<{
+  url: string;
+  method: string;
+  headers?: Headers | null;
+  body?: string | null;
+}>;

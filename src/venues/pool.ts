@@ -71,6 +71,7 @@ const mostMoves = { given: 2, begun: 1 };
 
 type Work<T> = (child: PoolChild, order: Order) => Promise<T>;
 type Cell = Exclude<Place, "open" | "barred">;
+const cells = 2;
 
 /** The processes in which venue code runs, started on first use. */
 export function createPool(settings: VenueSettings, options: PoolOptions = {}): Pool {
@@ -94,6 +95,8 @@ class ProcessPool {
   readonly #atOnce: CallsAtOnce;
   #general: PoolChild[] = [];
   readonly #cells = new Map<Cell, PoolChild>();
+  /** Started when a process falls silent: the calls that it holds have two seconds, and a process takes one of them to start. */
+  #spare: PoolChild | undefined;
   readonly #retired = new Set<PoolChild>();
   /** Processes that this pool ends, and why. */
   readonly #ending = new Map<PoolChild, ReplacedBecause | "closed">();
@@ -161,7 +164,8 @@ class ProcessPool {
     if (place === "open") return this.#freest() ?? this.#start();
     const cell = this.#cells.get(place);
     if (cell !== undefined && !cell.lost) return cell;
-    const started = this.#startChild();
+    // The likeliest culprit waits for a process of its own, and leaves the spare to those that it held up.
+    const started = place === "alone" ? this.#startChild() : this.#takeSpare();
     this.#cells.set(place, started);
     return started;
   }
@@ -176,9 +180,15 @@ class ProcessPool {
   }
 
   #start(): PoolChild {
-    const started = this.#startChild();
+    const started = this.#takeSpare();
     this.#general.push(started);
     return started;
+  }
+
+  #takeSpare(): PoolChild {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare === undefined || spare.lost ? this.#startChild() : spare;
   }
 
   #startChild(): PoolChild {
@@ -203,8 +213,9 @@ class ProcessPool {
       if (isStalled && this.#options.replaceStalled !== false) void this.#end(child, "stalled");
     }
     // The next one loads its program while the silent one is still waited for.
-    const isOut = this.#general.length > 0 && this.#general.every(({ quiet }) => quiet);
-    if (isOut && this.#general.length < this.#settings.processes) this.#start();
+    const isSilent = this.#general.some(({ quiet }) => quiet);
+    const hasRoom = this.#general.length < this.#settings.processes || this.#cells.size < cells;
+    if (isSilent && hasRoom) this.#spare ??= this.#startChild();
     this.#tidy();
   }
 
@@ -235,6 +246,7 @@ class ProcessPool {
     this.#general = this.#general.filter((other) => other !== child);
     for (const [cell, other] of this.#cells) if (other === child) this.#cells.delete(cell);
     this.#retired.delete(child);
+    if (this.#spare === child) this.#spare = undefined;
   }
 
   async #end(child: PoolChild, reason: ReplacedBecause | "closed"): Promise<void> {
@@ -255,7 +267,8 @@ class ProcessPool {
   }
 
   #all(): readonly PoolChild[] {
-    return [...this.#general, ...this.#cells.values(), ...this.#retired];
+    const spare = this.#spare === undefined ? [] : [this.#spare];
+    return [...this.#general, ...this.#cells.values(), ...spare, ...this.#retired];
   }
 }
 

@@ -320,6 +320,23 @@ describe("a process whose event loop stands still", () => {
     await Promise.all([first, second]);
   });
 
+  test("has another started beside it, for the calls that it held up and not for the likeliest culprit", async () => {
+    const { children, call, pool } = poolOf(1);
+    const held = call("victim");
+    const last = call("attacker");
+    at(children, 0).hold("begun");
+    expect(children, "the control: nothing is silent yet").toHaveLength(1);
+    at(children, 0).quiet = true;
+    await expect.poll(() => children.length).toBe(2);
+    at(children, 0).stalled = true;
+    await expect.poll(() => children.length).toBe(3);
+    await expect.poll(() => at(children, 2).pending.map(({ tenantId }) => tenantId)).toEqual(["attacker"]);
+    expect(at(children, 1).pending.map(({ tenantId }) => tenantId)).toEqual(["victim"]);
+    for (const child of children) child.finish();
+    expect(await Promise.all([held, last])).toEqual([answer, answer]);
+    await pool.close();
+  });
+
   test("is left where that is switched off", async () => {
     const { children, call, pool } = poolOf(1, {}, { replaceStalled: false });
     const under = call();

@@ -49,9 +49,13 @@ export async function strike(
 async function kill(supervisor: Supervisor, kind: Kind, chance: Chance): Promise<boolean | null> {
   const postmaster = await supervisor.postmaster();
   if (kind === "service and backend") await killBackend(postmaster, chance);
-  if (kind === "postmaster" || kind === "service and postmaster") process.kill(postmaster, "SIGKILL");
-  if (kind === "postmaster") return supervisor.endsOrRecovers(postmaster);
+  if (kind === "postmaster") {
+    process.kill(postmaster, "SIGKILL");
+    return supervisor.endsOrRecovers(postmaster);
+  }
   await supervisor.killService();
+  // Its parent is this process by now, which does not wait for it: the dead one stays in the list of processes.
+  if (kind === "service and postmaster") process.kill(postmaster, "SIGKILL");
   return null;
 }
 

@@ -14,7 +14,9 @@ type Needs = Pick<Custody, "db" | "stores"> & Readonly<{ dataKeys: Pick<Custody[
 
 const mostAtOnce = 100;
 /** Credentials that end in one transaction: it holds the record for some milliseconds. */
-const portionSize = 50;
+const portionSize = 10;
+/** A pause after each portion, as so many times its length: a large deletion takes a quarter of a processor at most. */
+const restFor = 3;
 const roundMs = 45_000;
 /** One tenant's deletions are done in order: they would only wait for the same chain. */
 const round = { atOnce: 4, bounds: [byTenant(1)], roundMs };
@@ -80,8 +82,7 @@ async function eraseTenant(custody: Needs, tenantId: string, over: number): Prom
 }
 
 /**
- * Portion after portion, until the round is over, with a pause as long as each took: a large deletion takes half of a processor at
- * most, and other tenants have the rest. Answers whether nothing is left.
+ * Portion after portion, until the round is over. Answers whether nothing is left.
  */
 async function endCredentials(
   custody: Pick<Custody, "db" | "stores">,
@@ -93,7 +94,7 @@ async function endCredentials(
     const began = performance.now();
     const portion = { accountId, most: portionSize };
     if ((await endPortion(custody, system(tenantId, "erase"), portion)) < portionSize) return true;
-    await sleep(performance.now() - began);
+    await sleep(restFor * (performance.now() - began));
   }
   return false;
 }

@@ -338,9 +338,6 @@ describe("API keys and venues", () => {
     expect(await shell.transcript(bob, "venues kucoin cancelOrder")).toMatch(
       /^operation {8}cancelOrder\nclass {12}trade\nidempotency key {2}required\nparameters {7}id=string, /,
     );
-    expect(await shell.transcript(bob, "venues kucoin fetchBalance")).toMatch(
-      /\nclass {12}read\nidempotency key {2}not needed/,
-    );
     expect(await shell.transcript(bob, "venues kucoin cancelOrders")).toMatch(
       /has no operation cancelOrders\nhint: did you mean cancelOrder[^]*\[exit 2\]$/,
     );

@@ -87,7 +87,9 @@ export const operation = z.looseObject({
   name: z.string(),
   class: z.string(),
   params: z.looseObject({
-    properties: z.record(z.string(), z.looseObject({ type: z.unknown(), enum: z.unknown() })).default({}),
+    properties: z
+      .record(z.string(), z.looseObject({ type: z.unknown().optional(), enum: z.unknown().optional() }))
+      .default({}),
     required: texts.default([]),
   }),
 });

@@ -271,7 +271,7 @@ describe("a service that is not there", () => {
     const notesOf = async (service: string) =>
       (await keyhold(["account", "list"], { KEYHOLD_URL: service })).notes;
     expect(await notesOf(gone)).toContain("cannot be reached: no program listens there");
-    expect(await notesOf("http://keyhold.invalid")).toContain("cannot be reached: the host is not known");
+    expect(await notesOf("https://keyhold.invalid")).toContain("cannot be reached: the host is not known");
     expect(await notesOf(url.replace("http:", "https:"))).toContain("cannot be reached: it speaks no TLS");
   });
 

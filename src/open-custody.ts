@@ -1,7 +1,8 @@
 import { sql } from "kysely";
+import type { Prove } from "./access/proof.ts";
 import { Disclosures } from "./audit/disclosures.ts";
 import { Grants, signWith } from "./audit/grants.ts";
-import { type Prove, prover } from "./audit/prove.ts";
+import { prover } from "./audit/prove.ts";
 import type { Config } from "./config.ts";
 import type { Hold } from "./credentials/consequences.ts";
 import type { Custody } from "./credentials/custody.ts";

@@ -5,6 +5,7 @@ import { KeyholdError } from "../errors.ts";
 import type { Narrowing } from "./narrowing.ts";
 import { isRole, type Role } from "./permissions.ts";
 import type { TenantLimits } from "./principal.ts";
+import type { Prove } from "./proof.ts";
 
 /** A member who may act: the membership, and the tenant, are active. */
 export type ActiveMember = Readonly<{ memberId: string; role: Role; limits: TenantLimits }>;
@@ -40,13 +41,6 @@ type ApiKeyRow = Omit<MemberRow, "id"> &
     agent: boolean;
     active: boolean;
   }>;
-
-/** Verifies the MACs of what an answer rests on. Throws `rights_unproven`. */
-type Prove = (
-  tenantId: string,
-  proof: Readonly<{ link: number; grants: string; askedAt: number }>,
-  asked: Readonly<{ ids: readonly string[] }>,
-) => Promise<boolean>;
 
 type Ask = Readonly<{ ask: () => Promise<ActiveMember | ActiveApiKey | null> }>;
 type Answer = Readonly<{ found: ActiveMember | ActiveApiKey | null }>;

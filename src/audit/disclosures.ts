@@ -1,4 +1,5 @@
 import type { Pool } from "pg";
+import type { Prove } from "../access/proof.ts";
 import { canonicalAddress } from "../access/narrowing.ts";
 import type { Member, Principal } from "../access/principal.ts";
 import { assertUuid } from "../crypto/uuid.ts";
@@ -6,7 +7,6 @@ import { KeyholdError } from "../errors.ts";
 import { type Asked, BusyChains } from "./busy-chains.ts";
 import { Commits, type Waiting } from "./commits.ts";
 import { describeEvent, type EventDetails } from "./events.ts";
-import type { Prove } from "./prove.ts";
 
 /**
  * What a secret is opened for. An operation class must be in the credential's policy, `reveal` too; `use` is a scope of service

@@ -9,12 +9,6 @@ export type Grant = Readonly<{
   versions: readonly number[];
 }>;
 
-/**
- * What a right rests on: the lines of `grants.line`, the last link of the record when they were read, and when the database was asked,
- * by `performance.now()`.
- */
-export type Proof = Readonly<{ link: number; grants: string; askedAt: number }>;
-
 type Reason = "unsigned" | "altered" | "rolled_back" | "absent";
 
 /** Rights in the database are not those that this installation signed. It never leaves the service as it is. */

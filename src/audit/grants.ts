@@ -1,8 +1,9 @@
 import { timingSafeEqual } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import type { Proof, Proven } from "../access/proof.ts";
 import type { Db } from "../db/connect.ts";
 import type { DataKeySource } from "../keys/key-provider.ts";
-import { type Grant, parseGrant, type Proof, UnprovenRights } from "./grant.ts";
+import { type Grant, parseGrant, UnprovenRights } from "./grant.ts";
 import { Marks } from "./marks.ts";
 
 /** What a transaction has changed of somebody's rights, as `audit.conclude` answers it. */
@@ -29,9 +30,6 @@ export type GrantsOptions = Readonly<{
   /** Grants remembered at once; a text of some 400 bytes each. */
   most?: number;
 }>;
-
-/** The rows whose grants a proof must have, and the version of a credential that is to be opened. */
-export type Asked = Readonly<{ ids: readonly string[]; version?: number | null }>;
 
 const purpose = "grant";
 const encoder = new TextEncoder();
@@ -68,7 +66,7 @@ export class Grants {
    * one of them has no MAC or a wrong one, belongs to another tenant, or is older than one that is known; and when one that is asked for
    * is missing.
    */
-  async examine(tenantId: string, proof: Proof, { ids, version = null }: Asked): Promise<boolean> {
+  async examine(tenantId: string, proof: Proof, { ids, version = null }: Proven): Promise<boolean> {
     if (!this.#verify) return true;
     const grants: Grant[] = [];
     for (const line of proof.grants.split("\n")) {

@@ -1,7 +1,8 @@
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import type { Db } from "../db/connect.ts";
-import { type Grant, type Proof, UnprovenRights } from "./grant.ts";
+import type { Proof } from "../access/proof.ts";
+import { type Grant, UnprovenRights } from "./grant.ts";
 
 /** The newest state of a grant that this process knows of, at which link and when it did, and when the record was asked. */
 type Mark = Readonly<{ number: number; link: number; seenAt: number; heldAt: number }>;

@@ -6,7 +6,7 @@ import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { makeApiKey } from "../../src/access/api-keys.ts";
 import { Memberships } from "../../src/access/membership.ts";
-import type { Prove } from "../../src/audit/prove.ts";
+import type { Prove } from "../../src/access/proof.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { seal } from "../../src/crypto/envelope.ts";
 import { packRecord } from "../../src/crypto/record.ts";

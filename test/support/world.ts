@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Member, nowhere, type Operator } from "../../src/access/principal.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
-import type { Prove } from "../../src/audit/prove.ts";
+import type { Prove } from "../../src/access/proof.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { openPool } from "../../src/db/connect.ts";
 import { createTurns } from "../../src/db/turns.ts";

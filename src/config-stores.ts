@@ -7,12 +7,14 @@ const stores = ["postgres", "vault", "aws", "file", "env"] as const;
 const keyProviders = ["file", "transit", "aws-kms"] as const;
 const word = z.string().regex(/^[\w-]{1,128}$/);
 const aWord = "letters, digits, _ and -";
-/** As Vault names it: a slash at the end belongs to its spelling. */
+/** The path of a mount of Vault: words with slashes between them, which no path below it could leave. */
+export const mountPath = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/;
+/** Vault also writes it with a slash at the end. */
 const mount = z
   .string()
-  .regex(/^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*\/?$/)
   .max(256)
-  .transform((path) => path.replace(/\/$/, ""));
+  .transform((path) => path.replace(/\/$/, ""))
+  .pipe(z.string().regex(mountPath));
 const aMount = "a path of letters, digits, _, -, . and /";
 
 /** Variables about where sealed secrets rest, and about the keys that wrap what sealed them. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { mountPath } from "../../config-stores.ts";
 import { StartError } from "../../errors.ts";
 import { StoreTrouble, throwDenied } from "../trouble.ts";
 import { parse } from "./answers.ts";
@@ -13,9 +14,9 @@ const mountAnswer = z.object({
   }),
 });
 
-/** Throws `StartError` for what cannot be a mount: no path of words, which no path below it could leave. */
+/** Throws `StartError` for what cannot be a mount. */
 export function assertMount(path: string): void {
-  if (/^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/.test(path)) return;
+  if (mountPath.test(path)) return;
   throw new StartError("A mount of Vault must be a path of words with slashes between them.");
 }
 

@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process";
 import { chown, link, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { sql } from "kysely";
-import { Client, type ClientConfig } from "pg";
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
@@ -12,21 +11,12 @@ import { giveTree } from "../../src/db/embedded/take-over.ts";
 import { startDatabase, type StartSettings } from "../../src/db/start.ts";
 import { readTenant, serviceScope } from "../../src/db/tenant.ts";
 import { makeOldCluster, siteOf, whileTrusting } from "../support/old-cluster.ts";
+import { query } from "../support/query.ts";
 import { makeState } from "../support/state.ts";
 
 const asRoot = process.getuid?.() === 0;
 const settings = (folder: string): StartSettings => readConfig({ KEYHOLD_FOLDER: folder });
 const roles = ["keyhold_superuser", "keyhold_owner", "keyhold_app"] as const;
-
-async function ask(config: ClientConfig, text: string): Promise<unknown[]> {
-  const client = new Client(config);
-  await client.connect();
-  try {
-    return (await client.query(text)).rows;
-  } finally {
-    await client.end();
-  }
-}
 
 const powers =
   "select rolsuper or rolbypassrls or rolcreaterole or rolcreatedb as powerful from pg_roles where rolname = current_user";
@@ -36,15 +26,15 @@ test("The embedded server lets in a process that shows the password of a role, a
   const server = await startEmbedded({ folder: state.folder, durable: false });
   for (const role of roles) {
     const right = server.connection(role, "keyhold");
-    expect(await ask(right, "select 1 as one"), role).toEqual([{ one: 1 }]);
+    expect(await query(right, "select 1 as one"), role).toEqual([{ one: 1 }]);
     for (const password of [undefined, "", "wrong", `${String(right.password)}x`]) {
-      await expect(ask({ ...right, password }, "select 1"), `${role} ${password}`).rejects.toThrow(
+      await expect(query({ ...right, password }, "select 1"), `${role} ${password}`).rejects.toThrow(
         /password/,
       );
     }
   }
-  expect(await ask(server.connection("keyhold_owner", "keyhold"), powers)).toEqual([{ powerful: false }]);
-  expect(await ask(server.connection("keyhold_superuser", "keyhold"), powers), "the control").toEqual([
+  expect(await query(server.connection("keyhold_owner", "keyhold"), powers)).toEqual([{ powerful: false }]);
+  expect(await query(server.connection("keyhold_superuser", "keyhold"), powers), "the control").toEqual([
     { powerful: true },
   ]);
   await server.stop();
@@ -84,16 +74,19 @@ test("A file of passwords that others can read stops the start, with the command
 test("A database whose passwords are lost, or are those of another backup, is given new ones and keeps its rows", async () => {
   await using state = await makeState();
   const first = await startEmbedded({ folder: state.folder, durable: false });
-  await ask(first.connection("keyhold_owner", "keyhold"), "create table kept as select 'committed' as word");
+  await query(
+    first.connection("keyhold_owner", "keyhold"),
+    "create table kept as select 'committed' as word",
+  );
   await first.stop();
   await rm(join(dirname(first.data), "postgres-passwords.json"));
   const second = await startEmbedded({ folder: state.folder, durable: false });
   expect(second.changes).toEqual(["the database demands passwords from now on"]);
-  expect(await ask(second.connection("keyhold_owner", "keyhold"), "select word from kept")).toEqual([
+  expect(await query(second.connection("keyhold_owner", "keyhold"), "select word from kept")).toEqual([
     { word: "committed" },
   ]);
   await expect(
-    ask(
+    query(
       { ...first.connection("keyhold_owner", "keyhold"), host: String(second.connection("", "").host) },
       "select 1",
     ),
@@ -141,14 +134,14 @@ describe("a database of the first Keyhold, which demanded nothing", () => {
       await demandNothing(await siteOf(state.folder));
     } else {
       await whileTrusting(await siteOf(state.folder), async (connect) => {
-        for (const statement of statements) await ask(connect("keyhold_owner", "postgres"), statement);
+        for (const statement of statements) await query(connect("keyhold_owner", "postgres"), statement);
       });
     }
     await expectWhole(state.folder, asRoot && statements.length > 0 ? 2 : 1);
     const site = await siteOf(state.folder);
     await demandNothing(site);
     await whileTrusting(site, async (connect) => {
-      const left = await ask(
+      const left = await query(
         connect("keyhold_superuser", "postgres"),
         "select rolname::text from pg_roles where rolsuper",
       );

@@ -1,9 +1,10 @@
 import { rename } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client, type ClientConfig } from "pg";
+import type { ClientConfig } from "pg";
 import { expect, test } from "vitest";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/db/embedded.ts";
 import { readLock } from "../../src/db/embedded/lock.ts";
+import { query } from "../support/query.ts";
 import { makeState } from "../support/state.ts";
 
 const pidOf = async (server: EmbeddedPostgres): Promise<number> => (await readLock(server.data))?.pid ?? 0;
@@ -17,11 +18,11 @@ test.each([
   const told: string[] = [];
   const server = await startEmbedded({ folder: state.folder, tell: (event) => told.push(event) });
   const owner = server.connection("keyhold_owner", "keyhold");
-  await ask(owner, "create table kept (word text)");
-  await ask(owner, "insert into kept values ('committed')");
+  await query(owner, "create table kept (word text)");
+  await query(owner, "insert into kept values ('committed')");
   const first = await pidOf(server);
   // A backend that is busy does not notice the death of its server before its statement ends.
-  const busy = ask(owner, "select sum(i) from generate_series(1, 20_000_000) i").catch(() => "failed");
+  const busy = query(owner, "select sum(i) from generate_series(1, 20_000_000) i").catch(() => "failed");
   await sleep(100);
   process.kill(first, signal);
   expect(await whenItAnswers(owner, "select word from kept")).toEqual([{ word: "committed" }]);
@@ -68,19 +69,8 @@ test("A server whose data is gone is lost with PostgreSQL's own reason, and one 
 /** The answer of the first attempt that the server does not refuse. */
 async function whenItAnswers(config: ClientConfig, text: string): Promise<unknown[]> {
   for (;;) {
-    const rows = await ask(config, text).catch(() => null);
+    const rows = await query(config, text).catch(() => null);
     if (rows !== null) return rows;
     await sleep(10);
-  }
-}
-
-async function ask(config: ClientConfig, text: string): Promise<unknown[]> {
-  const client = new Client(config);
-  client.on("error", () => undefined);
-  await client.connect();
-  try {
-    return (await client.query(text)).rows;
-  } finally {
-    await client.end();
   }
 }

@@ -4,12 +4,12 @@ import { once } from "node:events";
 import { chown, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client } from "pg";
 import { expect, test } from "vitest";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import type { EmbeddedPostgres } from "../../src/db/embedded.ts";
 import { lockPath, readLock } from "../../src/db/embedded/lock.ts";
 import { findPlace, passable } from "../../src/db/embedded/place.ts";
+import { query as queryAs } from "../support/query.ts";
 import { makeState } from "../support/state.ts";
 
 const script = join(import.meta.dirname, "embedded-child.ts");
@@ -153,16 +153,8 @@ test.skipIf(!canDropRights)("A user who is not root keeps the data in the folder
   await rm(socketFolder, { recursive: true });
 });
 
-async function query(server: EmbeddedPostgres, text: string, role = "keyhold_owner"): Promise<unknown[]> {
-  const client = new Client(server.connection(role, "keyhold"));
-  // A server that goes away ends the connection as well as the query.
-  client.on("error", () => undefined);
-  await client.connect();
-  try {
-    return (await client.query(text)).rows;
-  } finally {
-    await client.end();
-  }
+function query(server: EmbeddedPostgres, text: string, role = "keyhold_owner"): Promise<unknown[]> {
+  return queryAs(server.connection(role, "keyhold"), text);
 }
 
 async function started(child: ChildProcess): Promise<{ data: string }> {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chown, cp, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -7,6 +7,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inject } from "vitest";
 import { passable } from "../../src/db/embedded/place.ts";
+import { hasEnded } from "../../src/db/embedded/postmaster.ts";
 import { freePort } from "./free-port.ts";
 
 /** `null` where the tests that need it are skipped. */
@@ -90,10 +91,6 @@ async function runnable(program: string, folder: string): Promise<string> {
   if (!program.includes("/") || (await passable(program))) return program;
   await cp(dirname(program), join(folder, "program"), { recursive: true, verbatimSymlinks: true });
   return join(folder, "program", basename(program));
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -14,7 +14,7 @@ export async function readAuthorities(path: string, variable: string): Promise<s
   throw new StartError(`The file ${path} of ${variable} holds no certificate in PEM.`);
 }
 
-/** Of the first one. Node passes over a text without any, and then trusts nobody, which no message explains. */
+/** Reads the first one. Node accepts a text without a certificate, then trusts no authority, and no message explains that. */
 function holdsCertificate(text: string): boolean {
   try {
     return new X509Certificate(text).raw.length > 0;

@@ -1,9 +1,9 @@
 import { sql } from "kysely";
-import { note } from "./change.ts";
+import { type Principal, scopeOf } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import { type Principal, scopeOf } from "../access/principal.ts";
+import { note } from "./change.ts";
 
 export type Kind = "credential" | "account" | "member" | "api_key" | "webhook" | "webhook_delivery";
 

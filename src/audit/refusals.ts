@@ -1,7 +1,7 @@
-import { note } from "./change.ts";
+import type { Member } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import type { KeyholdError } from "../errors.ts";
-import type { Member } from "../access/principal.ts";
+import { note } from "./change.ts";
 
 /** What was asked for and refused: of what kind, its id where one was named, and the operation. */
 export type Refused = Readonly<{ kind: string; id: string; action: string }>;

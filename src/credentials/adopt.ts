@@ -1,6 +1,7 @@
 import { type Principal, scopeOf } from "../access/principal.ts";
 import { type Answered, note } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
+import { stale } from "../db/revision.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
@@ -29,7 +30,6 @@ import {
   toCredential,
   updateCredential,
 } from "./rows.ts";
-import { stale } from "../db/revision.ts";
 import { accept, assertStorable } from "./storable.ts";
 import { widened } from "./wider.ts";
 

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
+import { each, together, type Tally } from "../db/tally.ts";
 import { consult, type Consulted } from "./consult.ts";
 import type { Custody } from "./custody.ts";
-import { each, together, type Tally } from "../db/tally.ts";
 
 /** A credential that the venue is to be asked about. */
 export type DueCheck = Readonly<{ tenant_id: string; id: string }>;

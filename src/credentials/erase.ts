@@ -2,13 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
+import type { Tally } from "../db/tally.ts";
 import { serviceScope, type TenantTx, readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Custody } from "./custody.ts";
 import { destroyIntended } from "./destroy.ts";
 import { endPortion } from "./end-portion.ts";
 import { byTenant, doRound } from "./round.ts";
-import type { Tally } from "../db/tally.ts";
 
 type Needs = Pick<Custody, "db" | "stores"> & Readonly<{ dataKeys: Pick<Custody["dataKeys"], "destroyAll"> }>;
 
@@ -81,9 +81,7 @@ async function eraseTenant(custody: Needs, tenantId: string, over: number): Prom
   });
 }
 
-/**
- * Portion after portion, until the round is over. Answers whether nothing is left.
- */
+/** Portion after portion, until the round is over. Answers whether nothing is left. */
 async function endCredentials(
   custody: Pick<Custody, "db" | "stores">,
   tenantId: string,

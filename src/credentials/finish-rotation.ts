@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { assertScope, type Principal, system } from "../access/principal.ts";
 import { type Answered, changeUnlessDone } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
+import type { Tally } from "../db/tally.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { deleteOldKey, keyDeleted } from "./at-venue/delete-old-key.ts";
@@ -22,7 +23,6 @@ import {
 import { byTenant, doRound } from "./round.ts";
 import { endVersion, lockCredential } from "./rows.ts";
 import { readRow } from "./show.ts";
-import type { Tally } from "../db/tally.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
 type Due = Readonly<{ tenant_id: string; id: string }>;

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
-import type { Custody } from "./custody.ts";
 import type { Tally } from "../db/tally.ts";
+import type { Custody } from "./custody.ts";
 
 const forgottenAtOnce = 5000;
 

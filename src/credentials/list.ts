@@ -1,7 +1,7 @@
 import { type RawBuilder, sql, type SqlBool } from "kysely";
-import { refuseMiss } from "../audit/misses.ts";
 import { namesSubjects } from "../access/narrowing.ts";
 import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
+import { refuseMiss } from "../audit/misses.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import { readTenant } from "../db/tenant.ts";
 import { freezesOf } from "../tenants/freezes.ts";

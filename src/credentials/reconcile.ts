@@ -1,11 +1,11 @@
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
+import { each, type Tally } from "../db/tally.ts";
 import type { Custody } from "./custody.ts";
 import { destroyIntended } from "./destroy.ts";
 import { lockCredential, updateCredential } from "./rows.ts";
 import { byTenant, doRound } from "./round.ts";
-import { each, type Tally } from "../db/tally.ts";
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
 

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { refuseMiss } from "../audit/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { type Answered, note } from "../audit/change.ts";
+import { refuseMiss } from "../audit/misses.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
-import type { Valid } from "../venues/verdict.ts";
 import { defaultCheckMinutes } from "../tenants/tenant.ts";
+import type { Valid } from "../venues/verdict.ts";
 import type { Environment, SecretFields, Venue } from "../venues/venue.ts";
 import { expiryOf } from "./consequences.ts";
 import { type Credential, defaultPolicy, type Policy } from "./credential.ts";

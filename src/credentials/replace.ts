@@ -1,5 +1,6 @@
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
+import { stale } from "../db/revision.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Valid } from "../venues/verdict.ts";
@@ -22,7 +23,6 @@ import {
 } from "./rows.ts";
 import { assertFields, assertSomeFields } from "./secret-fields.ts";
 import { readRow } from "./show.ts";
-import { stale } from "../db/revision.ts";
 import { accept, assertStorable } from "./storable.ts";
 
 /**

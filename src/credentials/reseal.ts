@@ -1,5 +1,6 @@
 import { type System, system } from "../access/principal.ts";
 import { type Nothing, nothing } from "../audit/change.ts";
+import { stale } from "../db/revision.ts";
 import type { Store } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
@@ -7,7 +8,6 @@ import { keepVersion } from "./keep.ts";
 import { type Opened, openSecret } from "./open.ts";
 import { endVersion, insertVersion, lockCredential, updateCredential } from "./rows.ts";
 import { storeOf } from "./secret-store.ts";
-import { stale } from "../db/revision.ts";
 
 type Needs = Pick<Custody, "db" | "dataKeys" | "disclosures" | "stores">;
 

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
+import { stale } from "../db/revision.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { SecretFields } from "../venues/venue.ts";
@@ -12,7 +13,6 @@ import { openSecret } from "./open.ts";
 import { assertFields } from "./secret-fields.ts";
 import { findOpenRotation } from "./rotation.ts";
 import { readRow } from "./show.ts";
-import { stale } from "../db/revision.ts";
 
 /**
  * Puts a new secret in the place of the present one. The venue is asked first; the new key must belong to the same account and may

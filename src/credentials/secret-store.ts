@@ -37,7 +37,7 @@ export function lost(store: string): KeyholdError {
   );
 }
 
-/** Bytes that were changed, or that belong to another credential: whoever can write to the store can do that, and opens nothing by it. */
+/** For bytes that were changed, or that belong to another credential. A writer of the store can cause this, and opens nothing by it. */
 export function damaged(store: string, cause: unknown): KeyholdError {
   return new KeyholdError(
     "secret_damaged",

@@ -2,6 +2,7 @@ import { assertScope, type Principal } from "../access/principal.ts";
 import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
 import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
+import { stale } from "../db/revision.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { changeRow } from "./change-row.ts";
@@ -11,7 +12,6 @@ import type { Custody } from "./custody.ts";
 import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
 import { type Changes, toCredential, updateCredential } from "./rows.ts";
 import { readRow } from "./show.ts";
-import { stale } from "../db/revision.ts";
 import { type Conclusion, consult, type Consulted } from "./consult.ts";
 
 export type Update = Readonly<{

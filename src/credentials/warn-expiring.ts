@@ -1,10 +1,10 @@
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
+import { each, type Tally } from "../db/tally.ts";
 import type { Custody } from "./custody.ts";
 import { nextEnding } from "./ending.ts";
 import { lockCredential, rescheduleCredential } from "./rows.ts";
-import { each, type Tally } from "../db/tally.ts";
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
 

@@ -12,7 +12,7 @@ import { type DatabaseUrl, type Host, parseDatabaseUrl } from "./url.ts";
 
 /**
  * With `shares`, the transactions of one tenant take a part of the connections and never all of them. `statementWithin`: milliseconds
- * for each statement of a transaction, where the server is not told of them at the start of a session.
+ * for each statement of a transaction, where a session does not begin with this limit.
  */
 export type Db = Kysely<Database> & Readonly<{ shares?: TenantShares; statementWithin?: number }>;
 
@@ -99,11 +99,11 @@ export function openPool(
 /** `destroy()` of what this returns ends the pool. */
 export function openDb(pool: Pool, shares?: TenantShares): Db {
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
-  const { query_timeout: answerWithin, statement_timeout: told } = pool.options;
+  const { query_timeout: answerWithin, statement_timeout: ofSession } = pool.options;
   return Object.assign(
     db,
     shares === undefined ? {} : { shares },
-    answerWithin === undefined || told !== undefined ? {} : { statementWithin: answerWithin },
+    answerWithin === undefined || ofSession !== undefined ? {} : { statementWithin: answerWithin },
   );
 }
 

@@ -45,7 +45,7 @@ export function judgeRole(facts: RoleFacts): string | null {
   return null;
 }
 
-/** Why nobody may serve on a server of this version, as `server_version_num` counts; null when nothing speaks against it. */
+/** Why Keyhold does not run on a server of this version (a `server_version_num`); `null` when it does. */
 export function judgeVersion(version: number): string | null {
   if (version >= oldestVersion) return null;
   return `The PostgreSQL server is of version ${Math.floor(version / 10_000)}; Keyhold needs 16 or newer.`;

@@ -89,7 +89,7 @@ async function askServer(connection: Connection): Promise<boolean> {
          pg_is_in_recovery() as standby`,
     );
     const [facts] = rows;
-    if (facts === undefined) throw new Error("the server told nothing of itself");
+    if (facts === undefined) throw new Error("the server returned no row");
     const objection = judgeVersion(facts.version);
     if (objection !== null) throw new StartError(objection);
     if (facts.standby) throw Object.assign(new Error("the server is a standby"), { code: "25006" });

@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
-import { each, type Tally } from "../db/tally.ts";
 import type { Db } from "../db/connect.ts";
+import { each, type Tally } from "../db/tally.ts";
 import type { DataKeySource } from "../keys/key-provider.ts";
 
 type Needs = Readonly<{ db: Db; dataKeys: DataKeySource }>;

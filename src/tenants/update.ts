@@ -1,7 +1,7 @@
 import { assertScope, type Operator, type Principal } from "../access/principal.ts";
 import { type Answered, change, changeTenant } from "../audit/change.ts";
-import { assertSeen } from "../db/revision.ts";
 import type { Db } from "../db/connect.ts";
+import { assertSeen } from "../db/revision.ts";
 import type { StoredLimits, TenantPolicy } from "../db/schema.ts";
 import { lockTenant, type Tenant, writeTenant } from "./tenant.ts";
 

@@ -188,7 +188,7 @@ class ProcessPool {
   #takeSpare(): PoolChild {
     const spare = this.#spare;
     this.#spare = undefined;
-    return spare === undefined || spare.lost ? this.#startChild() : spare;
+    return spare ?? this.#startChild();
   }
 
   #startChild(): PoolChild {

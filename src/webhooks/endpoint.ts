@@ -1,9 +1,9 @@
 import { type Selectable, sql, type UpdateObject } from "kysely";
-import { refuseMiss } from "../audit/misses.ts";
 import type { Principal } from "../access/principal.ts";
 import { type Answered, change, type Changed } from "../audit/change.ts";
-import { stale } from "../db/revision.ts";
+import { refuseMiss } from "../audit/misses.ts";
 import type { Db } from "../db/connect.ts";
+import { stale } from "../db/revision.ts";
 import type { Database } from "../db/schema.ts";
 import type { DisabledReason } from "../db/webhook-tables.ts";
 import type { TenantTx } from "../db/tenant.ts";

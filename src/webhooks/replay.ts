@@ -1,7 +1,7 @@
 import { sql } from "kysely";
-import { refuseMiss } from "../audit/misses.ts";
 import { assertScope, type Principal } from "../access/principal.ts";
 import { type Answered, change } from "../audit/change.ts";
+import { refuseMiss } from "../audit/misses.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type Delivery, selectDeliveries, toDelivery } from "./delivery.ts";

@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
-import { stale } from "../db/revision.ts";
 import type { Db } from "../db/connect.ts";
+import { stale } from "../db/revision.ts";
 import { readTenant } from "../db/tenant.ts";
 import { changeEndpoint, type EndpointWithSecret, type Webhooks, writeEndpoint } from "./endpoint.ts";
 import { showSecret } from "./secret.ts";

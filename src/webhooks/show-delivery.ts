@@ -1,5 +1,5 @@
-import { refuseMiss } from "../audit/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { refuseMiss } from "../audit/misses.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { type Attempt, type Delivery, selectDeliveries, toDelivery } from "./delivery.ts";
 import type { Webhooks } from "./endpoint.ts";

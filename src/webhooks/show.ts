@@ -1,5 +1,5 @@
-import { refuseMiss } from "../audit/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { refuseMiss } from "../audit/misses.ts";
 import { readTenant } from "../db/tenant.ts";
 import { type Endpoint, toEndpoint, type Webhooks } from "./endpoint.ts";
 

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
+import type { Tally } from "../../db/tally.ts";
 import type { Custody } from "../custody.ts";
 import { byTenant, doRound } from "../round.ts";
-import type { Tally } from "../../db/tally.ts";
 import { begin } from "./begin.ts";
 import { step } from "./step.ts";
 

@@ -70,7 +70,7 @@ async function placeOf(folder: string): Promise<Place> {
   return { folder: ours, home, data: join(home, "postgres"), log: join(home, "postgres.log") };
 }
 
-/** Whether a server's data is in its place. */
+/** Whether the data folder holds a database. */
 export async function hasDatabase({ data }: Place): Promise<boolean> {
   return exists(join(data, "PG_VERSION"));
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { StartError } from "../../errors.ts";
 import { hasEnded, stopPostmaster } from "./postmaster.ts";
 
-/** A server that is started again when it ends although nobody stopped it. */
+/** A server that is started again when it ends before `stop` is called. */
 export type Supervised = Readonly<{
   /** Resolves when it has ended too often and is not started again. */
   lost: Promise<StartError>;

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { namesSubjects } from "../../access/narrowing.ts";
-import { refuseMiss } from "../../audit/misses.ts";
 import { assertScope, type Principal } from "../../access/principal.ts";
 import { type Answered, change } from "../../audit/change.ts";
+import { refuseMiss } from "../../audit/misses.ts";
 import type { Db } from "../../db/connect.ts";
 import { KeyholdError } from "../../errors.ts";
 import { showMember } from "../members/show.ts";

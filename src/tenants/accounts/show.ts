@@ -1,5 +1,5 @@
-import { refuseMiss } from "../../audit/misses.ts";
 import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
+import { refuseMiss } from "../../audit/misses.ts";
 import type { Db } from "../../db/connect.ts";
 import { readTenant } from "../../db/tenant.ts";
 import { freezesOf } from "../freezes.ts";

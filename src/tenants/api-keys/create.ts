@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { makeApiKey } from "../../access/api-keys.ts";
-import { refuseMiss } from "../../audit/misses.ts";
 import { canonicalNetwork, liesWithin, namesSubjects } from "../../access/narrowing.ts";
 import { assertScope, type Member, type Principal } from "../../access/principal.ts";
 import { type Answered, change } from "../../audit/change.ts";
+import { refuseMiss } from "../../audit/misses.ts";
 import type { Db } from "../../db/connect.ts";
 import type { TenantTx } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";

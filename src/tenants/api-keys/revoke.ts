@@ -1,7 +1,7 @@
 import { sql } from "kysely";
-import { refuseMiss } from "../../audit/misses.ts";
 import { assertScope, type Principal } from "../../access/principal.ts";
 import { type Answered, change } from "../../audit/change.ts";
+import { refuseMiss } from "../../audit/misses.ts";
 import type { Db } from "../../db/connect.ts";
 
 /**

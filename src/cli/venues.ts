@@ -40,13 +40,15 @@ async function showOperation(cli: Cli, venueName: string, name: string): Promise
   const { items } = await api.operations(venue);
   const operation = items.find((one) => one.name === name);
   if (operation !== undefined) return cli.output.one(operation, described);
-  const near = nearNames(
-    name,
-    items.map((one) => one.name),
-  );
-  const hint =
-    near.length === 0 ? `\`keyhold venues ${venue}\` lists them` : `did you mean ${near.join(" or ")}?`;
+  const names = items.map((one) => one.name);
+  const hint = hintFor(name, names, `keyhold venues ${venue}`);
   throw new CliError("usage", `${venue} has no operation ${name}`, { hint });
+}
+
+/** The names that are near, or the command that lists all. */
+function hintFor(name: string, names: readonly string[], command: string): string {
+  const near = nearNames(name, names);
+  return near.length === 0 ? `\`${command}\` lists them` : `did you mean ${near.join(" or ")}?`;
 }
 
 const described: readonly Column<Operation>[] = [
@@ -69,7 +71,10 @@ function describeParam({ properties, required }: Operation["params"], name: stri
 export function findVenue(venues: readonly Venue[], name: string): Venue {
   const venue = venueNamed(venues, name);
   if (venue !== undefined) return venue;
-  throw new CliError("usage", `the service knows no venue ${name}`, { hint: "`keyhold venues` lists them" });
+  const ids = venues.map(({ id }) => id);
+  throw new CliError("usage", `the service knows no venue ${name}`, {
+    hint: hintFor(name, ids, "keyhold venues"),
+  });
 }
 
 export function venueNamed(venues: readonly Venue[], name: string): Venue | undefined {

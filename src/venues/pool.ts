@@ -34,7 +34,18 @@ export type PoolEvent =
 /** What the pool needs of a venue process. */
 export type PoolChild = Pick<
   Child,
-  "busy" | "calls" | "memory" | "lost" | "quiet" | "isStalled" | "ready" | "call" | "manageKeys" | "stop"
+  | "busy"
+  | "calls"
+  | "memory"
+  | "venues"
+  | "lost"
+  | "quiet"
+  | "isStalled"
+  | "ready"
+  | "expect"
+  | "call"
+  | "manageKeys"
+  | "stop"
 >;
 
 export type PoolOptions = Readonly<{
@@ -213,9 +224,12 @@ class ProcessPool {
       if (isStalled && this.#options.replaceStalled !== false) void this.#end(child, "stalled");
     }
     // The next one loads its program while the silent one is still waited for.
-    const isSilent = this.#general.some(({ quiet }) => quiet);
+    const silent = this.#general.filter(({ quiet }) => quiet);
     const hasRoom = this.#general.length < this.#settings.processes || this.#cells.size < cells;
-    if (isSilent && hasRoom) this.#spare ??= this.#startChild();
+    if (silent.length > 0 && hasRoom && this.#spare === undefined) {
+      this.#spare = this.#startChild();
+      this.#spare.expect(silent.flatMap(({ venues }) => venues));
+    }
     this.#tidy();
   }
 

@@ -20,6 +20,8 @@ export type Answer = Verdict | InvokeResult | OrderLookup | Learned;
 
 export type ToProcess =
   | Readonly<{ kind: "settings"; settings: VenueSettings }>
+  /** Calls at these venues will come: their code may be loaded. */
+  | Readonly<{ kind: "expect"; venues: readonly string[] }>
   | Readonly<{ kind: "call"; id: number; job: Job; sealed: Uint8Array }>
   /** `sealed`: the credentials that the job works with, in its order. `replyTo`: to whom a new secret is sealed. */
   | Readonly<{

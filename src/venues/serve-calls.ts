@@ -19,6 +19,8 @@ export function serveCalls(make: MakePerform = createPerformer): void {
     if (message.kind === "settings") {
       perform = make(message.settings, { onLoading: (active) => void loading.note(active) });
       performKeyJob = createKeyPerformer(message.settings);
+    } else if (message.kind === "expect") {
+      for (const venue of message.venues) void loading.code(venue);
     } else if (message.kind === "keyCall") {
       void answerKeyCall(message);
     } else {

@@ -39,6 +39,13 @@ class FakeChild implements PoolChild {
     }
   }
 
+  readonly venues = ["example"];
+  expected: readonly string[] = [];
+
+  expect(venues: readonly string[]): void {
+    this.expected = venues;
+  }
+
   manageKeys(order: Order): Promise<typeof answer> {
     return this.call(order);
   }
@@ -328,6 +335,7 @@ describe("a process whose event loop stands still", () => {
     expect(children, "the control: nothing is silent yet").toHaveLength(1);
     at(children, 0).quiet = true;
     await expect.poll(() => children.length).toBe(2);
+    expect(at(children, 1).expected).toEqual(["example"]);
     at(children, 0).stalled = true;
     await expect.poll(() => children.length).toBe(3);
     await expect.poll(() => at(children, 2).pending.map(({ tenantId }) => tenantId)).toEqual(["attacker"]);

@@ -55,7 +55,7 @@ export type Order = Readonly<{ tenantId: string; before: number }>;
 type Answered = Extract<FromProcess, { kind: "answer" | "keyAnswer" }>;
 
 /** A call that was given to the process, and how far it has come. `tenantId` stays here. */
-type Given = PromiseWithResolvers<Answered> & { tenantId: string; venue: string; stage: Stage };
+type Given = PromiseWithResolvers<Answered> & { tenantId: string; stage: Stage };
 
 export type ChildOptions = Readonly<{
   /** A module that serves calls as worker.ts does; its own folder is readable to it. */
@@ -109,11 +109,6 @@ export class Child {
     return this.#memory;
   }
 
-  /** Where its calls are made. */
-  get venues(): readonly string[] {
-    return [...new Set([...this.#waiting.values()].map(({ venue }) => venue))];
-  }
-
   get lost(): boolean {
     return this.#lost;
   }
@@ -140,7 +135,7 @@ export class Child {
 
   /** Throws `ProcessLost` when the process ends before it has answered. */
   async call(order: Order, job: Job, fields: SecretFields): Promise<Answer> {
-    const answered = await this.#exchange(order, job, (id, publicKey) => {
+    const answered = await this.#exchange(order, (id, publicKey) => {
       return { kind: "call", id, job, sealed: sealFields(fields, publicKey) };
     });
     if (answered.kind !== "answer") throw new TypeError("a venue process answered another question");
@@ -154,7 +149,7 @@ export class Child {
     credentials: readonly SecretFields[],
     replyTo: Uint8Array,
   ): Promise<KeyAnswer> {
-    const answered = await this.#exchange(order, job, (id, publicKey) => {
+    const answered = await this.#exchange(order, (id, publicKey) => {
       const sealed = credentials.map((fields) => sealFields(fields, publicKey));
       return { kind: "keyCall", id, job, sealed, replyTo };
     });
@@ -173,13 +168,12 @@ export class Child {
 
   async #exchange(
     { tenantId, before }: Order,
-    { venue }: Pick<Job, "venue">,
     message: (id: number, publicKey: Uint8Array) => ToProcess,
   ): Promise<Answered> {
     if (this.#lost) throw new ProcessLost("the venue process has ended", "given");
     const id = this.#calls;
     this.#calls += 1;
-    const answer: Given = { ...Promise.withResolvers<Answered>(), tenantId, venue, stage: "given" };
+    const answer: Given = { ...Promise.withResolvers<Answered>(), tenantId, stage: "given" };
     this.#waiting.set(id, answer);
     // When the process is lost before it is ready, nobody comes to await this.
     answer.promise.catch(() => {});

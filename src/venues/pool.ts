@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { CallsAtOnce } from "./calls-at-once.ts";
 import { Child, type Order, ProcessLost } from "./child.ts";
 import type { KeyAnswer, KeyJob } from "./keys/job.ts";
@@ -37,7 +38,6 @@ export type PoolChild = Pick<
   | "busy"
   | "calls"
   | "memory"
-  | "venues"
   | "lost"
   | "quiet"
   | "isStalled"
@@ -60,12 +60,18 @@ export type PoolOptions = Readonly<{
   suspectForMs?: number;
   /** How long a call may wait for a process, and how much later than its time-out it may end. */
   patienceMs?: number;
+  /** How long after the last start of a process a spare one is started. */
+  spareAfterMs?: number;
 }>;
 
 /** A process is replaced after so many calls; it first finishes what it has begun. */
 const callsPerProcess = 20_000;
 /** Another process is started only when the first has so many calls under way. */
 const busyEnough = 4;
+/** The processes that are needed start first, and a pool that is used for a moment needs no spare. */
+const usualSpareAfterMs = 5_000;
+/** The spare process has the code of so many venues ready, those that were called last. */
+const venuesReady = 8;
 /** A call is given to a process within this time or not at all, and is overdue when it takes its time-out beside this. */
 const usualPatienceMs = 10_000;
 
@@ -82,15 +88,15 @@ const mostMoves = { given: 2, begun: 1 };
 
 type Work<T> = (child: PoolChild, order: Order) => Promise<T>;
 type Cell = Exclude<Place, "open" | "barred">;
-const cells = 2;
 
 /** The processes in which venue code runs, started on first use. */
 export function createPool(settings: VenueSettings, options: PoolOptions = {}): Pool {
   const pool = new ProcessPool(settings, options);
   return {
-    call: (tenantId, job, fields) => pool.give(tenantId, (child, order) => child.call(order, job, fields)),
+    call: (tenantId, job, fields) =>
+      pool.give(tenantId, job.venue, (child, order) => child.call(order, job, fields)),
     manageKeys: (tenantId, job, credentials, replyTo) =>
-      pool.give(tenantId, (child, order) => child.manageKeys(order, job, credentials, replyTo)),
+      pool.give(tenantId, job.venue, (child, order) => child.manageKeys(order, job, credentials, replyTo)),
     close: () => pool.close(),
   };
 }
@@ -106,8 +112,10 @@ class ProcessPool {
   readonly #atOnce: CallsAtOnce;
   #general: PoolChild[] = [];
   readonly #cells = new Map<Cell, PoolChild>();
-  /** Started when a process falls silent: the calls that it holds have two seconds, and a process takes one of them to start. */
+  /** Stands ready: a process takes a second to start, which calls of a stalled one would have to wait. */
   #spare: PoolChild | undefined;
+  readonly #lastVenues = new LRUCache<string, true>({ max: venuesReady });
+  #lastStart = 0;
   readonly #retired = new Set<PoolChild>();
   /** Processes that this pool ends, and why. */
   readonly #ending = new Map<PoolChild, ReplacedBecause | "closed">();
@@ -123,7 +131,9 @@ class ProcessPool {
     this.#atOnce = new CallsAtOnce(settings.callsPerTenant);
   }
 
-  async give<T>(tenantId: string, work: Work<T>): Promise<T | Indefinite> {
+  async give<T>(tenantId: string, venue: string, work: Work<T>): Promise<T | Indefinite> {
+    if (!this.#lastVenues.has(venue)) this.#spare?.expect([venue]);
+    this.#lastVenues.set(venue, true);
     const given = await this.#atOnce.within(tenantId, () => this.#give(tenantId, work));
     return given ?? unsent(`A tenant may have ${this.#settings.callsPerTenant} calls at venues at once.`);
   }
@@ -206,6 +216,7 @@ class ProcessPool {
     const { start = startChild } = this.#options;
     const child: PoolChild = start(this.#settings, (running) => this.#lost(child, running));
     this.#watch ??= this.#startWatch();
+    this.#lastStart = performance.now();
     return child;
   }
 
@@ -223,14 +234,17 @@ class ProcessPool {
       const isStalled = child.isStalled(elapsedMs);
       if (isStalled && this.#options.replaceStalled !== false) void this.#end(child, "stalled");
     }
-    // The next one loads its program while the silent one is still waited for.
-    const silent = this.#general.filter(({ quiet }) => quiet);
-    const hasRoom = this.#general.length < this.#settings.processes || this.#cells.size < cells;
-    if (silent.length > 0 && hasRoom && this.#spare === undefined) {
-      this.#spare = this.#startChild();
-      this.#spare.expect(silent.flatMap(({ venues }) => venues));
-    }
+    this.#keepSpare(now);
     this.#tidy();
+  }
+
+  #keepSpare(now: number): void {
+    if (this.#spare !== undefined || this.#general.length === 0) return;
+    const isNeeded = this.#general.some(({ quiet }) => quiet);
+    const isDue = now - this.#lastStart >= (this.#options.spareAfterMs ?? usualSpareAfterMs);
+    if (!isNeeded && !isDue) return;
+    this.#spare = this.#startChild();
+    this.#spare.expect([...this.#lastVenues.keys()]);
   }
 
   /** Ends the processes of suspects that are none any more, and says how many there are. */

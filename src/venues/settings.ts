@@ -7,7 +7,7 @@ export type VenuesConfig = Readonly<{
   timeoutMs?: number;
   /** Bound of one answer's body after decompression. */
   maxBodyBytes?: number;
-  /** Child processes in which venue code runs for all tenants; up to two more serve suspects. */
+  /** Child processes in which venue code runs for all tenants. One more stands ready, and up to two more serve suspects. */
   processes?: number;
   /** A process that has grown to this size is replaced when it has finished what it began. */
   processMemoryBytes?: number;

@@ -39,11 +39,10 @@ class FakeChild implements PoolChild {
     }
   }
 
-  readonly venues = ["example"];
-  expected: readonly string[] = [];
+  readonly expected: string[] = [];
 
   expect(venues: readonly string[]): void {
-    this.expected = venues;
+    this.expected.push(...venues);
   }
 
   manageKeys(order: Order): Promise<typeof answer> {
@@ -343,6 +342,21 @@ describe("a process whose event loop stands still", () => {
     for (const child of children) child.finish();
     expect(await Promise.all([held, last])).toEqual([answer, answer]);
     await pool.close();
+  });
+
+  test("finds another ready, which has the code of the venues that were called", async () => {
+    const { children, call, pool } = poolOf(1, {}, { spareAfterMs: 1 });
+    const first = call("victim");
+    await expect.poll(() => children.length).toBe(2);
+    expect(at(children, 1).expected).toEqual(["example"]);
+    const other = pool.call("victim", { ...job, venue: "another" }, new Map());
+    expect(at(children, 1).expected, "the control: once").toEqual(["example", "another"]);
+    expect(at(children, 1).calls).toBe(0);
+    at(children, 0).hold("begun");
+    at(children, 0).stalled = true;
+    await expect.poll(() => at(children, 1).calls + at(children, 2).calls).toBe(2);
+    await pool.close();
+    await Promise.all([first, other]);
   });
 
   test("is left where that is switched off", async () => {

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { constants, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { KeyAnswer, KeyJob } from "./keys/job.ts";
 import type { Answer, FromProcess, Job, ToProcess } from "./protocol.ts";
@@ -121,6 +122,17 @@ export class Child {
   /** Whether its event loop has stopped; to be asked in each turn of the watch. */
   isStalled(elapsedMs: number): boolean {
     return !this.#lost && this.#watch.isStalled(elapsedMs);
+  }
+
+  /** Lets other processes have the processor first. */
+  giveWay(): void {
+    const { pid } = this.#process;
+    if (pid === undefined) return;
+    try {
+      setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+    } catch {
+      // It has ended already, or this system does not permit it; its calls are made all the same.
+    }
   }
 
   /** Has the code of these venues loaded before their first call. */

@@ -43,6 +43,7 @@ export type PoolChild = Pick<
   | "isStalled"
   | "ready"
   | "expect"
+  | "giveWay"
   | "call"
   | "manageKeys"
   | "stop"
@@ -187,6 +188,7 @@ class ProcessPool {
     if (cell !== undefined && !cell.lost) return cell;
     // The likeliest culprit waits for a process of its own, and leaves the spare to those that it held up.
     const started = place === "alone" ? this.#startChild() : this.#takeSpare();
+    if (place === "alone") started.giveWay();
     this.#cells.set(place, started);
     return started;
   }

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { constants, getPriority } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Secret } from "../../../src/crypto/secret.ts";
 import { Child, ProcessLost } from "../../../src/venues/child.ts";
@@ -56,6 +58,16 @@ describe("a venue process", () => {
     await child.stop();
   });
 
+  test.runIf(process.platform === "linux")("gives way to other processes when it is asked to", async () => {
+    const child = start();
+    const [pid = 0] = childrenOf(process.pid);
+    expect(getPriority(pid), "the control").toBe(getPriority());
+    child.giveWay();
+    expect(getPriority(pid)).toBe(constants.priority.PRIORITY_BELOW_NORMAL);
+    await child.stop();
+    child.giveWay();
+  });
+
   test("can be ended twice", async () => {
     const child = start();
     await child.stop();
@@ -63,3 +75,18 @@ describe("a venue process", () => {
     expect(child.lost).toBe(true);
   });
 });
+
+/** The parent is the second field behind the name of the program (proc_pid_stat(5)). */
+function childrenOf(parent: number): readonly number[] {
+  const isChild = (pid: string): boolean => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+      return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === String(parent);
+    } catch {
+      return false;
+    }
+  };
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && isChild(name))
+    .map(Number);
+}

@@ -40,6 +40,11 @@ class FakeChild implements PoolChild {
   }
 
   readonly expected: string[] = [];
+  givesWay = false;
+
+  giveWay(): void {
+    this.givesWay = true;
+  }
 
   expect(venues: readonly string[]): void {
     this.expected.push(...venues);
@@ -339,6 +344,7 @@ describe("a process whose event loop stands still", () => {
     await expect.poll(() => children.length).toBe(3);
     await expect.poll(() => at(children, 2).pending.map(({ tenantId }) => tenantId)).toEqual(["attacker"]);
     expect(at(children, 1).pending.map(({ tenantId }) => tenantId)).toEqual(["victim"]);
+    expect(children.map(({ givesWay }) => givesWay)).toEqual([false, false, true]);
     for (const child of children) child.finish();
     expect(await Promise.all([held, last])).toEqual([answer, answer]);
     await pool.close();

@@ -1,8 +1,8 @@
 import { Disclosures } from "../src/audit/disclosures.ts";
 import { Grants } from "../src/audit/grants.ts";
 import { prover } from "../src/audit/prove.ts";
-import { DataKeys } from "../src/keys/data-keys.ts";
-import { loadKeyFile } from "../src/keys/file.ts";
+import { DataKeys } from "../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../src/key-encryption/file.ts";
 import { system } from "../src/access/principal.ts";
 import { openDb, openPool } from "../src/db/connect.ts";
 

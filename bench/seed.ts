@@ -6,7 +6,7 @@ import { change } from "../src/audit/change.ts";
 import { insertCredential, insertVersion, type NewCredential } from "../src/credentials/rows.ts";
 import type { DataKey } from "../src/crypto/data-key.ts";
 import { seal } from "../src/crypto/envelope.ts";
-import { packRecord } from "../src/crypto/record.ts";
+import { packRecord } from "../src/crypto/packed-fields.ts";
 import { Secret } from "../src/crypto/secret.ts";
 import type { TenantTx } from "../src/db/tenant.ts";
 import { createAccount } from "../src/tenants/accounts/create.ts";

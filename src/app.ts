@@ -11,7 +11,7 @@ import { KeyUses } from "./access/key-uses.ts";
 import { createTokenVerifier, remoteIssuer } from "./access/tokens.ts";
 import type { Prove } from "./access/proof.ts";
 import { refusalRecorder } from "./audit/refusals.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { Custody } from "./credentials/custody.ts";
 import { type Db, openDb } from "./db/connect.ts";
 import { KeyholdError, StartError } from "./errors.ts";

@@ -1,5 +1,5 @@
 import type { App } from "./app.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { version } from "./version.ts";
 
 /** What a service that has started says of itself: what it runs on, and what to do next. */

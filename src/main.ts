@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { type App, type AppOptions, startApp } from "./app.ts";
 import { bannerOf, describeStart } from "./banner.ts";
-import { type Config, readConfig } from "./config.ts";
+import { type Config, readConfig } from "./config/config.ts";
 import { type PlatformTx, withPlatform } from "./db/tenant.ts";
 import { StartError } from "./errors.ts";
 import { refuseSimulatedFolder, type Simulated, startSimulated } from "./simulated.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Control } from "../simulator/control.ts";
 import type { Simulator } from "../simulator/simulator.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { StartError } from "./errors.ts";
 import { makeFolder } from "./make-folder.ts";
 import { readOwnFile } from "./own-file.ts";

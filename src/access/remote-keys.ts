@@ -7,7 +7,7 @@ import {
   type JWTVerifyGetKey,
 } from "jose";
 import { z } from "zod";
-import { guardedUrl } from "../config-values.ts";
+import { guardedUrl } from "../config/values.ts";
 
 export type RemoteIssuer = Readonly<{ issuer: string; jwks_uri?: string | undefined }>;
 

@@ -7,7 +7,7 @@ import {
   type JWTVerifyGetKey,
 } from "jose";
 import { z } from "zod";
-import type { ConfiguredIssuer } from "../config.ts";
+import type { ConfiguredIssuer } from "../config/config.ts";
 import { canonicalNetwork, longestList, namesSubjects, type Narrowing } from "./narrowing.ts";
 import { operatorScope } from "./permissions.ts";
 import { RemoteKeys } from "./remote-keys.ts";

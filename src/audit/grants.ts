@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Proof, Proven } from "../access/proof.ts";
 import type { Db } from "../db/connect.ts";
-import type { DataKeySource } from "../keys/key-provider.ts";
+import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import { type Grant, parseGrant, UnprovenRights } from "./grant.ts";
 import { Marks } from "./marks.ts";
 

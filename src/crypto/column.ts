@@ -3,7 +3,7 @@ import type { ColumnType, KyselyPlugin, UnknownRow } from "kysely";
 import type { DataKey } from "./data-key.ts";
 import { asSealed, open } from "./envelope.ts";
 import type { SealContext, Sealed } from "./envelope.ts";
-import type { PackedRecord } from "./record.ts";
+import type { PackedRecord } from "./packed-fields.ts";
 import type { Secret } from "./secret.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
-import type { PackedRecord } from "../crypto/record.ts";
+import type { PackedRecord } from "../crypto/packed-fields.ts";
 import type { Time, TimeOrNull } from "./columns.ts";
 import type { Signed } from "./signed.ts";
 import type {

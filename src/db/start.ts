@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Pool } from "pg";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import { StartError } from "../errors.ts";
 import {
   type Connection,

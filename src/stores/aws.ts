@@ -1,10 +1,10 @@
-import { packRecord, type PackedRecord } from "../crypto/record.ts";
-import type { SecretsManager } from "./aws/client.ts";
-import { isNamed } from "./aws/errors.ts";
+import { packRecord, type PackedRecord } from "../crypto/packed-fields.ts";
+import type { SecretsManager } from "../aws/client.ts";
+import { isNamed } from "../aws/errors.ts";
 import { assertRef } from "./ref.ts";
 import { compare, found } from "./results.ts";
 import type { GetResult, PutResult, SecretRef, Store } from "./store.ts";
-import { answered } from "./trouble.ts";
+import { answered } from "../remote/failure.ts";
 
 export type AwsStoreOptions = Readonly<{
   /** What all names begin with, so that a policy can be limited to them. */

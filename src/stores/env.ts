@@ -1,4 +1,4 @@
-import { packRecord } from "../crypto/record.ts";
+import { packRecord } from "../crypto/packed-fields.ts";
 import { assertRef } from "./ref.ts";
 import { denied, found } from "./results.ts";
 import type { GetResult, SealedFields, SecretRef, Store } from "./store.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { access, link, mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { packRecord, type PackedRecord } from "../crypto/record.ts";
+import { packRecord, type PackedRecord } from "../crypto/packed-fields.ts";
 import { StartError } from "../errors.ts";
 import { makeFolder } from "../make-folder.ts";
 import { belongsTo, isOwn } from "../own-file.ts";

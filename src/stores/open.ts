@@ -1,10 +1,10 @@
-import type { AwsConfig, StoreName, StoresConfig } from "../config-stores.ts";
+import type { AwsConfig, StoreName, StoresConfig } from "../config/stores.ts";
 import type { Db } from "../db/connect.ts";
 import { StartError } from "../errors.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createAwsStore } from "./aws.ts";
-import { SecretsManager } from "./aws/client.ts";
+import { SecretsManager } from "../aws/client.ts";
 import { createEnvStore } from "./env.ts";
 import { openFileStore } from "./file.ts";
 import { createStores } from "./index.ts";
@@ -13,8 +13,8 @@ import { createPostgresStore } from "./postgres.ts";
 import { sealedCache } from "./sealed-cache.ts";
 import type { Store, Stores } from "./store.ts";
 import { createVaultStore } from "./vault.ts";
-import type { VaultClient } from "./vault/client.ts";
-import { watchBreaker } from "./watch-breaker.ts";
+import type { VaultClient } from "../vault/client.ts";
+import { watchBreaker } from "../remote/watch-breaker.ts";
 
 export type StoreNeeds = Readonly<{
   db: Db;

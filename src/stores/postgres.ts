@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { packRecord } from "../crypto/record.ts";
+import { packRecord } from "../crypto/packed-fields.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { assertRef } from "./ref.ts";

@@ -1,5 +1,5 @@
 import { EnvelopeError } from "../crypto/envelope.ts";
-import { type PackedRecord, unpackRecord } from "../crypto/record.ts";
+import { type PackedRecord, unpackRecord } from "../crypto/packed-fields.ts";
 import type { Denied, DeniedReason, GetResult, PutResult, Unavailable, UnavailableReason } from "./store.ts";
 
 export function unavailable(reason: UnavailableReason): Unavailable {

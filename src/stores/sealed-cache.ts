@@ -1,4 +1,4 @@
-import { packRecord } from "../crypto/record.ts";
+import { packRecord } from "../crypto/packed-fields.ts";
 import { found } from "./results.ts";
 import type { GetResult, SecretRef, Store } from "./store.ts";
 import { type Bounds, TenantBounded } from "./tenant-bounded.ts";

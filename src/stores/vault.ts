@@ -1,11 +1,11 @@
 import { asSealed, EnvelopeError, isFieldName, type Sealed } from "../crypto/envelope.ts";
-import { packRecord } from "../crypto/record.ts";
+import { packRecord } from "../crypto/packed-fields.ts";
 import { assertRef } from "./ref.ts";
 import { compare, denied } from "./results.ts";
 import type { GetResult, PutResult, SealedFields, SecretRef, Store } from "./store.ts";
-import { answered, throwUnavailable } from "./trouble.ts";
-import type { VaultClient } from "./vault/client.ts";
-import { type KeyValues, type Metadata, VersionedKeyValues } from "./vault/key-values.ts";
+import { answered, throwUnavailable } from "../remote/failure.ts";
+import type { VaultClient } from "../vault/client.ts";
+import { type KeyValues, type Metadata, VersionedKeyValues } from "../vault/key-values.ts";
 
 const defaultKeptVersions = 1000;
 /** Numbers that one write passes over, at some milliseconds each; whoever tries again goes on from there. */

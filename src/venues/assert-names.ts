@@ -1,4 +1,4 @@
-import { unknownName } from "../config-names.ts";
+import { unknownName } from "../config/names.ts";
 import { StartError } from "../errors.ts";
 import { createAdapters } from "./adapters.ts";
 import { venueIdOf } from "./former-names.ts";

@@ -7,7 +7,7 @@ import { stale } from "../db/revision.ts";
 import type { Database } from "../db/schema.ts";
 import type { DisabledReason } from "../db/webhook-tables.ts";
 import type { TenantTx } from "../db/tenant.ts";
-import type { DataKeySource } from "../keys/key-provider.ts";
+import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import type { TellableEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 

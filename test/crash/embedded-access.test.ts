@@ -3,7 +3,7 @@ import { chown, link, mkdtemp, readFile, rm, stat, symlink, writeFile } from "no
 import { dirname, join } from "node:path";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import { demandNothing } from "../../src/db/embedded/passwords.ts";
 import { readLock } from "../../src/db/embedded/lock.ts";

@@ -13,7 +13,7 @@ import { reconcile } from "../../src/credentials/reconcile.ts";
 import { register } from "../../src/credentials/register.ts";
 import { inStore, underRetiredKeys } from "../../src/credentials/reseal-due.ts";
 import { withSecret } from "../../src/credentials/use.ts";
-import { addKey } from "../../src/keys/key-file.ts";
+import { addKey } from "../../src/key-encryption/key-file.ts";
 import { openFileStore } from "../../src/stores/file.ts";
 import { createStores } from "../../src/stores/index.ts";
 import type { StoreName } from "../../src/stores/store.ts";

@@ -4,7 +4,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RateLimits } from "../../src/access/rate-limits.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { connectionFromUrl, openPool } from "../../src/db/connect.ts";
 import { reachServer } from "../../src/db/reach.ts";
 import { readTenant, serviceScope } from "../../src/db/tenant.ts";

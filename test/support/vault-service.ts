@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { VaultAuth, VaultSettings } from "../../src/stores/vault/settings.ts";
+import type { VaultAuth, VaultSettings } from "../../src/vault/settings.ts";
 import { patient } from "./patience.ts";
 import type { Arranged, TestVault } from "./vault.ts";
 

@@ -9,8 +9,8 @@ import { show } from "../../src/credentials/show.ts";
 import { KeyholdError } from "../../src/errors.ts";
 import { createStores } from "../../src/stores/index.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
-import { VaultClient } from "../../src/stores/vault/client.ts";
-import type { VaultSettings } from "../../src/stores/vault/settings.ts";
+import { VaultClient } from "../../src/vault/client.ts";
+import type { VaultSettings } from "../../src/vault/settings.ts";
 import { createVenues, type Venues } from "../../src/venues/index.ts";
 import { hasty, patient } from "../support/patience.ts";
 import {

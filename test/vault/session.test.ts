@@ -5,8 +5,8 @@ import { SignJWT } from "jose";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { SecretRef } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
-import { VaultClient, type VaultClientOptions } from "../../src/stores/vault/client.ts";
-import type { VaultAuth } from "../../src/stores/vault/settings.ts";
+import { VaultClient, type VaultClientOptions } from "../../src/vault/client.ts";
+import type { VaultAuth } from "../../src/vault/settings.ts";
 import {
   arranged,
   countRequests,

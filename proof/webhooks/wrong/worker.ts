@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { readConfig } from "../../../src/config.ts";
+import { readConfig } from "../../../src/config/config.ts";
 import { openCustody } from "../../../src/open-custody.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 import { sendCarelessly } from "../../../test/support/careless-sender.ts";

@@ -14,7 +14,7 @@ import type {
 import { generateDataKey } from "../../../src/crypto/data-key.ts";
 import { EnvelopeError, seal } from "../../../src/crypto/envelope.ts";
 import type { Sealed } from "../../../src/crypto/envelope.ts";
-import type { PackedRecord } from "../../../src/crypto/record.ts";
+import type { PackedRecord } from "../../../src/crypto/packed-fields.ts";
 import { Secret } from "../../../src/crypto/secret.ts";
 import { createDatabase } from "../../support/database.ts";
 import type { TestDatabase } from "../../support/database.ts";

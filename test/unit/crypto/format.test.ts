@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { importDataKey } from "../../../src/crypto/data-key.ts";
 import { fingerprint, unwrapKey } from "../../../src/crypto/key-wrap.ts";
-import { unpackRecord } from "../../../src/crypto/record.ts";
+import { unpackRecord } from "../../../src/crypto/packed-fields.ts";
 import envelopes from "../../vectors/envelope/envelope-1.json" with { type: "json" };
 import records from "../../vectors/envelope/record-1.json" with { type: "json" };
 import wrappedKeys from "../../vectors/envelope/wrapped-key-1.json" with { type: "json" };

@@ -2,7 +2,7 @@ import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { readConfig } from "../../../src/config.ts";
+import { readConfig } from "../../../src/config/config.ts";
 import { noteName } from "../../../src/db/embedded/note.ts";
 import { startedByRoot } from "../../../src/db/embedded/place.ts";
 import { startDatabase, type StartOptions } from "../../../src/db/start.ts";

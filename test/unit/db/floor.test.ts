@@ -29,9 +29,9 @@ import { Disclosures } from "../../../src/audit/disclosures.ts";
 import { nowhere, system } from "../../../src/access/principal.ts";
 import { toolsMode } from "../../../tools/tool.ts";
 import { makeState } from "../../support/state.ts";
-import { DataKeys } from "../../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../../src/keys/file.ts";
-import { createKeyFile } from "../../../src/keys/key-file.ts";
+import { DataKeys } from "../../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../../src/key-encryption/file.ts";
+import { createKeyFile } from "../../../src/key-encryption/key-file.ts";
 import { signed } from "../../support/rights.ts";
 
 /** The oldest server that is promised. It is not installed with the rest, which would make everybody download a second server. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { readConfig } from "../../../src/config.ts";
+import { readConfig } from "../../../src/config/config.ts";
 import { openDb, openPool } from "../../../src/db/connect.ts";
 import { startEmbedded } from "../../../src/db/embedded.ts";
 import { joinEmbedded } from "../../../src/db/embedded/join.ts";

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { type Connection, connectionFromUrl, openPool } from "../../../src/db/connect.ts";
 import { reachServer } from "../../../src/db/reach.ts";
 import { startDatabase } from "../../../src/db/start.ts";
-import { readConfig } from "../../../src/config.ts";
+import { readConfig } from "../../../src/config/config.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 import { urlOf } from "../../support/connection.ts";
 import { freePort } from "../../support/free-port.ts";

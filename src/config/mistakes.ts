@@ -1,0 +1,32 @@
+import type { z } from "zod";
+import { nearNames } from "../near-names.ts";
+
+/** What is wrong with the value of a variable, as a sentence after a blank; empty where there is no more to say than what it accepts. */
+export function mistakeIn(value: string | undefined, issue: z.core.$ZodIssue | undefined): string {
+  return issue === undefined ? "" : slipIn(value, issue) || placeOf(issue);
+}
+
+/** A word of a list that is nearly one of those it may be. Any other word may be what was never to be shown. */
+function slipIn(value: string | undefined, issue: z.core.$ZodIssue): string {
+  if (value === undefined || issue.code !== "invalid_value") return "";
+  const known = issue.values.map(String);
+  for (const word of value.split(",").map((part) => part.trim())) {
+    const [near] = nearNames(word, known);
+    if (near !== undefined && near !== word) return ` It names ${word}: did you mean ${near}?`;
+  }
+  return "";
+}
+
+/** Where in a value of several parts, and what for words of our own; nothing of the value itself but names of fields. */
+function placeOf({ path: [, ...within], ...issue }: z.core.$ZodIssue): string {
+  const unknown =
+    issue.code === "unrecognized_keys" ? issue.keys.find((key) => /^\w{1,40}$/.test(key)) : undefined;
+  if (unknown !== undefined) return ` There is no field ${[...within, unknown].join(".")}.`;
+  if (within.some((part) => typeof part === "string")) return ` What is wrong is ${within.join(".")}.`;
+  return issue.code === "custom" && issue.message in ownWords ? ` ${ownWords[issue.message]}` : "";
+}
+
+const ownWords: Readonly<Record<string, string>> = {
+  "not JSON": "It is no JSON.",
+  "cannot be read": "There is no file of that path that can be read.",
+};

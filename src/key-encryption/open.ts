@@ -1,0 +1,70 @@
+import type { AwsConfig, KeysConfig } from "../config/stores.ts";
+import type { Db } from "../db/connect.ts";
+import { StartError } from "../errors.ts";
+import type { VaultClient } from "../vault/client.ts";
+import { openAwsKms } from "./aws-kms.ts";
+import { assertBelongs, findKekId, learnKek } from "./installation.ts";
+import type { KeyProvider } from "./key-provider.ts";
+import { openKeyFile } from "./open-key-file.ts";
+import { successive } from "./successive.ts";
+import { openTransitKeys } from "./transit.ts";
+
+export type KeyNeeds = Readonly<{
+  db: Db;
+  keyFile: string;
+  embeddedIn: string | null;
+  vault: VaultClient | null;
+  aws: AwsConfig | null;
+  /** Whether a missing key file may be made, and a database without secrets may learn its key. */
+  creates: boolean;
+}>;
+
+export type OpenKeys = Readonly<{
+  provider: KeyProvider;
+  /** Whether this start made the key file. */
+  created: boolean;
+  close(): void;
+}>;
+
+type Opened = Readonly<{ provider: KeyProvider; created?: boolean; close?: () => void }>;
+
+/**
+ * The key-encryption keys that the configuration names: the first provider wraps, the others still unwrap. Together they must have
+ * the key that the database was sealed with. Throws `StartError`.
+ */
+export async function openKeys(config: KeysConfig, needs: KeyNeeds): Promise<OpenKeys> {
+  const opened: Opened[] = [];
+  // One after the other: a key file may be made, and a start that is refused should name the first that is at fault.
+  for (const kind of config.order) opened.push(await open(kind, config, needs));
+  const [newest, ...earlier] = opened.map(({ provider }) => provider);
+  if (newest === undefined) throw new StartError("No provider of key-encryption keys is configured.");
+  const provider = successive(newest, ...earlier);
+  await assertBelongs(needs.db, provider);
+  if (needs.creates) await learnKek(needs.db, provider);
+  return {
+    provider,
+    created: opened.some(({ created }) => created === true),
+    close: () => {
+      for (const { close } of opened) close?.();
+    },
+  };
+}
+
+async function open(kind: KeyProvider["kind"], config: KeysConfig, needs: KeyNeeds): Promise<Opened> {
+  switch (kind) {
+    case "file": {
+      const { keyFile: path, embeddedIn, creates } = needs;
+      return openKeyFile({ path, sealedWith: await findKekId(needs.db), embeddedIn, creates });
+    }
+    case "transit": {
+      if (needs.vault === null) throw new StartError("Transit is named, and not where Vault is.");
+      const { transitMount: mount, transitKey: key } = config;
+      return { provider: await openTransitKeys(needs.vault, { mount, key }) };
+    }
+    case "aws-kms": {
+      if (needs.aws === null) throw new StartError("AWS KMS is named, and not its region.");
+      const provider = await openAwsKms({ ...needs.aws, keys: config.kmsKeys });
+      return { provider, close: () => provider.close() };
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import { Breaker, type BreakerState } from "../remote/breaker.ts";
+import { throwDenied } from "../remote/failure.ts";
+import { Nodes, type VaultAnswer, type VaultRequest } from "./nodes.ts";
+import { Session } from "./session.ts";
+import type { VaultSettings } from "./settings.ts";
+
+export type VaultClientOptions = Readonly<{
+  onBreaker?: (state: BreakerState) => void;
+  /** Milliseconds without a login after one was refused. */
+  pauseMs?: number;
+}>;
+
+/** Calls a Vault or OpenBao cluster as Keyhold. */
+export class VaultClient {
+  readonly #nodes: Nodes;
+  readonly #session: Session;
+  readonly #breaker: Breaker;
+
+  /** Throws `StartError` for addresses that may not be used. Nothing is sent before the first call. */
+  constructor(settings: VaultSettings, { onBreaker, pauseMs }: VaultClientOptions = {}) {
+    this.#nodes = new Nodes(settings);
+    this.#session = new Session(this.#nodes, settings.auth, pauseMs);
+    this.#breaker = new Breaker(onBreaker);
+  }
+
+  /**
+   * The answer to a request: 200 or 204, 400 for what the server does not take, 404 for what is not there. Throws `StoreTrouble`
+   * for everything else. The request must be safe to send twice.
+   */
+  call(request: Omit<VaultRequest, "token">): Promise<VaultAnswer> {
+    return this.#breaker.run(async () => {
+      const token = await this.#session.token();
+      const answer = await this.#nodes.send({ ...request, token });
+      if (answer.status !== 403 || !(await this.#session.hasEnded(token))) return settled(answer);
+      return settled(await this.#nodes.send({ ...request, token: await this.#session.token() }));
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#session.close();
+    await this.#nodes.close();
+  }
+}
+
+function settled(answer: VaultAnswer): VaultAnswer {
+  const { status } = answer;
+  if (status === 403) throwDenied("policy");
+  if (status === 404 && hasError(answer, /^no handler for route/)) throwDenied("no_mount");
+  if (status === 405) throwDenied("wrong_engine");
+  if (status === 413) throwDenied("invalid");
+  return answer;
+}
+
+/** Whether the server's words say so; they are matched, and never passed on. */
+export function hasError({ body }: VaultAnswer, pattern: RegExp): boolean {
+  const errors: unknown = typeof body === "object" && body !== null && "errors" in body ? body.errors : [];
+  return Array.isArray(errors) && errors.some((error) => typeof error === "string" && pattern.test(error));
+}

@@ -1,0 +1,42 @@
+import { guardedUrl } from "../config/values.ts";
+import { StartError } from "../errors.ts";
+
+/**
+ * How Keyhold proves itself. Secrets are read from files at each login, so that whoever rotates them needs no restart; the token
+ * file of an agent that renews it is read again when its token ends.
+ */
+export type VaultAuth =
+  | Readonly<{ method: "token"; tokenFile: string }>
+  | Readonly<{ method: "approle"; mount?: string | undefined; roleId: string; secretIdFile: string }>
+  | Readonly<{ method: "kubernetes"; mount?: string | undefined; role: string; jwtFile: string }>;
+
+export type VaultSettings = Readonly<{
+  /** URLs of all nodes: https, or http to this machine. Nothing is sent to a node that is not listed. */
+  addresses: readonly string[];
+  auth: VaultAuth;
+  namespace?: string | undefined;
+  /** Authorities that sign the nodes' certificates (PEM), instead of those that Node trusts. */
+  ca?: string | undefined;
+  /** Milliseconds for one call with all its attempts. */
+  deadlineMs?: number | undefined;
+  /** Milliseconds for one node to connect, and to go on with its answer, before the next is asked. */
+  attemptMs?: number | undefined;
+}>;
+
+/**
+ * The origins of the nodes. Throws `StartError` for an address that is not one: secrets are sealed on the way, but the token that
+ * opens the store is not.
+ */
+export function originsOf(addresses: readonly string[]): readonly string[] {
+  if (addresses.length === 0) throw new StartError("No address of Vault is configured.");
+  return addresses.map((address) => {
+    if (!guardedUrl.safeParse(address).success) {
+      throw new StartError("An address of Vault must be an https URL, or an http URL of this machine.");
+    }
+    const { origin, pathname, search, username, password } = new URL(address);
+    if (pathname !== "/" || search !== "" || username !== "" || password !== "") {
+      throw new StartError("An address of Vault must be a scheme, a host and a port, and nothing else.");
+    }
+    return origin;
+  });
+}

@@ -3,13 +3,10 @@ import type { Server } from "node:http";
 import { sql } from "kysely";
 import { Authenticator } from "./access/authenticate.ts";
 import { type LocalIssuer, openLocalIssuer } from "./access/local-issuer.ts";
-import { Memberships } from "./access/membership.ts";
 import { OperatorKeys } from "./access/operator-keys.ts";
 import { RateLimits } from "./access/rate-limits.ts";
 import { Strangers } from "./access/strangers.ts";
-import { KeyUses } from "./access/key-uses.ts";
 import { createTokenVerifier, remoteIssuer } from "./access/tokens.ts";
-import type { Prove } from "./access/proof.ts";
 import { refusalRecorder } from "./audit/refusals.ts";
 import type { Config } from "./config/config.ts";
 import type { Custody } from "./credentials/custody.ts";
@@ -27,6 +24,8 @@ import { Deliveries } from "./jobs/deliver-webhooks.ts";
 import { type OpenCustody, openCustody } from "./open-custody.ts";
 import type { Log } from "./telemetry/log.ts";
 import { egressAddresses } from "./venues/index.ts";
+import { KeyUses } from "./access/api-keys.ts";
+import { Memberships, type Prove } from "./access/membership.ts";
 
 /** The running service: the verbs, for code in this process, and where its doors are. */
 export type App = Readonly<{

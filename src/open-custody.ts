@@ -1,8 +1,6 @@
 import { sql } from "kysely";
-import type { Prove } from "./access/proof.ts";
 import { Disclosures } from "./audit/disclosures.ts";
 import { Grants, signWith } from "./audit/grants.ts";
-import { prover } from "./audit/prove.ts";
 import type { Config } from "./config/config.ts";
 import type { Hold } from "./credentials/consequences.ts";
 import type { Custody } from "./credentials/custody.ts";
@@ -21,6 +19,8 @@ import { assertVenueNames, createVenues, type PoolEvent, type PoolOptions } from
 import { outboxAge } from "./webhooks/due.ts";
 import type { Webhooks } from "./webhooks/endpoint.ts";
 import { createGuard } from "./webhooks/guard.ts";
+import type { Prove } from "./access/membership.ts";
+import { prover } from "./audit/change.ts";
 
 /** The domain with its adapters, and no door: what the service and an operator's commands stand on. */
 export type OpenCustody = Readonly<{

@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
+import { sql } from "kysely";
+import type { Db } from "../db/connect.ts";
 
 const marker = "kh_";
 /** 256 bits, in base64url. */
@@ -6,7 +8,7 @@ const form = /^kh_[A-Za-z0-9_-]{43}$/;
 const prefixLength = 10;
 
 /** A key as its owner sees it, once. */
-export type NewApiKey = Readonly<{ key: string; prefix: string; hash: Uint8Array }>;
+type NewApiKey = Readonly<{ key: string; prefix: string; hash: Uint8Array }>;
 
 /** Makes a key. Of it the database keeps the prefix, to recognise it by, and the hash. */
 export function makeApiKey(): NewApiKey {
@@ -24,4 +26,36 @@ export function isApiKey(text: string): boolean {
  */
 export function hashApiKey(key: string): Uint8Array {
   return createHash("sha256").update(key).digest();
+}
+
+/** Uses that wait to be written: more keys than that are not used at once. */
+const most = 50_000;
+
+/** When API keys were used last. Gathered here and written from time to time, so that a request costs no write. */
+export class KeyUses {
+  readonly #db: Db;
+  /** By the key's id: the moment by `performance.now()`. */
+  #uses = new Map<string, number>();
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  note(apiKeyId: string): void {
+    if (this.#uses.size < most || this.#uses.has(apiKeyId)) this.#uses.set(apiKeyId, performance.now());
+  }
+
+  /** Writes what was gathered. What cannot be written is kept for the next time. */
+  async write(): Promise<void> {
+    const uses = this.#uses;
+    if (uses.size === 0) return;
+    this.#uses = new Map();
+    const now = performance.now();
+    const ago = [...uses.values()].map((at) => (now - at) / 1000);
+    await sql`select access.note_uses(${[...uses.keys()]}::uuid[], ${ago}::double precision[])`
+      .execute(this.#db)
+      .catch(() => {
+        this.#uses = new Map([...uses, ...this.#uses]);
+      });
+  }
 }

@@ -1,7 +1,6 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import { hashApiKey, isApiKey } from "./api-keys.ts";
-import type { KeyUses } from "./key-uses.ts";
+import { hashApiKey, isApiKey, type KeyUses } from "./api-keys.ts";
 import type { ActiveMember, Memberships } from "./membership.ts";
 import { assertFrom, namesSubjects, type Narrowing } from "./narrowing.ts";
 import { isOperatorKey, operatorKeyIssuer, type OperatorKeys } from "./operator-keys.ts";

@@ -5,7 +5,6 @@ import { KeyholdError } from "../errors.ts";
 import type { Narrowing } from "./narrowing.ts";
 import { isRole, type Role } from "./permissions.ts";
 import type { TenantLimits } from "./principal.ts";
-import type { Prove } from "./proof.ts";
 
 /** A member who may act: the membership, and the tenant, are active. */
 export type ActiveMember = Readonly<{ memberId: string; role: Role; limits: TenantLimits }>;
@@ -153,3 +152,15 @@ function activeMember(memberId: string, row: Omit<MemberRow, "id">): ActiveMembe
   if (status !== "active" || tenantStatus !== "active" || !isRole(role)) return null;
   return { memberId, role, limits };
 }
+
+/**
+ * What a right rests on: the lines of `grants.line`, the last link of the record when they were read, and when the database was asked,
+ * by `performance.now()`.
+ */
+export type Proof = Readonly<{ link: number; grants: string; askedAt: number }>;
+
+/** The rows whose grants a proof must have, and the version of a credential that is to be opened. */
+export type Proven = Readonly<{ ids: readonly string[]; version?: number | null }>;
+
+/** Whether the grants let the version be opened that is asked for. Throws `rights_unproven`, which is recorded first. */
+export type Prove = (tenantId: string, proof: Proof, asked: Proven) => Promise<boolean>;

@@ -9,7 +9,7 @@ import {
 import { z } from "zod";
 import { guardedUrl } from "../config/values.ts";
 
-export type RemoteIssuer = Readonly<{ issuer: string; jwks_uri?: string | undefined }>;
+type RemoteIssuer = Readonly<{ issuer: string; jwks_uri?: string | undefined }>;
 
 /** A key that the issuer took back is refused within this time, as long as the issuer can be asked. */
 const freshMs = 5 * 60_000;

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
+import ipaddr from "ipaddr.js";
 import { LRUCache } from "lru-cache";
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
-import { clientOf } from "./client-address.ts";
 import { LimitExceeded } from "./rate-limits.ts";
 import { failureOf } from "./unauthenticated.ts";
 
@@ -65,4 +65,15 @@ export class Strangers {
       throw new LimitExceeded({ limit: "failures", quota: this.#quota, remaining: 0, resetSeconds });
     }
   }
+}
+
+/**
+ * What of an address stands for one client: the whole of an IPv4 address, and the first 64 bits of an IPv6 address, because a client that has
+ * one of those has all that begin alike (RFC 6177).
+ */
+export function clientOf(address: string): string {
+  if (!ipaddr.isValid(address)) return "unknown";
+  const parsed = ipaddr.process(address);
+  if (parsed instanceof ipaddr.IPv6) return `${parsed.parts.slice(0, 4).join(":")}/64`;
+  return parsed.toString();
 }

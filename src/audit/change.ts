@@ -1,12 +1,12 @@
 import { sql, type Transaction } from "kysely";
+import type { Prove } from "../access/membership.ts";
 import { type Member, type Operator, type Principal, scopeOf, system } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import type { Database } from "../db/schema.ts";
-import { type ErrorCode, KeyholdError } from "../errors.ts";
 import { type PlatformTx, type TenantTx, withPlatform, withTenant } from "../db/tenant.ts";
+import { type ErrorCode, KeyholdError } from "../errors.ts";
 import { type AuditEvent, describeEvent } from "./events.ts";
-import { UnprovenRights } from "./grant.ts";
-import { assertSigner, type Grants, type Signed, signerOf, type Unsigned } from "./grants.ts";
+import { UnprovenRights, assertSigner, signerOf, type Grants, type Signed, type Unsigned } from "./grants.ts";
 
 declare const answered: unique symbol;
 
@@ -14,7 +14,7 @@ declare const answered: unique symbol;
 export type Answered<T extends object> = T & { readonly [answered]: true };
 
 /** What was done, and what the record says of it. A change without an event does not compile. */
-export type Recorded<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...AuditEvent[]] }>;
+type Recorded<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...AuditEvent[]] }>;
 
 export type Changed<T> = Recorded<T> &
   Readonly<{
@@ -119,7 +119,7 @@ export async function note(db: Db, principal: Principal, event: AuditEvent): Pro
 }
 
 /** Records that rights are not those that were signed. Always throws: `rights_unproven`, or `record_unavailable`. */
-export async function refuseUnproven(db: Db, cause: UnprovenRights): Promise<never> {
+async function refuseUnproven(db: Db, cause: UnprovenRights): Promise<never> {
   const { tenantId, detail } = cause;
   await note(db, system(tenantId, "verify-rights"), {
     event: "rights.unproven",
@@ -246,4 +246,16 @@ function assertStanding(outcome: string): void {
   if (outcome === "ok") return;
   const [code, detail] = ended[outcome] ?? ["forbidden", "Your rights have ended."];
   throw new KeyholdError(code, detail, { facts: { reason: outcome } });
+}
+
+/** A proof by the grants that this installation signed. */
+export function prover(db: Db, grants: Pick<Grants, "examine">): Prove {
+  return async (tenantId, proof, asked) => {
+    try {
+      return await grants.examine(tenantId, proof, asked);
+    } catch (error) {
+      if (error instanceof UnprovenRights) return refuseUnproven(db, error);
+      throw error;
+    }
+  };
 }

@@ -1,12 +1,11 @@
 import type { Pool } from "pg";
-import type { Prove } from "../access/proof.ts";
+import type { Prove } from "../access/membership.ts";
 import { canonicalAddress } from "../access/narrowing.ts";
 import type { Member, Principal } from "../access/principal.ts";
-import { assertUuid } from "../crypto/uuid.ts";
+import { assertUuid } from "../crypto/bytes.ts";
 import { KeyholdError } from "../errors.ts";
-import { type Asked, BusyChains } from "./busy-chains.ts";
-import { Commits, type Waiting } from "./commits.ts";
 import { describeEvent, type EventDetails } from "./events.ts";
+import { BusyChains, Commits, type Asked, type Waiting } from "./groups.ts";
 
 /**
  * What a secret is opened for. An operation class must be in the credential's policy, `reveal` too; `use` is a scope of service
@@ -42,7 +41,7 @@ export type DisclosureRequest = Readonly<{
 /** A secret that is opened to be used, not to be shown. */
 export type UseRequest = Extract<DisclosureRequest, { event: "credential.used" }>;
 
-export const refusals = [
+const refusals = [
   "tenant_inactive",
   "member_inactive",
   "principal_changed",
@@ -121,7 +120,7 @@ export type DisclosuresOptions = Readonly<{
  * one transaction and one write to disk. The database judges each row and answers row by row.
  *
  * Correct with any number of processes: the chains are locked in order inside the database. A group takes the chains that are free.
- * Requests whose chain is held are tried again, waiting, beside the groups of all others (`busy-chains.ts`).
+ * Requests whose chain is held are tried again, waiting, beside the groups of all others (`groups.ts`).
  */
 export class Disclosures {
   readonly #prove: Prove;

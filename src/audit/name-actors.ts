@@ -1,10 +1,10 @@
 import { type Principal, scopeOf } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import { readTenant } from "../db/tenant.ts";
-import type { RecordedEvent } from "./read.ts";
+import type { RecordedEvent } from "./scan.ts";
 
 /** Names that a person knows an actor by. The record holds ids: what it says must not change when a name does. */
-export type NamedEvent = RecordedEvent &
+type NamedEvent = RecordedEvent &
   Readonly<{
     /** Of the member's or the operator's token; `null` for the service itself. */
     actor_subject: string | null;

@@ -1,7 +1,10 @@
-import { reasonOfNetworkError } from "../remote/network.ts";
-import { denied, unavailable } from "../stores/results.ts";
-import type { DeniedReason } from "../stores/store.ts";
-import { StoreTrouble } from "../remote/failure.ts";
+import {
+  StoreTrouble,
+  denied,
+  reasonOfNetworkError,
+  type DeniedReason,
+  unavailable,
+} from "../remote/failure.ts";
 
 /** Names from the error lists of Secrets Manager and from "Common error types" of its API reference. */
 const refusals: Readonly<Record<string, DeniedReason>> = {

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { StartError } from "../errors.ts";
 import { nearNames } from "../near-names.ts";
 
 /** What is wrong with the value of a variable, as a sentence after a blank; empty where there is no more to say than what it accepts. */
@@ -30,3 +31,15 @@ const ownWords: Readonly<Record<string, string>> = {
   "not JSON": "It is no JSON.",
   "cannot be read": "There is no file of that path that can be read.",
 };
+
+/** Stops the start for a name in a setting that stands for nothing, with the names that it may have been meant for. */
+export function unknownName(
+  variable: string,
+  name: string,
+  what: string,
+  known: Iterable<string>,
+): StartError {
+  const near = nearNames(name, [...known]);
+  const advice = near.length === 0 ? "" : ` Did you mean ${near.join(" or ")}?`;
+  return new StartError(`${variable} names ${name}, which is no ${what}.${advice}`);
+}

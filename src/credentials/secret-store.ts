@@ -1,5 +1,6 @@
 import { KeyholdError } from "../errors.ts";
-import { type Denied, type Store, storeNames, type Stores, type Unavailable } from "../stores/store.ts";
+import { type Store, storeNames, type Stores } from "../stores/store.ts";
+import type { Denied, Unavailable } from "../remote/failure.ts";
 
 /** The store that a row names. Throws `store_denied` when it is not configured. */
 export function storeOf(stores: Stores, name: string): Store {

@@ -1,8 +1,7 @@
 import { inspect } from "node:util";
 import type { ColumnType, KyselyPlugin, UnknownRow } from "kysely";
-import type { DataKey } from "./data-key.ts";
-import { asSealed, open } from "./envelope.ts";
-import type { SealContext, Sealed } from "./envelope.ts";
+import { asSealed, open, type SealContext, type Sealed } from "./envelope.ts";
+import type { DataKey } from "./keys.ts";
 import type { PackedRecord } from "./packed-fields.ts";
 import type { Secret } from "./secret.ts";
 

@@ -1,10 +1,8 @@
 import { hkdfSync, randomFillSync, timingSafeEqual } from "node:crypto";
 import { decrypt, encryptInto, keyBytes, nonceBytes, tagBytes } from "./aes-gcm.ts";
-import type { DataKey } from "./data-key.ts";
-import { beginsWith } from "./begins-with.ts";
-import { lengthPrefixed } from "./length-prefixed.ts";
+import { assertUuid, beginsWith, lengthPrefixed, uuidBytes, uuidFromBytes, uuidToBytes } from "./bytes.ts";
+import type { DataKey } from "./keys.ts";
 import { Secret } from "./secret.ts";
-import { assertUuid, uuidBytes, uuidFromBytes, uuidToBytes } from "./uuid.ts";
 
 /** What a sealed value is bound to: moved to another tenant, credential, version or field, it does not open. */
 export type SealContext = Readonly<{

@@ -13,7 +13,7 @@ const macBytes = 32;
 const minimumBytes = ciphertextAt + blockBytes + macBytes;
 const allowedClockSkewSeconds = 60;
 
-export type FernetKey = Readonly<{ signing: KeyObject; encryption: KeyObject }>;
+type FernetKey = Readonly<{ signing: KeyObject; encryption: KeyObject }>;
 
 /** Every failure to open looks the same; telling them apart would make an oracle. */
 export class FernetError extends Error {

@@ -1,6 +1,6 @@
 import { createHmac, hkdfSync } from "node:crypto";
-import type { DataKey } from "./data-key.ts";
-import { lengthPrefixed } from "./length-prefixed.ts";
+import { lengthPrefixed } from "./bytes.ts";
+import type { DataKey } from "./keys.ts";
 
 const format = "keyhold/mac/1";
 const noSalt = new Uint8Array(0);

@@ -1,6 +1,5 @@
-import { beginsWith } from "./begins-with.ts";
-import { EnvelopeError, asSealed, isFieldName } from "./envelope.ts";
-import type { Sealed } from "./envelope.ts";
+import { beginsWith } from "./bytes.ts";
+import { asSealed, EnvelopeError, isFieldName, type Sealed } from "./envelope.ts";
 
 // The layout is described in FORMAT.md; change the two together, and only with a new version number.
 const prefix = Buffer.from("KHRC\x01", "latin1"); // magic, version 1

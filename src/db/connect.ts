@@ -1,13 +1,11 @@
 import { isIPv4 } from "node:net";
 import { Kysely, PostgresDialect } from "kysely";
-import { Pool } from "pg";
-import type { ClientConfig, PoolConfig } from "pg";
+import { type ClientConfig, Pool, type PoolConfig, TypeOverrides, types as defaults } from "pg";
 import { readAuthorities } from "../authority-file.ts";
 import { StartError } from "../errors.ts";
 import { PoolOfHosts } from "./hosts.ts";
 import type { Database } from "./schema.ts";
 import type { TenantShares } from "./shares.ts";
-import { types } from "./types.ts";
 import { type DatabaseUrl, type Host, parseDatabaseUrl } from "./url.ts";
 
 /**
@@ -16,7 +14,7 @@ import { type DatabaseUrl, type Host, parseDatabaseUrl } from "./url.ts";
  */
 export type Db = Kysely<Database> & Readonly<{ shares?: TenantShares; statementWithin?: number }>;
 
-export type DatabaseSettings = Readonly<{
+type DatabaseSettings = Readonly<{
   /** postgres://user:password@host:port/database, and what `url.ts` says of it. */
   url: string;
   /** For a host that is not this machine. `off` sends passwords and rows in the clear. */
@@ -135,4 +133,27 @@ function isThisMachine(host: string): boolean {
     host === "::1" ||
     (isIPv4(host) && host.startsWith("127."))
   );
+}
+
+/**
+ * How values of the database become JavaScript's, for every connection of Keyhold.
+ * int8 → number (throws beyond 2⁵³), timestamptz → Date (milliseconds: what needs more is computed in SQL),
+ * bytea → Buffer, json and jsonb → parsed. A date or a timestamp without a zone stays text: pg would read it in the
+ * zone of the machine.
+ */
+export const types = new TypeOverrides();
+
+const { builtins } = defaults;
+types.setTypeParser(builtins.INT8, parseInteger);
+types.setTypeParser(builtins.DATE, asText);
+types.setTypeParser(builtins.TIMESTAMP, asText);
+
+function parseInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError("an int8 of the database is no safe integer");
+  return value;
+}
+
+function asText(text: string): string {
+  return text;
 }

@@ -2,12 +2,10 @@ import type { ChildProcess } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { StartError } from "../errors.ts";
-import { type Begin, noDatabase, refuseToBegin } from "./embedded/begin.ts";
+import { leaveNote, noDatabase, refuseToBegin, type Begin } from "./embedded/begin.ts";
 import { type Binaries, findBinaries } from "./embedded/binaries.ts";
 import { type Connect, connectionsOf } from "./embedded/connection.ts";
-import { convert } from "./embedded/convert.ts";
 import { createCluster, removeDrafts } from "./embedded/initdb.ts";
-import { leaveNote } from "./embedded/note.ts";
 import {
   asksFor,
   demandNothing,
@@ -18,10 +16,9 @@ import {
 import { findPlace, locatePlace, makeSocketFolder, type Place, port, type Site } from "./embedded/place.ts";
 import { startPostmaster, stopPostmaster } from "./embedded/postmaster.ts";
 import { forgetServer, recover } from "./embedded/recover.ts";
-import { setUp } from "./embedded/set-up.ts";
+import { convert, setUp } from "./embedded/set-up.ts";
 import { supervise } from "./embedded/supervise.ts";
-import { takeOver } from "./embedded/take-over.ts";
-import { chooseUser } from "./embedded/user.ts";
+import { chooseUser, takeOver } from "./embedded/user.ts";
 
 export type EmbeddedPostgres = Readonly<{
   /** With the password of the user, where it is one of Keyhold's roles. */
@@ -38,7 +35,7 @@ export type EmbeddedPostgres = Readonly<{
   stop(): Promise<void>;
 }>;
 
-export type EmbeddedOptions = Readonly<{
+type EmbeddedOptions = Readonly<{
   /** The state folder (`.keyhold`). */
   folder: string;
   /** The account that a server of root's runs as; left out for a number of its own. */

@@ -7,7 +7,7 @@ import { recorderRole } from "./roles.ts";
 const oldestVersion = 160_000;
 
 /** What decides whether row-level security holds for a connection. */
-export type RoleFacts = Readonly<{
+type RoleFacts = Readonly<{
   role: string;
   version: number;
   /** Roles that bypass policies, or that could switch them off, and that the connection is or may become. */

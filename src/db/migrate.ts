@@ -8,7 +8,7 @@ import { DatabaseError } from "pg";
 import { StartError } from "../errors.ts";
 import type { Db } from "./connect.ts";
 
-export type MigrateOptions = Readonly<{
+type MigrateOptions = Readonly<{
   /** Holds NNNN_name.sql files; by default the ones of this program. */
   folder?: string;
   /** Start although the database has migrations that this program does not know. */

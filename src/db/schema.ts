@@ -280,7 +280,7 @@ interface ApiKeysTable extends Signed {
 }
 
 /** Who may end a freeze: the same rank or a higher one. */
-export type StoredRank = "trader" | "admin" | "owner" | "operator";
+type StoredRank = "trader" | "admin" | "owner" | "operator";
 
 /** As the record names an actor. */
 export type StoredActor = Readonly<{

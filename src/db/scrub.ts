@@ -1,7 +1,7 @@
 import { DatabaseError } from "pg";
 
 /** What may be told of a database's error. */
-export type DatabaseErrorFacts = Readonly<{
+type DatabaseErrorFacts = Readonly<{
   code: string | undefined;
   severity: string | undefined;
   table: string | undefined;

@@ -10,9 +10,9 @@ import {
   openPool,
   type PoolOptions,
 } from "./connect.ts";
-import { joinEmbedded } from "./embedded/join.ts";
-import { ownerRole } from "./embedded/passwords.ts";
 import { embeddedDatabase, startEmbedded } from "./embedded.ts";
+import { joinEmbedded } from "./embedded/connection.ts";
+import { ownerRole } from "./embedded/passwords.ts";
 import { guardRole } from "./guard.ts";
 import { migrate, pendingMigrations } from "./migrate.ts";
 import { reachServer } from "./reach.ts";

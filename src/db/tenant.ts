@@ -7,7 +7,7 @@ import type { Database } from "./schema.ts";
 export type Reach = "own" | "tenant-read" | "tenant-write";
 
 /** Within its reach, the credentials and accounts that a transaction sees; both `null` is all of them. */
-export type NarrowedTo = Readonly<{
+type NarrowedTo = Readonly<{
   credentials: readonly string[] | null;
   accounts: readonly string[] | null;
 }>;

@@ -1,10 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
 import { KeyholdError } from "../errors.ts";
-import { TurnRows } from "./turn-rows.ts";
 
 /** Calls of one tenant under one key, a digest of 32 bytes, are made one after the other. */
-export type Turn = Readonly<{ tenantId: string; key: Uint8Array }>;
+type Turn = Readonly<{ tenantId: string; key: Uint8Array }>;
 
 /**
  * Runs `work` while no other process runs work under the same key. Throws `no_turn` when `work` was not begun, and then nothing
@@ -153,4 +153,56 @@ function noTurn(cause?: unknown): KeyholdError {
     "The venue takes the calls of this key one after the other, and others are under way, so this one was not made. Send it again in a moment.",
     { facts: { retry_after_seconds: 5 }, ...(cause === undefined ? {} : { cause }) },
   );
+}
+
+/**
+ * The turns that processes have, one row a key, by the database's clock. Each call is a single statement, so that it matters to none
+ * of them which connection it gets.
+ */
+class TurnRows {
+  readonly #pool: Pool;
+  readonly #leaseMs: number;
+  readonly #holder = randomUUID();
+
+  constructor(pool: Pool, leaseMs: number) {
+    this.#pool = pool;
+    this.#leaseMs = leaseMs;
+  }
+
+  /** Takes the turn of a key that is free; otherwise notes that it is wanted. Answers whether it was taken. */
+  async take(key: Uint8Array): Promise<boolean> {
+    const { rows } = await this.#pool.query<{ mine: boolean }>(
+      `insert into turns as t (key, holder, leased_until) values ($1, $2, now() + $3 * interval '1 millisecond')
+       on conflict (key) do update set
+         holder = case when t.leased_until < now() then excluded.holder else t.holder end,
+         leased_until = case when t.leased_until < now() or t.holder = excluded.holder
+           then excluded.leased_until else t.leased_until end,
+         wanted = t.leased_until >= now() and t.holder <> excluded.holder
+       returning holder = $2 as mine`,
+      [key, this.#holder, this.#leaseMs],
+    );
+    return rows[0]?.mine === true;
+  }
+
+  /** Keeps the turn for a call that is under way. */
+  async renew(key: Uint8Array): Promise<void> {
+    await this.#pool.query(
+      "update turns set leased_until = now() + $3 * interval '1 millisecond' where key = $1 and holder = $2",
+      [key, this.#holder, this.#leaseMs],
+    );
+  }
+
+  /** Keeps the turn for another call of this process, unless another process wants it. Answers whether it was kept. */
+  async keep(key: Uint8Array): Promise<boolean> {
+    const { rowCount } = await this.#pool.query(
+      `update turns set leased_until = now() + $3 * interval '1 millisecond'
+       where key = $1 and holder = $2 and not wanted`,
+      [key, this.#holder, this.#leaseMs],
+    );
+    return rowCount === 1;
+  }
+
+  async release(key: Uint8Array): Promise<void> {
+    await this.#pool.query("delete from turns where key = $1 and holder = $2", [key, this.#holder]);
+  }
 }

@@ -1,10 +1,10 @@
 import type * as Sdk from "@aws-sdk/client-kms";
-import { assertUuid } from "../crypto/uuid.ts";
-import { KeyholdError, StartError } from "../errors.ts";
 import { type AwsSettings, clientOptions, defaultDeadlineMs } from "../aws/settings.ts";
+import { assertUuid } from "../crypto/bytes.ts";
+import { KeyholdError, StartError } from "../errors.ts";
 import type { KeyProvider, WrapContext, WrappedKey } from "./key-provider.ts";
 
-export type AwsKmsSettings = AwsSettings &
+type AwsKmsSettings = AwsSettings &
   Readonly<{
     /** Ids, ARNs or aliases of symmetric keys, newest first: the newest wraps, each of them unwraps. */
     keys: readonly string[];

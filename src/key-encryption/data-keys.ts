@@ -1,7 +1,6 @@
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
-import { type DataKey, exportDataKey, generateDataKey, importDataKey } from "../crypto/data-key.ts";
-import { keyState } from "../crypto/key-limits.ts";
+import { exportDataKey, generateDataKey, importDataKey, keyState, type DataKey } from "../crypto/keys.ts";
 import { deriveMac } from "../crypto/mac.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";

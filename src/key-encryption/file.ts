@@ -1,4 +1,4 @@
-import { unwrapKey, type WrappingKey, wrapKey } from "../crypto/key-wrap.ts";
+import { type WrappingKey, unwrapKey, wrapKey } from "../crypto/keys.ts";
 import { KeyholdError } from "../errors.ts";
 import { type KeyFile, readKeyFile } from "./key-file.ts";
 import type { KeyProvider, WrapContext, WrappedKey } from "./key-provider.ts";

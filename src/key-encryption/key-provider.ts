@@ -1,4 +1,4 @@
-import type { DataKey } from "../crypto/data-key.ts";
+import type { DataKey } from "../crypto/keys.ts";
 
 /** What a wrapped data key is bound to: moved to another tenant or id, it does not unwrap. */
 export type WrapContext = Readonly<{ tenantId: string; dataKeyId: string }>;

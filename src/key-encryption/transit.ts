@@ -1,10 +1,8 @@
 import { z } from "zod";
 import { keyBytes } from "../crypto/aes-gcm.ts";
-import { lengthPrefixed } from "../crypto/length-prefixed.ts";
-import { assertUuid } from "../crypto/uuid.ts";
+import { assertUuid, lengthPrefixed } from "../crypto/bytes.ts";
 import { KeyholdError, StartError } from "../errors.ts";
-import { deniedReasons, unavailableReasons } from "../stores/store.ts";
-import { StoreTrouble } from "../remote/failure.ts";
+import { StoreTrouble, deniedReasons, unavailableReasons } from "../remote/failure.ts";
 import type { VaultClient } from "../vault/client.ts";
 import { assertMount } from "../vault/mount.ts";
 import type { VaultAnswer } from "../vault/nodes.ts";

@@ -7,6 +7,8 @@ import {
   handleWhen,
   type IBreaker,
 } from "cockatiel";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { isUnavailable, throwUnavailable } from "./failure.ts";
 
 export type BreakerState = "closed" | "half_open" | "open";
@@ -92,4 +94,23 @@ class ShareBreaker implements IBreaker {
 function nameOf(state: CircuitState): BreakerState {
   if (state === CircuitState.Closed) return "closed";
   return state === CircuitState.HalfOpen ? "half_open" : "open";
+}
+
+const states = ["closed", "half_open", "open"] as const satisfies readonly BreakerState[];
+
+/** Shows the state of a store's breaker as a metric, and logs that it opens and closes. */
+export function watchBreaker(
+  store: string,
+  { metrics, log }: Readonly<{ metrics: Pick<Metrics, "storeBreaker">; log: Log }>,
+): (state: BreakerState) => void {
+  const show = (state: BreakerState): void => {
+    for (const one of states) metrics.storeBreaker.set({ store, state: one }, one === state ? 1 : 0);
+  };
+  show("closed");
+  return (state) => {
+    show(state);
+    if (state === "open")
+      log.error("a store fails again and again and is left alone for some seconds", { store });
+    if (state === "closed") log.info("a store answers again", { store });
+  };
 }

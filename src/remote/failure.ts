@@ -1,5 +1,38 @@
-import type { Denied, DeniedReason, Unavailable, UnavailableReason } from "../stores/store.ts";
-import { denied, unavailable } from "../stores/results.ts";
+/** Why a store gave no definite answer, in words for the operator. A copy may stand in for a while. */
+export const unavailableReasons = {
+  timeout: "The store did not answer in time.",
+  unreachable: "No connection to the store could be made, or it broke.",
+  untrusted: "The store's certificate is not trusted: check the authority that is configured, and its name.",
+  sealed: "The store is sealed or not initialised: unseal it.",
+  overloaded: "The store refuses for now because it gets too many requests.",
+  failing: "The store answers with errors of its own, or with what no such store answers.",
+  circuit_open: "The store failed again and again, and is left alone for some seconds.",
+} as const;
+export type UnavailableReason = keyof typeof unavailableReasons;
+
+/** Why a store refused, in words for the operator, who alone can mend it. No copy may stand in. */
+export const deniedReasons = {
+  token: "The store does not accept Keyhold's token: it was revoked, or it ended and cannot be renewed.",
+  login: "The store refuses Keyhold's login: check the role, and whether its secret has ended.",
+  policy: "The store's policy does not let Keyhold do this: compare it with the one in the guide.",
+  no_mount: "The store has no secrets engine at the configured mount.",
+  wrong_engine: "The engine at the configured mount is not a key-value engine of version 2.",
+  foreign: "What the store holds under this version is not what Keyhold wrote.",
+  read_only: "The store is read-only.",
+  invalid: "The store does not take what Keyhold sent: it is too large, or the store is set up otherwise.",
+} as const;
+export type DeniedReason = keyof typeof deniedReasons;
+
+export type Unavailable = Readonly<{ outcome: "unavailable"; reason: UnavailableReason }>;
+export type Denied = Readonly<{ outcome: "denied"; reason: DeniedReason }>;
+
+export function unavailable(reason: UnavailableReason): Unavailable {
+  return { outcome: "unavailable", reason };
+}
+
+export function denied(reason: DeniedReason): Denied {
+  return { outcome: "denied", reason };
+}
 
 /** A failure on its way from the depth of a store to its edge, where it becomes an answer. It holds no word of the server's. */
 export class StoreTrouble extends Error {
@@ -33,4 +66,23 @@ export async function answered<T>(work: () => Promise<T>): Promise<T | Unavailab
     if (error instanceof StoreTrouble) return error.answer;
     throw error;
   }
+}
+
+/** Why no whole answer came over the network, by the code of the error; HTTP clients put that of the system into the cause. */
+export function reasonOfNetworkError(error: unknown): UnavailableReason {
+  // What a signal throws when its time is over, and what is thrown in its place by whoever was aborted.
+  if (error instanceof Error && /^(Timeout|Abort)Error$/.test(error.name)) return "timeout";
+  const code = codeOf(error);
+  if (/TIMEOUT|TIMEDOUT/.test(code)) return "timeout";
+  return certificateCodes.test(code) ? "untrusted" : "unreachable";
+}
+
+/** What Node and OpenSSL call a certificate that does not verify. */
+const certificateCodes =
+  /^(CERT_|ERR_TLS_CERT_|UNABLE_TO_(GET|VERIFY)_|(DEPTH_ZERO_)?SELF_SIGNED_CERT|INVALID_CA)/;
+
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return "";
+  if ("code" in error && typeof error.code === "string") return error.code;
+  return codeOf(error.cause);
 }

@@ -1,12 +1,18 @@
-import { packRecord, type PackedRecord } from "../crypto/packed-fields.ts";
 import type { SecretsManager } from "../aws/client.ts";
 import { isNamed } from "../aws/errors.ts";
-import { assertRef } from "./ref.ts";
-import { compare, found } from "./results.ts";
-import type { GetResult, PutResult, SecretRef, Store } from "./store.ts";
+import { packRecord, type PackedRecord } from "../crypto/packed-fields.ts";
 import { answered } from "../remote/failure.ts";
+import {
+  assertRef,
+  compare,
+  found,
+  type GetResult,
+  type PutResult,
+  type SecretRef,
+  type Store,
+} from "./store.ts";
 
-export type AwsStoreOptions = Readonly<{
+type AwsStoreOptions = Readonly<{
   /** What all names begin with, so that a policy can be limited to them. */
   prefix?: string;
   /** The key of KMS that encrypts once more what is sealed already; the account's default without it. */

@@ -1,7 +1,6 @@
 import { packRecord } from "../crypto/packed-fields.ts";
-import { assertRef } from "./ref.ts";
-import { denied, found } from "./results.ts";
-import type { GetResult, SealedFields, SecretRef, Store } from "./store.ts";
+import { denied } from "../remote/failure.ts";
+import { assertRef, found, type GetResult, type SealedFields, type SecretRef, type Store } from "./store.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 

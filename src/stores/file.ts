@@ -5,9 +5,8 @@ import { packRecord, type PackedRecord } from "../crypto/packed-fields.ts";
 import { StartError } from "../errors.ts";
 import { makeFolder } from "../make-folder.ts";
 import { belongsTo, isOwn } from "../own-file.ts";
-import { assertRef } from "./ref.ts";
-import { compare, denied, found, unavailable } from "./results.ts";
-import type { Denied, PutResult, SecretRef, Store, Unavailable } from "./store.ts";
+import { denied, type Denied, type Unavailable, unavailable } from "../remote/failure.ts";
+import { assertRef, compare, found, type PutResult, type SecretRef, type Store } from "./store.ts";
 
 /** Where a version lies, and what the drafts of its writers are called until they are whole. */
 type Place = Readonly<{ folder: string; name: string; draftPrefix: string }>;

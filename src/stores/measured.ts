@@ -1,6 +1,7 @@
+import type { Denied, Unavailable } from "../remote/failure.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import type { Denied, Store, StoreName, Unavailable } from "./store.ts";
+import type { Store, StoreName } from "./store.ts";
 
 type Needs = Readonly<{
   metrics: Pick<Metrics, "storeOperations" | "storeSeconds" | "storeFailures">;

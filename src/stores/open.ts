@@ -1,20 +1,19 @@
+import { SecretsManager } from "../aws/client.ts";
 import type { AwsConfig, StoreName, StoresConfig } from "../config/stores.ts";
 import type { Db } from "../db/connect.ts";
 import { StartError } from "../errors.ts";
+import { watchBreaker } from "../remote/breaker.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { VaultClient } from "../vault/client.ts";
 import { createAwsStore } from "./aws.ts";
-import { SecretsManager } from "../aws/client.ts";
 import { createEnvStore } from "./env.ts";
 import { openFileStore } from "./file.ts";
-import { createStores } from "./index.ts";
 import { measured } from "./measured.ts";
 import { createPostgresStore } from "./postgres.ts";
 import { sealedCache } from "./sealed-cache.ts";
-import type { Store, Stores } from "./store.ts";
+import type { Store, StoreName, Stores } from "./store.ts";
 import { createVaultStore } from "./vault.ts";
-import type { VaultClient } from "../vault/client.ts";
-import { watchBreaker } from "../remote/watch-breaker.ts";
 
 export type StoreNeeds = Readonly<{
   db: Db;
@@ -25,7 +24,7 @@ export type StoreNeeds = Readonly<{
   log: Log;
 }>;
 
-export type OpenStores = Readonly<{ stores: Stores; close(): Promise<void> }>;
+type OpenStores = Readonly<{ stores: Stores; close(): Promise<void> }>;
 
 /**
  * The stores that the configuration names, in its order, each measured, and cached where it is remote. That of this database is
@@ -73,4 +72,10 @@ function awsOptions({ awsPrefix: prefix, awsSecretsKey }: StoresConfig) {
 function named<T>(client: T | null, store: StoreName): T {
   if (client === null) throw new StartError(`The store ${store} is named, and not where it is.`);
   return client;
+}
+
+/** The registry: new secrets go to the first, each is read from the one that its row names. */
+export function createStores(first: Store, ...others: readonly Store[]): Stores {
+  const byName = new Map<StoreName, Store>([first, ...others].map((store) => [store.name, store]));
+  return { first, get: (name) => byName.get(name) };
 }

@@ -1,17 +1,23 @@
 import { asSealed, EnvelopeError, isFieldName, type Sealed } from "../crypto/envelope.ts";
 import { packRecord } from "../crypto/packed-fields.ts";
-import { assertRef } from "./ref.ts";
-import { compare, denied } from "./results.ts";
-import type { GetResult, PutResult, SealedFields, SecretRef, Store } from "./store.ts";
-import { answered, throwUnavailable } from "../remote/failure.ts";
+import { answered, denied, throwUnavailable } from "../remote/failure.ts";
 import type { VaultClient } from "../vault/client.ts";
 import { type KeyValues, type Metadata, VersionedKeyValues } from "../vault/key-values.ts";
+import {
+  assertRef,
+  compare,
+  type GetResult,
+  type PutResult,
+  type SealedFields,
+  type SecretRef,
+  type Store,
+} from "./store.ts";
 
 const defaultKeptVersions = 1000;
 /** Numbers that one write passes over, at some milliseconds each; whoever tries again goes on from there. */
 const mostSkipped = 100;
 
-export type VaultStoreOptions = Readonly<{
+type VaultStoreOptions = Readonly<{
   /** Of the key-value engine. */
   mount?: string;
   /** How many versions a path keeps before the oldest go; raised where one that is in force would be among them. */

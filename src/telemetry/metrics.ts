@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 /** Credentials that are not deleted, by tenant, venue and status. */
 export type CredentialCount = Readonly<{ tenant_id: string; venue: string; status: string; count: number }>;
 
-export type MetricsSource = Readonly<{
+type MetricsSource = Readonly<{
   countCredentials: () => Promise<readonly CredentialCount[]>;
   /** Seconds for which the oldest webhook waits that could be sent now. */
   outboxAge: () => Promise<number>;

@@ -1,7 +1,7 @@
 import { scrubDatabaseError } from "../db/scrub.ts";
 import { KeyholdError, StartError } from "../errors.ts";
 
-export type ReducedError = Readonly<{
+type ReducedError = Readonly<{
   type: string;
   code?: string;
   message?: string;

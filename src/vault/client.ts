@@ -1,5 +1,6 @@
+import type { z } from "zod";
 import { Breaker, type BreakerState } from "../remote/breaker.ts";
-import { throwDenied } from "../remote/failure.ts";
+import { throwDenied, throwUnavailable } from "../remote/failure.ts";
 import { Nodes, type VaultAnswer, type VaultRequest } from "./nodes.ts";
 import { Session } from "./session.ts";
 import type { VaultSettings } from "./settings.ts";
@@ -55,4 +56,17 @@ function settled(answer: VaultAnswer): VaultAnswer {
 export function hasError({ body }: VaultAnswer, pattern: RegExp): boolean {
   const errors: unknown = typeof body === "object" && body !== null && "errors" in body ? body.errors : [];
   return Array.isArray(errors) && errors.some((error) => typeof error === "string" && pattern.test(error));
+}
+
+/** What the engine takes is answered with 200; while it is being set up it refuses for a moment. Throws `StoreTrouble`. */
+export function parse<T>(schema: z.ZodType<T>, answer: VaultAnswer): T {
+  expectDone(answer);
+  const parsed = schema.safeParse(answer.body);
+  return parsed.success ? parsed.data : throwUnavailable("failing");
+}
+
+/** Throws `StoreTrouble` for an answer that is a refusal. */
+export function expectDone(answer: VaultAnswer): void {
+  if (hasError(answer, /^Upgrading from non-versioned/)) throwUnavailable("failing");
+  if (answer.status !== 200 && answer.status !== 204) throwDenied("invalid");
 }

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { throwUnavailable } from "../remote/failure.ts";
-import { expectDone, parse } from "./answers.ts";
-import { hasError, type VaultClient } from "./client.ts";
+import { expectDone, hasError, parse, type VaultClient } from "./client.ts";
 import { assertMount, findMount } from "./mount.ts";
 
 export type KeyValues = Readonly<Record<string, unknown>>;

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { parse } from "./answers.ts";
-import type { VaultClient } from "./client.ts";
+import { parse, type VaultClient } from "./client.ts";
 import type { KeyValues } from "./key-values.ts";
 import { findMount } from "./mount.ts";
 
@@ -13,7 +12,7 @@ const foundAnswer = z.object({
 const endedAnswer = z.object({ data: z.object({ metadata: metadata.extend({ destroyed: z.boolean() }) }) });
 
 /** The newest version of a path. An older one is never read in its place. */
-export type Newest =
+type Newest =
   | Readonly<{ outcome: "found"; version: number; values: KeyValues }>
   | Readonly<{ outcome: "absent" }>
   | Readonly<{ outcome: "deleted" | "destroyed"; version: number }>;

@@ -2,8 +2,7 @@ import { z } from "zod";
 import { mountPath } from "../config/stores.ts";
 import { StartError } from "../errors.ts";
 import { StoreTrouble, throwDenied } from "../remote/failure.ts";
-import { parse } from "./answers.ts";
-import type { VaultClient } from "./client.ts";
+import { parse, type VaultClient } from "./client.ts";
 import type { VaultAnswer } from "./nodes.ts";
 
 const mountAnswer = z.object({

@@ -1,8 +1,12 @@
 import { DelegateBackoff, handleWhen, retry } from "cockatiel";
 import { Agent, request } from "undici";
-import { reasonOfNetworkError } from "../remote/network.ts";
-import { isUnavailable, StoreTrouble, throwUnavailable } from "../remote/failure.ts";
-import { reasonOfStatus } from "./reasons.ts";
+import {
+  StoreTrouble,
+  isUnavailable,
+  reasonOfNetworkError,
+  throwUnavailable,
+  type UnavailableReason,
+} from "../remote/failure.ts";
 import { originsOf, type VaultSettings } from "./settings.ts";
 
 export type VaultRequest = Readonly<{
@@ -171,4 +175,15 @@ function parse(text: string): unknown {
   } catch {
     throwUnavailable("failing");
   }
+}
+
+/**
+ * Why an answer with this status is none; `null` for an answer. 412, 472 and 473 come from standbys of replicated clusters that
+ * cannot serve the request just now (Vault's API documentation, "HTTP status codes" and "sys/health").
+ */
+function reasonOfStatus(status: number, text: string): UnavailableReason | null {
+  if (status === 429) return "overloaded";
+  if (status === 501 || (status === 503 && / is sealed/.test(text))) return "sealed";
+  if (status >= 500 || [412, 472, 473].includes(status) || (status >= 300 && status < 400)) return "failing";
+  return null;
 }

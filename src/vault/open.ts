@@ -2,9 +2,9 @@ import { access, constants } from "node:fs/promises";
 import { readAuthorities } from "../authority-file.ts";
 import type { VaultConfig } from "../config/stores.ts";
 import { StartError } from "../errors.ts";
+import { watchBreaker } from "../remote/breaker.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { watchBreaker } from "../remote/watch-breaker.ts";
 import { VaultClient } from "./client.ts";
 import type { VaultSettings } from "./settings.ts";
 

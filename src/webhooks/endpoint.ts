@@ -1,7 +1,6 @@
 import { type Selectable, sql, type UpdateObject } from "kysely";
 import type { Principal } from "../access/principal.ts";
 import { type Answered, change, type Changed } from "../audit/change.ts";
-import { refuseMiss } from "../audit/misses.ts";
 import type { Db } from "../db/connect.ts";
 import { stale } from "../db/revision.ts";
 import type { Database } from "../db/schema.ts";
@@ -10,6 +9,7 @@ import type { TenantTx } from "../db/tenant.ts";
 import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import type { TellableEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
 export type EndpointChanges = UpdateObject<Database, "webhook_endpoints">;
 export type EndpointRow = Selectable<Database["webhook_endpoints"]>;

@@ -15,7 +15,6 @@ import { inStore, underRetiredKeys } from "../../src/credentials/reseal-due.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { addKey } from "../../src/key-encryption/key-file.ts";
 import { openFileStore } from "../../src/stores/file.ts";
-import { createStores } from "../../src/stores/index.ts";
 import type { StoreName } from "../../src/stores/store.ts";
 import { databaseTime, destroyUnusedDataKeys } from "../../src/tenants/data-keys/due.ts";
 import { findOrphans } from "../support/orphans.ts";
@@ -23,6 +22,7 @@ import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 import type { Task } from "./reseal-child.ts";
 import { urlOf } from "../support/connection.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 let world: World;
 let folder: string;

@@ -7,7 +7,6 @@ import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { show } from "../../src/credentials/show.ts";
 import { KeyholdError } from "../../src/errors.ts";
-import { createStores } from "../../src/stores/index.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
 import type { VaultSettings } from "../../src/vault/settings.ts";
@@ -24,6 +23,7 @@ import {
 } from "../support/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../support/vault.ts";
 import { createWorld, secretFields, simulatedHosts, type Tenant, type World } from "../support/world.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 const program = findVault();
 

@@ -1,6 +1,7 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { StartError } from "../../errors.ts";
-import { noteName, readNote } from "./note.ts";
-import { exists, hasDatabase, type Place } from "./place.ts";
+import { exists, hasDatabase, type Place, type Site } from "./place.ts";
 
 /** When a new, empty database may be made: `never`, `first` where nothing of an earlier one is left, or `asked`, whatever is left. */
 export type Begin = "never" | "first" | "asked";
@@ -37,4 +38,26 @@ export function noDatabase(data: string): StartError {
   return new StartError(
     `There is no database of Keyhold in ${data}. Set KEYHOLD_FOLDER to the folder of the service, or start the service first.`,
   );
+}
+
+/** In the state folder. */
+export const noteName = "where-the-database-is.txt";
+const firstWords = "The database of this folder is in ";
+
+/** Writes in the state folder where the database is: root's is elsewhere, and a folder that is renamed or restored alone misses it. */
+export async function leaveNote({ folder, home, data, runAs }: Site): Promise<void> {
+  const reason =
+    runAs === null
+      ? ""
+      : `Keyhold was started as root. PostgreSQL refuses to run as root, and the user that it runs as, ${runAs.uid}, cannot enter every\n` +
+        `folder of root's. Its passwords and its log are in ${home}. The name of that folder is made from the path of this one.\n`;
+  const text = `${firstWords}${data}\n${reason}A backup needs this folder and that one, taken while Keyhold is stopped.\n`;
+  await writeFile(join(folder, noteName), text, { mode: 0o600 });
+}
+
+/** Where the database was when the note was written; `null` where there is no note. */
+async function readNote({ folder }: Place): Promise<string | null> {
+  const text = await readFile(join(folder, noteName), "utf8").catch(() => "");
+  // Older notes go on in the same line.
+  return new RegExp(`^${firstWords}(.+?)(?:, because Keyhold .*)?$`, "m").exec(text)?.[1] ?? null;
 }

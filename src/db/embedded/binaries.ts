@@ -4,8 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { StartError } from "../../errors.ts";
-import { exists, passable, rootsHome } from "./place.ts";
-import type { RunAs } from "./place.ts";
+import { exists, passable, rootsHome, type RunAs } from "./place.ts";
 
 export type Binaries = Readonly<{ initdb: string; postgres: string }>;
 

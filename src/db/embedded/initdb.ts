@@ -6,8 +6,7 @@ import { StartError } from "../../errors.ts";
 import type { Binaries } from "./binaries.ts";
 import { demandPasswords, type Passwords, superuserRole } from "./passwords.ts";
 import { giveTo, hasDatabase, type Place, type RunAs, type Site } from "./place.ts";
-import { giveTree } from "./take-over.ts";
-import { userWithName } from "./user.ts";
+import { giveTree, userWithName } from "./user.ts";
 
 const run = promisify(execFile);
 

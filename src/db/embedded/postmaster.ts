@@ -5,9 +5,8 @@ import { open, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StartError } from "../../errors.ts";
 import type { Binaries } from "./binaries.ts";
-import { readLock } from "./lock.ts";
-import { port } from "./place.ts";
-import type { Place, Site } from "./place.ts";
+import { type Place, port, type Site } from "./place.ts";
+import { readLock } from "./recover.ts";
 
 /** Milliseconds a fast shutdown may take before the server is told to stop without its last checkpoint. */
 const stopPatience = 30_000;

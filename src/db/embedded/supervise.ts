@@ -5,14 +5,14 @@ import { StartError } from "../../errors.ts";
 import { hasEnded, stopPostmaster } from "./postmaster.ts";
 
 /** A server that is started again when it ends before `stop` is called. */
-export type Supervised = Readonly<{
+type Supervised = Readonly<{
   /** Resolves when it has ended too often and is not started again. */
   lost: Promise<StartError>;
   /** Once this is called, it is not started again. A second call does nothing. */
   stop(): Promise<void>;
 }>;
 
-export type SuperviseOptions = Readonly<{
+type SuperviseOptions = Readonly<{
   /** Starts it again, on the same data and the same socket; `dead` is the one that ended. Throws where that fails. */
   startAgain(dead: ChildProcess): Promise<ChildProcess>;
   /** Called when it has ended, and when it runs again. */

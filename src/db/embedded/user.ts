@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile, readlink, rm, symlink } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, readdir, readFile, readlink, rm, stat, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { StartError } from "../../errors.ts";
-import { type Place, type RunAs, rootsHome, startedByRoot } from "./place.ts";
+import { exists, type Place, rootsHome, type RunAs, type Site, startedByRoot } from "./place.ts";
 
 const run = promisify(execFile);
 
@@ -138,4 +139,38 @@ export async function userWithName(runAs: RunAs): Promise<RunAs> {
   throw new StartError(
     "This machine has no account that could make the database. Add one, and set KEYHOLD_DATABASE_USER to its name.",
   );
+}
+
+/** Gives the database to the user that its server runs as; answers whether it was another's. Only while no server holds it. */
+export async function takeOver({ data, runAs }: Site): Promise<boolean> {
+  if (runAs === null || !(await exists(data)) || (await stat(data)).uid === runAs.uid) return false;
+  await giveTree(data, runAs);
+  return true;
+}
+
+/**
+ * Gives a folder and all in it to a user. What was another's may be changed by that other meanwhile, so no path is followed twice:
+ * folders are entered through what was opened, links are left alone, and a file with a second name is refused.
+ * The folder itself comes last: a run that was cut off is known by it. Throws StartError.
+ */
+export async function giveTree(path: string, runAs: RunAs): Promise<void> {
+  await using folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const inside = process.platform === "linux" ? `/proc/self/fd/${folder.fd}` : path;
+  for (const entry of await readdir(inside, { withFileTypes: true })) {
+    const child = join(inside, entry.name);
+    if (entry.isDirectory()) await giveTree(child, runAs);
+    if (entry.isFile()) await giveFile(child, runAs, join(path, entry.name));
+  }
+  await folder.chown(runAs.uid, runAs.gid);
+}
+
+async function giveFile(path: string, { uid, gid }: RunAs, name: string): Promise<void> {
+  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const status = await file.stat();
+  if (!status.isFile() || status.nlink > 1) {
+    throw new StartError(
+      `${name} has a second name elsewhere. No database of Keyhold's holds such a file: look who made it.`,
+    );
+  }
+  await file.chown(uid, gid);
 }

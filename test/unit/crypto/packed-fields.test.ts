@@ -1,10 +1,8 @@
 import * as fc from "fast-check";
 import { expect, expectTypeOf, test } from "vitest";
-import { generateDataKey } from "../../../src/crypto/data-key.ts";
-import { EnvelopeError, seal } from "../../../src/crypto/envelope.ts";
-import type { Sealed } from "../../../src/crypto/envelope.ts";
-import { packRecord, unpackRecord } from "../../../src/crypto/packed-fields.ts";
-import type { PackedRecord } from "../../../src/crypto/packed-fields.ts";
+import { EnvelopeError, seal, type Sealed } from "../../../src/crypto/envelope.ts";
+import { generateDataKey } from "../../../src/crypto/keys.ts";
+import { type PackedRecord, packRecord, unpackRecord } from "../../../src/crypto/packed-fields.ts";
 import { Secret } from "../../../src/crypto/secret.ts";
 import { failureOf, openText, someContext } from "./samples.ts";
 

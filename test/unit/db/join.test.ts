@@ -8,9 +8,9 @@ import { describe, expect, test } from "vitest";
 import { readConfig } from "../../../src/config/config.ts";
 import { openDb, openPool } from "../../../src/db/connect.ts";
 import { startEmbedded } from "../../../src/db/embedded.ts";
-import { joinEmbedded } from "../../../src/db/embedded/join.ts";
-import { readLock } from "../../../src/db/embedded/lock.ts";
+import { joinEmbedded } from "../../../src/db/embedded/connection.ts";
 import { findPlace, passable } from "../../../src/db/embedded/place.ts";
+import { readLock } from "../../../src/db/embedded/recover.ts";
 import { startDatabase, type StartSettings } from "../../../src/db/start.ts";
 import { makeState } from "../../support/state.ts";
 

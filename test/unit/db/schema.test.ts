@@ -4,8 +4,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { migrationFolder } from "../../../src/db/migrate.ts";
 import { dumpSchema } from "../../../src/db/schema-dump.ts";
-import { createDatabase } from "../../support/database.ts";
-import type { TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../support/database.ts";
 
 let database: TestDatabase;
 

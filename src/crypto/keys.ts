@@ -1,8 +1,38 @@
-import { createHash, randomFillSync } from "node:crypto";
-import type { KeyObject } from "node:crypto";
+import {
+  createHash,
+  createSecretKey,
+  generateKeySync,
+  type KeyObject,
+  randomFillSync,
+  randomUUID,
+} from "node:crypto";
 import { decrypt, encryptInto, keyBytes, nonceBytes, tagBytes } from "./aes-gcm.ts";
-import { lengthPrefixed } from "./length-prefixed.ts";
-import { assertUuid } from "./uuid.ts";
+import { assertUuid, lengthPrefixed } from "./bytes.ts";
+import { Secret } from "./secret.ts";
+
+/**
+ * A key that seals. It lives long, so it is a `KeyObject`: its bytes lie outside the JavaScript heap, print nowhere
+ * and are cleansed when it is freed.
+ */
+export type DataKey = Readonly<{ id: string; key: KeyObject }>;
+
+export function generateDataKey(): DataKey {
+  return { id: randomUUID(), key: generateKeySync("aes", { length: keyBytes * 8 }) };
+}
+
+/** Makes a data key of unwrapped bytes and zeroes them. Throws `TypeError` for another length or a malformed id. */
+export function importDataKey(id: string, material: Uint8Array): DataKey {
+  assertUuid(id, "a data key's id");
+  if (material.byteLength !== keyBytes) throw new TypeError(`a data key has ${keyBytes} bytes`);
+  const key = createSecretKey(material);
+  material.fill(0);
+  return { id, key };
+}
+
+/** The key's bytes, to be wrapped. */
+export function exportDataKey(key: DataKey): Secret {
+  return Secret.take(key.key.export());
+}
 
 /** A key-encryption key and its fingerprint. */
 export type WrappingKey = Readonly<{ id: string; key: KeyObject }>;
@@ -51,4 +81,26 @@ function associatedData({ id }: WrappingKey, { tenantId, dataKeyId }: Binding): 
   assertUuid(tenantId, "tenantId");
   assertUuid(dataKeyId, "dataKeyId");
   return lengthPrefixed([format, tenantId, dataKeyId, id]);
+}
+
+/** A data key is replaced after this many seal operations … */
+export const rotateAfterOperations = 2 ** 28;
+
+/** … or after this many days, whichever comes first. */
+export const rotateAfterDays = 90;
+
+/**
+ * A key seals no more from here on: 10 % below 2^32, the bound on random nonces under one AES-GCM key
+ * (NIST SP 800-38D §8.3), and the figure at which OpenBao retires a key. Each value has a key of its own, derived
+ * with a salt, so the bound is not reached in fact; it is kept for a margin that needs no argument.
+ */
+export const hardStopOperations = 3_865_470_566;
+
+type KeyUse = Readonly<{ operations: number; createdAt: Date }>;
+
+/** `rotate`: seal on, but make a successor. `exhausted`: must not seal any more; opens for ever. */
+export function keyState(use: KeyUse, now: Date): "fresh" | "rotate" | "exhausted" {
+  if (use.operations >= hardStopOperations) return "exhausted";
+  const ageDays = (now.getTime() - use.createdAt.getTime()) / 86_400_000;
+  return use.operations >= rotateAfterOperations || ageDays >= rotateAfterDays ? "rotate" : "fresh";
 }

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { lengthPrefixed } from "../../../src/crypto/length-prefixed.ts";
+import { lengthPrefixed } from "../../../src/crypto/bytes.ts";
 
 const shortTexts = fc.array(fc.string({ maxLength: 3 }), { maxLength: 4 });
 

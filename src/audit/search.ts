@@ -1,0 +1,97 @@
+import { assertScope, type Principal, scopeOf, system } from "../access/principal.ts";
+import type { Db } from "../db/connect.ts";
+import { readTenant, type TenantTx } from "../db/tenant.ts";
+import {
+  type Effort,
+  type EventFilter,
+  indexedCondition,
+  isEmpty,
+  readBounds,
+  type RecordedEvent,
+  type Scan,
+  scanIndex,
+  scanLinks,
+} from "./scan.ts";
+
+/** Where a page begins, and how many events it holds at most. */
+type PageOfEvents = Readonly<{ limit: number; beforeSeq: number | null }>;
+
+/** `next` is `null` at the end of the search, and only there. */
+type FoundEvents = Readonly<{ items: readonly RecordedEvent[]; next: number | null }>;
+
+/** Events that a page looks at, however few of them it finds. */
+const mostLookedAt = 1000;
+
+/**
+ * The tenant's events that a filter asks for, newest first, before `beforeSeq`. What is committed is found at once: the newest events
+ * are read in their links, those before them by an index. A page that has looked at 1,000 events in either is done: it holds fewer
+ * events than its limit, or none, and `next` goes on. Needs the scope `audit:read`.
+ */
+export async function readEvents(
+  db: Db,
+  principal: Principal,
+  filter: EventFilter,
+  { limit, beforeSeq }: PageOfEvents,
+): Promise<FoundEvents> {
+  assertScope(principal, "audit:read");
+  const most = limit + 1;
+  const { items, reached } = await readTenant(db, scopeOf(principal), (tx) =>
+    scan(tx, principal.tenantId, filter, beforeSeq, { most, look: isEmpty(filter) ? most : mostLookedAt }),
+  );
+  const page = items.slice(0, limit);
+  return { items: page, next: items.length > limit ? (page.at(-1)?.seq ?? null) : reached };
+}
+
+async function scan(
+  tx: TenantTx,
+  tenantId: string,
+  filter: EventFilter,
+  beforeSeq: number | null,
+  effort: Effort,
+): Promise<Scan> {
+  const bounds = await readBounds(tx, tenantId, filter, beforeSeq);
+  if (bounds === null) return { items: [], reached: null };
+  const { stretch, indexedLink, indexedSeq } = bounds;
+  const condition = indexedCondition(filter);
+  if (condition === null) return scanLinks(tx, tenantId, filter, stretch, effort);
+  const firstLink = Math.max(stretch.firstLink, indexedLink + 1);
+  const firstSeq = Math.max(stretch.firstSeq, indexedSeq + 1);
+  const recent = await scanLinks(tx, tenantId, filter, { ...stretch, firstLink, firstSeq }, effort);
+  const most = effort.most - recent.items.length;
+  const lastSeq = Math.min(stretch.lastSeq, indexedSeq);
+  if (recent.reached !== null || most === 0 || lastSeq < stretch.firstSeq) return recent;
+  const older = await scanIndex(
+    tx,
+    tenantId,
+    filter,
+    condition,
+    { ...stretch, lastSeq },
+    { ...effort, most },
+  );
+  return { items: [...recent.items, ...older.items], reached: older.reached };
+}
+
+/** Events that were found, newest first. Where `isComplete` is false there may be older ones that were not looked at. */
+export type Walked = Readonly<{ items: readonly RecordedEvent[]; isComplete: boolean }>;
+
+const eventsOfPage = 1000;
+const mostPages = 5;
+
+/**
+ * The events that a filter asks for, for the service's own use, newest first: what five pages of a search find. Each page looks at
+ * 2,000 events at most, so that a long record makes no answer slow.
+ */
+export async function walkEvents(db: Db, tenantId: string, filter: EventFilter): Promise<Walked> {
+  const items: RecordedEvent[] = [];
+  let beforeSeq: number | null = null;
+  for (let page = 0; page < mostPages; page += 1) {
+    const found = await readEvents(db, system(tenantId, "versions"), filter, {
+      limit: eventsOfPage,
+      beforeSeq,
+    });
+    items.push(...found.items);
+    if (found.next === null) return { items, isComplete: true };
+    beforeSeq = found.next;
+  }
+  return { items, isComplete: false };
+}

@@ -217,7 +217,6 @@ function openDisclosures(database: StartedDatabase, prove: Prove, metrics: Metri
     withinMs: recordWithinMs,
     waitingPool,
     slowAtOnce: slowChainsAtOnce,
-    prepares: !database.pooled,
     onGroup: (size) => metrics.disclosureGroupSize.observe(size),
   });
 }

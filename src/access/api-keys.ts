@@ -7,11 +7,8 @@ const marker = "kh_";
 const form = /^kh_[A-Za-z0-9_-]{43}$/;
 const prefixLength = 10;
 
-/** A key as its owner sees it, once. */
-type NewApiKey = Readonly<{ key: string; prefix: string; hash: Uint8Array }>;
-
 /** Makes a key. Of it the database keeps the prefix, to recognise it by, and the hash. */
-export function makeApiKey(): NewApiKey {
+export function makeApiKey(): Readonly<{ key: string; prefix: string; hash: Uint8Array }> {
   const key = marker + randomBytes(32).toString("base64url");
   return { key, prefix: key.slice(0, prefixLength), hash: hashApiKey(key) };
 }

@@ -1,13 +1,13 @@
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import type { Db } from "../db/connect.ts";
+import type { StoredLimits } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Narrowing } from "./narrowing.ts";
 import { isRole, type Role } from "./permissions.ts";
-import type { TenantLimits } from "./principal.ts";
 
 /** A member who may act: the membership, and the tenant, are active. */
-export type ActiveMember = Readonly<{ memberId: string; role: Role; limits: TenantLimits }>;
+export type ActiveMember = Readonly<{ memberId: string; role: Role; limits: StoredLimits }>;
 
 /** An API key that is neither revoked nor expired, of a member who may act. */
 export type ActiveApiKey = ActiveMember &
@@ -25,7 +25,7 @@ type MemberRow = Readonly<{
   role: string;
   status: string;
   tenant_status: string;
-  limits: TenantLimits;
+  limits: StoredLimits;
   link: number;
   grants: string;
 }>;

@@ -1,3 +1,4 @@
+import type { StoredLimits } from "../db/stored-json.ts";
 import { type PlatformTx, type Reach, serviceScope, type TenantScope, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Narrowing } from "./narrowing.ts";
@@ -12,13 +13,6 @@ export type Origin = Readonly<{ address: string | null; requestId: string | null
  */
 export type KeepAnswer = (tx: TenantTx | PlatformTx, answer: object) => Promise<void>;
 
-/** What the operator grants a tenant, each per minute; `null` is the configured default. */
-export type TenantLimits = Readonly<{
-  requests_per_minute?: number;
-  reveals_per_minute?: number;
-  invokes_per_minute?: number;
-}>;
-
 /** A member of one tenant who acts through a token or an API key. */
 export type Member = Readonly<{
   kind: "member";
@@ -32,7 +26,7 @@ export type Member = Readonly<{
   /** The keys by which that key was made; none for one that was made with a token. */
   makers: readonly string[];
   narrowing: Narrowing;
-  limits: TenantLimits;
+  limits: StoredLimits;
   origin: Origin;
   keepAnswer?: KeepAnswer;
 }>;

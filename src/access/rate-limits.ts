@@ -1,8 +1,9 @@
 import { LRUCache } from "lru-cache";
-import type { Pool, QueryConfig } from "pg";
+import type { Pool } from "pg";
 import { RateLimiterPostgres } from "rate-limiter-flexible";
+import type { StoredLimits } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
-import type { Member, TenantLimits } from "./principal.ts";
+import type { Member } from "./principal.ts";
 
 /** `requests` are those that manage: neither invokes nor reveals are among them. `refusals` are of these two. */
 export type Limit = "requests" | "reveals" | "invokes" | "refusals";
@@ -27,7 +28,7 @@ type Lease = {
 const windowSeconds = 60;
 const mostLeases = 50_000;
 
-const granted: Readonly<Record<Limit, keyof TenantLimits>> = {
+const granted: Readonly<Record<Limit, keyof StoredLimits>> = {
   requests: "requests_per_minute",
   reveals: "reveals_per_minute",
   invokes: "invokes_per_minute",
@@ -60,7 +61,7 @@ export class RateLimits {
   constructor(pool: Pool, defaults: Readonly<Record<Exclude<Limit, "refusals">, number>>) {
     this.#defaults = { ...defaults, refusals: defaults.requests };
     this.#counter = new RateLimiterPostgres({
-      storeClient: unnamed(pool),
+      storeClient: pool,
       storeType: "pool",
       tableName: "rate_limits",
       tableCreated: true,
@@ -141,11 +142,6 @@ export class RateLimits {
       });
     }
   }
-}
-
-/** A pooler in transaction mode gives each statement another session, in which one that was prepared by name need not exist. */
-function unnamed(pool: Pool) {
-  return { query: ({ text, values }: QueryConfig<unknown[]>) => pool.query(text, values) };
 }
 
 function holderOf(limit: Limit, { tenantId, memberId }: Member, credentialId: string | null): string {

@@ -200,9 +200,6 @@ function namingGrants(detail: string, signed: readonly Signed[]): string {
   return `{"grants":${JSON.stringify(signed.map(({ id, number }) => `${id}:${number}`))},${detail.slice(1)}`;
 }
 
-/** A row of rights to be signed; or, once the events are appended, a single row without one that says whether the caller may still act. */
-type Concluded = Unsigned | Readonly<{ kind: null; standing: string | null }>;
-
 async function conclude(
   tx: Transaction<Database>,
   { tenantId, judged }: Writer,
@@ -218,7 +215,7 @@ async function conclude(
       ? sql`null`
       : sql`case when c.kind is null then
           access.standing(${tenantId}::uuid, ${judged.memberId}::uuid, ${judged.role}, ${judged.apiKeyId}::uuid, 0) end`;
-  const { rows } = await sql<Concluded>`
+  const { rows } = await sql<Unsigned | Readonly<{ kind: null; standing: string | null }>>`
     with concluded as materialized (select * from audit.conclude(${tenantId}::uuid, ${kinds}::text[], ${ids}::uuid[],
       ${macs}::bytea[], ${names}::text[], ${outcomes}::text[], ${details}::text[], ${credentials}::uuid[]))
     select c.*, ${standing} as standing from (values (1)) one left join concluded c on true`

@@ -111,8 +111,6 @@ export type DisclosuresOptions = Readonly<{
   slowAtOnce?: number;
   /** Whether a group goes on without the chains that are held. Otherwise it waits for all of them. */
   skipsHeldChains?: boolean;
-  /** Whether a session keeps the prepared statement. Behind a pooler it does not. */
-  prepares?: boolean;
 }>;
 
 /**
@@ -125,16 +123,14 @@ export type DisclosuresOptions = Readonly<{
 export class Disclosures {
   readonly #prove: Prove;
   readonly #onGroup: (size: number) => void;
-  readonly #statement: Readonly<{ text: string; name?: string }>;
   readonly #groups: Commits<WaitingRequest>;
   readonly #busy: BusyChains<WaitingRequest>;
 
   /** `pool` should limit statements to the two seconds after which the record counts as unavailable. */
   constructor(pool: Pool, prove: Prove, options: DisclosuresOptions = {}) {
     const { mostInGroup = 256, withinMs = 2000, waitingPool = pool } = options;
-    const { slowAtOnce = 4, skipsHeldChains = true, prepares = true } = options;
+    const { slowAtOnce = 4, skipsHeldChains = true } = options;
     this.#prove = prove;
-    this.#statement = prepares ? statement : { text: statement.text };
     this.#onGroup = options.onGroup ?? (() => undefined);
     const patienceMs = skipsHeldChains ? 0 : withinMs;
     this.#groups = new Commits(
@@ -182,7 +178,7 @@ export class Disclosures {
     this.#onGroup(group.length);
     const values = [...parameters(group), Math.ceil(patienceMs)];
     const askedAt = performance.now();
-    const { rows } = await pool.query<Row>({ ...this.#statement, values });
+    const { rows } = await pool.query<Row>({ ...statement, values });
     const answered = new Map(rows.map((row) => [row.place, row]));
     const unanswered = group.filter((_, at) => !answered.has(at + 1));
     if (patienceMs > 0 && unanswered.length > 0)

@@ -191,9 +191,6 @@ function parseGrant(text: string): Grant {
   return { kind, number, tenantId, id, versions };
 }
 
-/** The newest state of a grant that this process knows of, at which link and when it did, and when the record was asked. */
-type Mark = Readonly<{ number: number; link: number; seenAt: number; heldAt: number }>;
-
 /** How long a process relies on what it has seen before it asks the record again. */
 const askEveryMs = 60_000;
 
@@ -203,7 +200,10 @@ const askEveryMs = 60_000;
  */
 class Marks {
   readonly #db: Db;
-  readonly #marks: LRUCache<string, Mark>;
+  readonly #marks: LRUCache<
+    string,
+    Readonly<{ number: number; link: number; seenAt: number; heldAt: number }>
+  >;
 
   constructor(db: Db, most: number) {
     this.#db = db;

@@ -3,23 +3,10 @@ import type { Db } from "../db/connect.ts";
 import { readTenant } from "../db/tenant.ts";
 import type { RecordedEvent } from "./scan.ts";
 
-/** Names that a person knows an actor by. The record holds ids: what it says must not change when a name does. */
-type NamedEvent = RecordedEvent &
-  Readonly<{
-    /** Of the member's or the operator's token; `null` for the service itself. */
-    actor_subject: string | null;
-    /** The name of the API key that it acted through. */
-    actor_api_key: string | null;
-  }>;
-
 type Actor = Readonly<Record<"member_id" | "api_key_id" | "subject", string | null>>;
 
 /** The events with the names of those who acted, as they are now. */
-export async function nameActors(
-  db: Db,
-  principal: Principal,
-  events: readonly RecordedEvent[],
-): Promise<readonly NamedEvent[]> {
+export async function nameActors(db: Db, principal: Principal, events: readonly RecordedEvent[]) {
   const actors = events.map(actorOf);
   const members = idsOf(actors, "member_id");
   const keys = idsOf(actors, "api_key_id");

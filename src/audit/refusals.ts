@@ -5,11 +5,12 @@ import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { note } from "./change.ts";
 
-/** What was asked for and refused: of what kind, its id where one was named, and the operation. */
-type Refused = Readonly<{ kind: string; id: string; action: string }>;
-
 /** Records that a member may not do what it asked for, unless the record tells of it already. Throws `record_unavailable`. */
-export type RecordRefusal = (member: Member, refused: Refused, error: KeyholdError) => Promise<void>;
+export type RecordRefusal = (
+  member: Member,
+  refused: Readonly<{ kind: string; id: string; action: string }>,
+  error: KeyholdError,
+) => Promise<void>;
 
 export function refusalRecorder(db: Db): RecordRefusal {
   return async (member, refused, { code, facts, isRecorded }) => {
@@ -28,8 +29,6 @@ export function refusalRecorder(db: Db): RecordRefusal {
   };
 }
 
-type Kind = "credential" | "account" | "member" | "api_key" | "webhook" | "webhook_delivery";
-
 /**
  * What a miss means: another member's thing is 403, another tenant's is 404 and like a missing one. Both stand in the record.
  * Always throws.
@@ -37,7 +36,11 @@ type Kind = "credential" | "account" | "member" | "api_key" | "webhook" | "webho
 export async function refuseMiss(
   db: Db,
   principal: Principal,
-  missing: Readonly<{ kind: Kind; id: string; action: string }>,
+  missing: Readonly<{
+    kind: "credential" | "account" | "member" | "api_key" | "webhook" | "webhook_delivery";
+    id: string;
+    action: string;
+  }>,
 ): Promise<never> {
   const { kind, id } = missing;
   const elsewhere = await readTenant(db, scopeOf(principal), async (tx) => {

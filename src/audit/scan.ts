@@ -50,8 +50,6 @@ export async function scanLinks(
   return { items: rows, reached: from > firstSeq ? from : null };
 }
 
-type FoundByIndex = Readonly<{ reached: number | null }> & (RecordedEvent | Readonly<{ seq: null }>);
-
 /** Looks at the newest entries of a stretch in the index of `condition`, and reads the text of those that the whole filter finds. */
 export async function scanIndex(
   tx: TenantTx,
@@ -61,7 +59,9 @@ export async function scanIndex(
   { firstSeq, lastSeq }: Pick<Stretch, "firstSeq" | "lastSeq">,
   { most, look }: Effort,
 ): Promise<Scan> {
-  const { rows } = await sql<FoundByIndex>`
+  const { rows } = await sql<
+    Readonly<{ reached: number | null }> & (RecordedEvent | Readonly<{ seq: null }>)
+  >`
     with looked_at as materialized (
       select f.* from audit.indexed_events f
       where f.tenant_id = ${tenantId}::uuid and ${condition}
@@ -158,9 +158,6 @@ type Stretch = Readonly<{
   lastSeq: number;
 }>;
 
-/** Where a search looks: the part of the record that it asks for, and how far the index of events goes. */
-type Bounds = Readonly<{ stretch: Stretch; indexedLink: number; indexedSeq: number }>;
-
 /**
  * Later links have later times, unless a server's clock was set back by less than this or another server took over. The stretch is
  * wider than the times by as much, and the time of each event in it decides.
@@ -176,7 +173,7 @@ export async function readBounds(
   tenantId: string,
   { since, until }: EventFilter,
   beforeSeq: number | null,
-): Promise<Bounds | null> {
+) {
   const links = (condition: RawBuilder<unknown>) =>
     sql`from audit.links l where l.tenant_id = ${tenantId}::uuid and ${condition}`;
   const tooOld = sql`l.recorded_at < ${since}::timestamptz - ${clocksDifferBy}::interval`;
@@ -187,7 +184,16 @@ export async function readBounds(
   const chainEnd = sql`select l.link + 1 as link, l.first_seq + l.event_count as seq ${links(sql`true`)}
     order by l.link desc limit 1`;
   const nothing = sql`select null::bigint as link, null::bigint as seq where false`;
-  const { rows } = await sql<Row>`
+  const { rows } = await sql<
+    Readonly<{
+      first_link: number;
+      first_seq: number;
+      last_link: number;
+      end_seq: number;
+      indexed_link: number;
+      indexed_seq: number;
+    }>
+  >`
     select coalesce(s.link, 1) as first_link, coalesce(s.seq, 1) as first_seq,
       coalesce(e.link, c.link) - 1 as last_link, coalesce(e.seq, c.seq) as end_seq,
       coalesce(i.link, 0) as indexed_link, coalesce(i.seq, 0) as indexed_seq
@@ -203,15 +209,6 @@ export async function readBounds(
   const stretch = { firstLink: row.first_link, firstSeq: row.first_seq, lastLink, lastSeq };
   return { stretch, indexedLink: row.indexed_link, indexedSeq: row.indexed_seq };
 }
-
-type Row = Readonly<{
-  first_link: number;
-  first_seq: number;
-  last_link: number;
-  end_seq: number;
-  indexed_link: number;
-  indexed_seq: number;
-}>;
 
 /**
  * The link that holds an event, by halving: links and events are both in order, and no index has the number of the event, which would

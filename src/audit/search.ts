@@ -13,12 +13,6 @@ import {
   scanLinks,
 } from "./scan.ts";
 
-/** Where a page begins, and how many events it holds at most. */
-type PageOfEvents = Readonly<{ limit: number; beforeSeq: number | null }>;
-
-/** `next` is `null` at the end of the search, and only there. */
-type FoundEvents = Readonly<{ items: readonly RecordedEvent[]; next: number | null }>;
-
 /** Events that a page looks at, however few of them it finds. */
 const mostLookedAt = 1000;
 
@@ -31,8 +25,8 @@ export async function readEvents(
   db: Db,
   principal: Principal,
   filter: EventFilter,
-  { limit, beforeSeq }: PageOfEvents,
-): Promise<FoundEvents> {
+  { limit, beforeSeq }: Readonly<{ limit: number; beforeSeq: number | null }>,
+): Promise<Readonly<{ items: readonly RecordedEvent[]; next: number | null }>> {
   assertScope(principal, "audit:read");
   const most = limit + 1;
   const { items, reached } = await readTenant(db, scopeOf(principal), (tx) =>

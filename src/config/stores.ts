@@ -3,7 +3,7 @@ import { z } from "zod";
 import { guardedUrl, listOf, text } from "./values.ts";
 import { StartError } from "../errors.ts";
 
-const stores = ["postgres", "vault", "aws", "file", "env"] as const;
+export const storeNames = ["postgres", "vault", "aws", "file", "env"] as const;
 const keyProviders = ["file", "transit", "aws-kms"] as const;
 const word = z.string().regex(/^[\w-]{1,128}$/);
 const aWord = "letters, digits, _ and -";
@@ -19,7 +19,7 @@ const aMount = "a path of letters, digits, _, -, . and /";
 
 /** Variables about where sealed secrets rest, and about the keys that wrap what sealed them. */
 export const storeVariables = {
-  KEYHOLD_STORES: listOf(z.enum(stores))
+  KEYHOLD_STORES: listOf(z.enum(storeNames))
     .prefault("postgres")
     .describe("postgres, vault, aws, file and env, with commas between them; new secrets go to the first"),
   KEYHOLD_FILE_STORE: text.optional().describe("the path of a folder that nobody else can enter"),
@@ -59,12 +59,16 @@ export const storeVariables = {
 const schema = z.object(storeVariables);
 type Values = z.output<typeof schema>;
 
-export type StoreName = (typeof stores)[number];
+export type StoreName = (typeof storeNames)[number];
 
-type VaultAuth =
+/**
+ * How Keyhold proves itself to Vault. It reads a secret from its file at each login, so a rotated secret needs no restart. An agent that
+ * renews a token writes it to the token file, which is read again when the token ends.
+ */
+export type VaultAuth =
   | Readonly<{ method: "token"; tokenFile: string }>
-  | Readonly<{ method: "approle"; mount: string | undefined; roleId: string; secretIdFile: string }>
-  | Readonly<{ method: "kubernetes"; mount: string | undefined; role: string; jwtFile: string }>;
+  | Readonly<{ method: "approle"; mount?: string | undefined; roleId: string; secretIdFile: string }>
+  | Readonly<{ method: "kubernetes"; mount?: string | undefined; role: string; jwtFile: string }>;
 
 export type VaultConfig = Readonly<{
   addresses: readonly string[];

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { type Answered, note } from "../audit/change.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
-import type { TenantPolicy } from "../db/schema.ts";
+import type { TenantPolicy } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
 import { defaultCheckMinutes } from "../tenants/tenant.ts";
 import type { Valid } from "../venues/verdict.ts";

@@ -12,8 +12,8 @@ import type { Secret } from "./secret.ts";
 export type SealedColumn = ColumnType<SealedHandle, Sealed, Sealed>;
 export type NullableSealedColumn = ColumnType<SealedHandle | null, Sealed | null, Sealed | null>;
 
-/** A `bytea` column of packed records: only what `packRecord` made of sealed fields can be written. */
-export type RecordColumn = ColumnType<Uint8Array, PackedRecord, PackedRecord>;
+/** A `bytea` column of packed records: only what `packRecord` made of sealed fields can be written, and only once. */
+export type RecordColumn = ColumnType<Uint8Array, PackedRecord, never>;
 
 const masked = "[sealed]";
 

@@ -117,10 +117,8 @@ function associatedData(key: DataKey, context: SealContext): Uint8Array {
   return lengthPrefixed([format, tenantId, credentialId, String(version), field, key.id]);
 }
 
-type DerivedKeys = Disposable & Readonly<{ encryption: Uint8Array; commitment: Uint8Array }>;
-
 /** One HKDF-SHA-512 block (RFC 5869): 32 bytes to encrypt with and 32 to commit with, zeroed at the end of the scope. */
-function deriveKeys(key: DataKey, salt: Uint8Array, info: Uint8Array): DerivedKeys {
+function deriveKeys(key: DataKey, salt: Uint8Array, info: Uint8Array) {
   const derived = new Uint8Array(hkdfSync("sha512", key.key, salt, info, keyBytes + commitmentBytes));
   return {
     encryption: derived.subarray(0, keyBytes),

@@ -95,12 +95,3 @@ export const rotateAfterDays = 90;
  * with a salt, so the bound is not reached in fact; it is kept for a margin that needs no argument.
  */
 export const hardStopOperations = 3_865_470_566;
-
-type KeyUse = Readonly<{ operations: number; createdAt: Date }>;
-
-/** `rotate`: seal on, but make a successor. `exhausted`: must not seal any more; opens for ever. */
-export function keyState(use: KeyUse, now: Date): "fresh" | "rotate" | "exhausted" {
-  if (use.operations >= hardStopOperations) return "exhausted";
-  const ageDays = (now.getTime() - use.createdAt.getTime()) / 86_400_000;
-  return use.operations >= rotateAfterOperations || ageDays >= rotateAfterDays ? "rotate" : "fresh";
-}

@@ -235,10 +235,11 @@ function bitsOf(magnitude: Uint8Array): number {
   return magnitude.byteLength * 8 - (Math.clz32(magnitude[0] ?? 0) - 24);
 }
 
-type Header = Readonly<{ tag: number; begin: number; end: number }>;
-
 /** A longer length than two bytes hold is needed by no key, and 0x80 alone is the indefinite form of BER. */
-function headerAt(bytes: Uint8Array, at: number): Header | undefined {
+function headerAt(
+  bytes: Uint8Array,
+  at: number,
+): Readonly<{ tag: number; begin: number; end: number }> | undefined {
   const [tag, first, second, third] = bytes.subarray(at, at + 4);
   if (tag === undefined || first === undefined) return undefined;
   if (first < 0x80) return { tag, begin: at + 2, end: at + 2 + first };

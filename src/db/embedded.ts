@@ -35,21 +35,6 @@ export type EmbeddedPostgres = Readonly<{
   stop(): Promise<void>;
 }>;
 
-type EmbeddedOptions = Readonly<{
-  /** The state folder (`.keyhold`). */
-  folder: string;
-  /** The account that a server of root's runs as; left out for a number of its own. */
-  user?: string | null;
-  /** `false` trades safety against power loss for speed: for tests. */
-  durable?: boolean;
-  /** `first` when left out. */
-  begin?: Begin;
-  /** The file of the installation's keys, which shows that there was a database; left out where keys are elsewhere. */
-  keyFile?: string | null;
-  /** Called when the server has ended by itself, and when it was started again. */
-  tell?: (event: "ended" | "restarted") => void;
-}>;
-
 /** The database that every cluster has from the start; its owner is `keyhold_owner`. */
 export const embeddedDatabase = "keyhold";
 
@@ -59,7 +44,22 @@ export const embeddedDatabase = "keyhold";
  * made, without passwords or as another user, is brought up to this.
  * Throws StartError with a sentence for the operator.
  */
-export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+export async function startEmbedded(
+  options: Readonly<{
+    /** The state folder (`.keyhold`). */
+    folder: string;
+    /** The account that a server of root's runs as; left out for a number of its own. */
+    user?: string | null;
+    /** `false` trades safety against power loss for speed: for tests. */
+    durable?: boolean;
+    /** `first` when left out. */
+    begin?: Begin;
+    /** The file of the installation's keys, which shows that there was a database; left out where keys are elsewhere. */
+    keyFile?: string | null;
+    /** Called when the server has ended by itself, and when it was started again. */
+    tell?: (event: "ended" | "restarted") => void;
+  }>,
+): Promise<EmbeddedPostgres> {
   const durable = options.durable ?? true;
   const { begin = "first", keyFile = null } = options;
   const place = begin === "never" ? await placeOfExisting(options.folder) : await findPlace(options.folder);
@@ -100,18 +100,15 @@ async function placeOfExisting(folder: string): Promise<Place> {
 
 const ignore = (): void => undefined;
 
-type Launch = Readonly<{ binaries: Binaries; site: Site; passwords: Passwords | null; durable: boolean }>;
-
-type Launched = Readonly<{
-  connect: Connect;
-  server: ChildProcess;
-  startAgain(dead: ChildProcess): Promise<ChildProcess>;
-}>;
-
 async function launch(
   undo: AsyncDisposableStack,
-  { binaries, site, passwords, durable }: Launch,
-): Promise<Launched> {
+  {
+    binaries,
+    site,
+    passwords,
+    durable,
+  }: Readonly<{ binaries: Binaries; site: Site; passwords: Passwords | null; durable: boolean }>,
+) {
   const socketFolder = await makeSocketFolder(site.runAs);
   undo.defer(() => rm(socketFolder, { recursive: true, force: true }));
   const start = (): Promise<ChildProcess> => startPostmaster(binaries, site, socketFolder, durable);
@@ -120,7 +117,7 @@ async function launch(
   return {
     connect: connectionsOf(socketFolder, passwords),
     server,
-    async startAgain({ pid = 0 }) {
+    async startAgain({ pid = 0 }: ChildProcess) {
       await forgetServer(site.data, pid);
       await rm(join(socketFolder, `.s.PGSQL.${port}.lock`), { force: true });
       return start();

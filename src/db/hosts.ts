@@ -21,9 +21,13 @@ type Done = (
 export class PoolOfHosts extends Pool {
   readonly #hosts: Hosts;
 
-  constructor({ host = "", port = 5432, ...config }: PoolConfig, others: readonly Host[]) {
+  constructor(
+    { host = "", port = 5432, ...config }: PoolConfig,
+    others: readonly Host[],
+    Base: typeof Client = Client,
+  ) {
     const hosts = new Hosts([{ host, port }, ...others]);
-    super({ ...config, Client: clientOf(hosts), verify: callbackify(refuseStandby) });
+    super({ ...config, Client: clientOf(hosts, Base), verify: callbackify(refuseStandby) });
     this.#hosts = hosts;
   }
 
@@ -72,8 +76,8 @@ class Hosts {
   }
 }
 
-function clientOf(hosts: Hosts): typeof Client {
-  return class extends Client {
+function clientOf(hosts: Hosts, Base: typeof Client): typeof Client {
+  return class extends Base {
     constructor(config: string | ClientConfig = {}) {
       // The pool hides its password from copies of its options.
       const { password } = typeof config === "string" ? {} : config;

@@ -8,13 +8,6 @@ import { DatabaseError } from "pg";
 import { StartError } from "../errors.ts";
 import type { Db } from "./connect.ts";
 
-type MigrateOptions = Readonly<{
-  /** Holds NNNN_name.sql files; by default the ones of this program. */
-  folder?: string;
-  /** Start although the database has migrations that this program does not know. */
-  allowNewer?: boolean;
-}>;
-
 type SqlFile = Readonly<{ name: string; text: string; digest: string }>;
 
 const schema = "migrations";
@@ -26,7 +19,15 @@ export const migrationFolder = join(import.meta.dirname, "migrations");
  * Returns the names of what it applied. Throws StartError, with nothing changed, when a migration fails, when one that
  * was applied has been edited since, and when the database is newer than the program.
  */
-export async function migrate(db: Db, options: MigrateOptions = {}): Promise<string[]> {
+export async function migrate(
+  db: Db,
+  options: Readonly<{
+    /** Holds NNNN_name.sql files; by default the ones of this program. */
+    folder?: string;
+    /** Start although the database has migrations that this program does not know. */
+    allowNewer?: boolean;
+  }> = {},
+): Promise<string[]> {
   const files = await readMigrations(options.folder ?? migrationFolder);
   const migrator = new Migrator({
     db,

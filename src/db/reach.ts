@@ -4,15 +4,6 @@ import { StartError } from "../errors.ts";
 import type { Connection } from "./connect.ts";
 import { judgeVersion } from "./guard.ts";
 
-type ReachOptions = Readonly<{
-  /** The setting that holds the URL, for messages. */
-  variable: string;
-  /** Milliseconds to wait for a server that is not there yet; 30 seconds when left out. */
-  waitMs?: number;
-  /** Called once, when it has to wait. */
-  tell?: (event: "waiting") => void;
-}>;
-
 const pauseMs = 500;
 const patienceMs = 5000;
 
@@ -20,7 +11,17 @@ const patienceMs = 5000;
  * Waits until the database takes a connection, and looks at what is there: a server of a version that Keyhold runs on, which takes writes,
  * and whether a pooler is in front of it. Answers with the connection to use from then on. Throws StartError.
  */
-export async function reachServer(connection: Connection, options: ReachOptions): Promise<Connection> {
+export async function reachServer(
+  connection: Connection,
+  options: Readonly<{
+    /** The setting that holds the URL, for messages. */
+    variable: string;
+    /** Milliseconds to wait for a server that is not there yet; 30 seconds when left out. */
+    waitMs?: number;
+    /** Called once, when it has to wait. */
+    tell?: (event: "waiting") => void;
+  }>,
+): Promise<Connection> {
   const { variable, waitMs = 30_000, tell } = options;
   const until = performance.now() + waitMs;
   for (let waiting = false; ; waiting = true) {
@@ -106,9 +107,6 @@ async function askServer(connection: Connection): Promise<boolean> {
 function refusesParameters(error: unknown): boolean {
   return error instanceof DatabaseError && /startup parameter/.test(error.message);
 }
-
-/** Why a database cannot be used, for its operator, and whether waiting may help. */
-type Trouble = Readonly<{ sentence: string; passes: boolean }>;
 
 type Place = Readonly<{ address: string; host: string; role: string; database: string; variable: string }>;
 type Known = Readonly<{ passes?: true; say: (place: Place, said: string) => string }>;
@@ -208,7 +206,11 @@ const byMessage: readonly (readonly [RegExp, Known])[] = [
 ];
 
 /** `null` for an error that is none of a connection. `variable` is the setting with the URL. */
-function troubleOf(error: unknown, connection: Connection, variable: string): Trouble | null {
+function troubleOf(
+  error: unknown,
+  connection: Connection,
+  variable: string,
+): Readonly<{ sentence: string; passes: boolean }> | null {
   if (!(error instanceof Error)) return null;
   const found = find(error);
   if (found === null) return null;

@@ -11,8 +11,6 @@ export type ShareOptions = Readonly<{
   patience?: number;
 }>;
 
-type Waiter = Readonly<{ start: () => void }>;
-
 /**
  * Shares a pool among tenants. A tenant that asks for more than its share waits here, without a connection, and the tenants that
  * wait take turns: a flood of one tenant leaves connections for the others.
@@ -23,7 +21,7 @@ export class TenantShares {
   readonly #patience: number;
   readonly #held = new Map<string, number>();
   /** In the order in which the tenants are served next. */
-  readonly #waiting = new Map<string, Waiter[]>();
+  readonly #waiting = new Map<string, Readonly<{ start: () => void }>[]>();
   #free: number;
 
   constructor({ connections, perTenant, waiting = 200, patience = 5000 }: ShareOptions) {

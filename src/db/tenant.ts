@@ -6,17 +6,14 @@ import type { Database } from "./schema.ts";
 /** What of its tenant a transaction reaches: what the member owns, or everything, to read or to write as well. */
 export type Reach = "own" | "tenant-read" | "tenant-write";
 
-/** Within its reach, the credentials and accounts that a transaction sees; both `null` is all of them. */
-type NarrowedTo = Readonly<{
-  credentials: readonly string[] | null;
-  accounts: readonly string[] | null;
-}>;
-
 export type TenantScope = Readonly<{
   tenantId: string;
   memberId: string | null;
   reach: Reach;
-  narrowing?: NarrowedTo;
+  narrowing?: Readonly<{
+    credentials: readonly string[] | null;
+    accounts: readonly string[] | null;
+  }>;
 }>;
 
 const scoped = Symbol("scoped");

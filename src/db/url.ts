@@ -102,9 +102,10 @@ function readPort(text: string | undefined, variable: string): number {
   throw new StartError(`${variable} has a port that is no number from 1 to 65535.`);
 }
 
-type Wishes = Pick<DatabaseUrl, "tls" | "caFile" | "channelBinding" | "options" | "pooled">;
-
-function readWishes(parameters: ReadonlyMap<string, string>, variable: string): Wishes {
+function readWishes(
+  parameters: ReadonlyMap<string, string>,
+  variable: string,
+): Pick<DatabaseUrl, "tls" | "caFile" | "channelBinding" | "options" | "pooled"> {
   for (const [name, value] of parameters) {
     if (taken.get(name)?.test(value) !== true) throw refusal(name, value, variable);
   }

@@ -4,12 +4,6 @@ import { assertUuid } from "../crypto/bytes.ts";
 import { KeyholdError, StartError } from "../errors.ts";
 import type { KeyProvider, WrapContext, WrappedKey } from "./key-provider.ts";
 
-type AwsKmsSettings = AwsSettings &
-  Readonly<{
-    /** Ids, ARNs or aliases of symmetric keys, newest first: the newest wraps, each of them unwraps. */
-    keys: readonly string[];
-  }>;
-
 type Kms = Readonly<{ sdk: typeof Sdk; client: Sdk.KMSClient; deadlineMs: number }>;
 
 /**
@@ -20,7 +14,11 @@ type Kms = Readonly<{ sdk: typeof Sdk; client: Sdk.KMSClient; deadlineMs: number
  * Loads the SDK. Throws `StartError` when a key is missing, switched off, or not one that encrypts.
  */
 export async function openAwsKms(
-  settings: AwsKmsSettings,
+  settings: AwsSettings &
+    Readonly<{
+      /** Ids, ARNs or aliases of symmetric keys, newest first: the newest wraps, each of them unwraps. */
+      keys: readonly string[];
+    }>,
 ): Promise<KeyProvider & Readonly<{ close(): void }>> {
   const options = clientOptions(settings);
   const sdk = await import("@aws-sdk/client-kms");

@@ -1,6 +1,12 @@
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
-import { exportDataKey, generateDataKey, importDataKey, keyState, type DataKey } from "../crypto/keys.ts";
+import {
+  exportDataKey,
+  generateDataKey,
+  importDataKey,
+  hardStopOperations,
+  type DataKey,
+} from "../crypto/keys.ts";
 import { deriveMac } from "../crypto/mac.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
@@ -8,13 +14,6 @@ import { KeyholdError } from "../errors.ts";
 import { type DataKeySource, type KeptDataKey, type KeyProvider, unknownDataKey } from "./key-provider.ts";
 
 type Use = "seal" | "mac";
-
-export type DataKeysOptions = Readonly<{
-  /** Handles held at once. */
-  most?: number;
-  /** Milliseconds after which a handle is made anew, so that the key of a tenant that is gone does not stay. */
-  heldForMs?: number;
-}>;
 
 const hour = 3_600_000;
 
@@ -28,7 +27,19 @@ export class DataKeys implements DataKeySource {
   readonly #byId: LRUCache<string, DataKey, string>;
   readonly #macIds: LRUCache<string, string>;
 
-  constructor(db: Db, provider: KeyProvider, { most = 10_000, heldForMs = hour }: DataKeysOptions = {}) {
+  constructor(
+    db: Db,
+    provider: KeyProvider,
+    {
+      most = 10_000,
+      heldForMs = hour,
+    }: Readonly<{
+      /** Handles held at once. */
+      most?: number;
+      /** Milliseconds after which a handle is made anew, so that the key of a tenant that is gone does not stay. */
+      heldForMs?: number;
+    }> = {},
+  ) {
     this.#db = db;
     this.#provider = provider;
     this.#byId = new LRUCache({
@@ -113,12 +124,11 @@ export class DataKeys implements DataKeySource {
         .set((eb) => ({ operations: eb("operations", "+", values) }))
         .where("use", "=", "seal")
         .where("state", "=", "active")
-        .returning(["id", "operations", "created_at"])
+        .returning(["id", "operations"])
         .executeTakeFirst(),
     );
     if (row === undefined) return undefined;
-    const use = { operations: row.operations, createdAt: row.created_at };
-    if (keyState(use, new Date()) === "exhausted") throw exhausted();
+    if (row.operations >= hardStopOperations) throw exhausted();
     return row.id;
   }
 

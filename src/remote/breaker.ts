@@ -61,12 +61,10 @@ class EitherBreaker implements IBreaker {
   }
 }
 
-type Second = { readonly at: number; calls: number; failures: number };
-
 /** Opens when half of the calls of the last ten seconds failed. That of the library also counts older ones while few come in. */
 class ShareBreaker implements IBreaker {
   state: unknown = null;
-  #seconds: Second[] = [];
+  #seconds: { readonly at: number; calls: number; failures: number }[] = [];
 
   success(state: CircuitState): void {
     if (state === CircuitState.HalfOpen) this.#seconds = [];

@@ -12,18 +12,19 @@ import {
   type Store,
 } from "./store.ts";
 
-type AwsStoreOptions = Readonly<{
-  /** What all names begin with, so that a policy can be limited to them. */
-  prefix?: string;
-  /** The key of KMS that encrypts once more what is sealed already; the account's default without it. */
-  kmsKeyId?: string;
-}>;
-
 /**
  * Sealed secrets in AWS Secrets Manager. Each version is a secret of its own: the service cannot destroy one version of a secret,
  * and removes old ones by itself.
  */
-export function createAwsStore(manager: SecretsManager, options: AwsStoreOptions = {}): Store {
+export function createAwsStore(
+  manager: SecretsManager,
+  options: Readonly<{
+    /** What all names begin with, so that a policy can be limited to them. */
+    prefix?: string;
+    /** The key of KMS that encrypts once more what is sealed already; the account's default without it. */
+    kmsKeyId?: string;
+  }> = {},
+): Store {
   const { prefix = "keyhold", kmsKeyId } = options;
   const nameOf = (ref: SecretRef): string => `${prefix}/${pathOf(ref)}`;
   return {

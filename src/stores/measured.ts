@@ -1,7 +1,8 @@
 import type { Denied, Unavailable } from "../remote/failure.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import type { Store, StoreName } from "./store.ts";
+import type { Store } from "./store.ts";
+import type { StoreName } from "../config/stores.ts";
 
 type Needs = Readonly<{
   metrics: Pick<Metrics, "storeOperations" | "storeSeconds" | "storeFailures">;

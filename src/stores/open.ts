@@ -12,7 +12,7 @@ import { openFileStore } from "./file.ts";
 import { measured } from "./measured.ts";
 import { createPostgresStore } from "./postgres.ts";
 import { sealedCache } from "./sealed-cache.ts";
-import type { Store, StoreName, Stores } from "./store.ts";
+import type { Store, Stores } from "./store.ts";
 import { createVaultStore } from "./vault.ts";
 
 export type StoreNeeds = Readonly<{
@@ -24,13 +24,14 @@ export type StoreNeeds = Readonly<{
   log: Log;
 }>;
 
-type OpenStores = Readonly<{ stores: Stores; close(): Promise<void> }>;
-
 /**
  * The stores that the configuration names, in its order, each measured, and cached where it is remote. That of this database is
  * always among them: what rests there can be read and destroyed whichever is first. Throws `StartError`.
  */
-export async function openStores(config: StoresConfig, needs: StoreNeeds): Promise<OpenStores> {
+export async function openStores(
+  config: StoresConfig,
+  needs: StoreNeeds,
+): Promise<Readonly<{ stores: Stores; close(): Promise<void> }>> {
   const manager = needs.aws === null ? null : secretsManager(needs.aws, needs);
   const open = async (name: StoreName): Promise<Store> => {
     switch (name) {

@@ -1,6 +1,8 @@
 import { assertUuid } from "../crypto/bytes.ts";
+import type { StoreName } from "../config/stores.ts";
 import { EnvelopeError, type Sealed } from "../crypto/envelope.ts";
 import { type PackedRecord, unpackRecord } from "../crypto/packed-fields.ts";
+import { type Denied, denied, type Unavailable } from "../remote/failure.ts";
 
 /** One version of one credential's secret. Every id is a UUID that Keyhold made, so no path can be escaped. */
 export type SecretRef = Readonly<{
@@ -24,9 +26,6 @@ export type GetResult =
   | Readonly<{ outcome: "absent" }>
   | Unavailable
   | Denied;
-type DestroyResult = Readonly<{ outcome: "destroyed" }> | Unavailable | Denied;
-type StoreHealth = Readonly<{ outcome: "healthy" }> | Unavailable | Denied;
-
 /** What a store can do beside looking up. A store that does not write answers `put` with `denied`. */
 export type StoreCapabilities = Readonly<{ writes: boolean }>;
 
@@ -44,12 +43,9 @@ export interface Store {
   put(ref: SecretRef, fields: SealedFields): Promise<PutResult>;
   get(ref: SecretRef): Promise<GetResult>;
   /** Removes the version for good. A version that is not there is `destroyed` too. */
-  destroy(ref: SecretRef): Promise<DestroyResult>;
-  health(): Promise<StoreHealth>;
+  destroy(ref: SecretRef): Promise<Readonly<{ outcome: "destroyed" }> | Unavailable | Denied>;
+  health(): Promise<Readonly<{ outcome: "healthy" }> | Unavailable | Denied>;
 }
-
-export const storeNames = ["postgres", "vault", "aws", "file", "env"] as const;
-export type StoreName = (typeof storeNames)[number];
 
 /** The stores that are configured. A credential is read only from the one that its row names. */
 export interface Stores {

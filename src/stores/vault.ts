@@ -17,13 +17,6 @@ const defaultKeptVersions = 1000;
 /** Numbers that one write passes over, at some milliseconds each; whoever tries again goes on from there. */
 const mostSkipped = 100;
 
-type VaultStoreOptions = Readonly<{
-  /** Of the key-value engine. */
-  mount?: string;
-  /** How many versions a path keeps before the oldest go; raised where one that is in force would be among them. */
-  keptVersions?: number;
-}>;
-
 type Place = Readonly<{ path: string; version: number; keptVersions: number }>;
 
 /**
@@ -31,7 +24,15 @@ type Place = Readonly<{ path: string; version: number; keptVersions: number }>;
  * path is version n of the credential: `cas` n − 1 writes it once, whoever else tries, and it is read and destroyed by its number.
  * Each field is one value, the base64 of its sealed bytes. Throws `StartError` for a mount that could not be one.
  */
-export function createVaultStore(client: VaultClient, options: VaultStoreOptions = {}): Store {
+export function createVaultStore(
+  client: VaultClient,
+  options: Readonly<{
+    /** Of the key-value engine. */
+    mount?: string;
+    /** How many versions a path keeps before the oldest go; raised where one that is in force would be among them. */
+    keptVersions?: number;
+  }> = {},
+): Store {
   const { mount = "secret", keptVersions = defaultKeptVersions } = options;
   const engine = new VersionedKeyValues(client, mount);
   return {

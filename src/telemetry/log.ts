@@ -32,14 +32,11 @@ const allowed = [
   "metrics",
   "next",
 ] as const;
-type Field = (typeof allowed)[number];
 const passing: ReadonlySet<string> = new Set(allowed);
 
 export type LogFields = Readonly<
-  Partial<Record<Field, string | number | boolean | null>> & { error?: unknown }
+  Partial<Record<(typeof allowed)[number], string | number | boolean | null>> & { error?: unknown }
 >;
-
-export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
 /**
  * Messages are fixed texts; what changes goes into the fields. Bodies, headers and query strings have no field, so they
@@ -53,7 +50,10 @@ export interface Log {
 }
 
 /** Writes one JSON object a line to `destination`, standard output when left out. */
-export function createLog(level: LogLevel, destination?: DestinationStream): Log {
+export function createLog(
+  level: "debug" | "info" | "warn" | "error" | "silent",
+  destination?: DestinationStream,
+): Log {
   const options = {
     level,
     base: null,

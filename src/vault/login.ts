@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { throwDenied, throwUnavailable } from "../remote/failure.ts";
 import type { Nodes, VaultAnswer } from "./nodes.ts";
-import type { VaultAuth } from "./settings.ts";
+import type { VaultAuth } from "../config/stores.ts";
 
 /** A token and for how many seconds it holds; 0 is for ever. */
 export type Lease = Readonly<{ token: string; seconds: number; renewable: boolean }>;

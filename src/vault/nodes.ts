@@ -22,8 +22,6 @@ export type VaultRequest = Readonly<{
 /** Neither a server error nor a redirect; its body is JSON, or nothing. */
 export type VaultAnswer = Readonly<{ status: number; body: unknown }>;
 
-type Exchange = VaultAnswer & Readonly<{ movedTo: string | null }>;
-
 const maxAnswerBytes = 4 * 1024 * 1024;
 const defaultDeadlineMs = 5000;
 const defaultAttemptMs = 1500;
@@ -115,7 +113,11 @@ export class Nodes {
     throwUnavailable("failing");
   }
 
-  async #exchange(call: VaultRequest, node: number, deadline: AbortSignal): Promise<Exchange> {
+  async #exchange(
+    call: VaultRequest,
+    node: number,
+    deadline: AbortSignal,
+  ): Promise<VaultAnswer & Readonly<{ movedTo: string | null }>> {
     try {
       const response = await request(`${this.#origins[node] ?? ""}/v1/${call.path}`, {
         method: call.method,

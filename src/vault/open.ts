@@ -8,14 +8,12 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { VaultClient } from "./client.ts";
 import type { VaultSettings } from "./settings.ts";
 
-type Patience = Pick<VaultSettings, "deadlineMs" | "attemptMs">;
-
 /**
  * A client for the cluster that the configuration names; where somebody watches, they are told when it is left alone. Nothing is
  * sent yet. Throws `StartError`.
  */
 export async function openVault(
-  { caFile, ...settings }: VaultConfig & Patience,
+  { caFile, ...settings }: VaultConfig & Pick<VaultSettings, "deadlineMs" | "attemptMs">,
   watching?: Readonly<{ metrics: Pick<Metrics, "storeBreaker">; log: Log }>,
 ): Promise<VaultClient> {
   await assertReadable(settings.auth);

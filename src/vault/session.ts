@@ -1,7 +1,7 @@
 import { StoreTrouble } from "../remote/failure.ts";
 import { isKnown, type Lease, login, renew } from "./login.ts";
 import type { Nodes } from "./nodes.ts";
-import type { VaultAuth } from "./settings.ts";
+import type { VaultAuth } from "../config/stores.ts";
 
 /** After a refusal nobody tries to log in for this long: servers lock out whoever fails too often. */
 const defaultPauseMs = 5000;

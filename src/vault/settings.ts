@@ -1,14 +1,6 @@
+import type { VaultAuth } from "../config/stores.ts";
 import { guardedUrl } from "../config/values.ts";
 import { StartError } from "../errors.ts";
-
-/**
- * How Keyhold proves itself. Secrets are read from files at each login, so that whoever rotates them needs no restart; the token
- * file of an agent that renews it is read again when its token ends.
- */
-export type VaultAuth =
-  | Readonly<{ method: "token"; tokenFile: string }>
-  | Readonly<{ method: "approle"; mount?: string | undefined; roleId: string; secretIdFile: string }>
-  | Readonly<{ method: "kubernetes"; mount?: string | undefined; role: string; jwtFile: string }>;
 
 export type VaultSettings = Readonly<{
   /** URLs of all nodes: https, or http to this machine. Nothing is sent to a node that is not listed. */

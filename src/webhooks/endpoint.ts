@@ -4,7 +4,6 @@ import { type Answered, change, type Changed } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { stale } from "../db/revision.ts";
 import type { Database } from "../db/schema.ts";
-import type { DisabledReason } from "../db/webhook-tables.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import type { TellableEvent } from "./events.ts";
@@ -22,7 +21,7 @@ export type Endpoint = Readonly<{
   /** What it is told; none is everything that can be told. */
   events: readonly string[];
   status: "active" | "disabled";
-  disabled_reason: DisabledReason | null;
+  disabled_reason: Database["webhook_endpoints"]["disabled_reason"];
   /** Since when every attempt has failed. */
   failing_since: string | null;
   /** Until when the secret before the present one signs as well. */

@@ -15,7 +15,6 @@ import { inStore, underRetiredKeys } from "../../src/credentials/reseal-due.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { addKey } from "../../src/key-encryption/key-file.ts";
 import { openFileStore } from "../../src/stores/file.ts";
-import type { StoreName } from "../../src/stores/store.ts";
 import { databaseTime, destroyUnusedDataKeys } from "../../src/tenants/data-keys/due.ts";
 import { findOrphans } from "../support/orphans.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
@@ -23,6 +22,7 @@ import { createWorld, secretFields, type World } from "../support/world.ts";
 import type { Task } from "./reseal-child.ts";
 import { urlOf } from "../support/connection.ts";
 import { createStores } from "../../src/stores/open.ts";
+import type { StoreName } from "../../src/config/stores.ts";
 
 let world: World;
 let folder: string;

@@ -6,7 +6,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import type { SecretRef } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient, type VaultClientOptions } from "../../src/vault/client.ts";
-import type { VaultAuth } from "../../src/vault/settings.ts";
 import {
   arranged,
   countRequests,
@@ -19,6 +18,7 @@ import {
   textAt,
 } from "../support/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../support/vault.ts";
+import type { VaultAuth } from "../../src/config/stores.ts";
 
 const program = findVault();
 const minuteMs = 60_000;

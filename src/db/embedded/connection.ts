@@ -29,17 +29,11 @@ export function stateOf(error: unknown): string | null {
   return error instanceof DatabaseError ? (error.code ?? null) : null;
 }
 
-/** A server that another Keyhold started and owns. */
-type JoinedPostgres = Readonly<{
-  connection: Connect;
-  data: string;
-}>;
-
 /**
  * The embedded server of the state folder `folder`, where a Keyhold is running on it: for commands of an operator beside the
  * service. `null` when there is none, or its Keyhold was killed.
  */
-export async function joinEmbedded(folder: string): Promise<JoinedPostgres | null> {
+export async function joinEmbedded(folder: string) {
   const place = await locatePlace(folder);
   if (place === null) return null;
   const { data } = place;

@@ -104,9 +104,6 @@ function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** What postmaster.pid tells of the server that holds, or once held, a data folder. */
-type Lock = Readonly<{ pid: number; socketFolder: string; ready: boolean }>;
-
 export function lockPath(data: string): string {
   return join(data, "postmaster.pid");
 }
@@ -115,7 +112,9 @@ export function lockPath(data: string): string {
  * Reads postmaster.pid; null when there is none, or only the beginning of one. Its lines are numbered in PostgreSQL's
  * src/include/utils/pidfile.h: 1 process, 5 socket folder, 8 status.
  */
-export async function readLock(data: string): Promise<Lock | null> {
+export async function readLock(
+  data: string,
+): Promise<Readonly<{ pid: number; socketFolder: string; ready: boolean }> | null> {
   const text = await readFile(lockPath(data), "utf8").catch(() => "");
   const lines = text.split("\n");
   const pid = Number.parseInt(lines[0] ?? "", 10);

@@ -4,29 +4,27 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { StartError } from "../../errors.ts";
 import { hasEnded, stopPostmaster } from "./postmaster.ts";
 
-/** A server that is started again when it ends before `stop` is called. */
-type Supervised = Readonly<{
-  /** Resolves when it has ended too often and is not started again. */
-  lost: Promise<StartError>;
-  /** Once this is called, it is not started again. A second call does nothing. */
-  stop(): Promise<void>;
-}>;
-
-type SuperviseOptions = Readonly<{
-  /** Starts it again, on the same data and the same socket; `dead` is the one that ended. Throws where that fails. */
-  startAgain(dead: ChildProcess): Promise<ChildProcess>;
-  /** Called when it has ended, and when it runs again. */
-  tell(event: "ended" | "restarted"): void;
-  /** Starts within `withinMs` at most. */
-  mostStarts?: number;
-  withinMs?: number;
-}>;
-
 /** So that what made a start fail has a moment to pass. */
 const pauseMs = 1000;
 
 /** Watches a server that runs. What clients asked of it when it ended has failed, and what they ask later is answered again. */
-export function supervise(first: ChildProcess, options: SuperviseOptions): Supervised {
+export function supervise(
+  first: ChildProcess,
+  options: Readonly<{
+    /** Starts it again, on the same data and the same socket; `dead` is the one that ended. Throws where that fails. */
+    startAgain(dead: ChildProcess): Promise<ChildProcess>;
+    /** Called when it has ended, and when it runs again. */
+    tell(event: "ended" | "restarted"): void;
+    /** Starts within `withinMs` at most. */
+    mostStarts?: number;
+    withinMs?: number;
+  }>,
+): Readonly<{
+  /** Resolves when it has ended too often and is not started again. */
+  lost: Promise<StartError>;
+  /** Once this is called, it is not started again. A second call does nothing. */
+  stop(): Promise<void>;
+}> {
   const { mostStarts = 3, withinMs = 10 * 60_000 } = options;
   const lost = Promise.withResolvers<StartError>();
   let server = first;

@@ -182,6 +182,17 @@ test("An integer that a number cannot hold fails instead of being rounded", asyn
   );
 });
 
+test.each([
+  ["Behind a pooler a statement keeps no name, because another session does not have it", true, 0],
+  ["A statement is prepared by its name otherwise (control)", false, 1],
+] as const)("%s", async (_, pooled, prepared) => {
+  const pool = openPool({ ...database.connection("keyhold_owner"), pooled }, { applicationName: "test", max: 1 });
+  const { rows } = await pool.query<{ one: number }>({ name: "kept", text: "select $1::int as one", values: [1] });
+  expect(rows).toEqual([{ one: 1 }]);
+  expect((await pool.query("select from pg_prepared_statements where name = 'kept'")).rowCount).toBe(prepared);
+  await pool.end();
+});
+
 test("The server can tell who is connected", async () => {
   const { rows } =
     await sql`select application_name from pg_stat_activity where pid = pg_backend_pid()`.execute(

@@ -7,7 +7,10 @@ const marker = "kh_";
 const form = /^kh_[A-Za-z0-9_-]{43}$/;
 const prefixLength = 10;
 
-/** Makes a key. Of it the database keeps the prefix, to recognise it by, and the hash. */
+/**
+ * Makes a key, which its owner sees once. The database stores the hash, and the prefix to recognise the key
+ * by.
+ */
 export function makeApiKey(): Readonly<{ key: string; prefix: string; hash: Uint8Array }> {
   const key = marker + randomBytes(32).toString("base64url");
   return { key, prefix: key.slice(0, prefixLength), hash: hashApiKey(key) };
@@ -18,20 +21,23 @@ export function isApiKey(text: string): boolean {
 }
 
 /**
- * SHA-256: with 256 random bits there is nothing to guess, so no slow hash is needed. Keys are looked up by their hash and never
- * compared letter by letter, so that the time an answer takes tells nothing of a key.
+ * SHA-256: 256 random bits cannot be guessed, so no slow hash is needed. Keys are looked up by their hash and
+ * never compared letter by letter, so that the time of an answer reveals nothing of a key.
  */
 export function hashApiKey(key: string): Uint8Array {
   return createHash("sha256").update(key).digest();
 }
 
-/** Uses that wait to be written: more keys than that are not used at once. */
+/** Uses that wait to be written. No more keys are in use at once. */
 const most = 50_000;
 
-/** When API keys were used last. Gathered here and written from time to time, so that a request costs no write. */
+/**
+ * The last uses of API keys. They are collected here and written from time to time, so that a request costs
+ * no write.
+ */
 export class KeyUses {
   readonly #db: Db;
-  /** By the key's id: the moment by `performance.now()`. */
+  /** By the id of the key: the moment by `performance.now()`. */
   #uses = new Map<string, number>();
 
   constructor(db: Db) {
@@ -42,7 +48,7 @@ export class KeyUses {
     if (this.#uses.size < most || this.#uses.has(apiKeyId)) this.#uses.set(apiKeyId, performance.now());
   }
 
-  /** Writes what was gathered. What cannot be written is kept for the next time. */
+  /** Writes the collected uses. If that fails, they are kept for the next time. */
   async write(): Promise<void> {
     const uses = this.#uses;
     if (uses.size === 0) return;

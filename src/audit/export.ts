@@ -5,13 +5,13 @@ import { readTenant } from "../db/tenant.ts";
 import { formatHead, formatLink, type Head } from "./chain.ts";
 import { stampOf } from "./scan.ts";
 
-/** Links of a piece: they can be of hundreds of events each. */
+/** Links of one piece; each can have hundreds of events. */
 const linksAtOnce = 250;
 
 /**
- * The whole chain as lines of NDJSON, in order, exactly as it was hashed, and then its head: what `keyhold audit verify` reads. The
- * head is read first, so that what is recorded meanwhile makes no difference. Reads in pieces, so that an export of any length needs
- * little memory. Needs the scope `audit:read`.
+ * The whole chain as lines of NDJSON, in order, exactly as it was hashed, and then its head, for `keyhold
+ * audit verify`. The head is read first, so that events recorded meanwhile do not matter. Reads in pieces, so
+ * that an export of any length needs little memory. Needs the scope `audit:read`.
  */
 export async function* exportChain(db: Db, principal: Principal): AsyncGenerator<string> {
   assertScope(principal, "audit:read");
@@ -27,7 +27,10 @@ export async function* exportChain(db: Db, principal: Principal): AsyncGenerator
   yield `${formatHead(head)}\n`;
 }
 
-/** `last` is the newest link that there is. In a chain that was tampered with it is another than the head's, and the export shows that. */
+/**
+ * `last` is the newest existing link. In a chain that was tampered with it is not the link of the head, and
+ * the export shows that.
+ */
 async function readHead(db: Db, principal: Principal): Promise<Readonly<{ head: Head; last: number }>> {
   const { tenantId: tenant } = principal;
   const { rows } = await readTenant(db, scopeOf(principal), (tx) =>

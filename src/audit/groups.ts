@@ -1,22 +1,25 @@
 import { DatabaseError } from "pg";
 
-/** What waits for a commit, and since when, in milliseconds of `performance.now()`. */
+/** A request that waits for a commit, and since when, in milliseconds of `performance.now()`. */
 export type Waiting = Readonly<{
   tenantId: string;
   since: number;
   reject: (cause: unknown) => void;
 }>;
 
-/** Commits a group. Answers how to settle what was committed, which is done when the next group is on its way. */
+/**
+ * Commits a group.
+ * @returns a function that settles its requests, which runs after the start of the next group.
+ */
 type Commit<T> = (group: readonly T[]) => Promise<() => void>;
 
 type CommitsOptions = Readonly<{
   mostInGroup: number;
-  /** Called when nothing waits any more. */
+  /** Called when no request waits. */
   onIdle?: () => void;
 }>;
 
-/** Commits one group at a time. What arrives while a group is being committed forms the next group. */
+/** Commits one group at a time. Requests that arrive during a commit form the next group. */
 export class Commits<T extends Waiting> {
   readonly #commit: Commit<T>;
   readonly #options: CommitsOptions;
@@ -32,11 +35,15 @@ export class Commits<T extends Waiting> {
     this.#waiting.push(one);
     if (this.#committing) return;
     this.#committing = true;
-    // Requests that were read from their sockets together go together: started at once, the first would go alone.
+    // Requests that were read from their sockets together form one group. Without this delay the first would
+    // go alone.
     setImmediate(() => void this.#commitNext());
   }
 
-  /** The next group is on its way before the secrets of this one are opened: the database and this process work at once. */
+  /**
+   * The next group starts before the secrets of this one are opened, so that the database and this process
+   * work in parallel.
+   */
   async #commitNext(): Promise<void> {
     const group = this.#waiting.splice(0, this.#options.mostInGroup);
     this.#committing = group.length > 0;
@@ -45,7 +52,7 @@ export class Commits<T extends Waiting> {
       return;
     }
     const settle = await this.#commit(group).catch((error: unknown) => {
-      // Without a record, what came meanwhile would wait as long once more.
+      // The record is unavailable, and requests that came meanwhile would wait as long once more.
       group.push(...this.#waiting.splice(0));
       return () => {
         for (const { reject } of group) reject(error);
@@ -56,34 +63,37 @@ export class Commits<T extends Waiting> {
   }
 }
 
-/** What came of a group: how to settle what was recorded, and what was not because its chain was held. */
+/** The result of a group: a function that settles the recorded requests, and those whose chain was held. */
 export type Asked<T> = Readonly<{ settle: () => void; unanswered: readonly T[] }>;
 
 type BusyChainsOptions<T> = Readonly<{
-  /** Records a group, waiting at most so many milliseconds for each chain; 0 leaves out what is held. */
+  /** Records a group and waits at most so many milliseconds for each chain; 0 skips held chains. */
   ask: (group: readonly T[], patienceMs: number) => Promise<Asked<T>>;
-  /** Milliseconds from its arrival after which a request is refused. */
+  /** Milliseconds after its arrival at which a request is refused. */
   withinMs: number;
   mostInGroup: number;
   /** Tenants with a slow chain that may wait at once; each of them needs a connection. */
   slowAtOnce: number;
-  /** Takes what is to be tried again without waiting. */
+  /** Takes a request that should be tried again without waiting. */
   tryAgain: (one: T) => void;
 }>;
 
-/** Longer than a few commits take, so a chain that is held for this long is slow and not only busy. */
+/** Longer than a few commits, so that a chain that is held for this long is slow and not only busy. */
 const briefMs = 200;
-/** After its chain was busy, a tenant's requests wait at once for this long: a try without waiting would mostly be lost. */
+/**
+ * For this long after its chain was busy, requests of a tenant wait from the beginning, because a try without
+ * waiting would mostly fail.
+ */
 const busyForMs = 1000;
-/** After its chain was slow, a tenant's requests wait apart from the others for this long. */
+/** For this long after its chain was slow, requests of a tenant wait apart from the others. */
 const slowForMs = 10_000;
-/** Between two tries of what finds no connection to wait on. */
+/** Between two tries of a request that finds no connection to wait on. */
 const pauseMs = 25;
 
 /**
- * Second tries for requests whose chain another connection held. PostgreSQL queues those that wait for a chain, so what waits here
- * gets its turn. Chains that are busy for a moment are waited for together, in one commit. A chain that is held for longer is waited
- * for apart, so that it costs the requests of its own tenant alone.
+ * Second tries for requests whose chain another connection held. PostgreSQL queues the waiters of a chain, so
+ * that each gets its turn. Requests of briefly busy chains wait together, in one commit. Requests of a chain
+ * that is held for longer wait apart, so that it costs only the requests of its own tenant.
  */
 export class BusyChains<T extends Waiting> {
   readonly #options: BusyChainsOptions<T>;
@@ -97,7 +107,7 @@ export class BusyChains<T extends Waiting> {
     this.#together = new Commits((group) => this.#waitTogether(group), options);
   }
 
-  /** Takes a request of a tenant whose chain was held a moment ago, and answers whether it did. */
+  /** Takes a request of a tenant whose chain was held a moment ago. @returns whether it did. */
   joins(one: T): boolean {
     const queue = this.#queueOf(one.tenantId);
     queue?.push(one);
@@ -163,19 +173,19 @@ export class BusyChains<T extends Waiting> {
     setTimeout(() => this.#options.tryAgain(one), pauseMs);
   }
 
-  /** Until the oldest of a group is refused. */
+  /** Until the oldest request of a group is refused. */
   #msLeft(group: readonly T[]): number {
     const oldest = Math.min(...group.map(({ since }) => since));
     return Math.max(1, oldest + this.#options.withinMs - performance.now());
   }
 
-  /** A lock's time-out is a whole number of milliseconds, so it may come a little early. */
+  /** The time-out of a lock is a whole number of milliseconds, so it may come a little early. */
   #isOver({ since }: T): boolean {
     return performance.now() - since >= this.#options.withinMs - 2;
   }
 }
 
-/** Tenants of which something was noted a moment ago. */
+/** Tenants that were noted a moment ago. */
 class Recently {
   readonly #ms: number;
   readonly #until = new Map<string, number>();

@@ -5,7 +5,10 @@ import type { RecordedEvent } from "./scan.ts";
 
 type Actor = Readonly<Record<"member_id" | "api_key_id" | "subject", string | null>>;
 
-/** The events with the names of those who acted, as they are now. */
+/**
+ * The events with the present names of their actors. The record contains ids, because its text must not
+ * change when a name does.
+ */
 export async function nameActors(db: Db, principal: Principal, events: readonly RecordedEvent[]) {
   const actors = events.map(actorOf);
   const members = idsOf(actors, "member_id");
@@ -37,11 +40,11 @@ function actorOf({ detail }: RecordedEvent): Actor {
   return { member_id: textAt("member_id"), api_key_id: textAt("api_key_id"), subject: textAt("subject") };
 }
 
-/** No id belongs to anybody that is none; a list that is empty is no condition. */
-const nobody = "00000000-0000-0000-0000-000000000000";
+/** An id that belongs to no row, because `in` needs a list that is not empty. */
+const noRow = "00000000-0000-0000-0000-000000000000";
 
 function idsOf(actors: readonly Actor[], name: "member_id" | "api_key_id"): readonly string[] {
-  return [...new Set([nobody, ...actors.flatMap((actor) => actor[name] ?? [])])];
+  return [...new Set([noRow, ...actors.flatMap((actor) => actor[name] ?? [])])];
 }
 
 function nameOf(rows: readonly Readonly<{ id: string; name: string }>[], id: string | null): string | null {

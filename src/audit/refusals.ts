@@ -5,7 +5,10 @@ import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { note } from "./change.ts";
 
-/** Records that a member may not do what it asked for, unless the record tells of it already. Throws `record_unavailable`. */
+/**
+ * Records that a member may not do what it asked for, unless the refusal is recorded already. Throws
+ * `record_unavailable`.
+ */
 export type RecordRefusal = (
   member: Member,
   refused: Readonly<{ kind: string; id: string; action: string }>,
@@ -30,8 +33,8 @@ export function refusalRecorder(db: Db): RecordRefusal {
 }
 
 /**
- * What a miss means: another member's thing is 403, another tenant's is 404 and like a missing one. Both stand in the record.
- * Always throws.
+ * The error for something that the principal does not see. If it belongs to another member, it is 403. If it
+ * belongs to another tenant, it is 404 as if it did not exist. Both are recorded. Always throws.
  */
 export async function refuseMiss(
   db: Db,

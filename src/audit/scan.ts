@@ -10,20 +10,26 @@ export type RecordedEvent = Readonly<{
   detail: Readonly<Record<string, unknown>>;
 }>;
 
-/** The time of an event as its line has it: audit.stamp, which only the recorder may call. */
+/** The time of an event in the form of its line: that of audit.stamp, which only the recorder may call. */
 export function stampOf(time: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 }
 
-/** Events that were found, newest first, and the oldest one that was looked at where there is more to look at. */
+/**
+ * The found events, newest first. `reached` is the oldest event that was looked at, if there are more to look
+ * at.
+ */
 export type Scan = Readonly<{ items: readonly RecordedEvent[]; reached: number | null }>;
 
-/** `most` events are found, and `look` are looked at. */
+/** At most `most` events are found, and `look` are looked at. */
 export type Effort = Readonly<{ most: number; look: number }>;
 
 const shown = sql`f.seq, ${stampOf(sql`f.recorded_at`)} as at, f.event, f.outcome, f.detail`;
 
-/** Looks at the newest events of a stretch in their links, line by line. Events have numbers without gaps, so that `look` is exact. */
+/**
+ * Looks at the newest events of a stretch in their links, line by line. Events are numbered without gaps, so
+ * that `look` is exact.
+ */
 export async function scanLinks(
   tx: TenantTx,
   tenantId: string,
@@ -50,7 +56,10 @@ export async function scanLinks(
   return { items: rows, reached: from > firstSeq ? from : null };
 }
 
-/** Looks at the newest entries of a stretch in the index of `condition`, and reads the text of those that the whole filter finds. */
+/**
+ * Looks at the newest entries of a stretch in the index of `condition`, and reads the text of the entries
+ * that match the whole filter.
+ */
 export async function scanIndex(
   tx: TenantTx,
   tenantId: string,
@@ -94,7 +103,7 @@ export async function scanIndex(
   return { items, reached: rows[0]?.reached ?? null };
 }
 
-/** What a search asks for; all of it must hold. */
+/** The conditions of a search; all of them must match. */
 export type EventFilter = Readonly<{
   credentialId?: string;
   event?: string;
@@ -102,13 +111,15 @@ export type EventFilter = Readonly<{
   /** A member by its id, an operator by its subject, the service by its task. */
   actor?: string;
   apiKeyId?: string;
-  /** Of an operator's token. */
+  /** The issuer of an operator. */
   issuer?: string;
   since?: Date;
   until?: Date;
 }>;
 
-/** The columns of a search, those first that usually narrow it most: the first one that is asked for is looked up by its index. */
+/**
+ * The columns of a search, the most selective first. The first one with a value is looked up by its index.
+ */
 const columns = [
   ["credential_id", "credentialId"],
   ["api_key_id", "apiKeyId"],
@@ -120,16 +131,16 @@ const columns = [
 
 type Condition = RawBuilder<unknown>;
 
-/** The condition that an index serves, on a row named `f`; `null` where none is asked for. */
+/** The condition that an index serves, on a row named `f`; `null` without such a condition. */
 export function indexedCondition(filter: EventFilter): Condition | null {
   const [first] = equalities(filter);
   if (first === undefined) return null;
-  // They have an index of their own, which the planner takes where it reads the name.
+  // Reveals have an index of their own, which the planner uses when it reads the name.
   const areReveals = filter.credentialId !== undefined && filter.event === "credential.revealed";
   return areReveals ? sql`${first} and f.event = 'credential.revealed'` : first;
 }
 
-/** Everything that is asked for, on a row named `f` with the facts of an event. */
+/** All conditions, on a row named `f` with the facts of an event. */
 function conditionsOf(filter: EventFilter): Condition {
   const { since, until } = filter;
   const times = [
@@ -150,7 +161,10 @@ export function isEmpty(filter: EventFilter): boolean {
   return Object.values(filter).every((value) => value === undefined);
 }
 
-/** A part of a tenant's record: events from `firstSeq` to `lastSeq`, in links from `firstLink` to `lastLink`. */
+/**
+ * A part of the record of a tenant: events from `firstSeq` to `lastSeq`, in links from `firstLink` to
+ * `lastLink`.
+ */
 type Stretch = Readonly<{
   firstLink: number;
   firstSeq: number;
@@ -159,14 +173,15 @@ type Stretch = Readonly<{
 }>;
 
 /**
- * Later links have later times, unless a server's clock was set back by less than this or another server took over. The stretch is
- * wider than the times by as much, and the time of each event in it decides.
+ * Later links have later times, except that the clock of a server may have been set back by less than this,
+ * or another server may have taken over. So the stretch is wider than the times of the filter, and the time
+ * of each event decides.
  */
 const clocksDifferBy = "5 seconds";
 
 /**
- * The part of the record between the times of `filter` and before the event `beforeSeq`; `null` where there is none. Reads as many
- * rows as a chain's length has bits.
+ * The part of the record between the times of `filter` and before the event `beforeSeq`, and the end of the
+ * index of events; `null` when there is no such part. Reads as many rows as the length of the chain has bits.
  */
 export async function readBounds(
   tx: TenantTx,
@@ -211,8 +226,9 @@ export async function readBounds(
 }
 
 /**
- * The link that holds an event, by halving: links and events are both in order, and no index has the number of the event, which would
- * cost each commit. A link holds an event at least, so its number is never above that of its events.
+ * The link of an event, by bisection: links and events are both in order, and no index has the number of the
+ * event, because it would cost each commit. A link contains at least one event, so its number is never higher
+ * than that of its events.
  */
 async function linkOf(tx: TenantTx, tenantId: string, seq: number): Promise<number> {
   const { rows } = await sql<{ link: number }>`

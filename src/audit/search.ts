@@ -13,13 +13,14 @@ import {
   scanLinks,
 } from "./scan.ts";
 
-/** Events that a page looks at, however few of them it finds. */
+/** How many events a page looks at, even if it finds few. */
 const mostLookedAt = 1000;
 
 /**
- * The tenant's events that a filter asks for, newest first, before `beforeSeq`. What is committed is found at once: the newest events
- * are read in their links, those before them by an index. A page that has looked at 1,000 events in either is done: it holds fewer
- * events than its limit, or none, and `next` goes on. Needs the scope `audit:read`.
+ * The events of the tenant that match a filter, newest first, before `beforeSeq`. Committed events are found
+ * at once: the newest events are read in their links, and older ones by an index. A page ends after it has
+ * looked at 1,000 events in either: then it has fewer events than its limit, or none. `next` is `null` only
+ * at the end of the search. Needs the scope `audit:read`.
  */
 export async function readEvents(
   db: Db,
@@ -65,15 +66,17 @@ async function scan(
   return { items: [...recent.items, ...older.items], reached: older.reached };
 }
 
-/** Events that were found, newest first. Where `isComplete` is false there may be older ones that were not looked at. */
+/**
+ * The found events, newest first. If `isComplete` is false, there may be older ones that were not looked at.
+ */
 export type Walked = Readonly<{ items: readonly RecordedEvent[]; isComplete: boolean }>;
 
 const eventsOfPage = 1000;
 const mostPages = 5;
 
 /**
- * The events that a filter asks for, for the service's own use, newest first: what five pages of a search find. Each page looks at
- * 2,000 events at most, so that a long record makes no answer slow.
+ * The events that match a filter, newest first, for the service itself: the events of five pages of a search.
+ * Each page looks at 2,000 events at most, so that a long record does not make it slow.
  */
 export async function walkEvents(db: Db, tenantId: string, filter: EventFilter): Promise<Walked> {
   const items: RecordedEvent[] = [];

@@ -5,7 +5,10 @@ import { type AwsSettings, clientOptions, defaultDeadlineMs } from "./settings.t
 
 type Loaded = Readonly<{ sdk: typeof Sdk; client: Sdk.SecretsManagerClient }>;
 
-/** Calls Secrets Manager. The SDK, with its retries and its search for credentials, is loaded by the first call. */
+/**
+ * Calls Secrets Manager. The first call loads the SDK, which has retries and a search for credentials of its
+ * own.
+ */
 export class SecretsManager {
   readonly #options: ReturnType<typeof clientOptions>;
   readonly #deadlineMs: number;
@@ -20,7 +23,8 @@ export class SecretsManager {
   }
 
   /**
-   * What `work` answers; an error that `expected` gives a meaning is an answer as well. Throws `StoreTrouble` for all others.
+   * Returns what `work` returns, or what `expected` makes of its error. Throws `StoreTrouble` for any other
+   * error.
    */
   call<T>(
     work: (loaded: Loaded, options: Readonly<{ abortSignal: AbortSignal }>) => Promise<T>,

@@ -24,7 +24,7 @@ const refusals: Readonly<Record<string, DeniedReason>> = {
   CredentialsProviderError: "login",
 };
 
-/** What an error of the SDK means for a store. Its message is dropped: it quotes what was sent. */
+/** What an error of the SDK means for a store. Its message is dropped, because it quotes the request. */
 export function troubleOf(error: unknown): StoreTrouble {
   if (error instanceof StoreTrouble) return error;
   const name = nameOf(error);
@@ -46,7 +46,7 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : "";
 }
 
-/** Of the answer that the error was read from; there is none where no answer came. */
+/** The status of the answer that the error was made from; `undefined` when no answer came. */
 function statusOf(error: unknown): number | undefined {
   if (!(error instanceof Error) || !("$metadata" in error)) return undefined;
   const metadata: unknown = error.$metadata;

@@ -1,12 +1,12 @@
 import { guardedUrl } from "../config/values.ts";
 import { StartError } from "../errors.ts";
 
-/** Where a service of AWS is, and how Keyhold proves itself to it. */
+/** The region of AWS, and how Keyhold proves itself there. */
 export type AwsSettings = Readonly<{
   region: string;
-  /** Instead of the region's own: https, or http to this machine. */
+  /** In place of the endpoint of the region: https, or http to this machine. */
   endpoint?: string | undefined;
-  /** Instead of those of the environment, of the web identity or of the instance, in the SDK's order. */
+  /** In place of those that the SDK finds: of the environment, the web identity or the instance. */
   credentials?: Readonly<{ accessKeyId: string; secretAccessKey: string }> | undefined;
   /** Milliseconds for one call with all its attempts. */
   deadlineMs?: number | undefined;
@@ -14,7 +14,7 @@ export type AwsSettings = Readonly<{
 
 export const defaultDeadlineMs = 5000;
 
-/** What every client of the SDK is made with. Throws `StartError` for an endpoint that may not be used. */
+/** The options of each client of the SDK. Throws `StartError` for an endpoint that may not be used. */
 export function clientOptions({ region, endpoint, credentials }: AwsSettings) {
   if (endpoint !== undefined && !guardedUrl.safeParse(endpoint).success) {
     throw new StartError("The endpoint of AWS must be an https URL, or an http URL of this machine.");

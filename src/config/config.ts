@@ -30,16 +30,14 @@ import {
 } from "./values.ts";
 import { StartError } from "../errors.ts";
 
-export type { ConfiguredIssuer } from "./values.ts";
-
 const port = wholeNumber(0, 65_535);
 const perMinute = wholeNumber(1, 100_000_000);
 const aPort = "a port from 0 to 65535; 0 lets the system choose";
 const aLimit = "a whole number from 1 to 100000000";
 
 /**
- * Every variable that the service reads: what it accepts, and what holds when it is not set. Nothing here opens a door when
- * it is left out: listeners are on loopback, TLS is verified, and whoever signs tokens has to be named.
+ * Each variable that the service reads, with what it accepts and its default. The defaults are closed:
+ * listeners are on loopback, TLS is verified, and the issuers of tokens must be named.
  */
 const serviceVariables = z.object({
   DATABASE_URL: text
@@ -132,7 +130,7 @@ const serviceVariables = z.object({
 });
 type Values = z.output<typeof serviceVariables>;
 
-/** What a client on the command line reads. */
+/** The variables of the command line as a client. */
 const clientVariables = z.object({
   KEYHOLD_URL: guardedUrl
     .prefault("http://127.0.0.1:7070")
@@ -141,7 +139,7 @@ const clientVariables = z.object({
 });
 
 export type Config = Readonly<{
-  /** State of the embedded database and of keys made on the first start. */
+  /** For the embedded database, and for keys that the first start makes. */
   folder: string;
   database: Readonly<{
     /** `null`: the embedded PostgreSQL. */
@@ -154,13 +152,13 @@ export type Config = Readonly<{
     connections: number;
     /** For searches and exports. */
     reportConnections: number;
-    /** For what time brings. */
+    /** For the work of the clock. */
     workConnections: number;
-    /** Whom the embedded PostgreSQL runs as when root starts it; `null`: a number of its own. */
+    /** The account of the embedded PostgreSQL when root starts Keyhold; `null`: a number of its own. */
     user: string | null;
   }>;
   keyFile: string;
-  /** Which key-encryption keys there are; `keyFile` is one place of them. */
+  /** The key-encryption keys; `keyFile` is one of their places. */
   keys: KeysConfig;
   stores: StoresConfig;
   vault: VaultConfig | null;
@@ -169,24 +167,24 @@ export type Config = Readonly<{
     host: string;
     port: number;
     bodyLimitBytes: number;
-    /** Open at once; half of them from one address at most. */
+    /** Connections at once; half of them from one address at most. */
     connections: number;
-    /** From whom `X-Forwarded-For` is believed; `false` is nobody. */
+    /** The proxies whose `X-Forwarded-For` is believed; `false` for none. */
     trustedProxies: readonly string[] | false;
   }>;
-  /** `hosts`: further names by which the metrics may be asked for. */
+  /** `hosts`: further host names for requests of metrics. */
   metrics: Readonly<{ host: string; port: number; hosts: readonly string[] }>;
   access: Readonly<{ issuers: readonly ConfiguredIssuer[]; localIssuer: boolean }>;
   limits: Readonly<{
     requests: number;
     reveals: number;
     invokes: number;
-    /** Of requests without a valid token, from one address. */
+    /** For requests without a valid token from one address. */
     failures: number;
   }>;
   venues: Readonly<{
     timeoutMs: number;
-    /** Left out: what the machine holds. */
+    /** Derived from the machine when left out. */
     processes?: number;
     processMemoryBytes: number;
     callsPerTenant: number;
@@ -194,22 +192,25 @@ export type Config = Readonly<{
     proxies: Readonly<Record<string, string>>;
     egressAddresses: NonNullable<Values["KEYHOLD_EGRESS_ADDRESSES"]>;
   }>;
-  /** How long an ambiguous refusal of a venue must last to end a credential. */
+  /** How long an ambiguous refusal of a venue must last before it ends a credential. */
   ambiguousMs: number;
-  /** Networks of the operator's own that receivers of webhooks may be in, besides the public internet. */
+  /** Private networks in which receivers of webhooks may be, besides the public internet. */
   webhooks: Readonly<{ networks: readonly string[] }>;
-  /** `api` answers requests, `worker` does what time brings, `all` does both. */
+  /** `api` answers requests, `worker` runs the clock, `all` does both. */
   role: Values["KEYHOLD_ROLE"];
   logLevel: Values["KEYHOLD_LOG_LEVEL"];
-  /** Names that begin like ours and that nobody reads: spelling mistakes, or settings of another version. */
+  /**
+   * Variables that begin with KEYHOLD_ and that Keyhold does not read: spelling mistakes, or settings of
+   * another version.
+   */
   unknownVariables: readonly string[];
 }>;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The service's configuration, checked and frozen. A variable that is set to nothing counts as not set.
- * Throws `StartError` with one sentence that names the variable and what it accepts, never what it held.
+ * The configuration of the service, checked and frozen. An empty variable counts as not set. Throws
+ * `StartError` with one sentence that names the variable and what it accepts, never its value.
  */
 export function readConfig(environment: Environment = process.env): Config {
   const values = read(serviceVariables, environment);
@@ -259,7 +260,7 @@ export function readConfig(environment: Environment = process.env): Config {
   });
 }
 
-/** Where a client finds the service, and what it shows there. Throws `StartError` as `readConfig` does. */
+/** The URL of the service and the token for a client. Throws `StartError` as `readConfig` does. */
 export function readClientConfig(
   environment: Environment = process.env,
 ): Readonly<{ url: string; token: string | null }> {
@@ -268,8 +269,8 @@ export function readClientConfig(
 }
 
 /**
- * Where Vault is, and as whom to ask there: for a command that needs nothing else of the service. Throws `StartError` as
- * `readConfig` does.
+ * The addresses of Vault and the login, for a command that needs no other configuration. Throws `StartError`
+ * as `readConfig` does.
  */
 export function readVaultConfig(environment: Environment = process.env): VaultConfig {
   const config = vaultOf(read(z.object(storeVariables), environment));
@@ -277,7 +278,7 @@ export function readVaultConfig(environment: Environment = process.env): VaultCo
   throw new StartError("KEYHOLD_VAULT_ADDRESSES must be set: the URLs of the nodes of Vault.");
 }
 
-/** Every variable with what it accepts and, as text, what holds without it: the guide is compared with this. */
+/** Each variable with what it accepts and its default as text. A test compares the guide with it. */
 export function describeVariables(): readonly Readonly<{
   name: string;
   accepts: string;
@@ -353,7 +354,7 @@ function venuesOf(values: Values): Config["venues"] {
   };
 }
 
-/** A list in JSON begins with a bracket, a path does not. */
+/** A JSON list begins with a bracket; a path does not. */
 function inlineOrFile(value: string, context: z.RefinementCtx): string {
   if (value.startsWith("[")) return value;
   try {
@@ -364,7 +365,7 @@ function inlineOrFile(value: string, context: z.RefinementCtx): string {
   }
 }
 
-/** KEYHOLD_TEST_ is left to tests. */
+/** Tests use KEYHOLD_TEST_. */
 function unknownNames(environment: Environment): readonly string[] {
   const known = new Set(describeVariables().map(({ name }) => name));
   return Object.keys(environment).filter(

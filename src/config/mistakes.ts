@@ -2,12 +2,17 @@ import type { z } from "zod";
 import { StartError } from "../errors.ts";
 import { nearNames } from "../near-names.ts";
 
-/** What is wrong with the value of a variable, as a sentence after a blank; empty where there is no more to say than what it accepts. */
+/**
+ * What is wrong with the value of a variable, as a sentence after a blank; empty when what it accepts is all
+ * there is to say.
+ */
 export function mistakeIn(value: string | undefined, issue: z.core.$ZodIssue | undefined): string {
   return issue === undefined ? "" : slipIn(value, issue) || placeOf(issue);
 }
 
-/** A word of a list that is nearly one of those it may be. Any other word may be what was never to be shown. */
+/**
+ * A word of a list that is nearly an accepted one. Any other word is not shown, because it may be a secret.
+ */
 function slipIn(value: string | undefined, issue: z.core.$ZodIssue): string {
   if (value === undefined || issue.code !== "invalid_value") return "";
   const known = issue.values.map(String);
@@ -18,7 +23,10 @@ function slipIn(value: string | undefined, issue: z.core.$ZodIssue): string {
   return "";
 }
 
-/** Where in a value of several parts, and what for words of our own; nothing of the value itself but names of fields. */
+/**
+ * The field of a value with several parts, or the reason of a check of our own. Only names of fields are
+ * shown, never values.
+ */
 function placeOf({ path: [, ...within], ...issue }: z.core.$ZodIssue): string {
   const unknown =
     issue.code === "unrecognized_keys" ? issue.keys.find((key) => /^\w{1,40}$/.test(key)) : undefined;
@@ -32,7 +40,7 @@ const ownWords: Readonly<Record<string, string>> = {
   "cannot be read": "There is no file of that path that can be read.",
 };
 
-/** Stops the start for a name in a setting that stands for nothing, with the names that it may have been meant for. */
+/** The error for an unknown name in a setting, with the names that were perhaps meant. */
 export function unknownName(
   variable: string,
   name: string,

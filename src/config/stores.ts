@@ -7,9 +7,9 @@ export const storeNames = ["postgres", "vault", "aws", "file", "env"] as const;
 const keyProviders = ["file", "transit", "aws-kms"] as const;
 const word = z.string().regex(/^[\w-]{1,128}$/);
 const aWord = "letters, digits, _ and -";
-/** The path of a mount of Vault: words with slashes between them, which no path below it could leave. */
+/** The path of a Vault mount: words with slashes between them, so that no path below can lead out of it. */
 export const mountPath = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/;
-/** Vault also writes it with a slash at the end. */
+/** Vault also writes a mount with a slash at the end. */
 const mount = z
   .string()
   .max(256)
@@ -17,7 +17,7 @@ const mount = z
   .pipe(z.string().regex(mountPath));
 const aMount = "a path of letters, digits, _, -, . and /";
 
-/** Variables about where sealed secrets rest, and about the keys that wrap what sealed them. */
+/** Variables about the stores of sealed secrets, and about key-encryption keys. */
 export const storeVariables = {
   KEYHOLD_STORES: listOf(z.enum(storeNames))
     .prefault("postgres")
@@ -62,8 +62,9 @@ type Values = z.output<typeof schema>;
 export type StoreName = (typeof storeNames)[number];
 
 /**
- * How Keyhold proves itself to Vault. It reads a secret from its file at each login, so a rotated secret needs no restart. An agent that
- * renews a token writes it to the token file, which is read again when the token ends.
+ * How Keyhold proves itself to Vault. It reads a secret from its file at each login, so a rotated secret
+ * needs no restart. An agent that renews a token writes it to the token file, which is read again when the
+ * token ends.
  */
 export type VaultAuth =
   | Readonly<{ method: "token"; tokenFile: string }>
@@ -80,13 +81,13 @@ export type VaultConfig = Readonly<{
 export type AwsConfig = Readonly<{ region: string; endpoint: string | undefined }>;
 
 export type StoresConfig = Readonly<{
-  /** New secrets go to the first; look-ups go through them in order. */
+  /** New secrets go to the first; look-ups ask them in order. */
   order: readonly [StoreName, ...StoreName[]];
   fileFolder: string;
   vaultMount: string;
   awsPrefix: string;
   awsSecretsKey: string | undefined;
-  /** Sealed secrets that stand in the environment. */
+  /** Sealed secrets in the environment. */
   variables: Readonly<Record<string, string>>;
 }>;
 
@@ -98,10 +99,10 @@ export type KeysConfig = Readonly<{
   kmsKeys: readonly string[];
 }>;
 
-/** What names of sealed secrets in the environment begin with. */
+/** The names of sealed secrets in the environment. */
 export const sealedVariable = /^KEYHOLD_SEALED_[0-9A-F]{32}_[0-9A-F]{32}_\d+$/;
 
-/** Throws `StartError` for an order that cannot work. */
+/** Throws `StartError` for an order that cannot be used. */
 export function storesOf(
   values: Values,
   folder: string,
@@ -124,7 +125,7 @@ export function storesOf(
   };
 }
 
-/** Throws `StartError` when a provider is named whose keys are not. */
+/** Throws `StartError` for a provider without its keys. */
 export function keysOf(values: Values): KeysConfig {
   const order = values.KEYHOLD_KEYS;
   const kmsKeys = values.KEYHOLD_KMS_KEYS ?? [];
@@ -138,7 +139,9 @@ export function keysOf(values: Values): KeysConfig {
   };
 }
 
-/** `null` where nothing needs Vault. Throws `StartError` when something does, and it is not said where Vault is or who asks. */
+/**
+ * `null` when Vault is not needed. Throws `StartError` when it is needed and its address or login is missing.
+ */
 export function vaultOf(values: Values): VaultConfig | null {
   const needed = values.KEYHOLD_STORES.includes("vault") || values.KEYHOLD_KEYS.includes("transit");
   const { KEYHOLD_VAULT_ADDRESSES: addresses } = values;
@@ -184,7 +187,7 @@ function authOf(values: Values): VaultAuth {
   }
 }
 
-/** `null` where nothing needs AWS. Throws `StartError` when something does, and no region is named. */
+/** `null` when AWS is not needed. Throws `StartError` when it is needed and its region is missing. */
 export function awsOf(values: Values): AwsConfig | null {
   const needed = values.KEYHOLD_STORES.includes("aws") || values.KEYHOLD_KEYS.includes("aws-kms");
   const { KEYHOLD_AWS_REGION: region } = values;

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 
-/** Readers of the texts that environment variables hold. Each takes a text and yields a checked value. */
+/** Readers of environment variables: each turns a text into a checked value. */
 
 /** A whole number between two bounds, both included. */
 export function wholeNumber(least: number, most: number): z.ZodType<number, string> {
@@ -38,14 +38,14 @@ function commaSeparated(): z.ZodType<string[], string> {
   return z.string().transform((value) => value.split(",").map((part) => part.trim()));
 }
 
-/** At least one value, each once, with commas between them. */
+/** At least one value, with commas between them and none twice. */
 export function listOf<T extends string>(schema: z.ZodType<T, string>): z.ZodType<readonly T[], string> {
   return commaSeparated()
     .pipe(z.array(schema).min(1))
     .refine((values) => new Set(values).size === values.length);
 }
 
-/** A value in JSON, checked by `schema`. The parser's message is dropped: it quotes what it read. */
+/** A JSON value, checked by `schema`. The message of the parser is dropped, because it quotes its input. */
 function json<T>(schema: z.ZodType<T>): z.ZodType<T, string> {
   return z
     .string()
@@ -60,7 +60,7 @@ function json<T>(schema: z.ZodType<T>): z.ZodType<T, string> {
     .pipe(schema);
 }
 
-/** https, or http to this machine: what travels here must not be read or changed on the way. */
+/** https, or http to this machine, so that nothing is read or changed on the way. */
 export const guardedUrl = z.string().refine((value) => {
   if (!URL.canParse(value)) return false;
   const url = new URL(value);
@@ -75,11 +75,14 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "[::1]" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/** In any spelling: a wrong one is named where the venues are known. */
+/** In any spelling: an unknown id is refused where the venues are known. */
 const venueId = z.string().regex(/^[\w.-]{1,64}$/);
 const byEnvironment = z.record(z.string().regex(/^[a-z]{1,32}$/), guardedUrl);
 
-/** Venue id → base URL, or venue id → environment → base URL. Which venues and environments there are, `venues/assert-names.ts` knows. */
+/**
+ * Venue id → base URL, or venue id → environment → base URL. `venues/assert-names.ts` checks the names of
+ * both.
+ */
 export const venueHosts = json(z.record(venueId, z.union([guardedUrl, byEnvironment])));
 
 /** Venue id → URL of an outbound proxy. */
@@ -91,7 +94,7 @@ export const egressAddresses = z.union([
   json(z.record(venueId, z.array(address).min(1))),
 ]);
 
-/** Only signatures whose key is public: with an HMAC whoever can check a token can also make one. */
+/** Only signatures with a public key: with an HMAC each verifier of a token could also make one. */
 const algorithms = [
   "EdDSA",
   "Ed25519",
@@ -121,7 +124,7 @@ const issuer = z
   })
   .refine((it) => it.jwks_uri !== undefined || guardedUrl.safeParse(it.issuer).success);
 
-/** Who may sign tokens, each with the tenants it may speak for. */
+/** The issuers of tokens, each with the tenants that it may sign for. */
 export const issuers = json(
   z.array(issuer).refine((list) => new Set(list.map((it) => it.issuer)).size === list.length),
 );

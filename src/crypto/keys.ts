@@ -11,8 +11,8 @@ import { assertUuid, lengthPrefixed } from "./bytes.ts";
 import { Secret } from "./secret.ts";
 
 /**
- * A key that seals. It lives long, so it is a `KeyObject`: its bytes lie outside the JavaScript heap, print nowhere
- * and are cleansed when it is freed.
+ * A key that seals. It lives long, so it is a `KeyObject`: its bytes are outside the JavaScript heap, are
+ * never printed, and are cleansed when it is freed.
  */
 export type DataKey = Readonly<{ id: string; key: KeyObject }>;
 
@@ -20,7 +20,10 @@ export function generateDataKey(): DataKey {
   return { id: randomUUID(), key: generateKeySync("aes", { length: keyBytes * 8 }) };
 }
 
-/** Makes a data key of unwrapped bytes and zeroes them. Throws `TypeError` for another length or a malformed id. */
+/**
+ * Makes a data key from unwrapped bytes and zeroes them. Throws `TypeError` for another length or a malformed
+ * id.
+ */
 export function importDataKey(id: string, material: Uint8Array): DataKey {
   assertUuid(id, "a data key's id");
   if (material.byteLength !== keyBytes) throw new TypeError(`a data key has ${keyBytes} bytes`);
@@ -29,7 +32,7 @@ export function importDataKey(id: string, material: Uint8Array): DataKey {
   return { id, key };
 }
 
-/** The key's bytes, to be wrapped. */
+/** The bytes of the key, for wrapping. */
 export function exportDataKey(key: DataKey): Secret {
   return Secret.take(key.key.export());
 }
@@ -37,7 +40,7 @@ export function exportDataKey(key: DataKey): Secret {
 /** A key-encryption key and its fingerprint. */
 export type WrappingKey = Readonly<{ id: string; key: KeyObject }>;
 
-/** Bound to the wrapped bytes: moved to another tenant or id, they do not unwrap. */
+/** What the wrapped bytes are bound to: under another tenant or id they do not unwrap. */
 type Binding = Readonly<{ tenantId: string; dataKeyId: string }>;
 
 // The layout is described in FORMAT.md; change the two together, and only with a new version number.
@@ -48,7 +51,7 @@ const nonceAt = prefix.byteLength;
 const ciphertextAt = nonceAt + nonceBytes;
 const wrappedBytes = ciphertextAt + keyBytes + tagBytes;
 
-/** The first 16 bytes of SHA-256 over a label and the key, in hex: names a key without telling anything of it. */
+/** The first 16 bytes of SHA-256 over a label and the key, in hex: a name that reveals nothing of the key. */
 export function fingerprint(key: Uint8Array): string {
   return createHash("sha256").update(fingerprintLabel).update(key).digest("hex").slice(0, 32);
 }
@@ -86,12 +89,13 @@ function associatedData({ id }: WrappingKey, { tenantId, dataKeyId }: Binding): 
 /** A data key is replaced after this many seal operations … */
 export const rotateAfterOperations = 2 ** 28;
 
-/** … or after this many days, whichever comes first. */
+/** … or after this many days, if they pass first. */
 export const rotateAfterDays = 90;
 
 /**
- * A key seals no more from here on: 10 % below 2^32, the bound on random nonces under one AES-GCM key
- * (NIST SP 800-38D §8.3), and the figure at which OpenBao retires a key. Each value has a key of its own, derived
- * with a salt, so the bound is not reached in fact; it is kept for a margin that needs no argument.
+ * The number of operations at which a key stops to seal: 10 % below 2^32, the bound on random nonces under
+ * one AES-GCM key (NIST SP 800-38D §8.3), and the figure at which OpenBao retires a key. Each value has a
+ * derived key of its own, so that the bound is never reached in fact. The limit gives a margin that needs no
+ * argument.
  */
 export const hardStopOperations = 3_865_470_566;

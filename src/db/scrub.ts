@@ -1,8 +1,9 @@
 import { DatabaseError } from "pg";
 
 /**
- * The facts of a PostgreSQL error that hold no value of any row; null for any other error. Message, detail, where and
- * internalQuery are left out, for they quote values: `Key (label)=(…) already exists`, `invalid input syntax for … "…"`.
+ * The facts of a PostgreSQL error that contain no value of a row; null for any other error. Message, detail,
+ * where and internalQuery are left out, because they quote values: `Key (label)=(…) already exists`, `invalid
+ * input syntax for … "…"`.
  */
 export function scrubDatabaseError(error: unknown): Readonly<{
   code: string | undefined;

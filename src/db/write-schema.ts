@@ -11,8 +11,8 @@ import { dumpSchema } from "./schema-dump.ts";
 import { describeTypes } from "./schema-types.ts";
 
 /**
- * A command: writes schema.sql and schema.ts from the migrations, in a database made for it. Run it after adding a
- * migration: `npm run schema`.
+ * A command: writes schema.sql and schema.ts from the migrations, in a database made for it. Run it after
+ * adding a migration: `npm run schema`.
  */
 const folder = await mkdtemp(join(tmpdir(), "keyhold-schema-"));
 const server = await startEmbedded({ folder, durable: false });

@@ -7,16 +7,16 @@ import type { KeyProvider, WrapContext, WrappedKey } from "./key-provider.ts";
 type Kms = Readonly<{ sdk: typeof Sdk; client: Sdk.KMSClient; deadlineMs: number }>;
 
 /**
- * Key-encryption keys in AWS KMS, which never leave it, each known by its ARN. Tenant and data key are bound as the encryption
- * context; it stands in CloudTrail in the clear, so it holds ids and nothing else. Data keys cross as base64 in JSON, in strings of
- * the SDK that nobody can zero; this process holds them anyway.
+ * Key-encryption keys in AWS KMS, which never leave it, each known by its ARN. The encryption context binds
+ * tenant and data key. It contains ids only, because CloudTrail shows it unencrypted. Data keys travel as
+ * base64 in JSON, in strings of the SDK that cannot be zeroed; this process holds the keys anyway.
  *
  * Loads the SDK. Throws `StartError` when a key is missing, switched off, or not one that encrypts.
  */
 export async function openAwsKms(
   settings: AwsSettings &
     Readonly<{
-      /** Ids, ARNs or aliases of symmetric keys, newest first: the newest wraps, each of them unwraps. */
+      /** Ids, ARNs or aliases of symmetric keys, newest first: the newest wraps, and each of them unwraps. */
       keys: readonly string[];
     }>,
 ): Promise<KeyProvider & Readonly<{ close(): void }>> {
@@ -43,7 +43,7 @@ export async function openAwsKms(
   };
 }
 
-/** The ARN: an alias can be pointed to another key at any time. */
+/** The ARN of a key, because an alias can be pointed to another key at any time. */
 async function findKey({ sdk, client, deadlineMs }: Kms, key: string): Promise<string> {
   const options = { abortSignal: AbortSignal.timeout(deadlineMs) };
   const described = await client

@@ -18,8 +18,8 @@ type Use = "seal" | "mac";
 const hour = 3_600_000;
 
 /**
- * The data keys of all tenants: wrapped in the database, unwrapped by the key provider, held as handles in a bounded cache.
- * A handle is not a right: every use of a secret is judged by the record first.
+ * The data keys of all tenants: wrapped in the database, unwrapped by the key provider, and kept as handles
+ * in a bounded cache. A handle gives no right: the record judges each use of a secret first.
  */
 export class DataKeys implements DataKeySource {
   readonly #db: Db;
@@ -34,9 +34,11 @@ export class DataKeys implements DataKeySource {
       most = 10_000,
       heldForMs = hour,
     }: Readonly<{
-      /** Handles held at once. */
+      /** Handles that are kept at most. */
       most?: number;
-      /** Milliseconds after which a handle is made anew, so that the key of a tenant that is gone does not stay. */
+      /**
+       * Milliseconds after which a handle is made again, so that the key of an erased tenant does not stay.
+       */
       heldForMs?: number;
     }> = {},
   ) {
@@ -59,7 +61,7 @@ export class DataKeys implements DataKeySource {
   async get(tenantId: string, id: string): Promise<DataKey> {
     const cached = this.#byId.get(id);
     if (cached !== undefined) return cached;
-    // A provider that is away must not take from a running service what it has.
+    // While the provider is away, a running service keeps the handles that it has.
     const allowStaleOnFetchRejection = this.#byId.peek(id, { allowStale: true }) !== undefined;
     const key = await this.#byId.fetch(id, { context: tenantId, allowStaleOnFetchRejection });
     if (key === undefined) throw unknownKey();
@@ -116,7 +118,7 @@ export class DataKeys implements DataKeySource {
     for (const { id } of rows) this.forget(id);
   }
 
-  /** Before anything is sealed, so that a crash counts too much and never too little. */
+  /** Counts before anything is sealed, so that after a crash the count is too high and never too low. */
   async #count(tenantId: string, values: number): Promise<string | undefined> {
     const row = await withTenant(this.#db, serviceScope(tenantId), (tx) =>
       tx
@@ -150,7 +152,7 @@ export class DataKeys implements DataKeySource {
     const row = await withTenant(this.#db, serviceScope(tenantId), (tx) =>
       tx.selectFrom("data_keys").select(["kek_id", "wrapped"]).where("id", "=", id).executeTakeFirst(),
     );
-    // A key that is gone is not held on to, as one would be whose provider is away.
+    // The handle of a destroyed key is dropped, unlike one whose provider is away.
     if (row === undefined) return undefined;
     const wrapped = { kekId: row.kek_id, bytes: row.wrapped };
     return importDataKey(id, await this.#provider.unwrap(wrapped, { tenantId, dataKeyId: id }));
@@ -163,7 +165,7 @@ export class DataKeys implements DataKeySource {
     return { id: key.id, kekId: wrapped.kekId, wrapped: wrapped.bytes };
   }
 
-  /** Two processes may race here: one key wins, both use it. */
+  /** When two processes create a key at once, one key wins and both use it. */
   async #create(tenantId: string, use: Use): Promise<string> {
     const { id, kekId, wrapped } = await this.make(tenantId);
     const winner = await withTenant(this.#db, serviceScope(tenantId), async (tx) => {
@@ -191,7 +193,7 @@ async function activeId(tx: TenantTx, use: Use): Promise<string | undefined> {
   return row?.id;
 }
 
-/** What is sealed names a data key that its tenant does not have. */
+/** A sealed value names a data key that its tenant does not have. */
 function unknownKey(): KeyholdError {
   return new KeyholdError("key_unavailable", "The data key of this secret is not available.", {
     facts: { reason: unknownDataKey },

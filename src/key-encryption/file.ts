@@ -4,8 +4,8 @@ import { type KeyFile, readKeyFile } from "./key-file.ts";
 import type { KeyProvider, WrapContext, WrappedKey } from "./key-provider.ts";
 
 /**
- * Key-encryption keys from a file: raw keys of 32 bytes each, newest first, in a regular file that only its owner can read or
- * write. Throws `StartError`, which says what to do, for anything else.
+ * Key-encryption keys from a file: raw keys of 32 bytes each, newest first, in a regular file that only its
+ * owner can read or write. Throws `StartError` with a remedy for anything else.
  */
 export async function loadKeyFile(path: string): Promise<KeyProvider> {
   return new FileKeys(path, await readKeyFile(path));
@@ -32,7 +32,8 @@ class FileKeys implements KeyProvider {
   }
 
   async wrap(dataKey: Uint8Array, context: WrapContext): Promise<WrappedKey> {
-    // A key that has left the file meanwhile must wrap no more: nothing would open with it after the next start.
+    // A key that was removed from the file must not wrap any more, because after the next start it unwraps
+    // nothing.
     if (!(await this.#reread())) throw unavailable("The key file cannot be read, so nothing new is wrapped.");
     return { kekId: this.#newest.id, bytes: wrapKey(this.#newest, context, dataKey) };
   }
@@ -49,7 +50,7 @@ class FileKeys implements KeyProvider {
     return dataKey;
   }
 
-  /** A key that was added since this process started is found without a restart. */
+  /** Finds a key that was added to the file after this process started. */
   async #find(kekId: string): Promise<WrappingKey | undefined> {
     const known = this.#byId.get(kekId);
     if (known !== undefined) return known;
@@ -57,7 +58,7 @@ class FileKeys implements KeyProvider {
     return this.#byId.get(kekId);
   }
 
-  /** Whether it could be read; what was known stays known where not. */
+  /** @returns whether the file could be read; if not, the known keys stay. */
   async #reread(): Promise<boolean> {
     const file = await readKeyFile(this.#path).catch(() => null);
     if (file === null) return false;

@@ -3,15 +3,16 @@ import type { Db } from "../db/connect.ts";
 import { StartError } from "../errors.ts";
 import type { KeyProvider } from "./key-provider.ts";
 
-/** The key-encryption key that this database was last known to be sealed with; `null` for one without secrets. */
+/** The key-encryption key that this database was last sealed with; `null` for a database without secrets. */
 export async function findKekId(db: Db): Promise<string | null> {
   const row = await db.selectFrom("installation").select("kek_id").executeTakeFirst();
   return row?.kek_id ?? null;
 }
 
 /**
- * Holds the provider against the database: beside another key secrets would be unreadable, so the start stops instead. While keys
- * change there may be several, and each is needed. Throws `StartError`.
+ * Checks that the provider has the keys that the database was sealed with. During a change of keys there may
+ * be several, and each of them is needed. Throws `StartError` when one is missing, because its secrets would
+ * be unreadable.
  */
 export async function assertBelongs(db: Db, provider: KeyProvider): Promise<void> {
   const known = await findKekId(db);
@@ -23,7 +24,7 @@ export async function assertBelongs(db: Db, provider: KeyProvider): Promise<void
   }
 }
 
-/** A database that knows no key yet learns this one. */
+/** Stores the id of this key in a database that has none. */
 export async function learnKek(db: Db, provider: Pick<KeyProvider, "kekId">): Promise<void> {
   if ((await findKekId(db)) !== null) return;
   await db
@@ -40,7 +41,7 @@ async function wrappingKeks(db: Db): Promise<readonly string[]> {
   return rows.map(({ kek_id }) => kek_id);
 }
 
-/** When nothing is wrapped by another key any more. */
+/** For the end of a change of keys, when no data key is wrapped by another key. */
 export async function rememberKek(db: Db, kekId: string): Promise<void> {
   await sql`select clock.remember_kek(${kekId})`.execute(db);
 }

@@ -6,12 +6,12 @@ import { fingerprint, type WrappingKey } from "../crypto/keys.ts";
 import { StartError } from "../errors.ts";
 import { belongsTo, isOwn, isPrivate } from "../own-file.ts";
 
-/** The key-encryption keys of a file; the newest wraps, each of them unwraps. */
+/** The key-encryption keys of a file: the newest wraps, and each of them unwraps. */
 export type KeyFile = Readonly<{ newest: WrappingKey; older: readonly WrappingKey[] }>;
 
 /**
- * Creates a key file with one random key, readable by its owner only, and returns when file and folder are on disk.
- * Throws `StartError` when there is a file already: a key is never overwritten.
+ * Creates a key file with one random key, readable by its owner only, and returns when file and folder are on
+ * disk. Throws `StartError` for an existing file, because a key is never overwritten.
  */
 export async function createKeyFile(path: string): Promise<void> {
   const key = randomBytes(keyBytes);
@@ -23,7 +23,9 @@ export async function createKeyFile(path: string): Promise<void> {
   await syncFolderOf(path);
 }
 
-/** Reads the keys of a file, newest first. Throws `StartError`, which says what to do, for anything that is no key file. */
+/**
+ * Reads the keys of a file, newest first. Throws `StartError` with a remedy for anything that is no key file.
+ */
 export async function readKeyFile(path: string): Promise<KeyFile> {
   return withContent(path, (content) => {
     const [newest, ...older] = split(path, content).map((key) => ({
@@ -35,7 +37,10 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
   });
 }
 
-/** Puts a new random key in front; the file has its old content or its new one, whatever happens. Throws `StartError`. */
+/**
+ * Adds a new random key at the front. After a crash the file has its old or its new content. Throws
+ * `StartError`.
+ */
 export async function addKey(path: string): Promise<void> {
   await withContent(path, async (content) => {
     split(path, content);
@@ -49,7 +54,7 @@ export async function addKey(path: string): Promise<void> {
   });
 }
 
-/** Keeps the newest key alone. What only an older one unwraps is lost, so the caller has made sure. Throws `StartError`. */
+/** Keeps only the newest key. The caller ensures that no data key needs an older one. Throws `StartError`. */
 export async function removeOldKeys(path: string): Promise<void> {
   await withContent(path, async (content) => {
     const [newest] = split(path, content);
@@ -74,10 +79,10 @@ function split(path: string, content: Uint8Array): readonly Uint8Array[] {
 }
 
 async function replace(path: string, content: Uint8Array): Promise<void> {
-  // The file itself, where a link leads to it.
+  // The target of a link, not the link.
   const target = await realpath(path);
   const draft = `${target}.new`;
-  // What a run that was cut off left.
+  // An interrupted run may have left a draft.
   await rm(draft, { force: true });
   await writeNew(draft, content);
   await rename(draft, target);
@@ -110,7 +115,7 @@ async function readChecked(path: string, file: FileHandle): Promise<Uint8Array> 
     throw refusal(path, `has mode ${octal}, which is wider than 0600. Run: chmod 600 ${path}`);
   }
   if (!isOwn(status)) throw refusal(path, belongsTo(status, path));
-  // An ArrayBuffer of its own lies off the moving heap, so that zeroing leaves no copy behind.
+  // An ArrayBuffer of its own is off the moving heap, so that zeroing leaves no copy.
   const content = new Uint8Array(new ArrayBuffer(Math.min(status.size, maxContentBytes + 1)));
   const { bytesRead } = await file.read(content, 0, content.byteLength, 0);
   return content.subarray(0, bytesRead);
@@ -148,8 +153,8 @@ export const maxContentBytes = maxKeys * keyBytes;
 const minDistinctBytes = 16;
 
 /**
- * Cuts the content of a key file into its keys, newest first, as views of `content`. When the content is not fit
- * to hold keys, the answer is the sentence that says why and what to do.
+ * Splits the content of a key file into its keys, newest first, as views of `content`.
+ * @returns a sentence with reason and remedy when the content cannot be keys.
  */
 export function splitKeys(content: Uint8Array): Uint8Array[] | string {
   const count = content.byteLength / keyBytes;

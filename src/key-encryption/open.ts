@@ -17,7 +17,10 @@ export type KeyNeeds = Readonly<{
   embeddedIn: string | null;
   vault: VaultClient | null;
   aws: AwsConfig | null;
-  /** Whether a missing key file may be made, and a database without secrets may learn its key. */
+  /**
+   * Whether a missing key file may be made, and the id of the key may be stored in a database without
+   * secrets.
+   */
   creates: boolean;
 }>;
 
@@ -31,12 +34,13 @@ export type OpenKeys = Readonly<{
 type Opened = Readonly<{ provider: KeyProvider; created?: boolean; close?: () => void }>;
 
 /**
- * The key-encryption keys that the configuration names: the first provider wraps, the others still unwrap. Together they must have
- * the key that the database was sealed with. Throws `StartError`.
+ * Opens the configured key-encryption keys: the first provider wraps, and the others still unwrap. Together
+ * they must have the keys that the database was sealed with. Throws `StartError`.
  */
 export async function openKeys(config: KeysConfig, needs: KeyNeeds): Promise<OpenKeys> {
   const opened: Opened[] = [];
-  // One after the other: a key file may be made, and a start that is refused should name the first that is at fault.
+  // One after the other, because a key file may be made, and a refusal should name the first provider at
+  // fault.
   for (const kind of config.order) opened.push(await open(kind, config, needs));
   const [newest, ...earlier] = opened.map(({ provider }) => provider);
   if (newest === undefined) throw new StartError("No provider of key-encryption keys is configured.");
@@ -59,12 +63,12 @@ async function open(kind: KeyProvider["kind"], config: KeysConfig, needs: KeyNee
       return openKeyFile({ path, sealedWith: await findKekId(needs.db), embeddedIn, creates });
     }
     case "transit": {
-      if (needs.vault === null) throw new StartError("Transit is named, and not where Vault is.");
+      if (needs.vault === null) throw new StartError("Transit is configured without the addresses of Vault.");
       const { transitMount: mount, transitKey: key } = config;
       return { provider: await openTransitKeys(needs.vault, { mount, key }) };
     }
     case "aws-kms": {
-      if (needs.aws === null) throw new StartError("AWS KMS is named, and not its region.");
+      if (needs.aws === null) throw new StartError("AWS KMS is configured without its region.");
       const provider = await openAwsKms({ ...needs.aws, keys: config.kmsKeys });
       return { provider, close: () => provider.close() };
     }
@@ -73,17 +77,17 @@ async function open(kind: KeyProvider["kind"], config: KeysConfig, needs: KeyNee
 
 type KeyFileOptions = Readonly<{
   path: string;
-  /** What the database was sealed with; `null` when it holds no secret yet. */
+  /** The key that the database was sealed with; `null` for a database without secrets. */
   sealedWith: string | null;
-  /** Where the embedded database is; `null` for one that somebody else runs. */
+  /** The folder of the embedded database; `null` for another database. */
   embeddedIn: string | null;
-  /** Whether one may be made at all. */
+  /** Whether a key file may be made. */
   creates: boolean;
 }>;
 
 /**
- * Opens the key file that belongs to a database. One is made only together with a new embedded database: beside any other, a
- * missing file would leave every secret unreadable, so the start stops instead. Throws `StartError`.
+ * Opens the key file of a database. It is made only together with a new embedded database. For any other
+ * database a missing file means that each secret is unreadable. Throws `StartError` then.
  */
 export async function openKeyFile(
   options: KeyFileOptions,

@@ -2,8 +2,8 @@ import { KeyholdError } from "../errors.ts";
 import type { KeyProvider } from "./key-provider.ts";
 
 /**
- * One provider that wraps, and others that still unwrap what they wrapped before it: for an installation that moves, say, from a
- * key file to AWS KMS.
+ * One provider that wraps, and earlier ones that still unwrap: for an installation that moves, for example
+ * from a key file to AWS KMS.
  */
 export function successive(newest: KeyProvider, ...earlier: readonly KeyProvider[]): KeyProvider {
   if (earlier.length === 0) return newest;

@@ -9,7 +9,7 @@ import type { VaultAnswer } from "../vault/nodes.ts";
 import type { KeyProvider, WrapContext, WrappedKey } from "./key-provider.ts";
 
 export type TransitSettings = Readonly<{
-  /** Of the Transit engine. */
+  /** The mount of the Transit engine. */
   mount?: string | undefined;
   /** The name of a key of type `aes256-gcm96`, without derivation. */
   key?: string | undefined;
@@ -32,11 +32,12 @@ const encryptAnswer = z.object({ data: z.object({ ciphertext: z.string(), key_ve
 const decryptAnswer = z.object({ data: z.object({ plaintext: z.string() }) });
 
 /**
- * Key-encryption keys in the Transit engine of Vault or OpenBao, which never leave it. A version of the key is known by a
- * fingerprint: what the engine's own HMAC under that version makes of a fixed label. Tenant and data key are bound as
- * associated data. Data keys cross as base64 in JSON, in strings that nobody can zero; this process holds them anyway.
+ * Key-encryption keys in the Transit engine of Vault or OpenBao, which never leave it. The fingerprint of a
+ * version of the key is the engine's HMAC of a fixed label under that version. The associated data binds
+ * tenant and data key. Data keys travel as base64 in JSON, in strings that cannot be zeroed; this process
+ * holds the keys anyway.
  *
- * Throws `StartError` when there is no such key, or it cannot bind what it wraps.
+ * Throws `StartError` when the key does not exist, or cannot bind what it wraps.
  */
 export async function openTransitKeys(
   client: VaultClient,
@@ -96,7 +97,7 @@ class Transit implements KeyProvider {
       await this.#post(`encrypt/${this.#key}`, body),
     ).data;
     const fingerprint = await this.#fingerprint(key_version);
-    // Whoever rotates the key in Vault needs not tell.
+    // The key can be rotated in Vault without any message to Keyhold.
     if (key_version > this.#newest.version) this.#newest = { version: key_version, fingerprint };
     return { kekId: fingerprint, bytes: Buffer.from(ciphertext, "latin1") };
   }
@@ -113,7 +114,7 @@ class Transit implements KeyProvider {
     return fromBase64(parse(decryptAnswer, answer).data.plaintext);
   }
 
-  /** Answers the oldest version that unwraps. */
+  /** @returns the oldest version that unwraps. */
   async #readKey(): Promise<number> {
     const answer = await this.#client.call({ method: "GET", path: `${this.#mount}/keys/${this.#key}` });
     if (answer.status === 404) throw new StartError(`Transit has no key ${this.#key}. Create it first.`);
@@ -152,7 +153,7 @@ class Transit implements KeyProvider {
   }
 }
 
-/** Moved to another tenant or data key, the wrapped bytes do not authenticate. */
+/** Under another tenant or data key the wrapped bytes do not authenticate. */
 function associatedData({ tenantId, dataKeyId }: WrapContext): string {
   assertUuid(tenantId, "tenantId");
   assertUuid(dataKeyId, "dataKeyId");
@@ -165,7 +166,7 @@ function parse<T>(schema: z.ZodType<T>, { status, body }: VaultAnswer): T {
   throw unavailable("Transit did not do what it was asked. Compare its key and its policy with the guide.");
 }
 
-/** An ArrayBuffer of its own lies off the moving heap, so that zeroing leaves no copy behind. */
+/** An ArrayBuffer of its own is off the moving heap, so that zeroing leaves no copy. */
 function fromBase64(text: string): Uint8Array {
   const key = new Uint8Array(new ArrayBuffer(keyBytes));
   const { read, written } = key.setFromBase64(text);

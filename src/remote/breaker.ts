@@ -19,8 +19,9 @@ const sampledSeconds = 10;
 const leastSampled = 20;
 
 /**
- * Leaves a store alone that does not answer: opens after five failures in a row, or when half of at least twenty calls within
- * ten seconds failed; lets one call through after five seconds. Only `unavailable` counts: a refusal is an answer.
+ * A circuit breaker: it stops the calls to a remote system that does not answer. It opens after five failures
+ * in a row, or when half of at least twenty calls within ten seconds failed, and lets one call through after
+ * five seconds. Only `unavailable` counts as a failure, because a refusal is an answer.
  */
 export class Breaker {
   readonly #policy: CircuitBreakerPolicy;
@@ -42,10 +43,10 @@ export class Breaker {
   }
 }
 
-/** Opens when one of several would. Each is told of every call. */
+/** Opens when one of several breakers would open. Each of them sees every call. */
 class EitherBreaker implements IBreaker {
   readonly #breakers: readonly IBreaker[];
-  /** Asked for by the interface; nothing is kept across processes. */
+  /** The interface demands it; no state is kept across processes. */
   state: unknown = null;
 
   constructor(breakers: readonly IBreaker[]) {
@@ -61,7 +62,11 @@ class EitherBreaker implements IBreaker {
   }
 }
 
-/** Opens when half of the calls of the last ten seconds failed. That of the library also counts older ones while few come in. */
+/**
+ * Opens when half of the calls of the last ten seconds failed. The `SamplingBreaker` of cockatiel ends one of
+ * its windows with a call and never by time: at one call in two seconds it would count the calls of twenty
+ * seconds.
+ */
 class ShareBreaker implements IBreaker {
   state: unknown = null;
   #seconds: { readonly at: number; calls: number; failures: number }[] = [];
@@ -96,7 +101,7 @@ function nameOf(state: CircuitState): BreakerState {
 
 const states = ["closed", "half_open", "open"] as const satisfies readonly BreakerState[];
 
-/** Shows the state of a store's breaker as a metric, and logs that it opens and closes. */
+/** Sets the metric of a breaker's state, and logs when it opens and closes. */
 export function watchBreaker(
   store: string,
   { metrics, log }: Readonly<{ metrics: Pick<Metrics, "storeBreaker">; log: Log }>,

@@ -1,4 +1,6 @@
-/** Why a store gave no definite answer, in words for the operator. A copy may stand in for a while. */
+/**
+ * Why a store gave no definite answer, as a sentence for the operator. A cached copy may be used for a while.
+ */
 export const unavailableReasons = {
   timeout: "The store did not answer in time.",
   unreachable: "No connection to the store could be made, or it broke.",
@@ -10,7 +12,9 @@ export const unavailableReasons = {
 } as const;
 export type UnavailableReason = keyof typeof unavailableReasons;
 
-/** Why a store refused, in words for the operator, who alone can mend it. No copy may stand in. */
+/**
+ * Why a store refused, as a sentence for the operator, who alone can correct it. No cached copy may be used.
+ */
 export const deniedReasons = {
   token: "The store does not accept Keyhold's token: it was revoked, or it ended and cannot be renewed.",
   login: "The store refuses Keyhold's login: check the role, and whether its secret has ended.",
@@ -34,7 +38,10 @@ export function denied(reason: DeniedReason): Denied {
   return { outcome: "denied", reason };
 }
 
-/** A failure on its way from the depth of a store to its edge, where it becomes an answer. It holds no word of the server's. */
+/**
+ * A failure of a remote system. At the edge of a store it becomes an answer. It contains no text of the
+ * server.
+ */
 export class StoreTrouble extends Error {
   override readonly name = "StoreTrouble";
   readonly answer: Unavailable | Denied;
@@ -45,7 +52,7 @@ export class StoreTrouble extends Error {
   }
 }
 
-/** Indefinite: whether the secret is there was not said. Worth another try. */
+/** Whether the answer is indefinite, so that another attempt may succeed. */
 export function isUnavailable(error: unknown): error is StoreTrouble {
   return error instanceof StoreTrouble && error.answer.outcome === "unavailable";
 }
@@ -58,7 +65,10 @@ export function throwDenied(reason: DeniedReason): never {
   throw new StoreTrouble(denied(reason));
 }
 
-/** The edge: what `work` answers, or the failure as an answer. Other errors are mistakes of ours and stay errors. */
+/**
+ * The edge of a store: returns what `work` returns, or its failure as an answer. Any other error is a bug and
+ * is thrown.
+ */
 export async function answered<T>(work: () => Promise<T>): Promise<T | Unavailable | Denied> {
   try {
     return await work();
@@ -68,9 +78,12 @@ export async function answered<T>(work: () => Promise<T>): Promise<T | Unavailab
   }
 }
 
-/** Why no whole answer came over the network, by the code of the error; HTTP clients put that of the system into the cause. */
+/**
+ * Why no complete answer came over the network, by the error code. HTTP clients put the code of the system
+ * into the cause.
+ */
 export function reasonOfNetworkError(error: unknown): UnavailableReason {
-  // What a signal throws when its time is over, and what is thrown in its place by whoever was aborted.
+  // A signal throws the first when its time is over; some clients that it aborts throw the second.
   if (error instanceof Error && /^(Timeout|Abort)Error$/.test(error.name)) return "timeout";
   const code = codeOf(error);
   if (/TIMEOUT|TIMEDOUT/.test(code)) return "timeout";

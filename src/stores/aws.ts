@@ -13,15 +13,15 @@ import {
 } from "./store.ts";
 
 /**
- * Sealed secrets in AWS Secrets Manager. Each version is a secret of its own: the service cannot destroy one version of a secret,
- * and removes old ones by itself.
+ * Sealed secrets in AWS Secrets Manager. Each version is a secret of its own, because the service cannot
+ * destroy a single version of a secret, and removes old versions by itself.
  */
 export function createAwsStore(
   manager: SecretsManager,
   options: Readonly<{
-    /** What all names begin with, so that a policy can be limited to them. */
+    /** The beginning of all names, to which a policy can be limited. */
     prefix?: string;
-    /** The key of KMS that encrypts once more what is sealed already; the account's default without it. */
+    /** The KMS key that encrypts the sealed bytes once more; the default key of the account when left out. */
     kmsKeyId?: string;
   }> = {},
 ): Store {
@@ -45,7 +45,7 @@ export function createAwsStore(
     },
     health: () =>
       answered(async () => {
-        // Nothing is there; whoever may read below the prefix is told so.
+        // The secret does not exist, and the service says so only to a client that may read below the prefix.
         await get(manager, `${prefix}/health`);
         return { outcome: "healthy" } as const;
       }),
@@ -88,7 +88,10 @@ async function get(manager: SecretsManager, name: string): Promise<GetResult> {
   return bytes === null ? { outcome: "absent" } : found(bytes);
 }
 
-/** `null` for a secret that is not there. A text, which Keyhold never writes, is no packed record in any reading. */
+/**
+ * `null` when the secret does not exist. Keyhold writes no text, so a text reads as bytes that are no packed
+ * record.
+ */
 async function read(manager: SecretsManager, name: string): Promise<Uint8Array | null> {
   const answer = await manager.call<{ bytes: Uint8Array | null }>(
     async ({ sdk, client }, options) => {
@@ -113,7 +116,10 @@ async function destroy(manager: SecretsManager, name: string) {
   );
 }
 
-/** Somebody deleted it with a time to recover it in: nobody can read it until then, and its name stays taken. */
+/**
+ * Another user has deleted it with a recovery window. It cannot be read, and its name cannot be used, until
+ * that ends.
+ */
 function isMarkedForDeletion(error: unknown): boolean {
   return (
     isNamed(error, "InvalidRequestException") &&

@@ -15,8 +15,8 @@ import {
 } from "./store.ts";
 
 /**
- * Sealed secrets in the service's own database, one row a version. Retrievals do not come here: the commit of their record
- * returns the sealed bytes.
+ * Sealed secrets in the database of the service, one row for each version. Uses and reveals do not read here,
+ * because the commit of their record returns the sealed bytes.
  */
 export function createPostgresStore(db: Db): Store {
   const within = async <T>(ref: SecretRef, work: (tx: TenantTx) => Promise<T>): Promise<T | Unavailable> => {

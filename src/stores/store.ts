@@ -4,7 +4,9 @@ import { EnvelopeError, type Sealed } from "../crypto/envelope.ts";
 import { type PackedRecord, unpackRecord } from "../crypto/packed-fields.ts";
 import { type Denied, denied, type Unavailable } from "../remote/failure.ts";
 
-/** One version of one credential's secret. Every id is a UUID that Keyhold made, so no path can be escaped. */
+/**
+ * One version of one credential's secret. Every id is a UUID that Keyhold made, so no path can be escaped.
+ */
 export type SecretRef = Readonly<{
   tenantId: string;
   credentialId: string;
@@ -26,23 +28,24 @@ export type GetResult =
   | Readonly<{ outcome: "absent" }>
   | Unavailable
   | Denied;
-/** What a store can do beside looking up. A store that does not write answers `put` with `denied`. */
+/** What a store can do beside look-ups. A store that does not write answers `put` with `denied`. */
 export type StoreCapabilities = Readonly<{ writes: boolean }>;
 
 /**
- * Where sealed secrets rest. Failures are data, not exceptions: `unavailable` is indefinite (time-out, 5xx, sealed),
- * `denied` waits for an operator (a refusal of Keyhold itself, or a value that it did not write), `absent` is definite.
+ * Where sealed secrets rest. Failures are data, not exceptions: `unavailable` is indefinite (time-out, 5xx,
+ * sealed), `denied` waits for an operator (the store refuses Keyhold, or holds a value that Keyhold did not
+ * write), and `absent` is definite.
  */
 export interface Store {
   readonly name: StoreName;
   readonly capabilities: StoreCapabilities;
   /**
-   * Write-once per version. Writing the same bytes again is `written` (a retry after a lost answer);
-   * other bytes under a version that exists are a `conflict`, and nothing changes.
+   * Each version is written once. The same bytes again are `written`, for a retry after a lost answer. Other
+   * bytes under an existing version are a `conflict`, and change nothing.
    */
   put(ref: SecretRef, fields: SealedFields): Promise<PutResult>;
   get(ref: SecretRef): Promise<GetResult>;
-  /** Removes the version for good. A version that is not there is `destroyed` too. */
+  /** Removes the version for good. A version that does not exist is `destroyed` too. */
   destroy(ref: SecretRef): Promise<Readonly<{ outcome: "destroyed" }> | Unavailable | Denied>;
   health(): Promise<Readonly<{ outcome: "healthy" }> | Unavailable | Denied>;
 }
@@ -55,8 +58,8 @@ export interface Stores {
 }
 
 /**
- * Throws `TypeError` unless every part is of the form that Keyhold itself makes: parts become paths and names, and must not
- * lead out of their place or have two spellings.
+ * Throws `TypeError` unless each part has the form that Keyhold makes. Parts become paths and names: they
+ * must not lead out of their folder, and must have one spelling.
  */
 export function assertRef({ tenantId, credentialId, venue, environment, version }: SecretRef): void {
   assertUuid(tenantId, "tenantId");
@@ -70,7 +73,10 @@ function isWord(text: string): boolean {
   return /^[a-z0-9_]{1,64}$/.test(text);
 }
 
-/** What a store kept as one byte string. Bytes that are no packed record were not written by Keyhold. */
+/**
+ * The answer of a store that keeps the fields as one byte string. Keyhold did not write bytes that are no
+ * packed record.
+ */
 export function found(bytes: Uint8Array): GetResult {
   try {
     return { outcome: "found", fields: unpackRecord(bytes) };
@@ -80,7 +86,7 @@ export function found(bytes: Uint8Array): GetResult {
   }
 }
 
-/** For a version that exists already: the same bytes were written before, by a call whose answer was lost. */
+/** For a version that exists: equal bytes come from an earlier call whose answer was lost. */
 export function compare(present: Uint8Array | undefined, sealed: PackedRecord): PutResult {
   const same = present !== undefined && Buffer.compare(present, sealed) === 0;
   return same ? { outcome: "written" } : { outcome: "conflict" };

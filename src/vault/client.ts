@@ -7,7 +7,7 @@ import type { VaultSettings } from "./settings.ts";
 
 export type VaultClientOptions = Readonly<{
   onBreaker?: (state: BreakerState) => void;
-  /** Milliseconds without a login after one was refused. */
+  /** Milliseconds without a login after a refused one. */
   pauseMs?: number;
 }>;
 
@@ -17,7 +17,7 @@ export class VaultClient {
   readonly #session: Session;
   readonly #breaker: Breaker;
 
-  /** Throws `StartError` for addresses that may not be used. Nothing is sent before the first call. */
+  /** Throws `StartError` for addresses that may not be used. No request is sent before the first call. */
   constructor(settings: VaultSettings, { onBreaker, pauseMs }: VaultClientOptions = {}) {
     this.#nodes = new Nodes(settings);
     this.#session = new Session(this.#nodes, settings.auth, pauseMs);
@@ -25,8 +25,8 @@ export class VaultClient {
   }
 
   /**
-   * The answer to a request: 200 or 204, 400 for what the server does not take, 404 for what is not there. Throws `StoreTrouble`
-   * for everything else. The request must be safe to send twice.
+   * The answer to a request: 200 or 204, 400 for what the server does not accept, 404 for what does not
+   * exist. Throws `StoreTrouble` for any other answer. The request must be safe to send twice.
    */
   call(request: Omit<VaultRequest, "token">): Promise<VaultAnswer> {
     return this.#breaker.run(async () => {
@@ -52,13 +52,15 @@ function settled(answer: VaultAnswer): VaultAnswer {
   return answer;
 }
 
-/** Whether the server's words say so; they are matched, and never passed on. */
+/** Whether an error text of the server matches. The text is never passed on. */
 export function hasError({ body }: VaultAnswer, pattern: RegExp): boolean {
   const errors: unknown = typeof body === "object" && body !== null && "errors" in body ? body.errors : [];
   return Array.isArray(errors) && errors.some((error) => typeof error === "string" && pattern.test(error));
 }
 
-/** What the engine takes is answered with 200; while it is being set up it refuses for a moment. Throws `StoreTrouble`. */
+/**
+ * The body of a successful answer. Throws `StoreTrouble` for any other, and while the engine is being set up.
+ */
 export function parse<T>(schema: z.ZodType<T>, answer: VaultAnswer): T {
   expectDone(answer);
   const parsed = schema.safeParse(answer.body);

@@ -20,38 +20,38 @@ const metadataAnswer = z.object({
   }),
 });
 
-/** Of one path: the newest version, which of the older ones are not destroyed, and how many are kept. */
+/** The newest version of a path, the versions that are not destroyed, and how many versions are kept. */
 export type Metadata = Readonly<{ current: number; live: readonly number[]; maxVersions: number }>;
 
 /**
- * A key-value engine of version 2: every path has versions, numbered from 1 without a gap. Throws what `VaultClient` throws, and
- * `StoreTrouble` when the engine is another one.
+ * A key-value engine of version 2. Each path has versions, numbered from 1 without a gap. Throws what
+ * `VaultClient` throws, and `StoreTrouble` for another engine.
  */
 export class VersionedKeyValues {
   readonly #client: VaultClient;
   readonly #mount: string;
   #checked = false;
 
-  /** Throws `StartError` for a mount that could not be one. */
+  /** Throws `StartError` for a path that cannot be a mount. */
   constructor(client: VaultClient, mount: string) {
     assertMount(mount);
     this.#client = client;
     this.#mount = mount;
   }
 
-  /** One version, wherever in the history it is; `null` when it does not exist, or no longer. */
+  /** Any version of the history; `null` when it does not exist, or no longer exists. */
   async read(path: string, version: number): Promise<KeyValues | null> {
     await this.#checkOnce();
     const request = { method: "GET", path: `${this.#mount}/data/${path}?version=${version}` } as const;
     const answer = await this.#client.call(request);
-    // A standby that is a moment behind does not know the newest version yet.
+    // A standby can be a moment behind and not know the newest version.
     const decisive = answer.status === 404 ? await this.#client.call({ ...request, at: "active" }) : answer;
     if (decisive.status === 404) return null;
     const { data, metadata } = parse(versionAnswer, decisive).data;
     return metadata.version === version ? data : throwUnavailable("failing");
   }
 
-  /** Check-and-set: writes the version after `current`, unless another write was first; then it answers false. */
+  /** Check-and-set: writes the version after `current`. @returns false when another write was first. */
   async write(path: string, current: number, data: KeyValues): Promise<boolean> {
     await this.#checkOnce();
     const body = { options: { cas: current }, data };
@@ -75,23 +75,23 @@ export class VersionedKeyValues {
     return { current, maxVersions, live: live.map(([number]) => Number(number)) };
   }
 
-  /** How many versions a path keeps; from now on nobody can write to it without check-and-set. */
+  /** Sets how many versions a path keeps, and that each write needs check-and-set from now on. */
   async configure(path: string, maxVersions: number): Promise<void> {
     await this.#checkOnce();
     const body = { max_versions: maxVersions, cas_required: true };
     expectDone(await this.#client.call({ method: "POST", path: `${this.#mount}/metadata/${path}`, body }));
   }
 
-  /** Removes the data of versions for good; their numbers stay taken. */
+  /** Removes the data of versions for good; their numbers are not used again. */
   async destroy(path: string, versions: readonly number[]): Promise<void> {
     await this.#checkOnce();
     const body = { versions };
     expectDone(await this.#client.call({ method: "POST", path: `${this.#mount}/destroy/${path}`, body }));
   }
 
-  /** Asks what is mounted. */
+  /** Checks what is mounted. */
   async check(): Promise<void> {
-    await findMount(this.#client, this.#mount, `${this.#mount}/data/${nobody}`);
+    await findMount(this.#client, this.#mount, `${this.#mount}/data/${neverWritten}`);
     this.#checked = true;
   }
 
@@ -100,5 +100,5 @@ export class VersionedKeyValues {
   }
 }
 
-/** Below what every policy for Keyhold covers, and never written. */
-const nobody = "tenants/00000000-0000-0000-0000-000000000000";
+/** A path that each policy for Keyhold covers, and that is never written. */
+const neverWritten = "tenants/00000000-0000-0000-0000-000000000000";

@@ -8,19 +8,19 @@ const metadata = z.object({ version: z.number() });
 const foundAnswer = z.object({
   data: z.object({ data: z.record(z.string(), z.unknown()).nullable(), metadata }),
 });
-/** How the engine tells of a version that has ended, beside status 404. */
+/** The body with status 404 for a version that was deleted or destroyed. */
 const endedAnswer = z.object({ data: z.object({ metadata: metadata.extend({ destroyed: z.boolean() }) }) });
 
-/** The newest version of a path. An older one is never read in its place. */
+/** The newest version of a path. An older version is never read in its place. */
 type Newest =
   | Readonly<{ outcome: "found"; version: number; values: KeyValues }>
   | Readonly<{ outcome: "absent" }>
   | Readonly<{ outcome: "deleted" | "destroyed"; version: number }>;
 
 /**
- * What another program keeps in the clear in a key-value engine of version 2. It is read and never changed. Paths are written as
- * people write them, with the mount in front and no `data`; every part must be a word. Throws what `VaultClient` throws, and
- * `StoreTrouble` when the engine is another one.
+ * Secrets that another program keeps unsealed in a key-value engine of version 2. They are read and never
+ * changed. A path is written as people write it, with the mount first and without `data`, and each part must
+ * be a word. Throws what `VaultClient` throws, and `StoreTrouble` for another engine.
  */
 export class LegacySecrets {
   readonly mount: string;
@@ -37,7 +37,7 @@ export class LegacySecrets {
     return new LegacySecrets(client, await findMount(client, path, `${mount}/data/${rest.join("/")}`));
   }
 
-  /** The names right below a path, those of folders with a slash behind; none where there is nothing. */
+  /** The names directly below a path, a folder with a slash at its end. */
   async list(path: string): Promise<readonly string[]> {
     const answer = await this.#client.call({
       method: "GET",

@@ -4,7 +4,7 @@ import { throwDenied, throwUnavailable } from "../remote/failure.ts";
 import type { Nodes, VaultAnswer } from "./nodes.ts";
 import type { VaultAuth } from "../config/stores.ts";
 
-/** A token and for how many seconds it holds; 0 is for ever. */
+/** A token and its lease; 0 seconds is no end. */
 export type Lease = Readonly<{ token: string; seconds: number; renewable: boolean }>;
 
 const loginAnswer = z.object({
@@ -12,7 +12,10 @@ const loginAnswer = z.object({
 });
 const lookupAnswer = z.object({ data: z.object({ ttl: z.number(), renewable: z.boolean().default(false) }) });
 
-/** Throws `StoreTrouble`: `login` where the server or the file of the secret refuses, or what `Nodes` throws. */
+/**
+ * Throws `StoreTrouble`: `login` when the server refuses or the secret cannot be read, or what `Nodes`
+ * throws.
+ */
 export async function login(nodes: Nodes, auth: VaultAuth): Promise<Lease> {
   switch (auth.method) {
     case "token":
@@ -29,13 +32,13 @@ export async function login(nodes: Nodes, auth: VaultAuth): Promise<Lease> {
   }
 }
 
-/** A new lease for the same token; `null` when the server gives none. */
+/** A new lease for the same token; `null` when the server refuses. */
 export async function renew(nodes: Nodes, { token }: Lease): Promise<Lease | null> {
   const answer = await nodes.send({ method: "POST", path: "auth/token/renew-self", token, body: {} });
   return answer.status === 200 ? leaseOf(answer) : null;
 }
 
-/** Whether the server knows the token at all: a refusal of a known one is a matter of policy. */
+/** Whether the server knows the token. If it does, the policy is the reason of a refusal. */
 export async function isKnown(nodes: Nodes, token: string): Promise<boolean> {
   return (await nodes.send({ method: "GET", path: "auth/token/lookup-self", token })).status === 200;
 }

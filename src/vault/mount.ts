@@ -13,16 +13,16 @@ const mountAnswer = z.object({
   }),
 });
 
-/** Throws `StartError` for what cannot be a mount. */
+/** Throws `StartError` for a path that cannot be a mount. */
 export function assertMount(path: string): void {
   if (mountPath.test(path)) return;
   throw new StartError("A mount of Vault must be a path of words with slashes between them.");
 }
 
 /**
- * The mount that a path lies below, without its last slash. `probe` is a request below it that the policy allows. Throws
- * `StoreTrouble`: also when what is mounted is another engine than key-value of version 2, where a read would look like an absence,
- * and a write would succeed without a version.
+ * The mount of a path, without its last slash. `probe` is a request below it that the policy allows. Throws
+ * `StoreTrouble`, also when another engine than key-value of version 2 is mounted: there a read would look
+ * like an absence, and a write would succeed without a version.
  */
 export async function findMount(client: VaultClient, path: string, probe: string): Promise<string> {
   const { path: mount, type, options } = parse(mountAnswer, await ask(client, path, probe)).data;
@@ -30,7 +30,10 @@ export async function findMount(client: VaultClient, path: string, probe: string
   return mount.replace(/\/$/, "");
 }
 
-/** A mount that is not there is refused as one that the policy hides; a request below it then tells which of the two it is. */
+/**
+ * Vault refuses alike a mount that does not exist and one that the policy hides. A request below it shows the
+ * difference.
+ */
 async function ask(client: VaultClient, path: string, probe: string): Promise<VaultAnswer> {
   try {
     return await client.call({ method: "GET", path: `sys/internal/ui/mounts/${path}` });

@@ -15,11 +15,11 @@ export type VaultRequest = Readonly<{
   path: string;
   token?: string;
   body?: object;
-  /** Standbys may answer from what they have, which can be a moment old; the active node has everything. */
+  /** A standby may answer with data that is a moment old; the active node has all data. */
   at?: "active";
 }>;
 
-/** Neither a server error nor a redirect; its body is JSON, or nothing. */
+/** Neither a server error nor a redirect. The body is JSON, or `null`. */
 export type VaultAnswer = Readonly<{ status: number; body: unknown }>;
 
 const maxAnswerBytes = 4 * 1024 * 1024;
@@ -29,8 +29,9 @@ const longestPauseMs = 250;
 const healthPath = "sys/health?standbycode=204&perfstandbycode=204";
 
 /**
- * The nodes of one cluster. A request goes to the node that answered last, then to the others in turn, until one answers or
- * the deadline passes: after the loss of a leader the others need some seconds to elect one.
+ * The nodes of one cluster. A request goes to the node that answered last, then to the others in turn, until
+ * one answers or the deadline passes. After the loss of a leader the others need some seconds to elect a new
+ * one.
  */
 export class Nodes {
   readonly #origins: readonly string[];
@@ -47,8 +48,8 @@ export class Nodes {
     this.#deadlineMs = deadlineMs;
     this.#agent = new Agent({
       connections: 64,
-      // To learn whether a node speaks HTTP/2 the client would let all requests wait for one connection, one time-out after the other
-      // where the node takes connections and says nothing.
+      // With HTTP/2 the client lets all requests wait for its first connection, and a node that accepts
+      // connections and never answers would cost each of them a time-out in turn.
       allowH2: false,
       connect: { timeout: attemptMs, ...(ca === undefined ? {} : { ca }) },
       headersTimeout: attemptMs,
@@ -57,20 +58,23 @@ export class Nodes {
     });
   }
 
-  /** Throws `StoreTrouble`, always `unavailable`. What is sent must be safe to send twice: an answer can be lost. */
+  /**
+   * Throws `StoreTrouble`, always `unavailable`. The request must be safe to send twice, because an answer
+   * can be lost.
+   */
   async send(call: VaultRequest): Promise<VaultAnswer> {
     const end = performance.now() + this.#deadlineMs;
     const deadline = AbortSignal.timeout(this.#deadlineMs);
     const first = this.#preferred;
     const reasons = new Reasons();
-    // No pause that would outlast the deadline: the last failure then says why, and not that time ran out.
+    // No pause outlasts the deadline, so that the last failure gives the reason, and not the end of the time.
     const again = handleWhen((error) => isUnavailable(error) && performance.now() + longestPauseMs < end);
     const asked = retry(again, { maxAttempts: Number.MAX_SAFE_INTEGER, backoff: this.#pauses() }).execute(
       ({ attempt }) => reasons.of(this.#attempt(call, (first + attempt) % this.#origins.length, deadline)),
       deadline,
     );
     return asked.catch((error: unknown) => {
-      throw deadline.aborted ? (reasons.telling ?? error) : error;
+      throw deadline.aborted ? (reasons.known ?? error) : error;
     });
   }
 
@@ -78,7 +82,7 @@ export class Nodes {
     return this.#agent.destroy();
   }
 
-  /** The next node at once; when all were asked, after a pause that grows. */
+  /** No pause before the next node; a growing pause when all nodes were asked. */
   #pauses() {
     const nodes = this.#origins.length;
     return new DelegateBackoff(({ attempt }: { attempt: number }) => {
@@ -95,7 +99,8 @@ export class Nodes {
         this.#preferred = asked;
         return answer;
       }
-      // A standby points to the active node, or to one that is dead by now. No other host gets a token from us.
+      // A standby points to the active node, or to one that has died since. Only a listed host gets the
+      // token.
       asked = this.#origins.indexOf(movedTo);
       if (asked === -1) break;
     }
@@ -140,32 +145,34 @@ export class Nodes {
 
   #headersOf({ path, token }: VaultRequest): Record<string, string> {
     const headers: Record<string, string> = {
-      // Agents of Vault can be told to demand it: no page in a browser can be made to send it.
+      // A Vault agent can demand it, because a page in a browser cannot send it.
       "x-vault-request": "true",
       "user-agent": "keyhold",
     };
     if (token !== undefined) headers["x-vault-token"] = token;
-    // Health is of the node, and is asked for outside of any namespace.
+    // Health belongs to the node, outside of any namespace.
     if (this.#namespace !== undefined && path !== healthPath) headers["x-vault-namespace"] = this.#namespace;
     return headers;
   }
 }
 
-/** An attempt that the deadline cuts off tells only that; one before it may have told why. */
+/**
+ * The last reason that is more than a time-out: an attempt that the deadline cuts off gives no better one.
+ */
 class Reasons {
-  telling: StoreTrouble | null = null;
+  known: StoreTrouble | null = null;
 
   async of<T>(attempt: Promise<T>): Promise<T> {
     try {
       return await attempt;
     } catch (error) {
-      if (isUnavailable(error) && error.answer.reason !== "timeout") this.telling = error;
+      if (isUnavailable(error) && error.answer.reason !== "timeout") this.known = error;
       throw error;
     }
   }
 }
 
-/** An empty text is in no list of nodes. */
+/** The empty text is no listed node. */
 function originOf(location: string | string[] | undefined): string {
   return typeof location === "string" && URL.canParse(location) ? new URL(location).origin : "";
 }
@@ -180,8 +187,9 @@ function parse(text: string): unknown {
 }
 
 /**
- * Why an answer with this status is none; `null` for an answer. 412, 472 and 473 come from standbys of replicated clusters that
- * cannot serve the request just now (Vault's API documentation, "HTTP status codes" and "sys/health").
+ * Why an answer with this status does not count; `null` when it counts. 412, 472 and 473 come from standbys
+ * of replicated clusters that cannot serve the request now (Vault's API documentation, "HTTP status codes"
+ * and "sys/health").
  */
 function reasonOfStatus(status: number, text: string): UnavailableReason | null {
   if (status === 429) return "overloaded";

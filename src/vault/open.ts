@@ -9,8 +9,8 @@ import { VaultClient } from "./client.ts";
 import type { VaultSettings } from "./settings.ts";
 
 /**
- * A client for the cluster that the configuration names; where somebody watches, they are told when it is left alone. Nothing is
- * sent yet. Throws `StartError`.
+ * A client for the configured cluster. With `watching`, the state of its breaker is a metric, and changes are
+ * logged. No request is sent yet. Throws `StartError`.
  */
 export async function openVault(
   { caFile, ...settings }: VaultConfig & Pick<VaultSettings, "deadlineMs" | "attemptMs">,
@@ -22,7 +22,9 @@ export async function openVault(
   return new VaultClient({ ...settings, ca }, options);
 }
 
-/** Files are read again at each login; one that is missing now is a mistake in a path, or a mount that is not there. */
+/**
+ * Files are read again at each login. If a file is missing now, its path is wrong or a volume is not mounted.
+ */
 async function assertReadable(auth: VaultConfig["auth"]): Promise<void> {
   const [variable, path] = fileOf(auth);
   await access(path, constants.R_OK).catch((cause: NodeJS.ErrnoException) => {

@@ -3,14 +3,16 @@ import { isKnown, type Lease, login, renew } from "./login.ts";
 import type { Nodes } from "./nodes.ts";
 import type { VaultAuth } from "../config/stores.ts";
 
-/** After a refusal nobody tries to log in for this long: servers lock out whoever fails too often. */
+/**
+ * After a refusal no login is tried for this long, because servers lock out a client that fails too often.
+ */
 const defaultPauseMs = 5000;
-/** How long a timer can be set for. */
+/** The longest time of a timer. */
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * The token of this process: got at the first call, renewed when two thirds of its lease have passed, replaced when it has ended.
- * Whatever happens at once, one login is under way at most.
+ * The token of this process. It is requested at the first call, renewed after two thirds of its lease, and
+ * replaced when it has ended. At most one login runs at a time.
  */
 export class Session {
   readonly #nodes: Nodes;
@@ -32,7 +34,7 @@ export class Session {
     return (this.#lease ?? (await this.#enter())).token;
   }
 
-  /** Whether a call that was refused is worth repeating, since `token` has ended and there is another by now, or will be. */
+  /** Whether to repeat a refused call: `token` has ended, and there is a new one or will be. */
   async hasEnded(token: string): Promise<boolean> {
     if (this.#lease?.token !== token) return true;
     if (await isKnown(this.#nodes, token)) return false;
@@ -60,14 +62,14 @@ export class Session {
     return this.#login;
   }
 
-  /** A refusal is remembered for a moment; an outage is asked about again at once. */
+  /** A refusal is remembered for a moment; after an outage the next call tries again at once. */
   #forgetLogin(error: unknown): void {
     const refused = error instanceof StoreTrouble && error.answer.outcome === "denied";
     if (refused) setTimeout(() => (this.#login = null), this.#pauseMs).unref();
     else this.#login = null;
   }
 
-  /** `full` are the seconds that a new token gets. */
+  /** `full` is the lease of a new token, in seconds. */
   #adopt(lease: Lease, full: number): void {
     this.#lease = lease;
     if (lease.seconds > 0) this.#renewIn((lease.seconds * 2000) / 3, lease, full);
@@ -83,9 +85,10 @@ export class Session {
   async #renew(lease: Lease, full: number): Promise<void> {
     const renewed = lease.renewable ? await renew(this.#nodes, lease).catch(() => undefined) : null;
     if (this.#closed || this.#lease?.token !== lease.token) return;
-    // No answer: the token holds for a third of its lease yet. If nothing helps, the next call finds it ended.
+    // Without an answer the token holds for another third of its lease. If it ends, the next call notices
+    // that.
     if (renewed === undefined) return this.#renewIn((full * 1000) / 12, lease, full);
-    // Much less than a full lease is all that is left until the token's last day.
+    // A lease much shorter than a full one means that the token is near its maximum age.
     const lasting = renewed !== null && renewed.seconds >= full / 2;
     if (lasting || (renewed !== null && this.#auth.method === "token")) return this.#adopt(renewed, full);
     await this.#enter().catch(() => undefined);

@@ -16,7 +16,7 @@ test.each([
 ] as const)("A server that %s is started again and has everything committed", async (_, signal) => {
   await using state = await makeState();
   const told: string[] = [];
-  const server = await startEmbedded({ folder: state.folder, tell: (event) => told.push(event) });
+  const server = await startEmbedded({ folder: state.folder, onEvent: (event) => told.push(event) });
   const owner = server.connection("keyhold_owner", "keyhold");
   await query(owner, "create table kept (word text)");
   await query(owner, "insert into kept values ('committed')");

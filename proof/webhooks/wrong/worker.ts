@@ -13,7 +13,7 @@ const log = createLog(config.logLevel);
 const open = await openCustody(config, log);
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
-log.info("working");
+log.info("running the clock");
 while (!stop.signal.aborted) {
   if ((await sendCarelessly(open.webhooks, atOnce)) === 0) await sleep(50);
 }

@@ -3,7 +3,10 @@ import { type Passwords, readPasswords } from "./passwords.ts";
 import { locatePlace, port } from "./place.ts";
 import { isServed, readLock } from "./recover.ts";
 
-/** How to connect as a user to a database of an embedded server. A role that is not Keyhold's brings its own password. */
+/**
+ * Connects as a user to a database of an embedded server. A role that is not one of Keyhold needs a password
+ * of its own.
+ */
 export type Connect = (user: string, database: string) => ClientConfig;
 
 export function connectionsOf(socketFolder: string, passwords: Passwords | null): Connect {
@@ -30,8 +33,8 @@ export function stateOf(error: unknown): string | null {
 }
 
 /**
- * The embedded server of the state folder `folder`, where a Keyhold is running on it: for commands of an operator beside the
- * service. `null` when there is none, or its Keyhold was killed.
+ * The embedded server of the state folder `folder` while a Keyhold runs on it: for commands of an operator
+ * beside the service. `null` when there is none, or its Keyhold was killed.
  */
 export async function joinEmbedded(folder: string) {
   const place = await locatePlace(folder);

@@ -11,8 +11,8 @@ import { giveTree, userWithName } from "./user.ts";
 const run = promisify(execFile);
 
 /**
- * Makes a new cluster unless there is one; answers whether it did. It is made beside its place and moved there whole,
- * so a start that is killed half way leaves no half cluster.
+ * Makes a new cluster unless there is one; answers whether it did. It is made beside its place and moved
+ * there whole, so a start that is killed half way leaves no half cluster.
  */
 export async function createCluster(
   binaries: Binaries,
@@ -69,7 +69,9 @@ function lastWords(cause: unknown): string {
   return said.split("\n").at(-1) || cause.message;
 }
 
-/** Removes what starts that were killed half way left behind. Only while the cluster is held: nobody else can be making one. */
+/**
+ * Removes what killed starts left. Only while the cluster is held, so that no other process is making one.
+ */
 export async function removeDrafts(place: Place): Promise<void> {
   const prefix = basename(draftPrefix(place));
   for (const name of await readdir(place.home)) {

@@ -23,7 +23,10 @@ export type Passwords = Readonly<Record<string, string>>;
 
 const passwordPath = ({ home }: Place): string => join(home, "postgres-passwords.json");
 
-/** The passwords of this place's server; `null` where none were made. Throws StartError for a file that others can read. */
+/**
+ * The passwords of this place's server; `null` where none were made. Throws StartError for a file that others
+ * can read.
+ */
 export async function readPasswords(place: Place): Promise<Passwords | null> {
   const path = passwordPath(place);
   const text = await readOwnFile(path, "The file of the database's passwords");
@@ -53,8 +56,8 @@ export async function ensurePasswords(place: Place): Promise<Passwords> {
 }
 
 /**
- * Who may connect: a process that knows the password of a role (SCRAM), over the socket. The comment binds the file to the passwords, so that
- * a database from a backup, with others, is noticed.
+ * Who may connect: a process that knows the password of a role (SCRAM), over the socket. The comment binds
+ * the file to the passwords, so that a database from a backup, with others, is noticed.
  */
 function accessRules(passwords: Passwords): string {
   const mark = createHash("sha256")
@@ -80,7 +83,7 @@ export function demandNothing(site: Pick<Site, "data" | "runAs">): Promise<void>
   return writeRules(site, "local all all trust\n");
 }
 
-/** The file has its old content or its new one, whatever happens. */
+/** After a crash the file has its old or its new content. */
 async function writeRules({ data, runAs }: Pick<Site, "data" | "runAs">, rules: string): Promise<void> {
   const draft = `${rulesPath(data)}.${randomUUID()}`;
   await writeDurably(draft, rules);

@@ -22,7 +22,9 @@ export type Site = Place & Readonly<{ runAs: RunAs | null }>;
 
 export const rootsHome = "/var/lib/keyhold";
 
-/** `sun_path` of a Unix socket's address holds 108 bytes with its closing zero; PostgreSQL stops beyond it. */
+/**
+ * `sun_path` of a Unix socket's address holds 108 bytes with its closing zero; PostgreSQL stops beyond it.
+ */
 const longestSocketPath = 107;
 const socketFolderPrefix = "kh-";
 export const port = 5432;
@@ -32,8 +34,8 @@ export function startedByRoot(): boolean {
 }
 
 /**
- * Chooses and makes the folders of the server that belongs to `folder`.
- * Throws StartError where another kind of user has a database for this folder already, and where a folder cannot be made.
+ * Chooses and makes the folders of the server that belongs to `folder`. Throws StartError where another kind
+ * of user has a database for this folder already, and where a folder cannot be made.
  */
 export async function findPlace(folder: string): Promise<Place> {
   await makeFolder(folder, "KEYHOLD_FOLDER");
@@ -51,8 +53,9 @@ export async function locatePlace(folder: string): Promise<Place | null> {
 }
 
 /**
- * A user's server lives in the folder itself. Root's runs as another user, who cannot pass a home of mode 0700,
- * so it lives under /var/lib/keyhold, always: a place that hung on the modes of today would move with them.
+ * A user's server lives in the folder itself. Root's runs as another user, who cannot pass a home of mode
+ * 0700, so it lives under /var/lib/keyhold, always: a place that hung on the modes of today would move with
+ * them.
  */
 async function placeOf(folder: string): Promise<Place> {
   const ours = await realpath(folder);
@@ -76,8 +79,8 @@ export async function hasDatabase({ data }: Place): Promise<boolean> {
 }
 
 /**
- * Makes a folder of mode 0700 for the socket, below the temporary directory or, where that makes the path too long or
- * the server's user cannot get there, below /tmp. Throws StartError where neither will do.
+ * Makes a folder of mode 0700 for the socket, below the temporary directory or, where that makes the path too
+ * long or the server's user cannot get there, below /tmp. Throws StartError where neither will do.
  */
 export async function makeSocketFolder(runAs: RunAs | null): Promise<string> {
   for (const base of [tmpdir(), "/tmp"]) {
@@ -102,7 +105,7 @@ export async function giveTo(runAs: RunAs | null, path: string): Promise<void> {
   if (runAs !== null) await chown(path, runAs.uid, runAs.gid);
 }
 
-/** Whether a user who owns nothing can get to `path` and through or into it: everybody may execute it and all above it. */
+/** Whether a user who owns nothing can enter `path`: all users may execute it and each folder above it. */
 export async function passable(path: string): Promise<boolean> {
   const { mode } = await stat(path);
   if ((mode & 0o001) === 0) return false;

@@ -8,13 +8,16 @@ import type { Binaries } from "./binaries.ts";
 import { type Place, port, type Site } from "./place.ts";
 import { readLock } from "./recover.ts";
 
-/** Milliseconds a fast shutdown may take before the server is told to stop without its last checkpoint. */
+/** Milliseconds for a fast shutdown before the server must stop without its last checkpoint. */
 const stopPatience = 30_000;
 
 /** Milliseconds to wait for what a killed server left running. */
 const startPatience = 60_000;
 
-/** Starts the server and waits until it accepts connections. Throws StartError with its last words when it stops instead. */
+/**
+ * Starts the server and waits until it accepts connections. Throws StartError with its last words when it
+ * stops instead.
+ */
 export async function startPostmaster(
   binaries: Binaries,
   place: Site,
@@ -55,7 +58,8 @@ async function launch(
   const server = spawn(binaries.postgres, serverArguments(place.data, socketFolder, durable), {
     cwd: place.data,
     env: {},
-    // A session of its own: Ctrl-C in a terminal reaches us, and we stop the server when nobody needs it any more.
+    // A session of its own: Ctrl-C in a terminal reaches this process, which stops the server when it is not
+    // needed any more.
     detached: true,
     stdio: ["ignore", log.fd, log.fd],
     ...place.runAs,

@@ -12,8 +12,9 @@ const patience = 30_000;
 type Running = Readonly<{ parent: number; command: string }>;
 
 /**
- * Makes the data folder free to be started on. A server whose Keyhold was killed is stopped (everything committed is
- * kept), a lock file of a process that is no server is removed. Throws StartError where another Keyhold is at work.
+ * Makes the data folder free to be started on. A server whose Keyhold was killed is stopped (everything
+ * committed is kept), a lock file of a process that is no server is removed. Throws StartError where another
+ * Keyhold is at work.
  */
 export async function recover(data: string): Promise<void> {
   const lock = await readLock(data);
@@ -28,15 +29,19 @@ export async function recover(data: string): Promise<void> {
 }
 
 /**
- * Removes the lock file of a server that has ended. PostgreSQL does so itself where no process has that number (kill(2) with signal 0),
- * and refuses to start where one has: another process, or the dead server until its parent has waited for it. The shared memory of the
- * data folder, which PostgreSQL looks at as well, keeps a new server from backends of the dead one.
+ * Removes the lock file of a server that has ended. PostgreSQL does so itself where no process has that
+ * number (kill(2) with signal 0), and refuses to start where one has: another process, or the dead server
+ * until its parent has waited for it. The shared memory of the data folder, which PostgreSQL looks at as
+ * well, keeps a new server from backends of the dead one.
  */
 export async function forgetServer(data: string, pid: number): Promise<void> {
   if ((await readLock(data))?.pid === pid) await rm(lockPath(data), { force: true });
 }
 
-/** A process that dies hands its children to another parent at once, so a server with its first parent has its Keyhold. */
+/**
+ * A process that dies hands its children to another parent at once, so a server with its first parent has its
+ * Keyhold.
+ */
 function isOwned(server: Running): boolean {
   return Number(/cluster_name=keyhold_(\d+)/.exec(server.command)?.[1]) === server.parent;
 }
@@ -74,14 +79,20 @@ async function findServer(pid: number, data: string): Promise<Running | null> {
   return running?.command.includes(` -D ${data} `) === true ? running : null;
 }
 
-/** Null when there is no such process, or it ended and its parent has not noticed: then it has no command any more. */
+/**
+ * Null when there is no such process, or it ended and its parent has not noticed: then it has no command any
+ * more.
+ */
 async function describe(pid: number): Promise<Running | null> {
   const source = process.platform === "linux" ? describeFromProc : describeFromPs;
   const running = await source(pid).catch(() => null);
   return running?.command === "" ? null : running;
 }
 
-/** Slim images have no `ps`. See proc_pid_stat(5): the second field, a name in brackets, may itself hold spaces. */
+/**
+ * Slim images have no `ps`. See proc_pid_stat(5): the second field, a name in brackets, may itself hold
+ * spaces.
+ */
 async function describeFromProc(pid: number): Promise<Running> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8");
   const [, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -92,7 +103,7 @@ async function describeFromProc(pid: number): Promise<Running> {
 async function describeFromPs(pid: number): Promise<Running> {
   const { stdout } = await promisify(execFile)("ps", ["-ww", "-o", "ppid=,args=", "-p", String(pid)]);
   const [, parent, command] = /^\s*(\d+)\s+(.*)/.exec(stdout) ?? [];
-  if (parent === undefined || command === undefined) throw new Error("ps told nothing");
+  if (parent === undefined || command === undefined) throw new Error("ps printed nothing");
   return { parent: Number(parent), command };
 }
 
@@ -109,8 +120,8 @@ export function lockPath(data: string): string {
 }
 
 /**
- * Reads postmaster.pid; null when there is none, or only the beginning of one. Its lines are numbered in PostgreSQL's
- * src/include/utils/pidfile.h: 1 process, 5 socket folder, 8 status.
+ * Reads postmaster.pid; null when there is none, or only the beginning of one. Its lines are numbered in
+ * PostgreSQL's src/include/utils/pidfile.h: 1 process, 5 socket folder, 8 status.
  */
 export async function readLock(
   data: string,

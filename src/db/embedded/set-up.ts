@@ -7,8 +7,8 @@ import { ownerRole, type Passwords, superuserRole } from "./passwords.ts";
 const createOwner = `create role ${ownerRole} login nosuperuser nobypassrls nocreatedb nocreaterole noreplication`;
 
 /**
- * Makes the roles and the database, as the superuser, and sets the passwords. On every start, because the one that made the cluster may
- * have been killed before it came here, and a newer Keyhold may need more.
+ * Makes the roles and the database, as the superuser, and sets the passwords. On every start, because the one
+ * that made the cluster may have been killed before it came here, and a newer Keyhold may need more.
  */
 export async function setUp(connect: Connect, database: string, passwords: Passwords): Promise<void> {
   const superuser = connect(superuserRole, "postgres");
@@ -38,9 +38,10 @@ const noRole = "28000";
 const noDatabase = "3D000";
 
 /**
- * Brings a cluster whose server demands nothing to one that can demand these passwords. In an older cluster `keyhold_owner` is the
- * superuser that the cluster was made with, who can be renamed and never be less: so it is renamed, and another role of that name is
- * given what it owned. All in one transaction; a run that was cut off is repeated from the beginning.
+ * Brings a cluster whose server demands nothing to one that can demand these passwords. In an older cluster
+ * `keyhold_owner` is the superuser that the cluster was made with, who can be renamed and never be less: so
+ * it is renamed, and another role of that name is given what it owned. All in one transaction; a run that was
+ * cut off is repeated from the beginning.
  */
 export async function convert(connect: Connect, database: string, passwords: Passwords): Promise<void> {
   if (!(await isThere(connect(superuserRole, "postgres")))) {
@@ -81,8 +82,9 @@ async function inTransaction(client: Client, statements: readonly string[]): Pro
 }
 
 /**
- * REASSIGN OWNED refuses for the superuser that a cluster was made with, because the system's own objects are that one's as well:
- * those have object ids below 16384. What belongs to a table (indexes, identity columns, row types) follows it.
+ * REASSIGN OWNED refuses for the superuser that a cluster was made with, because the system's own objects are
+ * that one's as well: those have object ids below 16384. What belongs to a table (indexes, identity columns,
+ * row types) follows it.
  */
 const handOver = `
 do $$

@@ -7,14 +7,20 @@ import { hasEnded, stopPostmaster } from "./postmaster.ts";
 /** So that what made a start fail has a moment to pass. */
 const pauseMs = 1000;
 
-/** Watches a server that runs. What clients asked of it when it ended has failed, and what they ask later is answered again. */
+/**
+ * Watches a server that runs. What clients asked of it when it ended has failed, and what they ask later is
+ * answered again.
+ */
 export function supervise(
   first: ChildProcess,
   options: Readonly<{
-    /** Starts it again, on the same data and the same socket; `dead` is the one that ended. Throws where that fails. */
+    /**
+     * Starts it again, on the same data and the same socket; `dead` is the one that ended. Throws where that
+     * fails.
+     */
     startAgain(dead: ChildProcess): Promise<ChildProcess>;
     /** Called when it has ended, and when it runs again. */
-    tell(event: "ended" | "restarted"): void;
+    onEvent(event: "ended" | "restarted"): void;
     /** Starts within `withinMs` at most. */
     mostStarts?: number;
     withinMs?: number;
@@ -36,14 +42,14 @@ export function supervise(
     while (true) {
       if (!hasEnded(server)) await once(server, "exit");
       if (stopping) return;
-      if (failure === null) options.tell("ended");
+      if (failure === null) options.onEvent("ended");
       const now = performance.now();
       starts = [...starts.filter((at) => at > now - withinMs), now];
       if (starts.length > mostStarts) return lost.resolve(endedTooOften(mostStarts, withinMs, failure));
       try {
         server = await options.startAgain(server);
         failure = null;
-        options.tell("restarted");
+        options.onEvent("restarted");
       } catch (error) {
         failure = error;
         await sleep(pauseMs);

@@ -9,22 +9,24 @@ import { exists, type Place, rootsHome, type RunAs, type Site, startedByRoot } f
 const run = promisify(execFile);
 
 /**
- * Numbers that systemd's list of users and groups (UIDS-GIDS) leaves unused. A user namespace of a container has them too, for they
- * are below 65536.
+ * Numbers that systemd's list of users and groups (UIDS-GIDS) leaves unused. A user namespace of a container
+ * has them too, for they are below 65536.
  */
 const firstUid = 60_706;
 const lastUid = 61_183;
 /** The account that unrelated programs share. */
 const nobody = 65_534;
 
-/** The link /var/lib/keyhold/uid-60706 → 0123456789abcdef gives that number to the database in that folder. */
+/**
+ * The link /var/lib/keyhold/uid-60706 → 0123456789abcdef gives that number to the database in that folder.
+ */
 const linkPrefix = "uid-";
 const linkOf = (uid: number): string => join(rootsHome, `${linkPrefix}${uid}`);
 
 /**
- * Whom the server of this place runs as; `null` where the user who starts it is not root, and is it. Started as root, that is the
- * account `name`, or else a number of its own that no account and no process has, which stays with the place.
- * Throws StartError for an account that cannot be used.
+ * Whom the server of this place runs as; `null` where the user who starts it is not root, and is it. Started
+ * as root, that is the account `name`, or else a number of its own that no account and no process has, which
+ * stays with the place. Throws StartError for an account that cannot be used.
  */
 export async function chooseUser(place: Place, name: string | null): Promise<RunAs | null> {
   if (!startedByRoot()) {
@@ -125,9 +127,10 @@ async function usedByProcesses(): Promise<ReadonlySet<number>> {
 }
 
 /**
- * As whom initdb runs for a server that will run as `runAs`. initdb asks for the name of its user, and a number of our own has none: so
- * it borrows that of an account, under our group. A process of another group cannot enter the folder of that group, nor trace
- * the process (ptrace(2) compares groups as well), so the account's own processes get at neither.
+ * As whom initdb runs for a server that will run as `runAs`. initdb asks for the name of its user, and a
+ * number of our own has none: so it borrows that of an account, under our group. A process of another group
+ * cannot enter the folder of that group, nor trace the process (ptrace(2) compares groups as well), so the
+ * account's own processes get at neither.
  */
 export async function userWithName(runAs: RunAs): Promise<RunAs> {
   const accounts = (await linesOf("/etc/passwd")).map((line) => Number(line.split(":")[2]));
@@ -141,7 +144,10 @@ export async function userWithName(runAs: RunAs): Promise<RunAs> {
   );
 }
 
-/** Gives the database to the user that its server runs as; answers whether it was another's. Only while no server holds it. */
+/**
+ * Gives the database to the user that its server runs as; answers whether it was another's. Only while no
+ * server holds it.
+ */
 export async function takeOver({ data, runAs }: Site): Promise<boolean> {
   if (runAs === null || !(await exists(data)) || (await stat(data)).uid === runAs.uid) return false;
   await giveTree(data, runAs);
@@ -149,9 +155,10 @@ export async function takeOver({ data, runAs }: Site): Promise<boolean> {
 }
 
 /**
- * Gives a folder and all in it to a user. What was another's may be changed by that other meanwhile, so no path is followed twice:
- * folders are entered through what was opened, links are left alone, and a file with a second name is refused.
- * The folder itself comes last: a run that was cut off is known by it. Throws StartError.
+ * Gives a folder and all in it to a user. What was another's may be changed by that other meanwhile, so no
+ * path is followed twice: folders are entered through what was opened, links are left alone, and a file with
+ * a second name is refused. The folder itself comes last: a run that was cut off is known by it. Throws
+ * StartError.
  */
 export async function giveTree(path: string, runAs: RunAs): Promise<void> {
   await using folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);

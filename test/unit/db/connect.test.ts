@@ -186,10 +186,19 @@ test.each([
   ["Behind a pooler a statement keeps no name, because another session does not have it", true, 0],
   ["A statement is prepared by its name otherwise (control)", false, 1],
 ] as const)("%s", async (_, pooled, prepared) => {
-  const pool = openPool({ ...database.connection("keyhold_owner"), pooled }, { applicationName: "test", max: 1 });
-  const { rows } = await pool.query<{ one: number }>({ name: "kept", text: "select $1::int as one", values: [1] });
+  const pool = openPool(
+    { ...database.connection("keyhold_owner"), pooled },
+    { applicationName: "test", max: 1 },
+  );
+  const { rows } = await pool.query<{ one: number }>({
+    name: "kept",
+    text: "select $1::int as one",
+    values: [1],
+  });
   expect(rows).toEqual([{ one: 1 }]);
-  expect((await pool.query("select from pg_prepared_statements where name = 'kept'")).rowCount).toBe(prepared);
+  expect((await pool.query("select from pg_prepared_statements where name = 'kept'")).rowCount).toBe(
+    prepared,
+  );
   await pool.end();
 });
 

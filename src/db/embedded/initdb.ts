@@ -11,8 +11,9 @@ import { giveTree, userWithName } from "./user.ts";
 const run = promisify(execFile);
 
 /**
- * Makes a new cluster unless there is one; answers whether it did. It is made beside its place and moved
- * there whole, so a start that is killed half way leaves no half cluster.
+ * Makes a new cluster unless there is one. It is made beside its place and moved there as a whole, so that a
+ * killed start leaves no half cluster.
+ * @returns whether it made one.
  */
 export async function createCluster(
   binaries: Binaries,
@@ -62,7 +63,7 @@ async function openForGroup(draft: string, passwordFile: string, { gid }: RunAs)
   await chmod(passwordFile, 0o640);
 }
 
-/** initdb's own last line, or why it could not be run. */
+/** The last line of initdb, or why it could not be run. */
 function lastWords(cause: unknown): string {
   if (!(cause instanceof Error)) return "it gave no reason";
   const said = "stderr" in cause && typeof cause.stderr === "string" ? cause.stderr.trim() : "";

@@ -11,12 +11,12 @@ import { readLock } from "./recover.ts";
 /** Milliseconds for a fast shutdown before the server must stop without its last checkpoint. */
 const stopPatience = 30_000;
 
-/** Milliseconds to wait for what a killed server left running. */
+/** Milliseconds to wait for the remaining processes of a killed server. */
 const startPatience = 60_000;
 
 /**
- * Starts the server and waits until it accepts connections. Throws StartError with its last words when it
- * stops instead.
+ * Starts the server and waits until it accepts connections. Throws StartError with the last words of its log
+ * when it stops instead.
  */
 export async function startPostmaster(
   binaries: Binaries,
@@ -37,7 +37,7 @@ export async function startPostmaster(
   }
 }
 
-/** Stops the server: open transactions are rolled back, everything committed is on disk. */
+/** Stops the server: open transactions are rolled back, and committed data is on disk. */
 export async function stopPostmaster(server: ChildProcess): Promise<void> {
   if (hasEnded(server)) return;
   server.ref();
@@ -75,8 +75,9 @@ async function launch(
 }
 
 /**
- * Waits for the word `ready` in the server's lock file, as pg_ctl does; false when the server ends instead.
- * There is no time limit, for recovery after a crash may take long.
+ * Waits for the word `ready` in the lock file of the server, as pg_ctl does. There is no time limit, because
+ * recovery after a crash may take long.
+ * @returns false when the server ends instead.
  */
 async function becomesReady(server: ChildProcess, place: Place): Promise<boolean> {
   while (!hasEnded(server)) {
@@ -131,7 +132,7 @@ const always = {
   log_checkpoints: "off",
 } as const;
 
-/** For tests only: a machine that loses power loses the database. */
+/** For tests only: a power failure loses the database. */
 const notDurable = {
   fsync: "off",
   synchronous_commit: "off",

@@ -12,9 +12,9 @@ const patience = 30_000;
 type Running = Readonly<{ parent: number; command: string }>;
 
 /**
- * Makes the data folder free to be started on. A server whose Keyhold was killed is stopped (everything
- * committed is kept), a lock file of a process that is no server is removed. Throws StartError where another
- * Keyhold is at work.
+ * Frees the data folder for a start. A server whose Keyhold was killed is stopped, and keeps what was
+ * committed. A lock file of a process that is no server is removed. Throws StartError when another Keyhold is
+ * running.
  */
 export async function recover(data: string): Promise<void> {
   const lock = await readLock(data);
@@ -29,24 +29,24 @@ export async function recover(data: string): Promise<void> {
 }
 
 /**
- * Removes the lock file of a server that has ended. PostgreSQL does so itself where no process has that
- * number (kill(2) with signal 0), and refuses to start where one has: another process, or the dead server
- * until its parent has waited for it. The shared memory of the data folder, which PostgreSQL looks at as
- * well, keeps a new server from backends of the dead one.
+ * Removes the lock file of a server that has ended. PostgreSQL itself does so when no process has that number
+ * (kill(2) with signal 0), and refuses to start when one has: another process, or the dead server until its
+ * parent has waited for it. The shared memory of the data folder, which PostgreSQL checks as well, keeps a
+ * new server from backends of the dead one.
  */
 export async function forgetServer(data: string, pid: number): Promise<void> {
   if ((await readLock(data))?.pid === pid) await rm(lockPath(data), { force: true });
 }
 
 /**
- * A process that dies hands its children to another parent at once, so a server with its first parent has its
+ * The children of a dead process get another parent at once, so a server with its first parent still has its
  * Keyhold.
  */
 function isOwned(server: Running): boolean {
   return Number(/cluster_name=keyhold_(\d+)/.exec(server.command)?.[1]) === server.parent;
 }
 
-/** Whether process `pid` is the server of this data folder, with a Keyhold that runs on it. */
+/** Whether process `pid` is the server of this data folder and its Keyhold runs. */
 export async function isServed(pid: number, data: string): Promise<boolean> {
   const server = await findServer(pid, data);
   return server !== null && isOwned(server);
@@ -73,15 +73,14 @@ async function stopOrphan(pid: number, data: string): Promise<void> {
   );
 }
 
-/** The server of this data folder, if process `pid` is that: process ids are used again. */
+/** The server of this data folder, if process `pid` is that, because process numbers are used again. */
 async function findServer(pid: number, data: string): Promise<Running | null> {
   const running = await describe(pid);
   return running?.command.includes(` -D ${data} `) === true ? running : null;
 }
 
 /**
- * Null when there is no such process, or it ended and its parent has not noticed: then it has no command any
- * more.
+ * Null when there is no such process, or it has ended and its parent has not noticed: then it has no command.
  */
 async function describe(pid: number): Promise<Running | null> {
   const source = process.platform === "linux" ? describeFromProc : describeFromPs;
@@ -90,8 +89,7 @@ async function describe(pid: number): Promise<Running | null> {
 }
 
 /**
- * Slim images have no `ps`. See proc_pid_stat(5): the second field, a name in brackets, may itself hold
- * spaces.
+ * Slim images have no `ps`. See proc_pid_stat(5): the second field, a name in brackets, can contain spaces.
  */
 async function describeFromProc(pid: number): Promise<Running> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8");
@@ -120,8 +118,9 @@ export function lockPath(data: string): string {
 }
 
 /**
- * Reads postmaster.pid; null when there is none, or only the beginning of one. Its lines are numbered in
- * PostgreSQL's src/include/utils/pidfile.h: 1 process, 5 socket folder, 8 status.
+ * Reads postmaster.pid, of a server that holds or held a data folder; null when it does not exist or is
+ * incomplete. Its lines are numbered in PostgreSQL's src/include/utils/pidfile.h: 1 process, 5 socket folder,
+ * 8 status.
  */
 export async function readLock(
   data: string,

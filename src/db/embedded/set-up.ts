@@ -7,8 +7,8 @@ import { ownerRole, type Passwords, superuserRole } from "./passwords.ts";
 const createOwner = `create role ${ownerRole} login nosuperuser nobypassrls nocreatedb nocreaterole noreplication`;
 
 /**
- * Makes the roles and the database, as the superuser, and sets the passwords. On every start, because the one
- * that made the cluster may have been killed before it came here, and a newer Keyhold may need more.
+ * Makes the roles and the database as the superuser, and sets the passwords. It runs at each start, because
+ * the start that made the cluster may have been killed before, and a newer Keyhold may need more.
  */
 export async function setUp(connect: Connect, database: string, passwords: Passwords): Promise<void> {
   const superuser = connect(superuserRole, "postgres");
@@ -30,7 +30,7 @@ export async function setUp(connect: Connect, database: string, passwords: Passw
   });
 }
 
-/** Another superuser, for as long as the first one is renamed: no role renames itself. */
+/** Another superuser while the first one is renamed, because no role renames itself. */
 const renamer = "keyhold_conversion";
 
 /** SQLSTATE 28000: there is no such role. 3D000: there is no such database. */
@@ -38,10 +38,10 @@ const noRole = "28000";
 const noDatabase = "3D000";
 
 /**
- * Brings a cluster whose server demands nothing to one that can demand these passwords. In an older cluster
- * `keyhold_owner` is the superuser that the cluster was made with, who can be renamed and never be less: so
- * it is renamed, and another role of that name is given what it owned. All in one transaction; a run that was
- * cut off is repeated from the beginning.
+ * Converts a cluster whose server demands nothing to one that can demand these passwords. In an older cluster
+ * `keyhold_owner` is the superuser that the cluster was made with. It cannot lose that right, so it is
+ * renamed, and a new role of that name gets what it owned, in one transaction. An interrupted run is repeated
+ * from the beginning.
  */
 export async function convert(connect: Connect, database: string, passwords: Passwords): Promise<void> {
   if (!(await isThere(connect(superuserRole, "postgres")))) {
@@ -82,9 +82,9 @@ async function inTransaction(client: Client, statements: readonly string[]): Pro
 }
 
 /**
- * REASSIGN OWNED refuses for the superuser that a cluster was made with, because the system's own objects are
- * that one's as well: those have object ids below 16384. What belongs to a table (indexes, identity columns,
- * row types) follows it.
+ * REASSIGN OWNED refuses the superuser that a cluster was made with, because it also owns the objects of the
+ * system, whose ids are below 16384. What belongs to a table (indexes, identity columns, row types) follows
+ * the table.
  */
 const handOver = `
 do $$

@@ -4,19 +4,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { StartError } from "../../errors.ts";
 import { hasEnded, stopPostmaster } from "./postmaster.ts";
 
-/** So that what made a start fail has a moment to pass. */
+/** A pause after which the cause of a failed start may have passed. */
 const pauseMs = 1000;
 
 /**
- * Watches a server that runs. What clients asked of it when it ended has failed, and what they ask later is
- * answered again.
+ * Watches a running server and starts it again when it ends before `stop` is called. Statements fail while it
+ * is away, and succeed afterwards.
  */
 export function supervise(
   first: ChildProcess,
   options: Readonly<{
     /**
-     * Starts it again, on the same data and the same socket; `dead` is the one that ended. Throws where that
-     * fails.
+     * Starts it again, on the same data and the same socket; `dead` is the server that ended. Throws when
+     * that fails.
      */
     startAgain(dead: ChildProcess): Promise<ChildProcess>;
     /** Called when it has ended, and when it runs again. */
@@ -26,9 +26,9 @@ export function supervise(
     withinMs?: number;
   }>,
 ): Readonly<{
-  /** Resolves when it has ended too often and is not started again. */
+  /** Resolves when the server has ended too often and is not started again. */
   lost: Promise<StartError>;
-  /** Once this is called, it is not started again. A second call does nothing. */
+  /** Stops the server for good. A second call does nothing. */
   stop(): Promise<void>;
 }> {
   const { mostStarts = 3, withinMs = 10 * 60_000 } = options;

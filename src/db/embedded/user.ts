@@ -9,8 +9,8 @@ import { exists, type Place, rootsHome, type RunAs, type Site, startedByRoot } f
 const run = promisify(execFile);
 
 /**
- * Numbers that systemd's list of users and groups (UIDS-GIDS) leaves unused. A user namespace of a container
- * has them too, for they are below 65536.
+ * Numbers that systemd's list of users and groups (UIDS-GIDS) leaves unused. The user namespace of a
+ * container has them too, because they are below 65536.
  */
 const firstUid = 60_706;
 const lastUid = 61_183;
@@ -24,8 +24,8 @@ const linkPrefix = "uid-";
 const linkOf = (uid: number): string => join(rootsHome, `${linkPrefix}${uid}`);
 
 /**
- * Whom the server of this place runs as; `null` where the user who starts it is not root, and is it. Started
- * as root, that is the account `name`, or else a number of its own that no account and no process has, which
+ * The user of the server of this place; `null` when the user who starts it is not root. Started as root, the
+ * server runs as the account `name`, or as a number of its own that no account and no process has, which
  * stays with the place. Throws StartError for an account that cannot be used.
  */
 export async function chooseUser(place: Place, name: string | null): Promise<RunAs | null> {
@@ -51,7 +51,7 @@ async function accountNamed(name: string): Promise<RunAs> {
   );
 }
 
-/** A number that an account was given since then is given back. */
+/** A number that an account has got since then is released. */
 async function recordedUid(place: Place): Promise<number | null> {
   for (const link of await readdir(rootsHome)) {
     const uid = Number(link.slice(linkPrefix.length));
@@ -62,7 +62,7 @@ async function recordedUid(place: Place): Promise<number | null> {
   return null;
 }
 
-/** The link is made or it is there: of starts that choose at once, one gets a number. */
+/** A link is made only once, so of several starts at once one gets a number. */
 async function reserveUid(place: Place): Promise<number> {
   const name = basename(place.home);
   const count = lastUid - firstUid + 1;
@@ -84,14 +84,14 @@ function unlessTaken(error: NodeJS.ErrnoException): false {
   throw error;
 }
 
-/** Gives the number of this place back. For a place whose database is removed. */
+/** Releases the number of this place, for a place whose database is removed. */
 export async function releaseUid(place: Place): Promise<void> {
   if (!startedByRoot()) return;
   const uid = await recordedUid(place);
   if (uid !== null) await rm(linkOf(uid), { force: true });
 }
 
-/** Whether a user or a group has this number, in the files or in a directory that the machine asks. */
+/** Whether a user or a group has this number, in the files or in a directory service of the machine. */
 async function isAccount(id: number): Promise<boolean> {
   for (const kind of ["passwd", "group"]) {
     const found = await run("getent", [kind, String(id)]).then(
@@ -127,10 +127,10 @@ async function usedByProcesses(): Promise<ReadonlySet<number>> {
 }
 
 /**
- * As whom initdb runs for a server that will run as `runAs`. initdb asks for the name of its user, and a
- * number of our own has none: so it borrows that of an account, under our group. A process of another group
- * cannot enter the folder of that group, nor trace the process (ptrace(2) compares groups as well), so the
- * account's own processes get at neither.
+ * The user of initdb for a server that will run as `runAs`. initdb needs the name of its user, and a number
+ * of our own has none, so it runs as another account under our group. A process of another group can neither
+ * enter the folder of that group nor trace the process (ptrace(2) also compares groups), so processes of that
+ * account reach neither.
  */
 export async function userWithName(runAs: RunAs): Promise<RunAs> {
   const accounts = (await linesOf("/etc/passwd")).map((line) => Number(line.split(":")[2]));
@@ -145,8 +145,8 @@ export async function userWithName(runAs: RunAs): Promise<RunAs> {
 }
 
 /**
- * Gives the database to the user that its server runs as; answers whether it was another's. Only while no
- * server holds it.
+ * Gives the database to the user of its server, only while no server holds it.
+ * @returns whether it belonged to another user.
  */
 export async function takeOver({ data, runAs }: Site): Promise<boolean> {
   if (runAs === null || !(await exists(data)) || (await stat(data)).uid === runAs.uid) return false;
@@ -155,10 +155,9 @@ export async function takeOver({ data, runAs }: Site): Promise<boolean> {
 }
 
 /**
- * Gives a folder and all in it to a user. What was another's may be changed by that other meanwhile, so no
- * path is followed twice: folders are entered through what was opened, links are left alone, and a file with
- * a second name is refused. The folder itself comes last: a run that was cut off is known by it. Throws
- * StartError.
+ * Gives a folder and its content to a user. The former owner may change it meanwhile, so no path is followed
+ * twice: folders are entered through open handles, links are skipped, and a file with a second name is
+ * refused. The folder itself comes last, so that it shows an interrupted run. Throws StartError.
  */
 export async function giveTree(path: string, runAs: RunAs): Promise<void> {
   await using folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);

@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import { sql } from "kysely";
+import { KeyUses } from "./access/api-keys.ts";
 import { Authenticator } from "./access/authenticate.ts";
 import { type LocalIssuer, openLocalIssuer } from "./access/local-issuer.ts";
+import { Memberships, type Prove } from "./access/membership.ts";
 import { OperatorKeys } from "./access/operator-keys.ts";
 import { RateLimits } from "./access/rate-limits.ts";
 import { Strangers } from "./access/strangers.ts";
@@ -24,8 +26,6 @@ import { Deliveries } from "./jobs/deliver-webhooks.ts";
 import { type OpenCustody, openCustody } from "./open-custody.ts";
 import type { Log } from "./telemetry/log.ts";
 import { egressAddresses } from "./venues/index.ts";
-import { KeyUses } from "./access/api-keys.ts";
-import { Memberships, type Prove } from "./access/membership.ts";
 
 /** The running service: its verbs for code in this process, and the addresses of its doors. */
 export type App = Readonly<{

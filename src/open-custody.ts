@@ -1,4 +1,6 @@
 import { sql } from "kysely";
+import type { Prove } from "./access/membership.ts";
+import { prover } from "./audit/change.ts";
 import { Disclosures } from "./audit/disclosures.ts";
 import { Grants, signWith } from "./audit/grants.ts";
 import type { Config } from "./config/config.ts";
@@ -11,16 +13,14 @@ import { storedRefusals } from "./db/venue-refusals.ts";
 import { DataKeys } from "./key-encryption/data-keys.ts";
 import { openKeys } from "./key-encryption/open.ts";
 import { openStores } from "./stores/open.ts";
-import { openVault } from "./vault/open.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
 import { signExisting } from "./tenants/sign-existing.ts";
+import { openVault } from "./vault/open.ts";
 import { assertVenueNames, createVenues, type PoolEvent, type PoolOptions } from "./venues/index.ts";
 import { outboxAge } from "./webhooks/due.ts";
 import type { Webhooks } from "./webhooks/endpoint.ts";
 import { createGuard } from "./webhooks/guard.ts";
-import type { Prove } from "./access/membership.ts";
-import { prover } from "./audit/change.ts";
 
 /**
  * The domain with its adapters and without doors: the base of the service and of the commands of an operator.

@@ -29,18 +29,6 @@ type MemberRow = Readonly<{
   link: number;
   grants: string;
 }>;
-type ApiKeyRow = Omit<MemberRow, "id"> &
-  Narrowing &
-  Readonly<{
-    makers: readonly string[];
-    id: string;
-    tenant_id: string;
-    member_id: string;
-    scopes: readonly string[];
-    agent: boolean;
-    active: boolean;
-  }>;
-
 type Ask = Readonly<{ ask: () => Promise<ActiveMember | ActiveApiKey | null> }>;
 type Answer = Readonly<{ found: ActiveMember | ActiveApiKey | null }>;
 
@@ -138,7 +126,19 @@ export class Memberships {
 
   async #askApiKey(hash: Uint8Array): Promise<ActiveApiKey | null> {
     const askedAt = performance.now();
-    const { rows } = await sql<ApiKeyRow>`select * from access.api_key(${hash})`.execute(this.#db);
+    const { rows } = await sql<
+      Omit<MemberRow, "id"> &
+        Narrowing &
+        Readonly<{
+          makers: readonly string[];
+          id: string;
+          tenant_id: string;
+          member_id: string;
+          scopes: readonly string[];
+          agent: boolean;
+          active: boolean;
+        }>
+    >`select * from access.api_key(${hash})`.execute(this.#db);
     const [row] = rows;
     if (row === undefined || !row.active) return null;
     const member = activeMember(row.member_id, row);

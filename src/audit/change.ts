@@ -183,18 +183,7 @@ async function append(
   throw new Error("the rights of this change cannot be signed");
 }
 
-type Described = Readonly<{
-  names: readonly string[];
-  outcomes: readonly string[];
-  details: readonly string[];
-  credentials: readonly (string | null)[];
-}>;
-
-function describe(
-  actor: Principal | Operator,
-  events: readonly AuditEvent[],
-  signed: readonly Signed[],
-): Described {
+function describe(actor: Principal | Operator, events: readonly AuditEvent[], signed: readonly Signed[]) {
   const [first = "{}", ...others] = events.map(({ detail }) => describeEvent(actor, detail));
   return {
     names: events.map(({ event }) => event),
@@ -218,7 +207,7 @@ async function conclude(
   tx: Transaction<Database>,
   { tenantId, judged }: Writer,
   signed: readonly Signed[],
-  { names, outcomes, details, credentials }: Described,
+  { names, outcomes, details, credentials }: ReturnType<typeof describe>,
 ): Promise<readonly Unsigned[]> {
   const kinds = signed.map(({ kind }) => kind);
   const ids = signed.map(({ id }) => id);

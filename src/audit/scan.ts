@@ -129,10 +129,8 @@ const columns = [
   ["outcome", "outcome"],
 ] as const satisfies readonly (readonly [string, keyof EventFilter])[];
 
-type Condition = RawBuilder<unknown>;
-
 /** The condition that an index serves, on a row named `f`; `null` without such a condition. */
-export function indexedCondition(filter: EventFilter): Condition | null {
+export function indexedCondition(filter: EventFilter): RawBuilder<unknown> | null {
   const [first] = equalities(filter);
   if (first === undefined) return null;
   // Reveals have an index of their own, which the planner uses when it reads the name.
@@ -141,7 +139,7 @@ export function indexedCondition(filter: EventFilter): Condition | null {
 }
 
 /** All conditions, on a row named `f` with the facts of an event. */
-function conditionsOf(filter: EventFilter): Condition {
+function conditionsOf(filter: EventFilter): RawBuilder<unknown> {
   const { since, until } = filter;
   const times = [
     ...(since === undefined ? [] : [sql`f.recorded_at >= ${since}`]),
@@ -150,7 +148,7 @@ function conditionsOf(filter: EventFilter): Condition {
   return sql.join([sql`true`, ...equalities(filter), ...times], sql` and `);
 }
 
-function equalities(filter: EventFilter): readonly Condition[] {
+function equalities(filter: EventFilter): readonly RawBuilder<unknown>[] {
   return columns.flatMap(([column, name]) => {
     const value = filter[name];
     return value === undefined ? [] : [sql`f.${sql.ref(column)} = ${value}`];

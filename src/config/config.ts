@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { StartError } from "../errors.ts";
 import { mistakeIn } from "./mistakes.ts";
 import {
   type AwsConfig,
@@ -28,7 +29,6 @@ import {
   venueProxies,
   wholeNumber,
 } from "./values.ts";
-import { StartError } from "../errors.ts";
 
 const port = wholeNumber(0, 65_535);
 const perMinute = wholeNumber(1, 100_000_000);

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { guardedUrl, listOf, text } from "./values.ts";
 import { StartError } from "../errors.ts";
+import { guardedUrl, listOf, text } from "./values.ts";
 
 export const storeNames = ["postgres", "vault", "aws", "file", "env"] as const;
 const keyProviders = ["file", "transit", "aws-kms"] as const;

@@ -14,10 +14,9 @@ import {
   type Passwords,
 } from "./embedded/passwords.ts";
 import { findPlace, locatePlace, makeSocketFolder, type Place, port, type Site } from "./embedded/place.ts";
-import { startPostmaster, stopPostmaster } from "./embedded/postmaster.ts";
+import { startPostmaster, stopPostmaster, supervise } from "./embedded/postmaster.ts";
 import { forgetServer, recover } from "./embedded/recover.ts";
 import { convert, setUp } from "./embedded/set-up.ts";
-import { supervise } from "./embedded/supervise.ts";
 import { chooseUser, takeOver } from "./embedded/user.ts";
 
 export type EmbeddedPostgres = Readonly<{

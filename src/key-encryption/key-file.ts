@@ -147,7 +147,7 @@ function refusal(path: string, reason: string, cause?: unknown): StartError {
 }
 
 const maxKeys = 32;
-export const maxContentBytes = maxKeys * keyBytes;
+const maxContentBytes = maxKeys * keyBytes;
 
 /** 32 random bytes have about 30 distinct values; fewer than 16 does not happen by chance. */
 const minDistinctBytes = 16;
@@ -156,7 +156,7 @@ const minDistinctBytes = 16;
  * Splits the content of a key file into its keys, newest first, as views of `content`.
  * @returns a sentence with reason and remedy when the content cannot be keys.
  */
-export function splitKeys(content: Uint8Array): Uint8Array[] | string {
+function splitKeys(content: Uint8Array): Uint8Array[] | string {
   const count = content.byteLength / keyBytes;
   if (!Number.isInteger(count) || count < 1 || count > maxKeys) {
     return `has a length that no key file has. It must hold 1 to ${maxKeys} raw keys of ${keyBytes} bytes each, newest first: restore it from your backup.`;

@@ -1,8 +1,8 @@
+import type { StoreName } from "../config/stores.ts";
 import type { Denied, Unavailable } from "../remote/failure.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Store } from "./store.ts";
-import type { StoreName } from "../config/stores.ts";
 
 type Answer = Readonly<{ outcome: string }> | Unavailable | Denied;
 

@@ -1,5 +1,5 @@
-import { assertUuid } from "../crypto/bytes.ts";
 import type { StoreName } from "../config/stores.ts";
+import { assertUuid } from "../crypto/bytes.ts";
 import { EnvelopeError, type Sealed } from "../crypto/envelope.ts";
 import { type PackedRecord, unpackRecord } from "../crypto/packed-fields.ts";
 import { type Denied, denied, type Unavailable } from "../remote/failure.ts";

@@ -61,7 +61,7 @@ export function hasError({ body }: VaultAnswer, pattern: RegExp): boolean {
 /**
  * The body of a successful answer. Throws `StoreTrouble` for any other, and while the engine is being set up.
  */
-export function parse<T>(schema: z.ZodType<T>, answer: VaultAnswer): T {
+export function parseAnswer<T>(schema: z.ZodType<T>, answer: VaultAnswer): T {
   expectDone(answer);
   const parsed = schema.safeParse(answer.body);
   return parsed.success ? parsed.data : throwUnavailable("failing");

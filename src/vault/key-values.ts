@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { throwUnavailable } from "../remote/failure.ts";
-import { expectDone, hasError, parse, type VaultClient } from "./client.ts";
+import { expectDone, hasError, parseAnswer, type VaultClient } from "./client.ts";
 import { assertMount, findMount } from "./mount.ts";
 
 export type KeyValues = Readonly<Record<string, unknown>>;
@@ -47,7 +47,7 @@ export class VersionedKeyValues {
     // A standby can be a moment behind and not know the newest version.
     const decisive = answer.status === 404 ? await this.#client.call({ ...request, at: "active" }) : answer;
     if (decisive.status === 404) return null;
-    const { data, metadata } = parse(versionAnswer, decisive).data;
+    const { data, metadata } = parseAnswer(versionAnswer, decisive).data;
     return metadata.version === version ? data : throwUnavailable("failing");
   }
 
@@ -57,7 +57,7 @@ export class VersionedKeyValues {
     const body = { options: { cas: current }, data };
     const answer = await this.#client.call({ method: "POST", path: `${this.#mount}/data/${path}`, body });
     if (hasError(answer, /^check-and-set parameter did not match/)) return false;
-    const { version } = parse(writeAnswer, answer).data;
+    const { version } = parseAnswer(writeAnswer, answer).data;
     return version === current + 1 ? true : throwUnavailable("failing");
   }
 
@@ -70,7 +70,7 @@ export class VersionedKeyValues {
       current_version: current,
       max_versions: maxVersions,
       versions,
-    } = parse(metadataAnswer, answer).data;
+    } = parseAnswer(metadataAnswer, answer).data;
     const live = Object.entries(versions).filter(([, version]) => !version.destroyed);
     return { current, maxVersions, live: live.map(([number]) => Number(number)) };
   }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parse, type VaultClient } from "./client.ts";
+import { parseAnswer, type VaultClient } from "./client.ts";
 import type { KeyValues } from "./key-values.ts";
 import { findMount } from "./mount.ts";
 
@@ -44,7 +44,7 @@ export class LegacySecrets {
       path: `${this.mount}/metadata/${this.below(path)}?list=true`,
       at: "active",
     });
-    return answer.status === 404 ? [] : parse(listAnswer, answer).data.keys;
+    return answer.status === 404 ? [] : parseAnswer(listAnswer, answer).data.keys;
   }
 
   async read(path: string): Promise<Newest> {
@@ -54,7 +54,7 @@ export class LegacySecrets {
       at: "active",
     });
     if (answer.status === 404) return endOf(answer.body);
-    const { data, metadata: of } = parse(foundAnswer, answer).data;
+    const { data, metadata: of } = parseAnswer(foundAnswer, answer).data;
     return { outcome: "found", version: of.version, values: data ?? {} };
   }
 

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
+import type { VaultAuth } from "../config/stores.ts";
 import { throwDenied, throwUnavailable } from "../remote/failure.ts";
 import type { Nodes, VaultAnswer } from "./nodes.ts";
-import type { VaultAuth } from "../config/stores.ts";
 
 /** A token and its lease; 0 seconds is no end. */
 export type Lease = Readonly<{ token: string; seconds: number; renewable: boolean }>;

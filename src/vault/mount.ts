@@ -2,7 +2,7 @@ import { z } from "zod";
 import { mountPath } from "../config/stores.ts";
 import { StartError } from "../errors.ts";
 import { StoreTrouble, throwDenied } from "../remote/failure.ts";
-import { parse, type VaultClient } from "./client.ts";
+import { parseAnswer, type VaultClient } from "./client.ts";
 import type { VaultAnswer } from "./nodes.ts";
 
 const mountAnswer = z.object({
@@ -25,7 +25,7 @@ export function assertMount(path: string): void {
  * like an absence, and a write would succeed without a version.
  */
 export async function findMount(client: VaultClient, path: string, probe: string): Promise<string> {
-  const { path: mount, type, options } = parse(mountAnswer, await ask(client, path, probe)).data;
+  const { path: mount, type, options } = parseAnswer(mountAnswer, await ask(client, path, probe)).data;
   if (type !== "kv" || options?.version !== "2") throwDenied("wrong_engine");
   return mount.replace(/\/$/, "");
 }

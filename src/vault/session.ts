@@ -1,7 +1,7 @@
+import type { VaultAuth } from "../config/stores.ts";
 import { StoreTrouble } from "../remote/failure.ts";
 import { isKnown, type Lease, login, renew } from "./login.ts";
 import type { Nodes } from "./nodes.ts";
-import type { VaultAuth } from "../config/stores.ts";
 
 /**
  * After a refusal no login is tried for this long, because servers lock out a client that fails too often.

@@ -183,7 +183,8 @@ describe.skipIf(program === null)("Behind PgBouncer in transaction mode", () => 
     const small = await startPgBouncer(program ?? "", { mode: "transaction", size: 2 });
     undoHere.defer(() => small.stop());
     const connection = await connectionFromUrl({ url: small.url("keyhold_app", name), tls: "verify" });
-    const open = (pooled: boolean) => openPool({ ...connection, pooled }, { applicationName: "test", max: 1 });
+    const open = (pooled: boolean) =>
+      openPool({ ...connection, pooled }, { applicationName: "test", max: 1 });
     const [one, other, unnamed] = [open(false), open(false), open(true)];
     undoHere.defer(() => Promise.all([one.end(), other.end(), unnamed.end()]).then(() => undefined));
     const named = { name: "known_to_one_session", text: "select 1" };

@@ -3,8 +3,8 @@ import { link, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { StartError } from "../../errors.ts";
-import { appRole } from "../roles.ts";
 import { readOwnFile } from "../../own-file.ts";
+import { appRole } from "../roles.ts";
 import { giveTo, type Place, type Site } from "./place.ts";
 
 /** Migrates. It owns the objects of the database, and row-level security binds it. */

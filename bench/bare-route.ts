@@ -9,9 +9,9 @@ import { connectionFromUrl, openDb, openPool } from "../src/db/connect.ts";
 import { answer } from "./answer.ts";
 import { bareRouteJob } from "./servers.ts";
 import { Grants } from "../src/audit/grants.ts";
-import { prover } from "../src/audit/prove.ts";
-import { DataKeys } from "../src/keys/data-keys.ts";
-import { loadKeyFile } from "../src/keys/file.ts";
+import { DataKeys } from "../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../src/key-encryption/file.ts";
+import { prover } from "../src/audit/change.ts";
 
 /**
  * What a retrieval is held against, in a process of its own: a fastify route of the same path that checks the same token in the

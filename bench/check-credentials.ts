@@ -1,4 +1,4 @@
-import { readConfig } from "../src/config.ts";
+import { readConfig } from "../src/config/config.ts";
 import { checkDue } from "../src/credentials/check-health.ts";
 import { openCustody } from "../src/open-custody.ts";
 import { createLog } from "../src/telemetry/log.ts";

@@ -5,14 +5,14 @@ import type { ClientConfig } from "pg";
 import { type Db, openDb, openPool } from "../src/db/connect.ts";
 import { embeddedDatabase, startEmbedded } from "../src/db/embedded.ts";
 import { ownerRole, superuserRole } from "../src/db/embedded/passwords.ts";
-import { readLock } from "../src/db/embedded/lock.ts";
 import { migrate } from "../src/db/migrate.ts";
 import { appRole } from "../src/db/roles.ts";
-import { DataKeys } from "../src/keys/data-keys.ts";
-import { openKeyFile } from "../src/keys/open-key-file.ts";
+import { DataKeys } from "../src/key-encryption/data-keys.ts";
 import { urlOf } from "../test/support/connection.ts";
 import { removeState } from "../test/support/state.ts";
 import { Grants, signWith } from "../src/audit/grants.ts";
+import { readLock } from "../src/db/embedded/recover.ts";
+import { openKeyFile } from "../src/key-encryption/open.ts";
 
 /** A database of the bench's own with a key file beside it, as a service finds them. Disposing it leaves nothing behind. */
 export type Installation = AsyncDisposable &

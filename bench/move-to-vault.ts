@@ -1,10 +1,10 @@
 import { sql } from "kysely";
 import { system } from "../src/access/principal.ts";
 import { change } from "../src/audit/change.ts";
-import { unpackRecord } from "../src/crypto/record.ts";
+import { unpackRecord } from "../src/crypto/packed-fields.ts";
 import type { Db } from "../src/db/connect.ts";
 import { createVaultStore } from "../src/stores/vault.ts";
-import { VaultClient } from "../src/stores/vault/client.ts";
+import { VaultClient } from "../src/vault/client.ts";
 import type { Installation } from "./installation.ts";
 import type { VaultNode } from "./vault-node.ts";
 

@@ -4,9 +4,8 @@ import { localIssuerName } from "../src/access/local-issuer.ts";
 import { type Member, nowhere, type Operator } from "../src/access/principal.ts";
 import { change } from "../src/audit/change.ts";
 import { insertCredential, insertVersion, type NewCredential } from "../src/credentials/rows.ts";
-import type { DataKey } from "../src/crypto/data-key.ts";
 import { seal } from "../src/crypto/envelope.ts";
-import { packRecord } from "../src/crypto/record.ts";
+import { packRecord } from "../src/crypto/packed-fields.ts";
 import { Secret } from "../src/crypto/secret.ts";
 import type { TenantTx } from "../src/db/tenant.ts";
 import { createAccount } from "../src/tenants/accounts/create.ts";
@@ -14,6 +13,7 @@ import { createTenant } from "../src/tenants/create.ts";
 import type { Environment } from "../src/venues/venue.ts";
 import { memberOf } from "../test/support/tenants.ts";
 import type { Installation } from "./installation.ts";
+import type { DataKey } from "../src/crypto/keys.ts";
 
 /** A tenant with an owner, one account and credentials that may be revealed. */
 export type SeededTenant = Readonly<{ owner: Member; subject: string; credentialIds: readonly string[] }>;

@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { type App, startApp } from "../src/app.ts";
-import { readConfig } from "../src/config.ts";
+import { readConfig } from "../src/config/config.ts";
 import { createLog } from "../src/telemetry/log.ts";
 import type { IssuedKey } from "../simulator/control.ts";
 import { type Simulator, startSimulator } from "../simulator/simulator.ts";

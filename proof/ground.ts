@@ -5,11 +5,11 @@ import { nowhere, type Operator } from "../src/access/principal.ts";
 import type { Custody } from "../src/credentials/custody.ts";
 import { openPool } from "../src/db/connect.ts";
 import { openFileStore } from "../src/stores/file.ts";
-import { createStores } from "../src/stores/index.ts";
 import { createPostgresStore } from "../src/stores/postgres.ts";
 import { bareCustody } from "../test/support/bare-custody.ts";
 import { ScriptedVenue } from "../test/support/scripted-venue.ts";
 import type { Stage } from "./proof.ts";
+import { createStores } from "../src/stores/open.ts";
 
 export const storeChoices = ["postgres", "file"] as const;
 export type StoreChoice = (typeof storeChoices)[number];

@@ -1,17 +1,16 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import { sql } from "kysely";
+import { KeyUses } from "./access/api-keys.ts";
 import { Authenticator } from "./access/authenticate.ts";
 import { type LocalIssuer, openLocalIssuer } from "./access/local-issuer.ts";
-import { Memberships } from "./access/membership.ts";
+import { Memberships, type Prove } from "./access/membership.ts";
 import { OperatorKeys } from "./access/operator-keys.ts";
 import { RateLimits } from "./access/rate-limits.ts";
 import { Strangers } from "./access/strangers.ts";
-import { KeyUses } from "./access/key-uses.ts";
 import { createTokenVerifier, remoteIssuer } from "./access/tokens.ts";
-import type { Prove } from "./access/proof.ts";
 import { refusalRecorder } from "./audit/refusals.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { Custody } from "./credentials/custody.ts";
 import { type Db, openDb } from "./db/connect.ts";
 import { KeyholdError, StartError } from "./errors.ts";
@@ -28,12 +27,12 @@ import { type OpenCustody, openCustody } from "./open-custody.ts";
 import type { Log } from "./telemetry/log.ts";
 import { egressAddresses } from "./venues/index.ts";
 
-/** The running service: the verbs, for code in this process, and where its doors are. */
+/** The running service: its verbs for code in this process, and the addresses of its doors. */
 export type App = Readonly<{
-  /** Where the API answers, such as `http://127.0.0.1:7070`; `null` for a worker, which has none. */
+  /** The address of the API, such as `http://127.0.0.1:7070`; `null` for a worker, which has none. */
   url: string | null;
   metricsUrl: string;
-  /** What and where it is, for its operator. */
+  /** What and where the database is, for its operator. */
   database: string;
   custody: Custody;
   localIssuer: LocalIssuer | null;
@@ -44,10 +43,12 @@ export type App = Readonly<{
   stop(): Promise<void>;
 }>;
 
-/** `begin`: with an empty embedded database, although a key file or a note shows that there was one. */
+/** `begin`: with an empty embedded database, although a key file or a note shows an earlier one. */
 export type AppOptions = Readonly<{ begin?: boolean }>;
 
-/** Puts doors and clock before the domain; whatever fails ends what was started before it. Throws `StartError`. */
+/**
+ * Opens the domain, its doors and the clock. A failure stops what was started before. Throws `StartError`.
+ */
 export async function startApp(config: Config, log: Log, { begin = false }: AppOptions = {}): Promise<App> {
   await using undo = new AsyncDisposableStack();
   const open = await openCustody(config, log, { begin });
@@ -78,7 +79,7 @@ export async function startApp(config: Config, log: Log, { begin = false }: AppO
   return { url, metricsUrl, database, custody, localIssuer, newKeyFile, lost, stop };
 }
 
-/** What time brings. */
+/** Starts the clock and the delivery of webhooks. */
 function startWork(
   { background: { custody, webhooks }, metrics }: OpenCustody,
   log: Log,
@@ -98,7 +99,7 @@ async function openDoor(
   return listenOn(listener, () => server.listen({ host, port }));
 }
 
-/** An API key shows its last use so much later at most. */
+/** The longest delay of the last use of an API key. */
 const writeUsesMs = 30_000;
 
 type DoorParts = Readonly<{ config: Config; localIssuer: LocalIssuer | null; log: Log }>;
@@ -108,7 +109,8 @@ export async function createDoor(
   { custody, webhooks, database, metrics, prove }: OpenCustody,
   { config, localIssuer, log }: DoorParts,
 ) {
-  // Who is calling, and how often, is known however many requests wait for a connection.
+  // A pool of its own, so that authentication and rate limits do not wait behind other requests for a
+  // connection.
   const accessPool = database.openPool({ applicationName: "keyhold access", max: 4, answerWithin: 2000 });
   const access = openDb(accessPool);
   const keyUses = new KeyUses(access);
@@ -146,7 +148,9 @@ export async function createDoor(
   });
 }
 
-/** Requests that come while an answer is looked for get that one: a flood of them makes no flood of queries. */
+/**
+ * Requests that arrive during a query share its answer, so that a flood of requests is no flood of queries.
+ */
 function shared<T>(ask: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | null = null;
   return () =>
@@ -156,8 +160,8 @@ function shared<T>(ask: () => Promise<T>): () => Promise<T> {
 }
 
 /**
- * Throws `not_ready` unless the database answers. A store that is away makes the service no less able to serve what it has copies
- * of, so no balancer should take the process out for it.
+ * Throws `not_ready` unless the database answers. While a store is away the service still serves its cached
+ * copies, so no balancer should remove the process for it.
  */
 async function readiness({ db, stores }: Pick<Custody, "db" | "stores">): Promise<"ok" | "degraded"> {
   await sql`select 1`.execute(db).catch((cause: unknown) => {
@@ -195,7 +199,7 @@ function createAuthenticator(
   const issuers = config.access.issuers.map((configured) => {
     const { issuer } = configured;
     return remoteIssuer(configured, (error) =>
-      log.warn("the keys of an issuer cannot be had", { issuer, error }),
+      log.warn("the keys of an issuer cannot be fetched", { issuer, error }),
     );
   });
   const verify = createTokenVerifier(local === null ? issuers : [...issuers, local.issuer]);

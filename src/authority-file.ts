@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { StartError } from "./errors.ts";
 
 /**
- * The authorities that a PEM file holds, to be trusted in place of those that Node trusts. `variable` is the setting with the path.
- * Throws `StartError` where the file cannot be read or holds no certificate.
+ * The authorities in a PEM file, which are trusted in place of those that Node trusts. `variable` is the
+ * setting with the path. Throws `StartError` when the file cannot be read or contains no certificate.
  */
 export async function readAuthorities(path: string, variable: string): Promise<string> {
   const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
@@ -14,7 +14,10 @@ export async function readAuthorities(path: string, variable: string): Promise<s
   throw new StartError(`The file ${path} of ${variable} holds no certificate in PEM.`);
 }
 
-/** Reads the first one. Node accepts a text without a certificate, then trusts no authority, and no message explains that. */
+/**
+ * Reads the first certificate. Node accepts a text without one and then trusts no authority, without a
+ * message.
+ */
 function holdsCertificate(text: string): boolean {
   try {
     return new X509Certificate(text).raw.length > 0;

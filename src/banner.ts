@@ -1,8 +1,8 @@
 import type { App } from "./app.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { version } from "./version.ts";
 
-/** What a service that has started says of itself: what it runs on, and what to do next. */
+/** The facts of a started service for its operator: what it runs on, and what to do next. */
 export type StartFacts = Readonly<{
   version: string;
   database: string;
@@ -14,7 +14,7 @@ export type StartFacts = Readonly<{
   next: string;
 }>;
 
-/** `isNew`: no tenant was opened yet. */
+/** `isNew`: there is no tenant yet. */
 export function describeStart(app: App, config: Config, isNew: boolean): StartFacts {
   const { issuers } = config.access;
   const names = issuers.map(({ issuer }) => issuer);

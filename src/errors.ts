@@ -1,6 +1,6 @@
 /**
- * Every error a caller can meet, in one table: stable code → HTTP status, title, and what to do about it.
- * Codes are part of the API and are never reused for another meaning.
+ * All errors of callers: stable code → HTTP status, title, and what to do. Codes are part of the API and are
+ * never used for another meaning.
  */
 export const errors = {
   malformed: { status: 400, title: "The request is malformed" },
@@ -56,21 +56,21 @@ export const errors = {
 
 export type ErrorCode = keyof typeof errors;
 
-/** Facts that may stand in the problem document beside its detail; never a secret. */
+/** Facts of the problem document beside its detail; never a secret. */
 export type ErrorFacts = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
 type ErrorOptions = Readonly<{ facts?: ErrorFacts; cause?: unknown; isRecorded?: boolean }>;
 
 /**
- * The one error that crosses layers. `detail` is public: it says in plain words what happened and what to do.
- * Everything that must stay inside goes to `cause`, which is never shown.
+ * The only error that crosses layers. `detail` is public: it says in plain words what happened and what to
+ * do. `cause` is internal and never shown.
  */
 export class KeyholdError extends Error {
   override readonly name = "KeyholdError";
   readonly code: ErrorCode;
   readonly detail: string;
   readonly facts: ErrorFacts;
-  /** Whether the record tells of the refusal already. */
+  /** Whether the refusal is recorded already. */
   readonly isRecorded: boolean;
 
   constructor(code: ErrorCode, detail: string, options: ErrorOptions = {}) {
@@ -87,8 +87,8 @@ export class KeyholdError extends Error {
 }
 
 /**
- * Stops the start. The message is for the operator: a sentence that says what is wrong and what to do about it.
- * It never holds a secret.
+ * Stops the start. The message is for the operator: a sentence that says what is wrong and what to do. It
+ * never contains a secret.
  */
 export class StartError extends Error {
   override readonly name = "StartError";

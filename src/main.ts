@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { type App, type AppOptions, startApp } from "./app.ts";
 import { bannerOf, describeStart } from "./banner.ts";
-import { type Config, readConfig } from "./config.ts";
+import { type Config, readConfig } from "./config/config.ts";
 import { type PlatformTx, withPlatform } from "./db/tenant.ts";
 import { StartError } from "./errors.ts";
 import { refuseSimulatedFolder, type Simulated, startSimulated } from "./simulated.ts";
@@ -10,10 +10,12 @@ import { createLog, type Log } from "./telemetry/log.ts";
 /** `simulated`: with venues on this machine in place of the real ones. */
 type ServeOptions = AppOptions & Readonly<{ simulated?: boolean }>;
 
-/** Milliseconds that requests under way get when the service ends because its database has. */
+/** Milliseconds for running requests when the service ends because its database has ended. */
 const lastPatience = 10_000;
 
-/** Runs the service until SIGTERM or SIGINT: requests under way are finished, then everything that was started is ended. */
+/**
+ * Runs the service until SIGTERM or SIGINT. Then running requests are finished, and all parts are stopped.
+ */
 export async function serve({ simulated = false, begin = false }: ServeOptions = {}): Promise<void> {
   const read = readConfig();
   if (!simulated) refuseSimulatedFolder(read);
@@ -21,14 +23,16 @@ export async function serve({ simulated = false, begin = false }: ServeOptions =
   const config = venues?.config ?? read;
   const log = createLog(config.logLevel);
   if (config.unknownVariables.length > 0) {
-    log.warn("variables that nobody reads", { variables: config.unknownVariables.join(", ") });
+    log.warn("unknown variables, which Keyhold does not read", {
+      variables: config.unknownVariables.join(", "),
+    });
   }
   const app = await startApp(config, log, { begin }).catch(async (error: unknown) => {
     await venues?.close();
     throw error;
   });
-  await tellOfStart(app, config, log);
-  if (venues !== null) process.stdout.write(tellOfKeys(venues));
+  await logStart(app, config, log);
+  if (venues !== null) process.stdout.write(describeKeys(venues));
   const stop = async (): Promise<void> => {
     try {
       await app.stop();
@@ -40,7 +44,7 @@ export async function serve({ simulated = false, begin = false }: ServeOptions =
   void app.lost.then((error) => endWithout({ stop }, error, log));
 }
 
-async function tellOfStart(app: App, config: Config, log: Log): Promise<void> {
+async function logStart(app: App, config: Config, log: Log): Promise<void> {
   if (app.newKeyFile !== null) {
     log.warn("a key file was made: back it up, apart from the database; without it every secret is lost", {
       path: app.newKeyFile,
@@ -50,7 +54,7 @@ async function tellOfStart(app: App, config: Config, log: Log): Promise<void> {
   log.info("started", facts);
   if (process.stderr.isTTY) process.stderr.write(bannerOf(facts));
   log.info("metrics", { address: app.metricsUrl });
-  if (app.url === null) log.info("working");
+  if (app.url === null) log.info("running the clock");
   else log.info("listening", { address: app.url, path: "/docs" });
 }
 
@@ -59,11 +63,11 @@ async function hasNoTenant({ custody: { db } }: App): Promise<boolean> {
   return (await withPlatform(db, one)) === undefined;
 }
 
-/** For a person: what to type when a credential is registered. Nothing but the simulated venues takes these keys. */
-function tellOfKeys({ keys, keysFile }: Simulated): string {
+/** For a person: what to type to register a credential. Only the simulated venues accept these keys. */
+function describeKeys({ keys, keysFile }: Simulated): string {
   const lines = keys.flatMap(({ venue, environment, secret }) => [
     `${venue} ${environment}`,
-    // A private key goes onto one line, as it can be pasted.
+    // A private key is printed on one line, so that it can be pasted.
     ...Object.entries(secret).map(
       ([field, value]) => `  ${field.padEnd(10)}  ${value.trim().replaceAll("\n", "\\n")}`,
     ),
@@ -90,9 +94,9 @@ function stopOnSignal(app: Pick<App, "stop">, log: Log): void {
   process.on("SIGINT", stop);
 }
 
-/** A supervisor starts the whole service again, which it would not while the process is there. */
+/** Ends the process, so that a supervisor starts the whole service again. */
 async function endWithout(app: Pick<App, "stop">, error: StartError, log: Log): Promise<void> {
-  log.error("the database has ended, and so does the service", { error });
+  log.error("the database has ended, so the service ends", { error });
   say(error);
   setTimeout(() => process.exit(1), lastPatience);
   await app.stop().catch((failure: unknown) => log.error("could not stop cleanly", { error: failure }));
@@ -104,7 +108,7 @@ function say(error: StartError): void {
   process.exitCode = 1;
 }
 
-/** `npm start -- --simulated --new`. Throws `StartError` for anything else. */
+/** Reads `npm start -- --simulated --new`. Throws `StartError` for any other argument. */
 function readOptions(): ServeOptions {
   try {
     const flag = { type: "boolean", default: false } as const;
@@ -118,7 +122,7 @@ function readOptions(): ServeOptions {
   }
 }
 
-/** A start that is refused ends with one sentence; anything else is a defect and shows where it lies. */
+/** A refused start prints one sentence; any other error is a defect and prints its stack. */
 if (import.meta.main) {
   try {
     await serve(readOptions());

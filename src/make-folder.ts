@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import { StartError } from "./errors.ts";
 
 /**
- * Makes a folder, and those above it, where they are missing. `variable` is the setting that holds the path.
- * Throws `StartError` where it cannot be made, and where something else has its name.
+ * Makes a folder and its missing parents. `variable` is the setting with the path. Throws `StartError` when
+ * it cannot be made, and when something else has its name.
  */
 export async function makeFolder(path: string, variable: string, mode = 0o700): Promise<void> {
   try {
@@ -30,7 +30,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
 };
 
-/** Node's own recursive mkdir never returns below /proc, where a folder is there and takes no other. */
+/** The recursive mkdir of Node never returns below /proc, where a folder exists and accepts no other. */
 async function makeWithParents(path: string, mode: number): Promise<void> {
   const failure = await tryToMake(path, mode);
   if (failure === null) return;
@@ -41,7 +41,7 @@ async function makeWithParents(path: string, mode: number): Promise<void> {
   if (again !== null) throw again;
 }
 
-/** `null` when the folder is there now. */
+/** `null` when the folder exists now. */
 async function tryToMake(path: string, mode: number): Promise<NodeJS.ErrnoException | null> {
   try {
     await mkdir(path, { mode });

@@ -1,8 +1,8 @@
-/** So many changes of a letter may lie between a name and what was meant: two letters that changed places are two changes. */
+/** The most changes of a letter between a name and what was meant. Two swapped letters are two changes. */
 const mostChanges = 2;
 const mostNames = 3;
 
-/** The names that are nearest to one that is none of them, the nearest first; none where nothing is near. */
+/** The known names nearest to an unknown one, the nearest first; none when no name is near. */
 export function nearNames(name: string, names: readonly string[]): readonly string[] {
   return names
     .map((known) => ({ known, distance: distanceOf(name.toLowerCase(), known.toLowerCase()) }))

@@ -1,36 +1,38 @@
 import { sql } from "kysely";
-import type { Prove } from "./access/proof.ts";
+import type { Prove } from "./access/membership.ts";
+import { prover } from "./audit/change.ts";
 import { Disclosures } from "./audit/disclosures.ts";
 import { Grants, signWith } from "./audit/grants.ts";
-import { prover } from "./audit/prove.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { Hold } from "./credentials/consequences.ts";
 import type { Custody } from "./credentials/custody.ts";
 import type { Db } from "./db/connect.ts";
 import { type DatabaseEvent, type StartedDatabase, startDatabase, type StartOptions } from "./db/start.ts";
 import { createTurns, type Turns } from "./db/turns.ts";
 import { storedRefusals } from "./db/venue-refusals.ts";
-import { DataKeys } from "./keys/data-keys.ts";
-import { openKeys } from "./keys/open.ts";
+import { DataKeys } from "./key-encryption/data-keys.ts";
+import { openKeys } from "./key-encryption/open.ts";
 import { openStores } from "./stores/open.ts";
-import { openVault } from "./stores/vault/open.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
 import { signExisting } from "./tenants/sign-existing.ts";
+import { openVault } from "./vault/open.ts";
 import { assertVenueNames, createVenues, type PoolEvent, type PoolOptions } from "./venues/index.ts";
 import { outboxAge } from "./webhooks/due.ts";
 import type { Webhooks } from "./webhooks/endpoint.ts";
 import { createGuard } from "./webhooks/guard.ts";
 
-/** The domain with its adapters, and no door: what the service and an operator's commands stand on. */
+/**
+ * The domain with its adapters and without doors: the base of the service and of the commands of an operator.
+ */
 export type OpenCustody = Readonly<{
   custody: Custody;
   webhooks: Webhooks;
   database: StartedDatabase;
   metrics: Metrics;
-  /** The same domain for what time brings, on connections that no request can take. */
+  /** The same domain for the clock, on connections that no request can take. */
   background: Background;
-  /** Whether rights are those that were signed. */
+  /** Checks that rights are those that were signed. */
   prove: Prove;
   /** Set when this start made the key file, which must be backed up. */
   newKeyFile: string | null;
@@ -44,15 +46,20 @@ export type Background = Readonly<{
 
 /** The record must be on disk within this time, or nothing is disclosed. */
 const recordWithinMs = 2000;
-/** Tenants whose chain is slow that wait for it at once, a connection each; one connection more waits for all that are only busy. */
+/**
+ * How many tenants with a slow chain wait at once, with a connection each. One more connection waits for all
+ * busy chains.
+ */
 const slowChainsAtOnce = 4;
-/** A search that the database has not answered by then has failed, and its connection serves others. */
+/**
+ * After this time a search without an answer of the database has failed, and its connection serves others.
+ */
 const reportWithinMs = 10_000;
-/** What time brings may take longer than a request, which somebody waits for. */
+/** Work of the clock may take longer than a request, because no caller waits for it. */
 const workWithinMs = 60_000;
-/** A turn is taken and given back by one statement each, and held without a connection. */
+/** A turn is taken and released by one statement each, and held without a connection. */
 const turnStatements = 4;
-/** Less than a lease, so that an answer that comes late cannot be taken for a turn that is still one. */
+/** Less than a lease, so that a late answer never stands for a turn that has ended. */
 const turnWithinMs = 2000;
 
 /** `venueProcesses`: for proofs, which switch a defence off or plant a fault. */
@@ -62,7 +69,7 @@ const refusalHeld: Readonly<Record<Hold, string>> = {
   many: "a venue refuses far too many credentials, so none of them is ended: look at the venue",
   address:
     "a venue refuses several credentials and may mean the address, so none of them is ended: look at the addresses it allows",
-  clock: "the clock is far off the venue's, so a refusal ends no credential: set the clock right",
+  clock: "the clock differs much from that of the venue, so a refusal ends no credential: correct the clock",
 };
 
 const databaseNews: Readonly<Record<DatabaseEvent, string>> = {
@@ -71,18 +78,18 @@ const databaseNews: Readonly<Record<DatabaseEvent, string>> = {
   restarted: "the embedded database runs again",
 };
 
-function tellInto(log: Log): (event: DatabaseEvent) => void {
+function logEvents(log: Log): (event: DatabaseEvent) => void {
   return (event) => log.warn(databaseNews[event]);
 }
 
-/** Connects the parts, from the ground up; whatever fails ends what was started before it. Throws `StartError`. */
+/** Connects the parts, from the ground up. A failure stops what was started before. Throws `StartError`. */
 export async function openCustody(config: Config, log: Log, options?: OpenOptions): Promise<OpenCustody> {
   assertVenueNames(config.venues);
   await using undo = new AsyncDisposableStack();
-  const database = await startDatabase(config, { tell: tellInto(log), ...options });
+  const database = await startDatabase(config, { onEvent: logEvents(log), ...options });
   undo.defer(() => database.stop());
   const { db, embeddedIn } = database;
-  tellOfDatabase(database, log);
+  logDatabase(database, log);
   const { reports, work } = openFurther(database, config, options);
   const metrics = createMetrics({
     countCredentials: () => countCredentials(work),
@@ -96,7 +103,7 @@ export async function openCustody(config: Config, log: Log, options?: OpenOption
   undo.defer(() => keys.close());
   const { stores, ...opened } = await openStores(config.stores, { db, vault, aws, metrics, log });
   undo.defer(() => opened.close());
-  const report = (event: PoolEvent): void => tellOfProcesses(event, metrics, log);
+  const report = (event: PoolEvent): void => logProcesses(event, metrics, log);
   const venues = createVenues(config.venues, {
     ...options?.venueProcesses,
     report,
@@ -127,7 +134,9 @@ export async function openCustody(config: Config, log: Log, options?: OpenOption
   return { custody, webhooks, background, database, metrics, prove, newKeyFile, close };
 }
 
-/** Pools beside the one of the requests: neither a search nor what time brings takes a connection from those who trade. */
+/**
+ * Pools beside the one for requests, so that neither a search nor the clock takes a connection from a trader.
+ */
 function openFurther(
   database: StartedDatabase,
   { database: { reportConnections, workConnections } }: Config,
@@ -148,7 +157,7 @@ function openFurther(
   };
 }
 
-/** What is counted and logged of the domain's work. */
+/** Counts and logs the work of the domain. */
 function listeners(metrics: Metrics, log: Log): Pick<Custody, "inspected" | "checked" | "refusalHeld"> {
   return {
     inspected(venue, verdict, seconds) {
@@ -176,12 +185,12 @@ function openTurns(database: StartedDatabase): Turns {
   return createTurns(pool);
 }
 
-function tellOfDatabase({ embeddedIn: path, changes }: StartedDatabase, log: Log): void {
+function logDatabase({ embeddedIn: path, changes }: StartedDatabase, log: Log): void {
   for (const change of changes) log.warn(change, { path });
   if (path !== null) log.info("database", { path });
 }
 
-function tellOfProcesses(event: PoolEvent, metrics: Metrics, log: Log): void {
+function logProcesses(event: PoolEvent, metrics: Metrics, log: Log): void {
   if (event.kind === "suspects") return metrics.venueSuspects.set(event.count);
   const { reason, tenants } = event;
   metrics.venueProcessesReplaced.inc({ reason });
@@ -192,7 +201,10 @@ function tellOfProcesses(event: PoolEvent, metrics: Metrics, log: Log): void {
   }
 }
 
-/** From here on rights are signed and verified; those of an earlier version are signed before anything is served. */
+/**
+ * From now on rights are signed and verified. Rights from a version without signatures are signed before the
+ * service starts.
+ */
 async function proveWith(
   { db, work, dataKeys }: Readonly<{ db: Db; work: Db; dataKeys: DataKeys }>,
   log: Log,
@@ -217,7 +229,6 @@ function openDisclosures(database: StartedDatabase, prove: Prove, metrics: Metri
     withinMs: recordWithinMs,
     waitingPool,
     slowAtOnce: slowChainsAtOnce,
-    prepares: !database.pooled,
     onGroup: (size) => metrics.disclosureGroupSize.observe(size),
   });
 }

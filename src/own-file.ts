@@ -3,16 +3,17 @@ import { type FileHandle, open } from "node:fs/promises";
 import { StartError } from "./errors.ts";
 
 /**
- * Whether a file belongs to the user who runs Keyhold, or to root. Root may read and write every file anyway, so what root owns is
- * no other user's; a file of any other user can be changed by that user.
+ * Whether a file belongs to the user who runs Keyhold, or to root. Root may read and write each file anyway.
+ * A file of any other user can be changed by that user.
  */
 export function isOwn({ uid }: Pick<Stats, "uid">, user: number | undefined = process.geteuid?.()): boolean {
   return user === undefined || uid === user || uid === 0;
 }
 
 /**
- * Whether only this user and root can read a file, or a group that root has given it to and that this process is in: so Kubernetes hands
- * a Secret to a pod that does not run as root (`fsGroup` widens 0400 to 0440), and that pod can neither change the file nor read it else.
+ * Whether a file can be read only by this user and root, or also by a group of this process in a file of
+ * root. Kubernetes gives a Secret in that form to a pod that does not run as root (`fsGroup` widens 0400 to
+ * 0440), and the pod can neither change the file nor read it otherwise.
  */
 export function isPrivate(
   { uid, gid, mode }: Pick<Stats, "uid" | "gid" | "mode">,
@@ -23,7 +24,7 @@ export function isPrivate(
 }
 
 /**
- * The text of a file that only its owner may read, and that this user owns; `null` where there is none.
+ * The text of a file that only its owner may read, and that this user owns; `null` when it does not exist.
  * Throws StartError, which begins with `what` and the path, for any other file.
  */
 export async function readOwnFile(path: string, what: string): Promise<string | null> {

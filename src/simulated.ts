@@ -4,14 +4,17 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Control } from "../simulator/control.ts";
 import type { Simulator } from "../simulator/simulator.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { StartError } from "./errors.ts";
 import { makeFolder } from "./make-folder.ts";
 import { readOwnFile } from "./own-file.ts";
 import { createAdapters } from "./venues/adapters.ts";
 import { environments } from "./venues/venue.ts";
 
-/** Below the folder of the service: the keys that simulated venues take, so that they are the same after a restart. */
+/**
+ * A file in the folder of the service with the keys that simulated venues accept, so that they stay the same
+ * after a restart.
+ */
 const keysFile = "simulated-keys.json";
 
 const secret = z.strictObject({
@@ -22,19 +25,19 @@ const secret = z.strictObject({
 const keyList = z.array(z.strictObject({ venue: z.string(), environment: z.enum(environments), secret }));
 
 export type Simulated = Readonly<{
-  /** The given one, with the simulated venues. */
+  /** The given configuration, with the simulated venues. */
   config: Config;
   keys: z.infer<typeof keyList>;
   keysFile: string;
   close(): Promise<void>;
 }>;
 
-/** Nothing listens there: a venue that is not simulated cannot be asked. */
+/** An address without a listener: a venue that is not simulated cannot be reached. */
 const nowhere = "http://127.0.0.1:9";
 
 /**
- * Starts the simulated venues; every request for a venue goes to them or nowhere. Throws `StartError` where real credentials would
- * meet them: beside a database of one's own, or in a folder that was used without them.
+ * Starts the simulated venues. Each request for a venue goes to them or fails. Throws `StartError` if real
+ * credentials could reach them: with a database of one's own, or in a folder that was used with real venues.
  */
 export async function startSimulated(config: Config): Promise<Simulated> {
   refuseReal(config);
@@ -65,7 +68,10 @@ function refuseReal({ database, venues, keyFile, folder }: Config): void {
   }
 }
 
-/** Throws `StartError` in a folder whose credentials are of simulated venues: real venues would refuse them. */
+/**
+ * Throws `StartError` for a folder with credentials of simulated venues, because real venues would refuse
+ * them.
+ */
 export function refuseSimulatedFolder({ folder }: Pick<Config, "folder">): void {
   if (!existsSync(join(folder, keysFile))) return;
   throw new StartError(
@@ -86,7 +92,7 @@ function placesOf({ hosts }: Simulator): readonly Place[] {
 
 type Secret = z.infer<typeof secret>;
 
-/** A key that may read and trade: the one that is known, or another one. */
+/** A key that may read and trade: the known one, or a new one. */
 function issue(control: Control, { venue, environment }: Place, known: Secret | undefined): Secret {
   const given = {
     ...(known?.api_key !== undefined && { apiKey: known.api_key }),
@@ -101,7 +107,7 @@ function issue(control: Control, { venue, environment }: Place, known: Secret | 
   };
 }
 
-/** Of every venue: one URL where it has one host, otherwise one for each of its environments. */
+/** For each venue: one URL if it has one host, otherwise one for each of its environments. */
 function hostsOf({ hosts }: Simulator): Config["venues"]["hosts"] {
   const simulated = [...Map.groupBy(hosts, ({ venue }) => venue)].map(([venue, its]) => {
     const byEnvironment = Object.fromEntries(its.map(({ environment, url }) => [environment, url]));

@@ -16,8 +16,10 @@ const layers: readonly (readonly string[])[] = [
   ["http", "jobs", "cli"],
   ["credentials", "tenants", "webhooks"],
   ["access", "audit"],
-  ["venues", "stores", "keys"],
+  ["venues", "stores", "key-encryption"],
+  ["vault", "aws"],
   [
+    "remote",
     "crypto",
     "db",
     "telemetry",
@@ -27,11 +29,7 @@ const layers: readonly (readonly string[])[] = [
     "version.ts",
     "authority-file.ts",
     "make-folder.ts",
-    "config.ts",
-    "config-values.ts",
-    "config-mistakes.ts",
-    "config-names.ts",
-    "config-stores.ts",
+    "config",
   ],
 ];
 
@@ -45,7 +43,7 @@ const visibleToDomain = [
   "src/venues/keys/venue-keys.ts",
   "src/venues/keys/marker.ts",
   "src/stores/store.ts",
-  "src/keys/key-provider.ts",
+  "src/key-encryption/key-provider.ts",
 ];
 
 function layerOf(path: string): number {
@@ -113,7 +111,7 @@ const domainSeesInterfaces: Rule = (all) =>
     .filter(({ path }) => layerOf(path) === 2)
     .flatMap((file) =>
       importsOf(file)
-        .filter((to) => layerOf(to) === 4 && !visibleToDomain.includes(to))
+        .filter((to) => [4, 5].includes(layerOf(to)) && !visibleToDomain.includes(to))
         .map((to) => `${file.path} imports the adapter ${to}: use its interface`),
     );
 
@@ -124,8 +122,8 @@ function only(pattern: RegExp, where: (path: string) => boolean, why: string): R
 
 const environment = only(
   /process\.env\b/,
-  (path) => path === "src/config.ts",
-  "only config.ts reads the environment",
+  (path) => path === "src/config/config.ts",
+  "only config/config.ts reads the environment",
 );
 const scopeSettings = only(
   /set_config\('keyhold/,
@@ -134,7 +132,7 @@ const scopeSettings = only(
 );
 const network = only(
   /(?<!\.)\bfetch\(|from "undici"/,
-  (path) => /^src\/(venues|cli|stores\/vault|webhooks)\//.test(path) || path === "src/access/remote-keys.ts",
+  (path) => /^src\/(venues|cli|vault|webhooks)\//.test(path) || path === "src/access/remote-keys.ts",
   "only venues, Vault, the command line, receivers of webhooks and the keys of issuers are asked over the network",
 );
 const mocks = only(
@@ -162,7 +160,7 @@ const bookkeepers = [
   "src/credentials/destroy.ts",
   "src/credentials/invoke/rows.ts",
   "src/credentials/invoke/fall-back.ts",
-  "src/keys/data-keys.ts",
+  "src/key-encryption/data-keys.ts",
   "src/stores/postgres.ts",
   "src/http/idempotency.ts",
   "src/webhooks/settle.ts",

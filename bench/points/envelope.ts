@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { generateDataKey } from "../../src/crypto/data-key.ts";
 import { open, seal } from "../../src/crypto/envelope.ts";
 import { Secret } from "../../src/crypto/secret.ts";
 import type { Figure, Section } from "../figures.ts";
 import { median } from "../percentiles.ts";
+import { generateDataKey } from "../../src/crypto/keys.ts";
 
 /** An API key of an exchange, and a PEM key of one. */
 const sizes = [64, 300];

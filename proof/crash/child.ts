@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
-import { DataKeys } from "../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../src/keys/file.ts";
+import { DataKeys } from "../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { openFileStore } from "../../src/stores/file.ts";
-import { createStores } from "../../src/stores/index.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { bareCustody } from "../../test/support/bare-custody.ts";
 import { memberOf } from "../../test/support/tenants.ts";
@@ -12,6 +11,7 @@ import { type Effect, Effects, type Gate } from "./effects.ts";
 import { flaws } from "./flaws.ts";
 import { mortalDb, mortalRecord, mortalStore, mortalVenue } from "./mortal.ts";
 import { taskShape, works, type Writer } from "./scenarios.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 /**
  * A process of Keyhold that works for several writers at once, and is killed when each of them has come to its point. Where they have

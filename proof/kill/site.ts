@@ -3,13 +3,13 @@ import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { openLocalIssuer } from "../../src/access/local-issuer.ts";
 import { operatorScope, scopes } from "../../src/access/permissions.ts";
 import { type Db, openDb, openPool } from "../../src/db/connect.ts";
-import { joinEmbedded } from "../../src/db/embedded/join.ts";
 import { superuserRole } from "../../src/db/embedded/passwords.ts";
 import { findPlace } from "../../src/db/embedded/place.ts";
 import { embeddedDatabase } from "../../src/db/embedded.ts";
 import { makeState } from "../../test/support/state.ts";
 import type { Stage } from "../proof.ts";
 import { Supervisor } from "./supervisor.ts";
+import { joinEmbedded } from "../../src/db/embedded/connection.ts";
 
 export type Program = readonly [path: string, ...argv: string[]];
 

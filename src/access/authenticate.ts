@@ -1,7 +1,6 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import { hashApiKey, isApiKey } from "./api-keys.ts";
-import type { KeyUses } from "./key-uses.ts";
+import { hashApiKey, isApiKey, type KeyUses } from "./api-keys.ts";
 import type { ActiveMember, Memberships } from "./membership.ts";
 import { assertFrom, namesSubjects, type Narrowing } from "./narrowing.ts";
 import { isOperatorKey, operatorKeyIssuer, type OperatorKeys } from "./operator-keys.ts";
@@ -22,9 +21,10 @@ type Right = Readonly<{
 }>;
 
 /**
- * Turns an `Authorization` header into who is asking. Tokens and API keys alike lead to one active membership of one tenant,
- * whose role caps the scopes. Everything that is wrong is `unauthenticated`, in the same words; `forbidden` when the caller's address
- * is outside the networks that its token or key is narrowed to, and `not_ready` when the database cannot be asked.
+ * Turns an `Authorization` header into a caller. Tokens and API keys alike lead to one active membership of
+ * one tenant, whose role limits the scopes. Any fault is `unauthenticated`, always with the same text. A
+ * caller outside the networks that its token or key is narrowed to is `forbidden`, and without an answer of
+ * the database the error is `not_ready`.
  */
 export class Authenticator {
   readonly #verify: VerifyToken;
@@ -52,7 +52,7 @@ export class Authenticator {
     const credential = bearerOf(authorization);
     if (isApiKey(credential)) return this.#byApiKey(credential, origin);
     if (isOperatorKey(credential)) return this.#byOperatorKey(credential, origin);
-    // Nothing is waited for that is known: each wait is a turn of the queue.
+    // A known token costs no `await`, because each one costs a turn of the event loop.
     const digest = hash("sha256", credential, "base64");
     const token = this.#known(digest) ?? (await this.#verifyOnce(digest, credential));
     const { issuer, subject } = token;
@@ -64,7 +64,7 @@ export class Authenticator {
     return principal(member, { ...token, apiKeyId: null, makers: [] }, origin);
   }
 
-  /** Makes a change of this member's rights known at once in this process. */
+  /** Makes a change of the rights of this member effective at once in this process. */
   forget(memberId: string): void {
     this.#memberships.forget(memberId);
   }
@@ -83,7 +83,10 @@ export class Authenticator {
     return { kind: "operator", issuer: operatorKeyIssuer, subject, origin };
   }
 
-  /** The cache is keyed by a hash, so that it holds no token. It believes a key no longer than the keys of the issuer are believed. */
+  /**
+   * The cache is keyed by a hash, so that it contains no token. A token is verified again when the keys of
+   * its issuer are not fresh any more.
+   */
   #known(digest: string): VerifiedToken | undefined {
     const known = this.#verified.get(digest);
     if (known === undefined) return undefined;
@@ -101,10 +104,10 @@ export class Authenticator {
 
 const noOperatorKeys: Pick<OperatorKeys, "find"> = { find: () => Promise.resolve(null) };
 
-/** RFC 6750 §2.1: what a token is made of. */
+/** The characters of a token (RFC 6750 §2.1). */
 const form = /^[\w\-.~+/]+=*$/;
 
-/** The scheme's name has no case (RFC 9110 §11.1). */
+/** The name of the scheme is case-insensitive (RFC 9110 §11.1). */
 function bearerOf(authorization: string | undefined): string {
   if (authorization === undefined) throw unauthenticated("missing");
   if (authorization.slice(0, 7).toLowerCase() !== "bearer ") throw unauthenticated("malformed");
@@ -132,7 +135,7 @@ function principal(
   };
 }
 
-/** A token's own list, as it was verified → what is left of it. */
+/** The list of scopes of a verified token → the scopes that are granted of it. */
 const granted = new WeakMap<readonly string[], Readonly<{ role: Role; scopes: ReadonlySet<Scope> }>>();
 
 function grantedOnce(
@@ -140,7 +143,7 @@ function grantedOnce(
   { scopes: asked, agent, narrowing }: Pick<Right, "scopes" | "agent" | "narrowing">,
 ): ReadonlySet<Scope> {
   const known = granted.get(asked);
-  // The list is of one token or key, which is an agent's or narrowed for as long as it lives.
+  // The list belongs to one token or key, and whether that is an agent's or narrowed never changes.
   if (known?.role === role) return known.scopes;
   const scopes = grantedScopes(role, asked, agent, namesSubjects(narrowing));
   granted.set(asked, { role, scopes });

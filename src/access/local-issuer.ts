@@ -14,7 +14,7 @@ export type TokenRequest = Readonly<{
   subject: string;
   scopes: readonly string[];
   agent?: boolean;
-  /** What the token reaches, and from where it may be used. */
+  /** The narrowing of the token. */
   credentials?: readonly string[];
   accounts?: readonly string[];
   networks?: readonly string[];
@@ -24,13 +24,13 @@ export type TokenRequest = Readonly<{
 
 export type LocalIssuer = Readonly<{
   issuer: Issuer;
-  /** Throws `RangeError` for a time to live that the verifier would not accept. */
+  /** Throws `RangeError` for a lifetime that the verifier would not accept. */
   mintToken(request: TokenRequest): Promise<string>;
 }>;
 
-/** What stands as `iss` in tokens that Keyhold signs itself, and as the issuer of members who use them. */
+/** The `iss` of tokens that Keyhold signs itself, and the issuer of members who use them. */
 export const localIssuerName = "urn:keyhold:local";
-/** The file of its key, in the folder of the service's state. */
+/** The file of its key, in the state folder of the service. */
 export const signingKeyName = "signing-key.json";
 const what = "The signing key";
 const audience = "keyhold";
@@ -46,9 +46,10 @@ const privateKey = z.object({
 type PrivateKey = z.output<typeof privateKey>;
 
 /**
- * Keyhold as an issuer of its own, so that the first minute needs no identity provider. Its key lies in `signing-key.json` of
- * the folder, readable by its owner only, and is made when there is none; it may speak for every tenant and for the operator.
- * Throws `StartError` for a file that others can read, or that holds no such key.
+ * Keyhold as an issuer of its own, so that a first try needs no identity provider. Its key is in
+ * `signing-key.json` of the folder, readable by its owner only, and is made if it is missing. It may sign for
+ * each tenant and for the operator. Throws `StartError` for a file that others can read or that contains no
+ * such key.
  */
 export async function openLocalIssuer(folder: string): Promise<LocalIssuer> {
   const path = join(folder, signingKeyName);
@@ -92,7 +93,7 @@ function compose({ tenantId, subject, scopes, agent, ttlSeconds, ...narrowing }:
     .setExpirationTime(now + Math.floor(ttlSeconds));
 }
 
-/** `null` when there is no file yet. */
+/** `null` when the file does not exist yet. */
 async function readKey(path: string): Promise<PrivateKey | null> {
   const text = await readOwnFile(path, what);
   if (text === null) return null;
@@ -111,8 +112,8 @@ function noKey(path: string): StartError {
 }
 
 /**
- * Two processes may start at once: each writes a file of its own, and the first to give it the name wins, because a link never
- * replaces a file. So no reader sees half a key.
+ * When two processes start at once, each writes a file of its own. The first to link it to the name wins,
+ * because a link never replaces a file. So no reader sees half a key.
  */
 async function createKey(path: string): Promise<PrivateKey> {
   const key = privateKey.parse(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }));

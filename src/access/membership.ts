@@ -1,14 +1,13 @@
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import type { Db } from "../db/connect.ts";
+import type { StoredLimits } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Narrowing } from "./narrowing.ts";
 import { isRole, type Role } from "./permissions.ts";
-import type { TenantLimits } from "./principal.ts";
-import type { Prove } from "./proof.ts";
 
-/** A member who may act: the membership, and the tenant, are active. */
-export type ActiveMember = Readonly<{ memberId: string; role: Role; limits: TenantLimits }>;
+/** A member who may act: the membership and the tenant are active. */
+export type ActiveMember = Readonly<{ memberId: string; role: Role; limits: StoredLimits }>;
 
 /** An API key that is neither revoked nor expired, of a member who may act. */
 export type ActiveApiKey = ActiveMember &
@@ -26,32 +25,21 @@ type MemberRow = Readonly<{
   role: string;
   status: string;
   tenant_status: string;
-  limits: TenantLimits;
+  limits: StoredLimits;
   link: number;
   grants: string;
 }>;
-type ApiKeyRow = Omit<MemberRow, "id"> &
-  Narrowing &
-  Readonly<{
-    makers: readonly string[];
-    id: string;
-    tenant_id: string;
-    member_id: string;
-    scopes: readonly string[];
-    agent: boolean;
-    active: boolean;
-  }>;
-
 type Ask = Readonly<{ ask: () => Promise<ActiveMember | ActiveApiKey | null> }>;
 type Answer = Readonly<{ found: ActiveMember | ActiveApiKey | null }>;
 
-/** How exactly the age of an answer is known: to look at the clock each time costs more than to find the answer. */
+/** The precision of the age of an answer: reading the clock each time costs more than finding the answer. */
 const clockMs = 20;
 
 /**
- * Who a token or an API key belongs to. Answers are kept for two seconds at most: a use of a secret does not lean on them, because
- * the record judges the membership once more when it commits. No membership counts that is not proven. One that is still in use in the second half of that time is asked
- * for again meanwhile, so that no request waits for it.
+ * The member of a token or an API key. Only a proven membership counts. Answers are kept for two seconds at
+ * most. A use of a secret does not rely on them, because the record judges the membership once more when it
+ * commits. An answer that is used in the second half of its time is renewed meanwhile, so that no request
+ * waits for it.
  */
 export class Memberships {
   readonly #answers: LRUCache<string, Answer, Ask>;
@@ -73,16 +61,16 @@ export class Memberships {
   }
 
   /**
-   * `null` without a membership that is active in a tenant that is. Throws `not_ready` when the database does not answer, and
-   * `rights_unproven`.
+   * `null` without an active membership in an active tenant. Throws `not_ready` when the database does not
+   * answer, and `rights_unproven`.
    */
   member(tenantId: string, issuer: string, subject: string): Promise<ActiveMember | null> {
-    // A tenant's id is always as long, so two members never have the same key.
+    // All ids of tenants have the same length, so two members never have the same key.
     const key = `${tenantId}${issuer.length} ${issuer}${subject}`;
     return this.#find(key, () => this.#askMember(tenantId, issuer, subject));
   }
 
-  /** `null` for a key that is not known, or whose key, member or tenant is not active. */
+  /** `null` for an unknown key, and when the key, its member or its tenant is not active. */
   async apiKey(hash: Uint8Array): Promise<ActiveApiKey | null> {
     const found = await this.#find(hash.toHex(), () => this.#askApiKey(hash));
     return found !== null && "apiKeyId" in found ? found : null;
@@ -112,7 +100,10 @@ export class Memberships {
     }
   }
 
-  /** Whoever comes after the known answer has ended is told if this fails. One that was forgotten meanwhile is not brought back. */
+  /**
+   * If this fails, the first request after the end of the known answer gets the error. A forgotten answer is
+   * not stored again.
+   */
   #renew(key: string, known: Answer, ask: Ask["ask"]): void {
     if (this.#renewing.has(key)) return;
     this.#renewing.add(key);
@@ -135,7 +126,19 @@ export class Memberships {
 
   async #askApiKey(hash: Uint8Array): Promise<ActiveApiKey | null> {
     const askedAt = performance.now();
-    const { rows } = await sql<ApiKeyRow>`select * from access.api_key(${hash})`.execute(this.#db);
+    const { rows } = await sql<
+      Omit<MemberRow, "id"> &
+        Narrowing &
+        Readonly<{
+          makers: readonly string[];
+          id: string;
+          tenant_id: string;
+          member_id: string;
+          scopes: readonly string[];
+          agent: boolean;
+          active: boolean;
+        }>
+    >`select * from access.api_key(${hash})`.execute(this.#db);
     const [row] = rows;
     if (row === undefined || !row.active) return null;
     const member = activeMember(row.member_id, row);
@@ -153,3 +156,18 @@ function activeMember(memberId: string, row: Omit<MemberRow, "id">): ActiveMembe
   if (status !== "active" || tenantStatus !== "active" || !isRole(role)) return null;
   return { memberId, role, limits };
 }
+
+/**
+ * The evidence of a right: the lines of `grants.line`, the last link of the record when they were read, and
+ * when the database was asked, by `performance.now()`.
+ */
+export type Proof = Readonly<{ link: number; grants: string; askedAt: number }>;
+
+/** The rows whose grants a proof must contain, and the version of a credential to be opened. */
+export type Proven = Readonly<{ ids: readonly string[]; version?: number | null }>;
+
+/**
+ * Whether the grants allow the requested version to be opened. Throws `rights_unproven`, which is recorded
+ * first.
+ */
+export type Prove = (tenantId: string, proof: Proof, asked: Proven) => Promise<boolean>;

@@ -2,28 +2,28 @@ import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { KeyholdError } from "../errors.ts";
 
-/** How far a token or an API key reaches within what its member reaches. `null` is not narrowed. */
+/** How far a token or an API key reaches within the reach of its member. `null` is not narrowed. */
 export type Narrowing = Readonly<{
-  /** A credential is reached if it is named here, or if its account is named below. */
+  /** A credential is reached if it is listed here, or its account below. */
   credentials: readonly string[] | null;
   accounts: readonly string[] | null;
-  /** From where it may be used, as `10.20.0.0/16`. */
+  /** The networks of its callers, such as `10.20.0.0/16`. */
   networks: readonly string[] | null;
 }>;
 
 export const notNarrowed: Narrowing = { credentials: null, accounts: null, networks: null };
 
-/** How many ids or networks one list may name. */
+/** The most ids or networks of one list. */
 export const longestList = 100;
 
-/** Whether it names what it reaches. Only what concerns single credentials and accounts is left to such a caller. */
+/** Whether it lists credentials or accounts. Such a caller has no rights that concern the whole tenant. */
 export function namesSubjects({ credentials, accounts }: Narrowing): boolean {
   return credentials !== null || accounts !== null;
 }
 
 /**
- * The one spelling of a network or of a single address. `null` for anything else, such as a network with bits beyond its prefix,
- * which may be a slip.
+ * The one spelling of a network or of a single address. `null` for anything else, also for a network with
+ * bits beyond its prefix, which may be a mistake.
  */
 export function canonicalNetwork(text: string): string | null {
   const [address = "", bits, ...rest] = text.split("/");
@@ -38,13 +38,18 @@ export function canonicalNetwork(text: string): string | null {
   return first.networkAddressFromCIDR(network).toString() === parsed.toString() ? network : null;
 }
 
-/** An address as networks are compared with it: IPv4 in IPv6 is IPv4, and a zone is left out. `null` for anything else. */
+/**
+ * An address for a comparison with networks: IPv4 in IPv6 becomes IPv4, and a zone is left out. `null` for
+ * anything else.
+ */
 export function canonicalAddress(text: string | null): string | null {
   const address = text?.split("%")[0];
   return address === undefined || isIP(address) === 0 ? null : ipaddr.process(address).toString();
 }
 
-/** Whether every address of the network lies in one of the others; both spelled as `canonicalNetwork` does. */
+/**
+ * Whether each address of the network is in one of the others; both in the spelling of `canonicalNetwork`.
+ */
 export function liesWithin(network: string, others: readonly string[]): boolean {
   const [address, prefix] = ipaddr.parseCIDR(network);
   return others.some((other) => {
@@ -53,7 +58,7 @@ export function liesWithin(network: string, others: readonly string[]): boolean 
   });
 }
 
-/** Throws `forbidden` for a caller from outside the networks that its token or key is narrowed to. */
+/** Throws `forbidden` for a caller outside the networks that its token or key is narrowed to. */
 export function assertFrom({ networks }: Narrowing, address: string | null): void {
   if (networks === null) return;
   const from = canonicalAddress(address);

@@ -7,14 +7,14 @@ import { withPlatform } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { hashApiKey, makeApiKey } from "./api-keys.ts";
 
-/** What stands as the issuer of an operator who shows an operator key; the subject is the key's id. */
+/** The issuer of an operator with an operator key; the subject is the id of the key. */
 export const operatorKeyIssuer = "urn:keyhold:operator-key";
 
 const marker = "kho_";
 const form = /^kho_[\w-]{43}$/;
 const lifeHours = 24;
 
-/** What is kept and shown of an operator key: never the key. */
+/** What is stored and shown of an operator key, which is never the key itself. */
 export type OperatorKey = Readonly<Omit<Selectable<Database["operator_keys"]>, "hash">>;
 
 const columns = ["id", "name", "prefix", "made_by", "created_at", "expires_at", "revoked_at"] as const;
@@ -23,7 +23,7 @@ export function isOperatorKey(text: string): boolean {
   return form.test(text);
 }
 
-/** Makes a key that lives for 24 hours. `key` is shown this once. */
+/** Makes a key that is valid for 24 hours. `key` is shown only once. */
 export async function createOperatorKey(
   db: Db,
   { name, madeBy }: Readonly<{ name: string; madeBy: string }>,
@@ -46,14 +46,14 @@ export async function createOperatorKey(
   return { operatorKey, key };
 }
 
-/** All keys that were ever made, the newest first. */
+/** All keys that were ever made, newest first. */
 export function listOperatorKeys(db: Db): Promise<readonly OperatorKey[]> {
   return withPlatform(db, (tx) =>
     tx.selectFrom("operator_keys").select(columns).orderBy("created_at", "desc").orderBy("id").execute(),
   );
 }
 
-/** A second time it changes nothing. Throws `not_found`. */
+/** A second call changes nothing. Throws `not_found`. */
 export async function revokeOperatorKey(db: Db, id: string): Promise<OperatorKey> {
   const row = await withPlatform(db, (tx) =>
     tx
@@ -67,7 +67,7 @@ export async function revokeOperatorKey(db: Db, id: string): Promise<OperatorKey
   return row;
 }
 
-/** Which operator key is shown. Answers are kept for two seconds, as those of other API keys. */
+/** Finds operator keys. Answers are kept for two seconds, as for other API keys. */
 export class OperatorKeys {
   readonly #ids: LRUCache<string, Readonly<{ id: string | null }>, Db>;
   readonly #db: Db;

@@ -1,6 +1,6 @@
 import type { Reach } from "../db/tenant.ts";
 
-/** Every scope a token or an API key can carry. A scope matches whole or not at all; there are no wildcards. */
+/** All scopes of tokens and API keys. A scope matches as a whole; there are no wildcards. */
 export const scopes = [
   "tenant:read",
   "tenant:write",
@@ -24,14 +24,15 @@ export const scopes = [
 ] as const;
 export type Scope = (typeof scopes)[number];
 
-/** The operator's one scope: creates and suspends tenants, sees nothing inside them. */
+/** The only scope of the operator, who creates and suspends tenants and sees nothing inside them. */
 export const operatorScope = "platform:tenants";
 
 const everything = scopes;
 
 /**
- * Role → the most its members can be given, and how far they reach: `own` is what they own, `tenant-read` and
- * `tenant-write` are everything of their tenant. A token's scopes are cut down to its member's role.
+ * Role → the most scopes of its members, and how far they reach: `own` is what they own, `tenant-read` and
+ * `tenant-write` are everything of their tenant. The scopes of a token are reduced to those of the member's
+ * role.
  */
 export const roles = {
   owner: { reach: "tenant-write", scopes: everything },
@@ -79,15 +80,18 @@ export const roles = {
 } as const satisfies Record<string, { reach: Reach; scopes: readonly Scope[] }>;
 export type Role = keyof typeof roles;
 
-/** Who may give which role. Only an owner makes owners; what an administrator gives reaches no further than its member owns. */
+/**
+ * Which role may give which roles. Only an owner makes owners. The roles that an administrator gives reveal
+ * only what their member owns.
+ */
 export const givenBy: Readonly<Partial<Record<Role, readonly Role[]>>> = {
   owner: ["owner", "admin", "trader", "viewer", "auditor"],
   admin: ["admin", "trader", "viewer", "auditor"],
 };
 
 /**
- * What an agent never holds, whatever its role. It reads and places orders: it sees no key, moves no money out of an account, changes
- * nothing, and does not read what is sent to the tenant's webhooks.
+ * The scopes that an agent never has, in any role. It reads and places orders. It sees no key, moves no money
+ * out of an account, changes nothing, and does not read what is sent to the webhooks of the tenant.
  */
 const neverForAgents: readonly Scope[] = scopes.filter(
   (scope) =>
@@ -98,7 +102,10 @@ const neverForAgents: readonly Scope[] = scopes.filter(
     scope === "webhooks:read",
 );
 
-/** What a token or key never holds that is narrowed to credentials or accounts: it concerns the tenant as a whole. */
+/**
+ * The scopes that a token or key never has if it is narrowed to credentials or accounts, because they concern
+ * the whole tenant.
+ */
 const neverWhenNarrowed: readonly Scope[] = [
   "tenant:write",
   "members:write",
@@ -115,7 +122,10 @@ export function isRole(word: string): word is Role {
   return Object.hasOwn(roles, word);
 }
 
-/** The scopes that are left of `asked` under a role, for an agent, and for a caller that is narrowed to credentials or accounts. */
+/**
+ * The scopes of `asked` that a role allows, also to an agent and to a caller that is narrowed to credentials
+ * or accounts.
+ */
 export function grantedScopes(
   role: Role,
   asked: Iterable<string>,

@@ -1,23 +1,18 @@
+import type { StoredLimits } from "../db/stored-json.ts";
 import { type PlatformTx, type Reach, serviceScope, type TenantScope, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Narrowing } from "./narrowing.ts";
 import type { Role, Scope } from "./permissions.ts";
 
-/** Where a request came from, for the record. */
+/** The origin of a request, for the record. */
 export type Origin = Readonly<{ address: string | null; requestId: string | null }>;
 
 /**
- * Keeps the answer to a request in the transaction of its change, for a repeat under the same Idempotency-Key. Throws
- * `idempotency_in_flight` when a later run of the request has the key by now: then the change must not commit.
+ * Stores the answer to a request in the transaction of its change, for a repeat under the same
+ * Idempotency-Key. Throws `idempotency_in_flight` when a later run of the request has the key now: then the
+ * change must not commit.
  */
 export type KeepAnswer = (tx: TenantTx | PlatformTx, answer: object) => Promise<void>;
-
-/** What the operator grants a tenant, each per minute; `null` is the configured default. */
-export type TenantLimits = Readonly<{
-  requests_per_minute?: number;
-  reveals_per_minute?: number;
-  invokes_per_minute?: number;
-}>;
 
 /** A member of one tenant who acts through a token or an API key. */
 export type Member = Readonly<{
@@ -29,10 +24,10 @@ export type Member = Readonly<{
   scopes: ReadonlySet<Scope>;
   agent: boolean;
   apiKeyId: string | null;
-  /** The keys by which that key was made; none for one that was made with a token. */
+  /** The keys with which that key was made; none if it was made with a token. */
   makers: readonly string[];
   narrowing: Narrowing;
-  limits: TenantLimits;
+  limits: StoredLimits;
   origin: Origin;
   keepAnswer?: KeepAnswer;
 }>;
@@ -40,7 +35,7 @@ export type Member = Readonly<{
 /** The service itself, acting for one tenant: the clock, a reconciler. */
 export type System = Readonly<{ kind: "system"; tenantId: string; task: string; origin: Origin }>;
 
-/** Runs the installation; belongs to no tenant. */
+/** Runs the installation, and belongs to no tenant. */
 export type Operator = Readonly<{
   kind: "operator";
   issuer: string;
@@ -70,20 +65,20 @@ export function scopeOf(principal: Principal): TenantScope {
 }
 
 /**
- * Whose things a principal sees, where it sees those of one member alone; `null` where it sees more. Row-level security holds that, and a
- * list says it as well, so that it is read by the index of the owner.
+ * The only member whose rows a principal sees; `null` if it sees more. Row-level security enforces this. A
+ * list adds the condition so that it is read by the index of the owner.
  */
 export function soleOwner(principal: Principal): string | null {
   return principal.kind === "member" && principal.reach === "own" ? principal.memberId : null;
 }
 
-/** Names the principal where one string is needed: rate limits, idempotency keys. */
+/** The principal as one string, for rate limits and idempotency keys. */
 export function principalName(principal: Principal): string {
   if (principal.kind === "system") return `system:${principal.task}`;
   return principal.apiKeyId === null ? `member:${principal.memberId}` : `api_key:${principal.apiKeyId}`;
 }
 
-/** Throws `forbidden` unless the principal holds the scope; the service itself holds every one. */
+/** Throws `forbidden` unless the principal has the scope; the service itself has all scopes. */
 export function assertScope(principal: Principal, scope: Scope): void {
   if (principal.kind === "system" || principal.scopes.has(scope)) return;
   throw new KeyholdError(

@@ -2,13 +2,13 @@ import { KeyholdError } from "../errors.ts";
 import type { Role } from "./permissions.ts";
 import type { Operator, Principal } from "./principal.ts";
 
-/** Who may end a freeze, from the lowest to the highest: the rank that made it, or a higher one. */
+/** The ranks, from the lowest to the highest. The rank that made a freeze, or a higher one, may end it. */
 export const ranks = ["trader", "admin", "owner", "operator"] as const;
 export type Rank = (typeof ranks)[number];
 /** The ranks of members. */
 export type MemberRank = Exclude<Rank, "operator">;
 
-/** What the service does by itself has the rank of the tenant's owners. Roles that write nothing have no rank. */
+/** Roles that write nothing have no rank. */
 const rankOfRole: Readonly<Record<Role, MemberRank | null>> = {
   owner: "owner",
   admin: "admin",
@@ -17,7 +17,10 @@ const rankOfRole: Readonly<Record<Role, MemberRank | null>> = {
   auditor: null,
 };
 
-/** The rank of a principal inside its tenant. Throws `forbidden` for an agent, and for a role that writes nothing. */
+/**
+ * The rank of a principal inside its tenant; the service itself has that of owners. Throws `forbidden` for an
+ * agent and for a role without a rank.
+ */
 function memberRankOf(principal: Principal): MemberRank {
   if (principal.kind === "system") return "owner";
   const rank = principal.agent ? null : rankOfRole[principal.role];
@@ -25,7 +28,7 @@ function memberRankOf(principal: Principal): MemberRank {
   throw new KeyholdError("forbidden", "An agent neither freezes nor switches anything on or off.");
 }
 
-/** The same for anybody who freezes. */
+/** The rank of a principal or an operator. */
 export function rankOf(actor: Principal | Operator): Rank {
   return actor.kind === "operator" ? "operator" : memberRankOf(actor);
 }
@@ -34,7 +37,10 @@ export function isAtLeast(rank: Rank, other: Rank): boolean {
   return ranks.indexOf(rank) >= ranks.indexOf(other);
 }
 
-/** What stands once this principal has switched off something that is off already by `earlier`, or is on (`undefined`). */
+/**
+ * The rank to store when this principal switches off something that is on (`undefined`) or was switched off
+ * by `earlier`.
+ */
 export function switchedOffBy(principal: Principal, earlier: MemberRank | null | undefined): MemberRank {
   const own = memberRankOf(principal);
   if (earlier === undefined) return own;
@@ -42,7 +48,7 @@ export function switchedOffBy(principal: Principal, earlier: MemberRank | null |
   return isAtLeast(own, kept) ? own : kept;
 }
 
-/** Throws `forbidden` unless the principal has the rank that switched it off; `null` is read as owner. */
+/** Throws `forbidden` unless the principal has the rank that switched it off; `null` counts as owner. */
 export function assertMaySwitchOn(principal: Principal, switchedOff: MemberRank | null, thing: string): void {
   const needed = switchedOff ?? "owner";
   if (isAtLeast(memberRankOf(principal), needed)) return;

@@ -1,13 +1,17 @@
 import { LRUCache } from "lru-cache";
-import type { Pool, QueryConfig } from "pg";
+import type { Pool } from "pg";
 import { RateLimiterPostgres } from "rate-limiter-flexible";
+import type { StoredLimits } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
-import type { Member, TenantLimits } from "./principal.ts";
+import type { Member } from "./principal.ts";
 
-/** `requests` are those that manage: neither invokes nor reveals are among them. `refusals` are of these two. */
+/**
+ * `requests` are management requests, without invokes and reveals. `refusals` are refused invokes and
+ * reveals.
+ */
 export type Limit = "requests" | "reveals" | "invokes" | "refusals";
 
-/** How a rate limit stands for the caller: for the RateLimit headers. */
+/** The state of a rate limit for the caller, for the RateLimit headers. */
 export type LimitState = Readonly<{
   limit: Limit | "failures";
   quota: number;
@@ -19,7 +23,7 @@ type Lease = {
   readonly quota: number;
   /** When the window ends, in milliseconds since 1970. */
   readonly endsAt: number;
-  /** What nobody had taken when this lease was. */
+  /** The rest of the limit when this lease was taken. */
   readonly unleased: number;
   left: number;
 };
@@ -27,7 +31,7 @@ type Lease = {
 const windowSeconds = 60;
 const mostLeases = 50_000;
 
-const granted: Readonly<Record<Limit, keyof TenantLimits>> = {
+const granted: Readonly<Record<Limit, keyof StoredLimits>> = {
   requests: "requests_per_minute",
   reveals: "reveals_per_minute",
   invokes: "invokes_per_minute",
@@ -35,20 +39,21 @@ const granted: Readonly<Record<Limit, keyof TenantLimits>> = {
 };
 
 /**
- * Rate limits that hold across processes, per minute: management requests of a tenant, reveals of a member, invokes of a credential. The
- * tokens and API keys of a member count together, so that more keys give no more. A member whose invokes and reveals are refused has as
- * many refusals as the tenant has requests: without that, made-up ids would be tried without an end.
+ * Rate limits across processes, per minute: management requests of a tenant, reveals of a member, invokes of
+ * a credential. The tokens and API keys of a member count together, so that more keys give no more. A member
+ * may have as many refused invokes and reveals as the tenant has requests: without that limit, made-up ids
+ * could be tried without end.
  *
- * A process does not count each request in the database. It leases a tenth of the limit at a time and spends that from memory,
- * so that about ten small writes a minute and process do for any number of requests. The database adds up what was leased and
- * the last lease is cut to what is left, so never more than the limit is handed out in a window: processes together do not
- * overshoot. They may undershoot, each other process by what it leased and did not spend before the window ended, which is
- * less than a tenth of the limit. A lease ends with its window and is not carried into the next.
+ * A process does not count each request in the database. It leases a tenth of the limit at a time and spends
+ * that from memory, so that about ten small writes a minute and process are enough for any number of
+ * requests. The database sums up the leases and cuts the last one to the rest, so processes together never
+ * exceed the limit in a window. They may stay below it, because each other process may not spend its whole
+ * lease, which is less than a tenth of the limit, before the window ends. A lease ends with its window.
  */
 export class RateLimits {
   readonly #counter: RateLimiterPostgres;
   readonly #defaults: Readonly<Record<Limit, number>>;
-  /** By what is counted: a tenant, a member, or a credential of a tenant. */
+  /** By holder: a tenant, a member, or a credential of a tenant. */
   readonly #leases: Readonly<Record<Limit, LRUCache<string, Lease>>> = {
     requests: new LRUCache({ max: mostLeases }),
     reveals: new LRUCache({ max: mostLeases }),
@@ -60,18 +65,18 @@ export class RateLimits {
   constructor(pool: Pool, defaults: Readonly<Record<Exclude<Limit, "refusals">, number>>) {
     this.#defaults = { ...defaults, refusals: defaults.requests };
     this.#counter = new RateLimiterPostgres({
-      storeClient: unnamed(pool),
+      storeClient: pool,
       storeType: "pool",
       tableName: "rate_limits",
       tableCreated: true,
       keyPrefix: "",
       duration: windowSeconds,
-      // What may be leased is decided here, because it differs by tenant.
+      // This class decides what may be leased, because that differs by tenant.
       points: Number.MAX_SAFE_INTEGER,
     });
   }
 
-  /** Throws `LimitExceeded`, or `not_ready` when the count cannot be had. */
+  /** Throws `LimitExceeded`, or `not_ready` without an answer of the database. */
   async take(limit: Limit, member: Member, credentialId: string | null = null): Promise<LimitState> {
     const quota = member.limits[granted[limit]] ?? this.#defaults[limit];
     const holder = holderOf(limit, member, credentialId);
@@ -85,7 +90,7 @@ export class RateLimits {
     }
   }
 
-  /** Throws `LimitExceeded` where it is known that nothing is left. Counts nothing. */
+  /** Throws `LimitExceeded` if the limit is known to be used up. Counts nothing. */
   assertLeft(limit: Limit, member: Member): void {
     const quota = member.limits[granted[limit]] ?? this.#defaults[limit];
     const lease = this.#current(limit, holderOf(limit, member, null), quota);
@@ -93,7 +98,8 @@ export class RateLimits {
   }
 
   /**
-   * Counts what was refused for the member, and not for the credential: who may not use a credential takes nothing from those who may.
+   * Counts a refusal for the member and not for the credential, so that a member who may not use a credential
+   * takes nothing from those who may.
    */
   async refuse(limit: Limit, member: Member, credentialId: string | null): Promise<void> {
     const lease = this.#leases[limit].get(holderOf(limit, member, credentialId));
@@ -101,14 +107,14 @@ export class RateLimits {
     await this.take("refusals", member);
   }
 
-  /** A lease that may be spent, or one that says that there is nothing to lease. */
+  /** A lease that can be spent, or one without a rest to lease. */
   #current(limit: Limit, holder: string, quota: number): Lease | undefined {
     const lease = this.#leases[limit].get(holder);
     if (lease === undefined || lease.quota !== quota || lease.endsAt <= Date.now()) return undefined;
     return lease.left > 0 || lease.unleased === 0 ? lease : undefined;
   }
 
-  /** Requests that come meanwhile wait for the same lease. */
+  /** Requests that arrive meanwhile wait for the same lease. */
   async #lease(limit: Limit, { tenantId }: Member, holder: string, quota: number): Promise<Lease> {
     const key = limit === "requests" ? `requests:${tenantId}` : `${limit}:${tenantId}:${holder}`;
     const running = this.#leasing.get(key);
@@ -143,11 +149,6 @@ export class RateLimits {
   }
 }
 
-/** A pooler in transaction mode gives each statement another session, in which one that was prepared by name need not exist. */
-function unnamed(pool: Pool) {
-  return { query: ({ text, values }: QueryConfig<unknown[]>) => pool.query(text, values) };
-}
-
 function holderOf(limit: Limit, { tenantId, memberId }: Member, credentialId: string | null): string {
   if (limit === "requests") return tenantId;
   return limit === "invokes" && credentialId !== null ? `${tenantId}:${credentialId}` : memberId;
@@ -166,7 +167,7 @@ const counted: Readonly<Record<LimitState["limit"], string>> = {
   failures: "requests without a valid token from one address",
 };
 
-/** A rate limit that is used up; carries its state for the headers of the answer. */
+/** The error for a used up rate limit, with its state for the headers of the answer. */
 export class LimitExceeded extends KeyholdError {
   readonly state: LimitState;
 

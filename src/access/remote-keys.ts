@@ -7,15 +7,18 @@ import {
   type JWTVerifyGetKey,
 } from "jose";
 import { z } from "zod";
-import { guardedUrl } from "../config-values.ts";
+import { guardedUrl } from "../config/values.ts";
 
-export type RemoteIssuer = Readonly<{ issuer: string; jwks_uri?: string | undefined }>;
+type RemoteIssuer = Readonly<{ issuer: string; jwks_uri?: string | undefined }>;
 
-/** A key that the issuer took back is refused within this time, as long as the issuer can be asked. */
+/** A key that the issuer has withdrawn is refused within this time, if the issuer can be reached. */
 const freshMs = 5 * 60_000;
-/** At most this often is an issuer asked, whatever tokens arrive; also how late a new key may be known. */
+/**
+ * The shortest time between two requests to an issuer, for any number of tokens. A new key may become known
+ * this late.
+ */
 const pauseMs = 30_000;
-/** While the issuer cannot be reached, keys of this age still count. */
+/** Keys are used up to this age while the issuer cannot be reached. */
 const staleMs = 60 * 60_000;
 const timeoutMs = 5000;
 const longestAnswer = 256 * 1024;
@@ -24,9 +27,9 @@ const keySet = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) });
 const metadata = z.object({ issuer: z.string(), jwks_uri: guardedUrl });
 
 /**
- * The public keys of an issuer, fetched from its JWK Set (RFC 7517) and kept by jose. Nothing in a token decides what is fetched: the
- * address comes from the configuration, or from the OpenID metadata of the issuer that the configuration names. A token
- * with an unknown key id leads to one fetch at most, and then to none for half a minute.
+ * The public keys of an issuer, fetched from its JWK Set (RFC 7517) and cached by jose. A token never decides
+ * what is fetched: the address comes from the configuration, or from the OpenID metadata of the configured
+ * issuer. A token with an unknown key id causes one request at most, and then none for half a minute.
  */
 export class RemoteKeys {
   readonly #issuer: RemoteIssuer;
@@ -36,7 +39,7 @@ export class RemoteKeys {
   #loadedAt = -Infinity;
   #failedAt = -Infinity;
 
-  /** `report` hears of each attempt that failed. */
+  /** `report` is called for each failed attempt. */
   constructor(issuer: RemoteIssuer, report: (error: unknown) => void = () => {}) {
     this.#issuer = issuer;
     this.#report = report;
@@ -48,25 +51,31 @@ export class RemoteKeys {
     });
   }
 
-  /** Milliseconds since 1970 until which what was verified with these keys need not be verified again. */
+  /**
+   * Until then, in milliseconds since 1970, a token that was verified with these keys needs no other
+   * verification.
+   */
   get freshUntil(): number {
     return this.#loadedAt + freshMs;
   }
 
-  /** The key for a token's header. Throws errors of jose: without a matching key, and when no keys could be had. */
+  /**
+   * The key for the header of a token. Throws errors of jose without a matching key, and when the keys cannot
+   * be fetched.
+   */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     try {
       return await this.#keys(header, token);
     } catch (error) {
       if (!(error instanceof NoKeySet)) throw error;
-      // An issuer may be away for a while.
+      // The issuer may be away for a while.
       if (this.#kept === null || Date.now() - this.#loadedAt >= staleMs)
-        throw new errors.JWKSTimeout("the issuer's keys cannot be had", { cause: error });
+        throw new errors.JWKSTimeout("the keys of the issuer cannot be fetched", { cause: error });
       return this.#kept(header, token);
     }
   };
 
-  /** jose waits after an answer; after a failure we do. */
+  /** jose waits after an answer; this waits after a failure. */
   readonly #fetch: FetchImplementation = async (address, { signal }) => {
     if (Date.now() - this.#failedAt < pauseMs) throw new NoKeySet("asked a moment ago");
     try {
@@ -94,14 +103,14 @@ function metadataOf({ issuer }: RemoteIssuer): string {
   return `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
 }
 
-/** §4.3: the metadata must name the very issuer that was asked. */
+/** §4.3: the metadata must name the issuer that was asked. */
 async function discover(address: string, issuer: string, signal: AbortSignal): Promise<string> {
   const found = metadata.parse(await fetchJson(address, signal));
   if (found.issuer !== issuer) throw new Error("the metadata are another issuer's");
   return found.jwks_uri;
 }
 
-/** Follows no redirect, and reads no more than a key set can be long. */
+/** Follows no redirect, and limits the length of the answer. */
 async function fetchJson(address: string, signal: AbortSignal): Promise<unknown> {
   const response = await fetch(address, {
     redirect: "error",

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
+import ipaddr from "ipaddr.js";
 import { LRUCache } from "lru-cache";
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
-import { clientOf } from "./client-address.ts";
 import { LimitExceeded } from "./rate-limits.ts";
 import { failureOf } from "./unauthenticated.ts";
 
@@ -9,9 +9,9 @@ const windowSeconds = 60;
 const mostKnown = 50_000;
 
 /**
- * Bounds how often one address has a token or an API key looked up that is none: each is work, and the first of them a query.
- * What was right once is remembered by its hash and passes, so that a caller with a valid token is not locked out
- * by others behind the same address. Counted by each process in memory.
+ * Limits how often one address can send an invalid token or API key, because each costs work, and the first
+ * one a query. A valid one is remembered by its hash and passes, so that a caller with a valid token is not
+ * locked out by others behind the same address. Each process counts in memory.
  */
 export class Strangers {
   readonly #quota: number;
@@ -23,13 +23,16 @@ export class Strangers {
     this.#failures = new RateLimiterMemory({ points: failuresPerMinute, duration: windowSeconds });
   }
 
-  /** Runs `authenticate` unless the address has used up its failures. Throws `LimitExceeded`, and what `authenticate` throws. */
+  /**
+   * Runs `authenticate` unless the address has used up its failures. Throws `LimitExceeded`, and what
+   * `authenticate` throws.
+   */
   async admit<T>(
     authorization: string | undefined,
     address: string,
     authenticate: () => Promise<T>,
   ): Promise<T> {
-    // Without a token nothing is looked up.
+    // Without a token there is no look-up.
     if (authorization === undefined) return authenticate();
     const digest = hash("sha256", authorization, "base64");
     if (this.#known.has(digest)) return this.#again(digest, authenticate);
@@ -46,7 +49,7 @@ export class Strangers {
     }
   }
 
-  /** What does not hold any more is counted from the next time on. */
+  /** A remembered token that has become invalid is counted from the next time on. */
   async #again<T>(digest: string, authenticate: () => Promise<T>): Promise<T> {
     try {
       return await authenticate();
@@ -65,4 +68,15 @@ export class Strangers {
       throw new LimitExceeded({ limit: "failures", quota: this.#quota, remaining: 0, resetSeconds });
     }
   }
+}
+
+/**
+ * The part of an address that identifies one client: a whole IPv4 address, and the first 64 bits of an IPv6
+ * address, because a client has all addresses of such a network (RFC 6177).
+ */
+export function clientOf(address: string): string {
+  if (!ipaddr.isValid(address)) return "unknown";
+  const parsed = ipaddr.process(address);
+  if (parsed instanceof ipaddr.IPv6) return `${parsed.parts.slice(0, 4).join(":")}/64`;
+  return parsed.toString();
 }

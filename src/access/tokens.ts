@@ -7,32 +7,35 @@ import {
   type JWTVerifyGetKey,
 } from "jose";
 import { z } from "zod";
-import type { ConfiguredIssuer } from "../config.ts";
+import type { ConfiguredIssuer } from "../config/values.ts";
 import { canonicalNetwork, longestList, namesSubjects, type Narrowing } from "./narrowing.ts";
 import { operatorScope } from "./permissions.ts";
 import { RemoteKeys } from "./remote-keys.ts";
 import { type AuthenticationFailure, unauthenticated } from "./unauthenticated.ts";
 
-/** Who may sign tokens, and for which tenants. */
+/** An issuer of tokens, and the tenants that it may sign for. */
 export type Issuer = Readonly<{
   issuer: string;
   audience: string;
   algorithms: readonly string[];
   tenants: "*" | readonly string[];
   operator: boolean;
-  /** The `typ` of its tokens. `none`: their header has none, or `JWT`. */
+  /** The `typ` of its tokens. `none`: their header has no `typ`, or `JWT`. */
   typ: "at+jwt" | "JWT" | "none";
   /** The claim that names the audience. */
   audienceClaim?: "aud" | "client_id";
-  /** What its scopes begin with before they are Keyhold's. */
+  /** A prefix of its scopes, before the names of Keyhold. */
   scopePrefix?: string;
   maxAgeSeconds: number;
   findKey: JWTVerifyGetKey;
-  /** Milliseconds since 1970 until which its keys need not be looked at again; for ever when left out. */
+  /** Until then, in milliseconds since 1970, its keys are fresh; for ever when left out. */
   keysFreshUntil?: () => number;
 }>;
 
-/** What a verified token says. Times are in milliseconds since 1970: from `verifyAgainAt` on the issuer may have taken its key back. */
+/**
+ * The content of a verified token. Times are in milliseconds since 1970. From `verifyAgainAt` on the issuer
+ * may have withdrawn its key.
+ */
 export type VerifiedToken = Readonly<{
   issuer: string;
   subject: string;
@@ -48,17 +51,20 @@ export type VerifiedToken = Readonly<{
 export type VerifyToken = (token: string) => Promise<VerifiedToken>;
 
 const longestToken = 8192;
-/** For clocks that differ. */
+/** For differences between clocks. */
 const skewSeconds = 15;
 
-/** What PostgreSQL cannot hold as text must not come so far: it would be stored as something else. */
+/** A text that PostgreSQL cannot store is refused here, because it would be stored as another text. */
 const subject = z
   .string()
   .min(1)
   .max(255)
   .refine((value) => !value.includes("\0") && value.isWellFormed());
 
-/** Left out, a claim narrows nothing. Anything else than a list, `null` too, is no token of ours: it was meant to narrow something. */
+/**
+ * A missing claim narrows nothing. Any value but a list, also `null`, is refused, because it was meant to
+ * narrow something.
+ */
 const ids = z
   .array(z.uuid().toLowerCase())
   .max(longestList)
@@ -77,7 +83,7 @@ const networks = z
   .optional()
   .transform((list) => list ?? null);
 
-/** RFC 8693 §4.2 has a text; Spring and Duende write a list. */
+/** RFC 8693 §4.2 defines a text; Spring and Duende write a list. */
 const scopeList = z
   .union([
     z
@@ -102,7 +108,7 @@ const claims = z.object({
   networks,
 });
 
-/** An issuer of the configuration, whose keys are fetched when the first token names it. */
+/** A configured issuer, whose keys are fetched when the first token names it. */
 export function remoteIssuer(configured: ConfiguredIssuer, report?: (error: unknown) => void): Issuer {
   const keys = new RemoteKeys(configured, report);
   const { max_age_seconds, audience_claim = "aud", scope_prefix = "", jwks_uri: _, ...same } = configured;
@@ -117,9 +123,9 @@ export function remoteIssuer(configured: ConfiguredIssuer, report?: (error: unkn
 }
 
 /**
- * Verifies JSON Web Tokens as RFC 8725 asks: the issuer decides the keys, the algorithms and the audience, never the token.
- * Headers that point at keys (jku, x5u, jwk, x5c) are not read, and one that demands an extension (crit) is refused.
- * Throws `unauthenticated`, always with the same words.
+ * Verifies JSON Web Tokens as RFC 8725 asks: the issuer decides the keys, the algorithms and the audience,
+ * never the token. Headers that point at keys (jku, x5u, jwk, x5c) are not read, and one that demands an
+ * extension (crit) is refused. Throws `unauthenticated`, always with the same words.
  */
 export function createTokenVerifier(issuers: readonly Issuer[], now: () => number = Date.now): VerifyToken {
   const byName = new Map(issuers.map((issuer) => [issuer.issuer, issuer]));
@@ -137,7 +143,7 @@ export function createTokenVerifier(issuers: readonly Issuer[], now: () => numbe
 
 const forEver = (): number => Infinity;
 
-/** Says only whose keys to try; nothing is believed yet. */
+/** Only selects the keys to try; nothing is verified yet. */
 function claimedIssuer(token: string): string {
   if (token.length > longestToken) throw unauthenticated("malformed");
   const { header, payload } = decode(token);
@@ -166,7 +172,7 @@ async function verify(token: string, issuer: Issuer, now: number): Promise<JWTPa
       clockTolerance: skewSeconds,
       currentDate: new Date(now),
     });
-    // RFC 8725 §3.11: a type of its own says that a token is meant for something else.
+    // RFC 8725 §3.11: another type means that a token has another purpose.
     if (issuer.typ === "none" && !/^(?:(?:application\/)?jwt)?$/i.test(protectedHeader.typ ?? ""))
       throw new errors.JWTClaimValidationFailed("another typ", payload, "typ", "check_failed");
     if (isByClient && payload["client_id"] !== issuer.audience)
@@ -177,14 +183,17 @@ async function verify(token: string, issuer: Issuer, now: number): Promise<JWTPa
   }
 }
 
-/** Names of claims are ours or the standard's: jose reports those that it was told to check. */
+/**
+ * The names of claims come from Keyhold or the standard, because jose reports the claims that it was asked to
+ * check.
+ */
 function detailOf(error: unknown, token: string): string | null {
   if (error instanceof errors.JWTClaimValidationFailed)
     return `${error.claim} ${isMissing(error, token) ? "is missing" : "is not as configured"}`;
   return error instanceof errors.JOSEError ? (details[error.code] ?? null) : null;
 }
 
-/** jose tells a missing `typ` as one that does not fit. */
+/** jose reports a missing `typ` as a wrong one. */
 function isMissing({ claim, reason }: errors.JWTClaimValidationFailed, token: string): boolean {
   return reason === "missing" || (claim === "typ" && decodeProtectedHeader(token).typ === undefined);
 }
@@ -192,7 +201,7 @@ function isMissing({ claim, reason }: errors.JWTClaimValidationFailed, token: st
 const details: Readonly<Record<string, string>> = {
   ERR_JWKS_NO_MATCHING_KEY: "the issuer has no such key",
   ERR_JWKS_MULTIPLE_MATCHING_KEYS: "several keys fit, and the token names none of them by its kid",
-  ERR_JWKS_TIMEOUT: "the keys of the issuer cannot be had",
+  ERR_JWKS_TIMEOUT: "the keys of the issuer cannot be fetched",
   ERR_JOSE_ALG_NOT_ALLOWED: "the algorithm is not configured",
 };
 
@@ -213,12 +222,12 @@ function read(payload: JWTPayload, issuer: Issuer): Unbound<VerifiedToken> {
   );
   if (tenantId !== undefined) {
     if (issuer.tenants !== "*" && !issuer.tenants.includes(tenantId))
-      throw unauthenticated("tenant", { detail: "the issuer does not speak for this tenant" });
+      throw unauthenticated("tenant", { detail: "the issuer may not sign for this tenant" });
     return { ...who, kind: "member", tenantId, scopes, agent };
   }
   if (!issuer.operator || agent || !scopes.includes(operatorScope))
     throw unauthenticated("tenant", { detail: "tenant_id is missing, and it is no token of the operator" });
-  // An operator reaches no credential, so such a token means something else than it would be taken for.
+  // An operator reaches no credential, so such a token has another meaning than it would get here.
   if (namesSubjects(narrowing))
     throw unauthenticated("claims", { detail: "a token of the operator is narrowed" });
   return { ...who, kind: "operator" };

@@ -1,6 +1,6 @@
 import { KeyholdError } from "../errors.ts";
 
-/** Why a caller was not let in: for logs and metrics. The caller is told the same whatever it was. */
+/** Why a caller was refused, for logs and metrics. The caller always gets the same answer. */
 export type AuthenticationFailure =
   | "missing"
   | "malformed"
@@ -26,8 +26,8 @@ class AuthenticationError extends Error {
 }
 
 /**
- * One answer to everybody: an error that told why would help to guess what is right. `detail` is for the operator's log and holds nothing
- * that the caller chose.
+ * One answer for all refused callers, because a reason would help to guess a valid token. `detail` is for the
+ * log of the operator and contains nothing that the caller chose.
  */
 export function unauthenticated(
   reason: AuthenticationFailure,
@@ -46,7 +46,7 @@ export function failureOf(error: unknown): AuthenticationFailure | null {
   return error.cause instanceof AuthenticationError ? error.cause.code : null;
 }
 
-/** The same with what is known beside it, for a line of the log. */
+/** The reason with its detail, for a line of the log. */
 export function explainFailure(error: unknown): string | null {
   if (!(error instanceof KeyholdError) || !(error.cause instanceof AuthenticationError)) return null;
   const { code, detail } = error.cause;

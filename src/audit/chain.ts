@@ -1,16 +1,17 @@
 import { createHash } from "node:crypto";
 
 /**
- * The chain as an export shows it, one JSON object a line: the events of a link, exactly as they were hashed, then the link; and
- * after the last link the head, which is where the database said that the chain ends.
+ * The chain in an export, one JSON object a line: the events of a link, exactly as they were hashed, then the
+ * link. The head follows the last link: the end of the chain according to the database.
  *
  *     {"at":…,"detail":…,"event":…,"outcome":…,"seq":1}
  *     {"at":…,"detail":…,"event":…,"outcome":…,"seq":2}
  *     {"count":2,"hash":"…","link":1,"previous":"…","tenant":"…"}
  *     {"head":{"at":"…","hash":"…","link":1,"seq":2,"tenant":"…"}}
  *
- * hash = SHA-256(tenant ‖ LF ‖ link ‖ LF ‖ previous in hex ‖ LF ‖ the event lines joined by LF), in UTF-8. No line holds a raw
- * line feed, so the concatenation is unambiguous. The first link follows the genesis hash of its tenant.
+ * hash = SHA-256(tenant ‖ LF ‖ link ‖ LF ‖ previous in hex ‖ LF ‖ the event lines joined by LF), in UTF-8. No
+ * line contains a raw line feed, so the concatenation is unambiguous. The first link follows the genesis hash
+ * of its tenant.
  */
 export type Link = Readonly<{ count: number; hash: string; link: number; previous: string; tenant: string }>;
 
@@ -19,13 +20,13 @@ export type Head = Readonly<{ at: string; hash: string; link: number; seq: numbe
 
 export type ChainEnd = Readonly<{ link: number; seq: number; hash: string }>;
 
-/** An end that was noted down earlier: what leads to it cannot have been computed again since. */
+/** An end that was noted earlier: the links up to it cannot have been computed again since. */
 export type KnownEnd = Pick<ChainEnd, "link" | "hash">;
 
 /** What is known of the chain from elsewhere. */
 export type Expected = Readonly<{ end?: KnownEnd; tenant?: string }>;
 
-/** A chain that holds, with what that does not prove. */
+/** A valid chain, and what was not proven. */
 export type Intact = Readonly<{
   intact: true;
   /** Whether the export reaches the end that the database named. */
@@ -34,11 +35,11 @@ export type Intact = Readonly<{
   links: number;
   events: number;
   end: ChainEnd;
-  /** What was not checked, a sentence each. */
+  /** What was not checked, as a sentence each. */
   unchecked: readonly string[];
 }>;
 
-/** What verification found: a chain that holds, or the first line that does not and why. */
+/** A valid chain, or the first invalid line and the reason. */
 export type Verification = Intact | Readonly<{ intact: false; line: number; reason: string }>;
 
 /** The hash before the first link of a tenant's chain, as 64 hexadecimal digits. */
@@ -63,9 +64,9 @@ export function formatHead(head: Head): string {
 }
 
 /**
- * Reads an export line by line and holds every link against the one before, and the last against the head. Finds an edit, a deletion,
- * an insertion or another order, unless all hashes that follow were computed again: the chain has no key, so that only `expected.end`
- * shows that. An export without a link is not intact.
+ * Reads an export line by line and compares each link with the one before, and the last link with the head.
+ * It finds an edit, a deletion, an insertion and another order, unless all following hashes were computed
+ * again: the chain has no key, so only `expected.end` shows that. An export without a link is not intact.
  */
 export async function verifyChain(
   lines: AsyncIterable<string> | Iterable<string>,
@@ -90,7 +91,7 @@ class ChainWalk {
   #tenant: string | null = null;
   #end: ChainEnd | null = null;
   #pending: string[] = [];
-  /** The time of the event that was read last. */
+  /** The time of the last event. */
   #latest: unknown = null;
   #headSeen = false;
 
@@ -114,7 +115,7 @@ class ChainWalk {
     }
   }
 
-  /** What was found, or what is missing at the end. */
+  /** The result, or what is missing at the end. */
   finish(): Intact | string {
     const { end: known } = this.#expected;
     if (this.#pending.length > 0) return "the last events have no link";
@@ -197,13 +198,16 @@ class ChainWalk {
   }
 }
 
-/** What a line of an export is; `null` for anything else. */
+/** A line of an export. */
 type Line =
   | Readonly<{ kind: "event"; seq: number; at: unknown }>
   | Readonly<{ kind: "link"; link: Link }>
   | Readonly<{ kind: "head"; head: Head }>;
 
-/** Reads one line. Links and heads are written in one way only: any other spelling of them is no line of an export. */
+/**
+ * Reads one line; `null` for anything else. Links and heads have one spelling: with any other a line is not
+ * from an export.
+ */
 function parseLine(text: string): Line | null {
   const value = parse(text);
   if (value === null) return null;

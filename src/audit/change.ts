@@ -1,26 +1,29 @@
 import { sql, type Transaction } from "kysely";
+import type { Prove } from "../access/membership.ts";
 import { type Member, type Operator, type Principal, scopeOf, system } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import type { Database } from "../db/schema.ts";
-import { type ErrorCode, KeyholdError } from "../errors.ts";
 import { type PlatformTx, type TenantTx, withPlatform, withTenant } from "../db/tenant.ts";
+import { type ErrorCode, KeyholdError } from "../errors.ts";
 import { type AuditEvent, describeEvent } from "./events.ts";
-import { UnprovenRights } from "./grant.ts";
-import { assertSigner, type Grants, type Signed, signerOf, type Unsigned } from "./grants.ts";
+import { UnprovenRights, assertSigner, signerOf, type Grants, type Signed, type Unsigned } from "./grants.ts";
 
 declare const answered: unique symbol;
 
-/** What `change` and `changeTenant` alone make: the answer to the caller, kept under an Idempotency-Key in the commit of the change. */
+/**
+ * Only `change` and `changeTenant` make it: the answer to the caller, stored under an Idempotency-Key in the
+ * commit of the change.
+ */
 export type Answered<T extends object> = T & { readonly [answered]: true };
 
-/** What was done, and what the record says of it. A change without an event does not compile. */
-export type Recorded<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...AuditEvent[]] }>;
+/** The result of a change, and its events. A change without an event does not compile. */
+type Recorded<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...AuditEvent[]] }>;
 
 export type Changed<T> = Recorded<T> &
   Readonly<{
-    /** What follows the commit. It throws nothing. */
+    /** Runs after the commit, and throws nothing. */
     after?: () => void | Promise<void>;
-    /** Thrown after the commit: what happened is recorded, and the caller did not get what it asked for. */
+    /** Thrown after the commit: the events are recorded, and the caller did not get what it asked for. */
     refusal?: KeyholdError | null;
   }>;
 
@@ -31,10 +34,11 @@ export const nothing: Nothing = {};
 type Work<T, Tx = TenantTx> = (tx: Tx) => Promise<Changed<T>>;
 
 /**
- * Runs a change in one transaction of the principal's reach, keeps the answer to the request, signs the rights that it has changed, and
- * appends its events as the last statement, so that none of it commits without the rest. The chain is locked only there: nothing slow
- * may follow. What the principal may do was read before the transaction: once the chain is held, it is asked whether that is true still.
- * Throws `record_unavailable`, `idempotency_in_flight`, `rights_unproven` when a right that it changes was not signed before, and
+ * Runs a change in one transaction of the principal's reach, stores the answer to the request, signs the
+ * rights that it has changed, and appends its events as the last statement. All of it commits together. Only
+ * that statement locks the chain, so nothing slow may follow it. The rights of the principal were read before
+ * the transaction, and are checked once more while the chain is held. Throws `record_unavailable`,
+ * `idempotency_in_flight`, `rights_unproven` when a right that it changes was not signed before, and
  * `forbidden` or `unauthenticated` when the role, the membership or the API key has ended meanwhile.
  */
 export async function change<T extends object>(
@@ -49,7 +53,7 @@ export async function change<T extends object>(
   return answer(changed);
 }
 
-/** The same for the operator, whose events stand in the chain of the tenant they are about. */
+/** The same for the operator, whose events are in the chain of the tenant that they concern. */
 export async function changeTenant<T extends object>(
   db: Db,
   operator: Operator,
@@ -66,7 +70,7 @@ export async function changeTenant<T extends object>(
   return answer(changed);
 }
 
-/** For work that somebody else may have done already: then it answers `null`, and nothing is recorded. */
+/** For work that may be done already: then `work` returns `null`, and nothing is recorded. */
 export async function changeUnlessDone(
   db: Db,
   principal: Principal,
@@ -107,19 +111,25 @@ async function answer<T extends object>({ value, after, refusal }: Changed<T>): 
   return markAnswered(value);
 }
 
-/** The mark is for the compiler alone. */
+/** The mark exists for the compiler only. */
 function markAnswered<T extends object>(value: T): Answered<T>;
 function markAnswered(value: object): object {
   return value;
 }
 
-/** An event without a change, such as a refusal or the outcome of a call: it is recorded whatever the caller may do by now. */
+/**
+ * Records an event without a change, such as a refusal or the outcome of a call, even if the rights of the
+ * caller have ended.
+ */
 export async function note(db: Db, principal: Principal, event: AuditEvent): Promise<void> {
   await withRecord(db, principal, null, () => Promise.resolve({ value: undefined, events: [event] }));
 }
 
-/** Records that rights are not those that were signed. Always throws: `rights_unproven`, or `record_unavailable`. */
-export async function refuseUnproven(db: Db, cause: UnprovenRights): Promise<never> {
+/**
+ * Records that rights are not those that were signed. Always throws `rights_unproven` or
+ * `record_unavailable`.
+ */
+async function refuseUnproven(db: Db, cause: UnprovenRights): Promise<never> {
   const { tenantId, detail } = cause;
   await note(db, system(tenantId, "verify-rights"), {
     event: "rights.unproven",
@@ -128,7 +138,7 @@ export async function refuseUnproven(db: Db, cause: UnprovenRights): Promise<nev
   });
   throw new KeyholdError(
     "rights_unproven",
-    "The rights in the database are not those that Keyhold has signed, so nothing was opened or changed. Tell the operator.",
+    "The rights in the database are not those that Keyhold has signed, so nothing was opened or changed. Inform the operator.",
     { facts: detail, cause },
   );
 }
@@ -151,12 +161,12 @@ async function signing<T>(
 type Writer = Readonly<{
   tenantId: string;
   actor: Principal | Operator;
-  /** Whose rights are asked for once more when the chain is held. */
+  /** The member whose rights are checked once more while the chain is held. */
   judged: Member | null;
   grants: Grants | undefined;
 }>;
 
-/** Once without MACs, and once with them where rights have changed. */
+/** One round without MACs, and a second with them if rights have changed. */
 const mostRounds = 2;
 
 async function append(
@@ -173,18 +183,7 @@ async function append(
   throw new Error("the rights of this change cannot be signed");
 }
 
-type Described = Readonly<{
-  names: readonly string[];
-  outcomes: readonly string[];
-  details: readonly string[];
-  credentials: readonly (string | null)[];
-}>;
-
-function describe(
-  actor: Principal | Operator,
-  events: readonly AuditEvent[],
-  signed: readonly Signed[],
-): Described {
+function describe(actor: Principal | Operator, events: readonly AuditEvent[], signed: readonly Signed[]) {
   const [first = "{}", ...others] = events.map(({ detail }) => describeEvent(actor, detail));
   return {
     names: events.map(({ event }) => event),
@@ -194,31 +193,32 @@ function describe(
   };
 }
 
-/** At the very beginning, where `audit.names_grants` looks for it. */
+/** The grants come first in the text, where `audit.names_grants` looks for them. */
 function namingGrants(detail: string, signed: readonly Signed[]): string {
   if (signed.length === 0) return detail;
   return `{"grants":${JSON.stringify(signed.map(({ id, number }) => `${id}:${number}`))},${detail.slice(1)}`;
 }
 
-/** A row of rights to be signed; or, once the events are appended, a single row without one that says whether the caller may still act. */
-type Concluded = Unsigned | Readonly<{ kind: null; standing: string | null }>;
-
+/**
+ * @returns the rights that must be signed. Once the events are appended, the database returns a single row of
+ * kind `null` instead, with the standing of the caller.
+ */
 async function conclude(
   tx: Transaction<Database>,
   { tenantId, judged }: Writer,
   signed: readonly Signed[],
-  { names, outcomes, details, credentials }: Described,
+  { names, outcomes, details, credentials }: ReturnType<typeof describe>,
 ): Promise<readonly Unsigned[]> {
   const kinds = signed.map(({ kind }) => kind);
   const ids = signed.map(({ id }) => id);
   const macs = signed.map(({ mac }) => Buffer.from(mac));
-  // The judgement comes after the appending, while the chain is held.
+  // The rights are checked after the append, while the chain is held.
   const standing =
     judged === null
       ? sql`null`
       : sql`case when c.kind is null then
           access.standing(${tenantId}::uuid, ${judged.memberId}::uuid, ${judged.role}, ${judged.apiKeyId}::uuid, 0) end`;
-  const { rows } = await sql<Concluded>`
+  const { rows } = await sql<Unsigned | Readonly<{ kind: null; standing: string | null }>>`
     with concluded as materialized (select * from audit.conclude(${tenantId}::uuid, ${kinds}::text[], ${ids}::uuid[],
       ${macs}::bytea[], ${names}::text[], ${outcomes}::text[], ${details}::text[], ${credentials}::uuid[]))
     select c.*, ${standing} as standing from (values (1)) one left join concluded c on true`
@@ -234,7 +234,7 @@ async function conclude(
   return rows.filter((row) => row.kind !== null);
 }
 
-/** What a caller is told whose rights have ended while its request was on its way. */
+/** The error of a caller whose rights have ended during its request. */
 const ended: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   tenant_inactive: ["forbidden", "The tenant is suspended."],
   member_inactive: ["forbidden", "Your membership is suspended."],
@@ -246,4 +246,16 @@ function assertStanding(outcome: string): void {
   if (outcome === "ok") return;
   const [code, detail] = ended[outcome] ?? ["forbidden", "Your rights have ended."];
   throw new KeyholdError(code, detail, { facts: { reason: outcome } });
+}
+
+/** Proves rights by the grants that this installation signed. */
+export function prover(db: Db, grants: Pick<Grants, "examine">): Prove {
+  return async (tenantId, proof, asked) => {
+    try {
+      return await grants.examine(tenantId, proof, asked);
+    } catch (error) {
+      if (error instanceof UnprovenRights) return refuseUnproven(db, error);
+      throw error;
+    }
+  };
 }

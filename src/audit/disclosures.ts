@@ -1,17 +1,17 @@
 import type { Pool } from "pg";
-import type { Prove } from "../access/proof.ts";
+import type { Prove } from "../access/membership.ts";
 import { canonicalAddress } from "../access/narrowing.ts";
 import type { Member, Principal } from "../access/principal.ts";
-import { assertUuid } from "../crypto/uuid.ts";
+import { assertUuid } from "../crypto/bytes.ts";
 import { KeyholdError } from "../errors.ts";
-import { type Asked, BusyChains } from "./busy-chains.ts";
-import { Commits, type Waiting } from "./commits.ts";
 import { describeEvent, type EventDetails } from "./events.ts";
+import { BusyChains, Commits, type Asked, type Waiting } from "./groups.ts";
 
 /**
- * What a secret is opened for. An operation class must be in the credential's policy, `reveal` too; `use` is a scope of service
- * code; `validate` opens what is pending, invalid or expired, so that the venue can be asked; `activate` what is switched off, too;
- * `reseal`, for the service alone, whatever is not revoked.
+ * The purpose of opening a secret. The policy of the credential must allow an operation class, and `reveal`.
+ * `use` is for a scope of service code. `validate` also opens a pending, invalid or expired credential, so
+ * that the venue can check it. `activate` also opens an inactive one. `reseal`, for the service alone, opens
+ * each credential that is not revoked.
  */
 export type Need =
   | "read"
@@ -28,7 +28,7 @@ export type DisclosureRequest = Readonly<{
   principal: Principal;
   credentialId: string;
   need: Need;
-  /** The revision that a cached secret belongs to; `null` when nothing is cached. */
+  /** The revision of a cached secret; `null` when nothing is cached. */
   revision: number | null;
 }> &
   (
@@ -42,7 +42,7 @@ export type DisclosureRequest = Readonly<{
 /** A secret that is opened to be used, not to be shown. */
 export type UseRequest = Extract<DisclosureRequest, { event: "credential.used" }>;
 
-export const refusals = [
+const refusals = [
   "tenant_inactive",
   "member_inactive",
   "principal_changed",
@@ -69,7 +69,7 @@ export type Granted = Readonly<{
   environment: "live" | "paper" | "testnet";
   store: string;
   ownerId: string;
-  /** The packed sealed fields where they rest in this database, else `null`. */
+  /** The packed sealed fields if they are in this database, else `null`. */
   sealed: Uint8Array | null;
 }>;
 export type Disclosure = Granted | Readonly<{ outcome: Refusal }>;
@@ -91,7 +91,7 @@ type Row = Readonly<{
   grants: string | null;
 }>;
 
-/** What the database has answered, and when it was asked. */
+/** The answer of the database, and when it was asked. */
 type Answered = Readonly<{ row: Row; askedAt: number }>;
 
 const statement = {
@@ -104,38 +104,37 @@ const statement = {
 export type DisclosuresOptions = Readonly<{
   mostInGroup?: number;
   onGroup?: (size: number) => void;
-  /** Milliseconds from its arrival after which a request is refused, when its chain is held for so long. */
+  /** Milliseconds after its arrival at which a request is refused, when its chain is held for so long. */
   withinMs?: number;
-  /** Where a request waits for a chain that another connection holds; the pool itself when left out. */
+  /**
+   * The pool in which a request waits for a chain that another connection holds; the first pool when left
+   * out.
+   */
   waitingPool?: Pool;
   /** Tenants with a slow chain that may wait at once, a connection each. */
   slowAtOnce?: number;
-  /** Whether a group goes on without the chains that are held. Otherwise it waits for all of them. */
+  /** Whether a group continues without the held chains. Otherwise it waits for all of them. */
   skipsHeldChains?: boolean;
-  /** Whether a session keeps the prepared statement. Behind a pooler it does not. */
-  prepares?: boolean;
 }>;
 
 /**
- * The group commit before disclosure: requests that arrive while one group is being committed form the next, so that many share
- * one transaction and one write to disk. The database judges each row and answers row by row.
+ * The group commit before disclosure: requests that arrive during one commit form the next group, so that
+ * many share one transaction and one write to disk. The database judges each row and answers row by row.
  *
- * Correct with any number of processes: the chains are locked in order inside the database. A group takes the chains that are free.
- * Requests whose chain is held are tried again, waiting, beside the groups of all others (`busy-chains.ts`).
+ * Correct with any number of processes, because the database locks the chains in order. A group takes the
+ * free chains. Requests whose chain is held try again and wait beside the groups of all others (`groups.ts`).
  */
 export class Disclosures {
   readonly #prove: Prove;
   readonly #onGroup: (size: number) => void;
-  readonly #statement: Readonly<{ text: string; name?: string }>;
   readonly #groups: Commits<WaitingRequest>;
   readonly #busy: BusyChains<WaitingRequest>;
 
   /** `pool` should limit statements to the two seconds after which the record counts as unavailable. */
   constructor(pool: Pool, prove: Prove, options: DisclosuresOptions = {}) {
     const { mostInGroup = 256, withinMs = 2000, waitingPool = pool } = options;
-    const { slowAtOnce = 4, skipsHeldChains = true, prepares = true } = options;
+    const { slowAtOnce = 4, skipsHeldChains = true } = options;
     this.#prove = prove;
-    this.#statement = prepares ? statement : { text: statement.text };
     this.#onGroup = options.onGroup ?? (() => undefined);
     const patienceMs = skipsHeldChains ? 0 : withinMs;
     this.#groups = new Commits(
@@ -156,9 +155,10 @@ export class Disclosures {
   }
 
   /**
-   * Resolves once the record of this request is on disk and what it rests on is proven. Throws `record_unavailable` when the record
-   * cannot be written, and `rights_unproven`; the record may then exist without a disclosure, never the reverse. Throws `TypeError` for
-   * an id that is no UUID in lower case: one such would spoil its group.
+   * Resolves when the record of this request is on disk and its rights are proven. Throws
+   * `record_unavailable` when the record cannot be written, and `rights_unproven`. Then a record may exist
+   * without a disclosure, never the reverse. Throws `TypeError` for an id that is no UUID in lower case,
+   * because its whole group would fail.
    */
   async append(request: DisclosureRequest): Promise<Disclosure> {
     assertUuid(request.credentialId, "credentialId");
@@ -174,7 +174,7 @@ export class Disclosures {
     if (!this.#busy.joins(one)) this.#groups.push(one);
   }
 
-  /** With a patience of 0 milliseconds, rows whose chain is held get no answer. */
+  /** With a patience of 0 milliseconds a row whose chain is held gets no answer. */
   async #ask(
     pool: Pool,
     group: readonly WaitingRequest[],
@@ -183,7 +183,7 @@ export class Disclosures {
     this.#onGroup(group.length);
     const values = [...parameters(group), Math.ceil(patienceMs)];
     const askedAt = performance.now();
-    const { rows } = await pool.query<Row>({ ...this.#statement, values });
+    const { rows } = await pool.query<Row>({ ...statement, values });
     const answered = new Map(rows.map((row) => [row.place, row]));
     const unanswered = group.filter((_, at) => !answered.has(at + 1));
     if (patienceMs > 0 && unanswered.length > 0)
@@ -191,7 +191,7 @@ export class Disclosures {
     return { settle: () => settle(group, rows, askedAt), unanswered };
   }
 
-  /** What the database has judged counts if it was signed, and if the version to be opened is among those that may be. */
+  /** The judgement of the database counts if its rights are signed, and if the version may be opened. */
   async #judge(request: DisclosureRequest, { row, askedAt }: Answered): Promise<Disclosure> {
     const disclosure = readRow(row);
     if (disclosure.outcome !== "ok") return disclosure;
@@ -237,13 +237,13 @@ function readRow(row: Row): Disclosure {
 }
 
 /**
- * Each column of the group as one text. The driver would quote and escape every element of an array: ids and words need neither,
- * and a line of JSON has no end of line in it.
+ * Each column of the group as one text. The driver would quote and escape each element of an array. Ids and
+ * words need neither, and a line of JSON contains no end of line.
  */
 function parameters(group: readonly WaitingRequest[]): string[] {
   const requests = group.map(({ request }) => request);
   const members = requests.map(({ principal }) => (principal.kind === "member" ? principal : null));
-  // What a key is narrowed to, the database reads from its row.
+  // For a key the database reads the narrowing from its row.
   const tokens = members.map((member) => (member?.apiKeyId === null ? member : null));
   return [
     array(requests.map(({ principal }) => principal.tenantId)),
@@ -263,18 +263,18 @@ function parameters(group: readonly WaitingRequest[]): string[] {
   ];
 }
 
-/** Needed for a key alone that is bound to networks. */
+/** Only a key that is bound to networks needs it. */
 function addressOf(member: Member | null): string | null {
   if (member === null || member.narrowing.networks === null) return null;
   return canonicalAddress(member.origin.address);
 }
 
-/** A list of ids inside an array of such lists: its own commas are in quotes. */
+/** A list of ids inside an array of lists, quoted because of its commas. */
 function listOf(ids: readonly string[] | null | undefined): string | null {
   return ids === null || ids === undefined ? null : `"{${ids.join(",")}}"`;
 }
 
-/** Without the brace that closes it: the version follows, which the database knows. */
+/** Without the closing brace, because the database adds the version. */
 function describeOpenly({ principal, credentialId, detail }: DisclosureRequest): string {
   const line = describeEvent(principal, { credential_id: credentialId, ...detail, version: undefined });
   return line.slice(0, -1);

@@ -1,8 +1,9 @@
 import type { Operator, Principal } from "../access/principal.ts";
 
 /**
- * Every event of the record: name → what it tells beside actor, time and origin. Ids, states and outcomes; never a secret.
- * Names and the meaning of their fields are part of the API: they are added to and never reused.
+ * All events of the record: name → its details beside actor, time and origin. They are ids, states and
+ * outcomes, never a secret. Names and the meaning of fields are part of the API: new ones are added, and none
+ * is reused.
  */
 export interface EventDetails {
   "tenant.created": { name: string };
@@ -11,7 +12,7 @@ export interface EventDetails {
   "tenant.resumed": object;
   "tenant.frozen": { reason: string | null; rank?: string };
   "tenant.unfrozen": object;
-  /** One of several freezes; what is frozen stays so until the last one is lifted. */
+  /** One of several freezes; the freeze ends when the last one is lifted. */
   "freeze.lifted": { freeze_id: string; rank: string; credential_id?: string; account_id?: string };
   "tenant.deleted": object;
   "tenant.erased": object;
@@ -37,7 +38,7 @@ export interface EventDetails {
     status: string;
     version: number;
   };
-  /** A secret that was checked and not kept: nothing but the outcome. */
+  /** A secret that was checked and not stored: only the outcome. */
   "credential.checked": { venue: string; environment: string; outcome: string };
   "credential.refused_at_register": {
     venue: string;
@@ -46,33 +47,36 @@ export interface EventDetails {
     reason: string;
   };
   "credential.validated": { credential_id: string; outcome: string; status: string };
-  /** Two refusals of the venue, a minute apart, or one that lasted have ended it. */
+  /** Ended by two refusals of the venue a minute apart, or by one that lasted. */
   "credential.invalidated": { credential_id: string; reason: string };
-  /** Still usable, but the venue refuses it for the first time, or the venue or the tenant's policy objects to something. */
+  /**
+   * Still usable, but the venue has refused it for the first time, or the venue or the policy of the tenant
+   * has an objection.
+   */
   "credential.degraded": { credential_id: string; reason: string };
   "credential.recovered": { credential_id: string };
-  /** The venue tells other permissions or addresses than before. */
+  /** The venue reports other permissions or addresses than before. */
   "credential.permissions_changed": { credential_id: string; changed: readonly string[] };
-  /** The venue tells other facts of the account, or another expiry, than before. */
+  /** The venue reports other facts of the account, or another expiry, than before. */
   "credential.account_changed": { credential_id: string; changed: readonly string[] };
-  /** `estimated` where the venue does not tell the date and it follows from a rule of its own. */
+  /** `estimated` when the venue does not report the date and it follows from a rule of the venue. */
   "credential.expiring": { credential_id: string; days: number; expires_at: string; estimated: boolean };
   "credential.rotation_started": Rotation;
   "credential.rotation_finished": Rotation;
   "credential.rotation_rolled_back": Rotation;
   "credential.rotation_scheduled": { credential_id: string; parent_id: string | null; every_days: number };
   "credential.rotation_unscheduled": { credential_id: string };
-  /** Its owner should rotate it: Keyhold cannot. */
+  /** Its owner should rotate it, because Keyhold cannot. */
   "credential.rotation_due": { credential_id: string; every_days: number };
-  /** Before a key is asked for at the venue. It will have this note, by which it is found there. */
+  /** Before a key is created at the venue. It will have this note, by which it can be found there. */
   "credential.key_requested": { credential_id: string; parent_id: string; note: string };
   "credential.key_created": { credential_id: string; note: string };
   "credential.key_deleted": { credential_id: string; version: number };
-  /** The one that was to take the place of the old one is gone at the venue, because somebody wanted it so. */
+  /** The key that should replace the old one was removed at the venue on request. */
   "credential.key_withdrawn": { credential_id: string; note: string; reason: string };
-  /** The overlap is over, but somebody may still need the old key. */
+  /** The overlap is over, but the old key may still be needed. */
   "credential.rotation_waiting": { credential_id: string; rotation_id: string };
-  /** `note` is on the key that was to take the place of the old one. */
+  /** `note` is on the key that should replace the old one. */
   "credential.rotation_failed": { credential_id: string; stage: string; reason: string; note: string };
   "credential.updated": { credential_id: string; changed: readonly string[] };
   "credential.secret_replaced": { credential_id: string; version: number };
@@ -82,18 +86,21 @@ export interface EventDetails {
   "credential.expired": { credential_id: string };
   "credential.revoked": { credential_id: string };
   "credential.deleted": { credential_id: string };
-  /** The same secret under a new version: the tenant's data key or the store has changed. */
+  /** The same secret under a new version, because the data key of the tenant or the store has changed. */
   "credential.resealed": { credential_id: string; version: number; store: string };
   "credential.version_destroyed": { credential_id: string; version: number };
   "credential.used": {
     credential_id: string;
     purpose: string;
     operation?: string;
-    /** Of a parent key: the one whose keys it manages. */
+    /** For a parent key: the credential whose keys it manages. */
     for_credential_id?: string;
     version?: number;
   };
-  /** Of both: `version` is the one that was opened; the record itself says so where the request does not. */
+  /**
+   * For uses and reveals `version` is the opened version; the record adds it when the request does not name
+   * it.
+   */
   "credential.revealed": { credential_id: string; reason: string; version?: number };
   "credential.invoke_finished": {
     credential_id: string;
@@ -101,21 +108,21 @@ export interface EventDetails {
     outcome: string;
     client_order_id: string | null;
   };
-  /** A use or reveal that the record refused; `outcome` says why. */
+  /** A use or reveal that the record refused; `outcome` is the reason. */
   "credential.refused": { credential_id: string };
   "webhook.created": { endpoint_id: string };
   "webhook.updated": { endpoint_id: string; changed: readonly string[] };
   "webhook.deleted": { endpoint_id: string };
-  /** By the service itself; `reason` is why. */
+  /** By the service itself, with the reason. */
   "webhook.disabled": { endpoint_id: string; reason: string };
   "webhook.secret_rotated": { endpoint_id: string; number: number };
   "webhook.tested": { endpoint_id: string; delivery_id: string };
   "webhook.replayed": { endpoint_id: string; delivery_id: string };
   /** Rights in the database are not those that were signed, so nothing was opened. `kind` is their table. */
   "rights.unproven": { kind: string; id: string; reason: string };
-  /** Rights of a version that signed none were signed, once. */
+  /** Rights from a version without signatures were signed, once. */
   "rights.signed": { count: number };
-  /** Something asked for that the caller may not see or touch. */
+  /** The caller may not see or change what it asked for. */
   "access.refused": {
     kind: string;
     id: string;
@@ -129,7 +136,7 @@ type Rotation = { credential_id: string; rotation_id: string; from_version: numb
 
 export type EventName = keyof EventDetails;
 
-/** The names once more, for those who search: what is missing here, or too much, does not compile. */
+/** The names as values, for searches. A missing or an additional name does not compile. */
 const named: Readonly<Record<EventName, true>> = {
   "tenant.created": true,
   "tenant.updated": true,
@@ -211,7 +218,7 @@ export type AuditEvent = {
   [Name in EventName]: Readonly<{ event: Name; detail: EventDetails[Name]; outcome?: string }>;
 }[EventName];
 
-/** Who did it and from where; apart from what it was done to, so that neither hides the other. */
+/** The actor and its origin, apart from the details, so that neither hides the other. */
 function describeActor(actor: Principal | Operator): object {
   const { address, requestId } = actor.origin;
   const origin = {
@@ -233,12 +240,15 @@ function describeActor(actor: Principal | Operator): object {
   }
 }
 
-/** How NUL and halves of surrogate pairs look in JSON, which PostgreSQL refuses there, and what readers take for the end of a line. */
+/**
+ * NUL and halves of surrogate pairs in JSON, which PostgreSQL refuses, and characters that readers treat as
+ * the end of a line.
+ */
 const unreadable = /\\u(?:0000|d[89a-f])|[\u2028\u2029]/;
 
 /**
- * The `detail` of an event as one line of JSON. What a caller wrote, such as a reason, may hold anything; what would make the
- * record unreadable becomes U+FFFD.
+ * The `detail` of an event as one line of JSON. A text of the caller, such as a reason, may contain anything;
+ * characters that would make the record unreadable become U+FFFD.
  */
 export function describeEvent(actor: Principal | Operator, detail: object): string {
   const whole = { actor: describeActor(actor), ...detail };
@@ -250,7 +260,7 @@ function readable(_key: string, value: unknown): unknown {
   return typeof value === "string" ? readableText(value) : value;
 }
 
-/** What a caller wrote, with U+FFFD for what PostgreSQL or a reader of lines would not take. */
+/** A text of the caller, with U+FFFD for characters that PostgreSQL or a reader of lines does not accept. */
 export function readableText(text: string): string {
   return text.toWellFormed().replaceAll(/[\0\u2028\u2029]/g, "\uFFFD");
 }

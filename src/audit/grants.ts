@@ -1,22 +1,24 @@
 import { timingSafeEqual } from "node:crypto";
+import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
-import type { Proof, Proven } from "../access/proof.ts";
+import type { Proof, Proven } from "../access/membership.ts";
 import type { Db } from "../db/connect.ts";
-import type { DataKeySource } from "../keys/key-provider.ts";
-import { type Grant, parseGrant, UnprovenRights } from "./grant.ts";
-import { Marks } from "./marks.ts";
+import type { DataKeySource } from "../key-encryption/key-provider.ts";
 
-/** What a transaction has changed of somebody's rights, as `audit.conclude` answers it. */
+/** A change of rights in a transaction, as `audit.conclude` returns it. */
 export type Unsigned = Readonly<{
   kind: string;
   id: string;
   grant_text: string;
-  /** The grant before this transaction; both are `null` for a new row, the MAC alone for a row of a version that made none. */
+  /**
+   * The grant before this transaction. Both are `null` for a new row; only the MAC is `null` for a row from a
+   * version without MACs.
+   */
   was_text: string | null;
   was_mac: Uint8Array | null;
-  /** The highest number that the record names for this grant. */
+  /** The highest number of this grant in the record. */
   recorded: number | null;
-  /** Whether the tenant's rights were signed before: then a row without a MAC is none of ours. */
+  /** Whether the rights of the tenant were signed before. Then Keyhold did not write a row without a MAC. */
   adopted: boolean;
 }>;
 
@@ -25,9 +27,9 @@ export type Signed = Readonly<{ kind: string; id: string; number: number; mac: U
 type Keys = Pick<DataKeySource, "mac" | "warmMac" | "beginMac">;
 
 export type GrantsOptions = Readonly<{
-  /** `false` takes every grant for proven: for a test that shows what is refused otherwise. */
+  /** `false` treats each grant as proven: for the control of a test. */
   verify?: boolean;
-  /** Grants remembered at once; a text of some 400 bytes each. */
+  /** Grants that are remembered at most, with a text of some 400 bytes each. */
   most?: number;
 }>;
 
@@ -35,8 +37,8 @@ const purpose = "grant";
 const encoder = new TextEncoder();
 
 /**
- * Signs what rights rest on, and verifies it. A grant that was verified once costs a comparison: it is remembered by its MAC, with the
- * text that the MAC covers.
+ * Signs grants, on which rights rest, and verifies them. A verified grant is remembered by its MAC, with the
+ * text that the MAC covers, so that it costs only a comparison later.
  */
 export class Grants {
   readonly #keys: Keys;
@@ -51,20 +53,20 @@ export class Grants {
     this.#verified = new LRUCache({ max: most });
   }
 
-  /** Before a transaction, which should not wait for another connection when it signs. */
+  /** To be called before a transaction, so that it does not wait for another connection when it signs. */
   warm(tenantId: string): Promise<void> {
     return this.#keys.warmMac(tenantId);
   }
 
-  /** The key for the MACs of a tenant that is being created, to be kept in the transaction that creates it. */
+  /** Makes the MAC key of a new tenant, which the transaction that creates the tenant stores. */
   begin(tenantId: string): ReturnType<Keys["beginMac"]> {
     return this.#keys.beginMac(tenantId);
   }
 
   /**
-   * Verifies the grants of a proof, and answers whether they let the version be opened that is asked for. Throws `UnprovenRights` when
-   * one of them has no MAC or a wrong one, belongs to another tenant, or is older than one that is known; and when one that is asked for
-   * is missing.
+   * Verifies the grants of a proof. Throws `UnprovenRights` when a grant has no MAC or a wrong one, belongs
+   * to another tenant, or is older than a known one, and when a requested grant is missing.
+   * @returns whether they allow the requested version to be opened.
    */
   async examine(tenantId: string, proof: Proof, { ids, version = null }: Proven): Promise<boolean> {
     if (!this.#verify) return true;
@@ -80,8 +82,8 @@ export class Grants {
   }
 
   /**
-   * The MACs for what a transaction has changed. What it has changed must have been signed before, or a change would launder what
-   * somebody else has written into the row. Throws `UnprovenRights`.
+   * The MACs for the changes of a transaction. The changed rows must have been signed before: otherwise a
+   * change would sign what another writer put into the row. Throws `UnprovenRights`.
    */
   async sign(tenantId: string, unsigned: readonly Unsigned[]): Promise<readonly Signed[]> {
     const signed: Signed[] = [];
@@ -132,7 +134,10 @@ export class Grants {
 
 const signers = new WeakMap<Db, Grants>();
 
-/** What is changed over this connection is signed by `grants` from now on: a verb is given a connection alone. */
+/**
+ * From now on `grants` signs changes over this connection. A verb gets only a connection, so the signer is
+ * found by it.
+ */
 export function signWith(db: Db, grants: Grants): void {
   signers.set(db, grants);
 }
@@ -141,8 +146,119 @@ export function signerOf(db: Db): Grants | undefined {
   return signers.get(db);
 }
 
-/** Throws `Error` for a connection that nothing signs for. */
+/** Throws `Error` for a connection without a signer. */
 export function assertSigner(grants: Grants | undefined): Grants {
-  if (grants === undefined) throw new Error("nothing signs the rights that are changed over this connection");
+  if (grants === undefined) throw new Error("no signer for the rights that are changed over this connection");
   return grants;
+}
+
+/** A row that gives rights, read from its signed text. */
+type Grant = Readonly<{
+  kind: string;
+  /** Raised with each signature. */
+  number: number;
+  tenantId: string;
+  id: string;
+  /** For a credential: the versions that may be opened. */
+  versions: readonly number[];
+}>;
+
+type Reason = "unsigned" | "altered" | "rolled_back" | "absent";
+
+/**
+ * The rights in the database are not those that this installation signed. It is internal: callers get
+ * `rights_unproven`.
+ */
+export class UnprovenRights extends Error {
+  override readonly name = "UnprovenRights";
+  readonly tenantId: string;
+  readonly detail: Readonly<{ kind: string; id: string; reason: Reason }>;
+
+  constructor(tenantId: string, kind: string, id: string, reason: Reason) {
+    super(`${kind} ${id}: ${reason}`);
+    this.tenantId = tenantId;
+    this.detail = { kind, id, reason };
+  }
+}
+
+/**
+ * Reads the beginning of a grant (0014_grants.sql), and the end of a credential's grant. Throws `TypeError`
+ * for another text.
+ */
+function parseGrant(text: string): Grant {
+  const parts: unknown = JSON.parse(text);
+  if (!Array.isArray(parts)) throw new TypeError("a grant is an array");
+  const [kind, number, tenantId, id]: unknown[] = parts;
+  if (
+    typeof kind !== "string" ||
+    typeof number !== "number" ||
+    typeof tenantId !== "string" ||
+    typeof id !== "string"
+  ) {
+    throw new TypeError("a grant begins with its kind, number, tenant and id");
+  }
+  const last: unknown = parts.at(-1);
+  const versions =
+    kind === "credentials" && Array.isArray(last) ? last.map((one) => Number.parseInt(String(one), 10)) : [];
+  return { kind, number, tenantId, id, versions };
+}
+
+/** How long a process relies on its marks before it asks the record again. */
+const askEveryMs = 60_000;
+
+/**
+ * Notices an old row that was put back with its own old MAC. The record contains the number of each signed
+ * grant, and this process remembers the newest state of a grant: its number, at which link and when the
+ * process saw it, and when the record was asked.
+ */
+class Marks {
+  readonly #db: Db;
+  readonly #marks: LRUCache<
+    string,
+    Readonly<{ number: number; link: number; seenAt: number; heldAt: number }>
+  >;
+
+  constructor(db: Db, most: number) {
+    this.#db = db;
+    this.#marks = new LRUCache({ max: most });
+  }
+
+  /** Throws `UnprovenRights`. */
+  async assertNewest(
+    tenantId: string,
+    grants: readonly Grant[],
+    proof: Omit<Proof, "grants">,
+  ): Promise<void> {
+    const now = performance.now();
+    const due = grants.filter(({ id }) => now - (this.#marks.get(id)?.heldAt ?? -Infinity) >= askEveryMs);
+    if (due.length > 0) await this.#ask(tenantId, due, proof.link);
+    for (const grant of grants) this.#hold(grant, proof);
+  }
+
+  async #ask(tenantId: string, grants: readonly Grant[], link: number): Promise<void> {
+    const ids = grants.map(({ id }) => id);
+    const { rows } = await sql<{ id: string; number: number }>`
+      select * from audit.grant_numbers(${tenantId}::uuid, ${ids}::uuid[], ${link})`.execute(this.#db);
+    const numbers = new Map(rows.map(({ id, number }) => [id, number]));
+    for (const { kind, id, number } of grants) {
+      // A change commits together with its link, so a number that the record lacks is as wrong as an old one.
+      if (numbers.get(id) !== number) throw new UnprovenRights(tenantId, kind, id, "rolled_back");
+      const known = this.#marks.get(id);
+      const now = performance.now();
+      this.#marks.set(id, { ...(known ?? { number, link, seenAt: now }), heldAt: now });
+    }
+  }
+
+  /**
+   * Answers may come out of order. An answer to an earlier question than the mark may have an older link and
+   * an older number. An answer to a later question with an older link means that the record was cut.
+   */
+  #hold({ kind, tenantId, id, number }: Grant, { link, askedAt }: Omit<Proof, "grants">): void {
+    const mark = this.#marks.get(id);
+    if (mark === undefined) return;
+    const isLate = link < mark.link;
+    const isWrong = isLate ? number > mark.number || askedAt > mark.seenAt : number < mark.number;
+    if (isWrong) throw new UnprovenRights(tenantId, kind, id, "rolled_back");
+    if (!isLate) this.#marks.set(id, { ...mark, number, link, seenAt: performance.now() });
+  }
 }

@@ -1,17 +1,17 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
 
-/** Tenants that are asked about at once. */
+/** Tenants in one statement. */
 const tenantsAtOnce = 1000;
 /** Events of one transaction. */
 const portion = 5000;
-/** Portions of one round at most, over all tenants: what is left comes in the next round. */
+/** Portions of one round at most, over all tenants. The rest comes in the next round. */
 const mostPortions = 200;
 
 /**
- * Brings the index of events forward to what is committed, and removes that of erased tenants. Any number of processes share it:
- * what one is at, the others leave out. Each portion is a transaction, so that a process that ends in between loses nothing and
- * repeats nothing. Tenants have their turns, a portion each.
+ * Adds committed events to the index of events, and removes those of erased tenants. Any number of processes
+ * share this work: a tenant that one works on is skipped by the others. Each portion is a transaction, so
+ * that a process that ends in between loses and repeats nothing. Tenants take turns, with one portion each.
  */
 export async function indexRecord({
   db,
@@ -33,7 +33,7 @@ export async function indexRecord({
   return tally;
 }
 
-/** Those that have something to be indexed or forgotten, in order. */
+/** Tenants with events to be indexed or removed, in order. */
 async function dueTenants(db: Db): Promise<string[]> {
   const due: string[] = [];
   for (let after = "00000000-0000-0000-0000-000000000000"; ;) {
@@ -46,7 +46,7 @@ async function dueTenants(db: Db): Promise<string[]> {
   }
 }
 
-/** How many events it has brought in or removed. */
+/** @returns how many events were added or removed. */
 async function indexPortion(db: Db, tenantId: string): Promise<number> {
   const { rows } = await sql<{ events: number }>`
     select audit.index_events(${tenantId}::uuid, ${portion}) as events`.execute(db);

@@ -1,13 +1,19 @@
-import type { Member } from "../access/principal.ts";
+import { sql } from "kysely";
+import { type Member, type Principal, scopeOf } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
-import type { KeyholdError } from "../errors.ts";
+import { readTenant } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
 import { note } from "./change.ts";
 
-/** What was asked for and refused: of what kind, its id where one was named, and the operation. */
-export type Refused = Readonly<{ kind: string; id: string; action: string }>;
-
-/** Records that a member may not do what it asked for, unless the record tells of it already. Throws `record_unavailable`. */
-export type RecordRefusal = (member: Member, refused: Refused, error: KeyholdError) => Promise<void>;
+/**
+ * Records that a member may not do what it asked for, unless the refusal is recorded already. Throws
+ * `record_unavailable`.
+ */
+export type RecordRefusal = (
+  member: Member,
+  refused: Readonly<{ kind: string; id: string; action: string }>,
+  error: KeyholdError,
+) => Promise<void>;
 
 export function refusalRecorder(db: Db): RecordRefusal {
   return async (member, refused, { code, facts, isRecorded }) => {
@@ -24,4 +30,35 @@ export function refusalRecorder(db: Db): RecordRefusal {
       outcome: typeof scope === "string" ? "scope" : typeof reason === "string" ? reason : "forbidden",
     });
   };
+}
+
+/**
+ * The error for something that the principal does not see. If it belongs to another member, it is 403. If it
+ * belongs to another tenant, it is 404 as if it did not exist. Both are recorded. Always throws.
+ */
+export async function refuseMiss(
+  db: Db,
+  principal: Principal,
+  missing: Readonly<{
+    kind: "credential" | "account" | "member" | "api_key" | "webhook" | "webhook_delivery";
+    id: string;
+    action: string;
+  }>,
+): Promise<never> {
+  const { kind, id } = missing;
+  const elsewhere = await readTenant(db, scopeOf(principal), async (tx) => {
+    const { rows } = await sql<{
+      found: boolean;
+    }>`select access.exists_in_tenant(${kind}, ${id}::uuid) as found`.execute(tx);
+    return rows[0]?.found === true;
+  });
+  await note(db, principal, {
+    event: "access.refused",
+    detail: missing,
+    outcome: elsewhere ? "forbidden" : "absent",
+  });
+  const thing = kind.replace("_", " ");
+  throw elsewhere
+    ? new KeyholdError("forbidden", `The ${thing} belongs to another member.`, { isRecorded: true })
+    : new KeyholdError("not_found", `There is no such ${thing}.`, { isRecorded: true });
 }

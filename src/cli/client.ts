@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
-import { readClientConfig } from "../config.ts";
+import { readClientConfig } from "../config/config.ts";
 import { CliError, hints } from "./errors.ts";
 import { problemOf } from "./problem.ts";
 

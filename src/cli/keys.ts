@@ -34,7 +34,7 @@ function addFileCommands(keys: Command, cli: Cli): void {
     .description("make a key file for a service with a database of its own")
     .argument("<path>", "where the file is to be; it is never overwritten")
     .action(async (path: string) => {
-      const { createKeyFile, readKeyFile } = await import("../keys/key-file.ts");
+      const { createKeyFile, readKeyFile } = await import("../key-encryption/key-file.ts");
       await createKeyFile(path);
       const { newest } = await readKeyFile(path);
       output.text(`${path} holds the new key ${newest.id}`, { path, kek_id: newest.id });
@@ -45,7 +45,7 @@ function addFileCommands(keys: Command, cli: Cli): void {
     .description("put a new key in front of a key file")
     .argument("<path>", "the key file")
     .action(async (path: string) => {
-      const { addKey, readKeyFile } = await import("../keys/key-file.ts");
+      const { addKey, readKeyFile } = await import("../key-encryption/key-file.ts");
       await addKey(path);
       const { newest } = await readKeyFile(path);
       output.text(`${path} holds the new key ${newest.id}, in front`, { path, kek_id: newest.id });
@@ -61,9 +61,9 @@ function addFileCommands(keys: Command, cli: Cli): void {
 
 async function removeOld({ output, environment, terminal }: Cli, path: string, yes?: true): Promise<void> {
   const [{ readKeyFile, removeOldKeys }, { countDataKeys }, { findKekId }] = await Promise.all([
-    import("../keys/key-file.ts"),
+    import("../key-encryption/key-file.ts"),
     import("../tenants/data-keys/due.ts"),
-    import("../keys/installation.ts"),
+    import("../key-encryption/installation.ts"),
   ]);
   const { older } = await readKeyFile(path);
   await withCustody({ environment }, async ({ custody: { db } }) => {

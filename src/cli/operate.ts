@@ -10,7 +10,7 @@ export async function withCustody<T>(
   work: (open: OpenCustody) => Promise<T>,
 ): Promise<T> {
   const [{ readConfig }, { openCustody }, { createLog }] = await Promise.all([
-    import("../config.ts"),
+    import("../config/config.ts"),
     import("../open-custody.ts"),
     import("../telemetry/log.ts"),
   ]);

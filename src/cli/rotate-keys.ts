@@ -1,7 +1,7 @@
 import type { Custody } from "../credentials/custody.ts";
 import { reseal } from "../credentials/reseal.ts";
 import { underRetiredKeys } from "../credentials/reseal-due.ts";
-import { rememberKek } from "../keys/installation.ts";
+import { rememberKek } from "../key-encryption/installation.ts";
 import { databaseTime, sealingKeys, wrappedOtherwise } from "../tenants/data-keys/due.ts";
 import { rewrapDataKey } from "../tenants/data-keys/rewrap.ts";
 import { rotateDataKey } from "../tenants/data-keys/rotate.ts";

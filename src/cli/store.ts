@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Placed } from "../credentials/reseal-due.ts";
-import { type SecretRef, type StoreName, type Stores, storeNames } from "../stores/store.ts";
+import { type SecretRef, type Stores } from "../stores/store.ts";
 import { type Cli, collect } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import { withCustody } from "./operate.ts";
 import { workThrough } from "./work-through.ts";
+import { storeNames, type StoreName } from "../config/stores.ts";
 
 const most = 1_000_000;
 

@@ -105,7 +105,7 @@ async function tryToken(cli: Cli, token: string, subject: string, { tenant }: Op
 }
 
 async function mint({ environment }: Cli, subject: string, options: Options): Promise<string> {
-  const { readConfig } = await import("../config.ts");
+  const { readConfig } = await import("../config/config.ts");
   const { access: signers, folder } = readConfig(environment);
   if (!signers.localIssuer) {
     throw new CliError("usage", "the service with these settings accepts no tokens of its own", {

@@ -1,10 +1,10 @@
 import type { Principal } from "../access/principal.ts";
 import { type Answered, change, type Changed } from "../audit/change.ts";
-import { refuseMiss } from "../audit/misses.ts";
 import { stale } from "../db/revision.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import type { Custody } from "./custody.ts";
 import { lockCredential, type LockedRow } from "./rows.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
 /**
  * A change of one credential: locks its row, lets `work` change it, and records what it did. With a `revision` the row must

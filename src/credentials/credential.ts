@@ -1,6 +1,7 @@
 import type { Selectable } from "kysely";
 import type { MemberRank } from "../access/ranks.ts";
-import type { CredentialsTable, StoredAccountFacts, StoredPermissions } from "../db/schema.ts";
+import type { Database } from "../db/schema.ts";
+import type { StoredAccountFacts, StoredPermissions } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Freeze } from "../tenants/freezes.ts";
 
@@ -36,7 +37,7 @@ export type Policy = Readonly<{
 
 export const defaultPolicy: Policy = { allow: ["read"], reveal: false };
 
-export type CredentialRow = Selectable<CredentialsTable> & Readonly<{ freezes: readonly Freeze[] }>;
+export type CredentialRow = Selectable<Database["credentials"]> & Readonly<{ freezes: readonly Freeze[] }>;
 
 /** A credential as it leaves the service: metadata alone. */
 export type Credential = Readonly<{

@@ -1,6 +1,6 @@
 import type { Disclosures } from "../audit/disclosures.ts";
 import type { Db } from "../db/connect.ts";
-import type { DataKeySource } from "../keys/key-provider.ts";
+import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import type { Turns } from "../db/turns.ts";
 import type { Stores } from "../stores/store.ts";
 import type { Verdict } from "../venues/verdict.ts";

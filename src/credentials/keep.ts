@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import type { Principal } from "../access/principal.ts";
 import { type Answered, change, type Changed } from "../audit/change.ts";
-import type { DataKey } from "../crypto/data-key.ts";
 import { seal, type Sealed } from "../crypto/envelope.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
@@ -11,6 +10,7 @@ import type { Environment, SecretFields } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { destroyIntended } from "./destroy.ts";
 import { troubleOf } from "./secret-store.ts";
+import type { DataKey } from "../crypto/keys.ts";
 
 export type NewVersion = Readonly<{
   kind: "register" | "replace" | "rotate" | "reseal";

@@ -1,7 +1,6 @@
 import { type RawBuilder, sql, type SqlBool } from "kysely";
 import { namesSubjects } from "../access/narrowing.ts";
 import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
-import { refuseMiss } from "../audit/misses.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import { readTenant } from "../db/tenant.ts";
 import { freezesOf } from "../tenants/freezes.ts";
@@ -10,6 +9,7 @@ import type { Credential, Status } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { idOfVenue } from "./inspect.ts";
 import { toCredential } from "./rows.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
 export type CredentialFilter = Readonly<{
   accountId?: string;

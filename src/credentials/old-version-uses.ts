@@ -1,8 +1,8 @@
-import type { RecordedEvent } from "../audit/read.ts";
-import { type Walked, walkEvents } from "../audit/walk.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import type { Custody } from "./custody.ts";
 import type { RotationRow } from "./rotation.ts";
+import type { RecordedEvent } from "../audit/scan.ts";
+import { type Walked, walkEvents } from "../audit/search.ts";
 
 /** Who has had to do with the old version, and may still hold or need it. */
 export type OldVersionUse = Readonly<{

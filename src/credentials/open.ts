@@ -1,9 +1,9 @@
 import type { DisclosureRequest, Granted, UseRequest } from "../audit/disclosures.ts";
 import { EnvelopeError, open, type Sealed, sealedWith } from "../crypto/envelope.ts";
-import { unpackRecord } from "../crypto/record.ts";
+import { unpackRecord } from "../crypto/packed-fields.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import { unknownDataKey } from "../keys/key-provider.ts";
+import { unknownDataKey } from "../key-encryption/key-provider.ts";
 import { fieldNames, type FieldName } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { refused } from "./refusals.ts";

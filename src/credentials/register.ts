@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { type Answered, note } from "../audit/change.ts";
-import { refuseMiss } from "../audit/misses.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
-import type { TenantPolicy } from "../db/schema.ts";
+import type { TenantPolicy } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
 import { defaultCheckMinutes } from "../tenants/tenant.ts";
 import type { Valid } from "../venues/verdict.ts";
@@ -25,6 +24,7 @@ import {
 import { assertFields } from "./secret-fields.ts";
 import { accept, assertStorable } from "./storable.ts";
 import { ruleNotes } from "./venue-rule.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
 export type Registration = Readonly<{
   accountId: string;

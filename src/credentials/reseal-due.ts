@@ -1,10 +1,10 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
 import type { Tally } from "../db/tally.ts";
-import type { StoreName } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
 import { reseal } from "./reseal.ts";
 import { byTenant, doRound } from "./round.ts";
+import type { StoreName } from "../config/stores.ts";
 
 type Due = Readonly<{ tenant_id: string; id: string }>;
 

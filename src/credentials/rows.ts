@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
-import type { StoredPermissions, TenantPolicy } from "../db/schema.ts";
+import type { StoredPermissions, TenantPolicy } from "../db/stored-json.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { freezesOf } from "../tenants/freezes.ts";
 import type { AccountFacts, Permissions } from "../venues/verdict.ts";

@@ -1,5 +1,7 @@
 import { KeyholdError } from "../errors.ts";
-import { type Denied, type Store, storeNames, type Stores, type Unavailable } from "../stores/store.ts";
+import { type Store, type Stores } from "../stores/store.ts";
+import type { Denied, Unavailable } from "../remote/failure.ts";
+import { storeNames } from "../config/stores.ts";
 
 /** The store that a row names. Throws `store_denied` when it is not configured. */
 export function storeOf(stores: Stores, name: string): Store {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { AuditEvent } from "../audit/events.ts";
-import type { TenantPolicy } from "../db/schema.ts";
+import type { TenantPolicy } from "../db/stored-json.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { defaultCheckMinutes } from "../tenants/tenant.ts";
 import type { Outcome, Verdict } from "../venues/verdict.ts";

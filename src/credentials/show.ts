@@ -1,9 +1,9 @@
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { refuseMiss } from "../audit/misses.ts";
 import { readTenant } from "../db/tenant.ts";
 import type { Credential, CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { findCredential, toCredential } from "./rows.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
 /** The metadata of one credential. Throws `forbidden` for another member's, `not_found` for any other id. */
 export async function show(

@@ -1,4 +1,4 @@
-import type { TenantPolicy } from "../db/schema.ts";
+import type { TenantPolicy } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Permissions, Valid, Verdict } from "../venues/verdict.ts";
 import { refuseAtRegister, unprovenAdvice } from "./consequences.ts";

@@ -1,11 +1,11 @@
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { refuseMiss } from "../audit/misses.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { idOfVenue } from "./inspect.ts";
 import { openSecret } from "./open.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
 /** A credential by its id, or by what it is for. */
 export type CredentialName =

@@ -1,7 +1,7 @@
-import type { RecordedEvent } from "../audit/read.ts";
-import { walkEvents } from "../audit/walk.ts";
 import type { Custody } from "./custody.ts";
 import type { RotationRow } from "./rotation.ts";
+import type { RecordedEvent } from "../audit/scan.ts";
+import { walkEvents } from "../audit/search.ts";
 
 /** What a caller has of a secret. What Keyhold opens it for by itself, to check or to keep it, is no use. */
 const purposes: readonly unknown[] = ["invoke", "fallback", "scope"];

@@ -1,4 +1,4 @@
-import type { StoredPermissions } from "../db/schema.ts";
+import type { StoredPermissions } from "../db/stored-json.ts";
 import type { Permissions } from "../venues/verdict.ts";
 
 /**

@@ -9,8 +9,8 @@ const algorithm = "aes-256-gcm";
 const options = { authTagLength: tagBytes };
 
 /**
- * AES-256-GCM (NIST SP 800-38D) with a 96-bit nonce; writes ciphertext ‖ 128-bit tag over the whole of `target`,
- * which is `tagBytes` longer than the plaintext.
+ * AES-256-GCM (NIST SP 800-38D) with a 96-bit nonce; writes ciphertext ‖ 128-bit tag over the whole of
+ * `target`, which is `tagBytes` longer than the plaintext.
  */
 export function encryptInto(
   target: Uint8Array,
@@ -27,8 +27,8 @@ export function encryptInto(
 }
 
 /**
- * The plaintext of ciphertext ‖ 128-bit tag in a buffer of its own, off V8's heap, that the caller must zero; `null` if it is not
- * authentic.
+ * Decrypts ciphertext ‖ 128-bit tag into a buffer of its own, off V8's heap, which the caller must zero.
+ * @returns `null` when the bytes are not authentic.
  */
 export function decrypt(
   key: KeyObject | Uint8Array,
@@ -41,7 +41,7 @@ export function decrypt(
   const decipher = createDecipheriv(algorithm, key, nonce, options);
   decipher.setAAD(associatedData);
   decipher.setAuthTag(encrypted.subarray(end));
-  // Not authenticated until final() has returned, so it must not be looked at before.
+  // The plaintext is not authenticated before final() returns, so it must not be read before.
   const plaintext = decipher.update(encrypted.subarray(0, end));
   try {
     decipher.final();

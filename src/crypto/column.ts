@@ -1,24 +1,26 @@
 import { inspect } from "node:util";
 import type { ColumnType, KyselyPlugin, UnknownRow } from "kysely";
-import type { DataKey } from "./data-key.ts";
-import { asSealed, open } from "./envelope.ts";
-import type { SealContext, Sealed } from "./envelope.ts";
-import type { PackedRecord } from "./record.ts";
+import { asSealed, open, type SealContext, type Sealed } from "./envelope.ts";
+import type { DataKey } from "./keys.ts";
+import type { PackedRecord } from "./packed-fields.ts";
 import type { Secret } from "./secret.ts";
 
 /**
- * A `bytea` column of sealed values. Only what `seal` made can be written: text, bytes and plaintext do not compile.
- * A select yields a handle, given that `sealedColumns` names the column.
+ * A `bytea` column of sealed values. Only what `seal` made can be written: text, bytes and plaintext do not
+ * compile. A select returns a handle if `sealedColumns` names the column.
  */
 export type SealedColumn = ColumnType<SealedHandle, Sealed, Sealed>;
 export type NullableSealedColumn = ColumnType<SealedHandle | null, Sealed | null, Sealed | null>;
 
-/** A `bytea` column of packed records: only what `packRecord` made of sealed fields can be written. */
-export type RecordColumn = ColumnType<Uint8Array, PackedRecord, PackedRecord>;
+/**
+ * A `bytea` column of packed records: only what `packRecord` made of sealed fields can be written, and only
+ * once.
+ */
+export type RecordColumn = ColumnType<Uint8Array, PackedRecord, never>;
 
 const masked = "[sealed]";
 
-/** A sealed value as a row carries it: it can be passed on and written again, and opened only for a scope. */
+/** A sealed value in a row. It can be passed on and written again, and opened only for a scope. */
 export class SealedHandle {
   readonly #sealed: Sealed;
 
@@ -30,7 +32,7 @@ export class SealedHandle {
     return this.#sealed;
   }
 
-  /** Lends the plaintext to `use` and zeroes it when `use` has ended, also when it failed. Throws what `open` throws. */
+  /** Lends the plaintext to `use` and zeroes it when `use` has ended or failed. Throws what `open` throws. */
   async open<T>(key: DataKey, context: SealContext, use: (plaintext: Secret) => T | Promise<T>): Promise<T> {
     using plaintext = open(key, context, this.#sealed);
     return await use(plaintext);
@@ -50,8 +52,8 @@ export class SealedHandle {
 }
 
 /**
- * Makes handles of the named columns in every result; `null` stays `null`. Bytes that are no envelope are refused
- * with `EnvelopeError`: in such a column they can only be damage or plaintext.
+ * Turns the named columns of each result into handles; `null` stays `null`. Throws `EnvelopeError` for bytes
+ * that are no envelope, which can only be damaged or plaintext.
  */
 export function sealedColumns(names: readonly string[]): KyselyPlugin {
   return {

@@ -1,12 +1,10 @@
 import { hkdfSync, randomFillSync, timingSafeEqual } from "node:crypto";
 import { decrypt, encryptInto, keyBytes, nonceBytes, tagBytes } from "./aes-gcm.ts";
-import type { DataKey } from "./data-key.ts";
-import { beginsWith } from "./begins-with.ts";
-import { lengthPrefixed } from "./length-prefixed.ts";
+import { assertUuid, beginsWith, lengthPrefixed, uuidBytes, uuidFromBytes, uuidToBytes } from "./bytes.ts";
+import type { DataKey } from "./keys.ts";
 import { Secret } from "./secret.ts";
-import { assertUuid, uuidBytes, uuidFromBytes, uuidToBytes } from "./uuid.ts";
 
-/** What a sealed value is bound to: moved to another tenant, credential, version or field, it does not open. */
+/** What a sealed value is bound to: under another tenant, credential, version or field it does not open. */
 export type SealContext = Readonly<{
   tenantId: string;
   credentialId: string;
@@ -16,10 +14,12 @@ export type SealContext = Readonly<{
 
 declare const brand: unique symbol;
 
-/** Bytes in the envelope format. Only `seal` makes them; `asSealed` recognises them when they come back from a store. */
+/**
+ * Bytes in the envelope format. Only `seal` makes them; `asSealed` recognises them when a store returns them.
+ */
 export type Sealed = Uint8Array & { readonly [brand]: "sealed" };
 
-/** Every failure to open looks the same: which check failed would be an oracle for whoever forged the bytes. */
+/** All failures to open are alike: the name of the failed check would be an oracle for a forger. */
 export class EnvelopeError extends Error {
   override readonly name = "EnvelopeError";
 
@@ -43,8 +43,9 @@ const ciphertextAt = nonceAt + nonceBytes;
 const overheadBytes = ciphertextAt + tagBytes;
 
 /**
- * Seals `plaintext` under a key of its own, derived from the data key and 32 random bytes. The plaintext stays the
- * caller's to dispose of. Throws `TypeError` for a malformed context and `RangeError` for an oversized plaintext.
+ * Seals `plaintext` under a key of its own, derived from the data key and 32 random bytes. The caller
+ * disposes of the plaintext. Throws `TypeError` for a malformed context and `RangeError` for an oversized
+ * plaintext.
  */
 export function seal(key: DataKey, context: SealContext, plaintext: Secret): Sealed {
   const { byteLength } = plaintext;
@@ -66,7 +67,7 @@ export function seal(key: DataKey, context: SealContext, plaintext: Secret): Sea
 }
 
 /**
- * Opens what `seal` made with the same key and context. Throws `EnvelopeError` when it does not open, whatever the
+ * Opens what `seal` made with the same key and context. Throws `EnvelopeError` when it does not open, for any
  * reason, and `TypeError` for a malformed context.
  */
 export function open(key: DataKey, context: SealContext, sealed: Sealed): Secret {
@@ -74,8 +75,8 @@ export function open(key: DataKey, context: SealContext, sealed: Sealed): Secret
   if (sealedWith(sealed) !== key.id) throw new EnvelopeError();
 
   using keys = deriveKeys(key, sealed.subarray(saltAt, commitmentAt), bound);
-  // AES-GCM alone lets a forger make one ciphertext that opens, differently, under two keys. The commitment is
-  // compared first, so a value opens under the one key that sealed it or not at all.
+  // With AES-GCM alone a forger can make one ciphertext that opens under two keys, to different plaintexts.
+  // The commitment is compared first, so a value opens only under the key that sealed it.
   if (!timingSafeEqual(keys.commitment, sealed.subarray(commitmentAt, nonceAt))) throw new EnvelopeError();
 
   const nonce = sealed.subarray(nonceAt, ciphertextAt);
@@ -89,12 +90,12 @@ export function sealedWith(sealed: Sealed): string {
   return uuidFromBytes(sealed.subarray(keyIdAt, saltAt));
 }
 
-/** Field names are short and plain because they are bound, and packed, byte for byte. */
+/** Field names are short and plain, because they are bound and packed byte for byte. */
 export function isFieldName(name: string): boolean {
   return /^[a-z][a-z0-9_]{0,63}$/.test(name);
 }
 
-/** Recognises an envelope by its form; whether it is authentic shows only when it is opened. Throws `EnvelopeError`. */
+/** Recognises an envelope by its form; only `open` shows whether it is authentic. Throws `EnvelopeError`. */
 export function asSealed(bytes: Uint8Array): Sealed {
   if (!isSealed(bytes)) throw new EnvelopeError();
   return bytes;
@@ -108,7 +109,9 @@ function isSealed(bytes: Uint8Array): bytes is Sealed {
   );
 }
 
-/** Serves twice: as HKDF info, so that the keys belong to this context, and as associated data of the cipher. */
+/**
+ * Used twice: as HKDF info, so that the keys belong to this context, and as associated data of the cipher.
+ */
 function associatedData(key: DataKey, context: SealContext): Uint8Array {
   const { tenantId, credentialId, version, field } = context;
   assertUuid(key.id, "a data key's id");
@@ -119,10 +122,11 @@ function associatedData(key: DataKey, context: SealContext): Uint8Array {
   return lengthPrefixed([format, tenantId, credentialId, String(version), field, key.id]);
 }
 
-type DerivedKeys = Disposable & Readonly<{ encryption: Uint8Array; commitment: Uint8Array }>;
-
-/** One HKDF-SHA-512 block (RFC 5869): 32 bytes to encrypt with and 32 to commit with, zeroed at the end of the scope. */
-function deriveKeys(key: DataKey, salt: Uint8Array, info: Uint8Array): DerivedKeys {
+/**
+ * One HKDF-SHA-512 block (RFC 5869): 32 bytes to encrypt with and 32 to commit with, zeroed at the end of the
+ * scope.
+ */
+function deriveKeys(key: DataKey, salt: Uint8Array, info: Uint8Array) {
   const derived = new Uint8Array(hkdfSync("sha512", key.key, salt, info, keyBytes + commitmentBytes));
   return {
     encryption: derived.subarray(0, keyBytes),

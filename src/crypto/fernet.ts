@@ -3,8 +3,9 @@ import type { KeyObject } from "node:crypto";
 import { KeyholdError } from "../errors.ts";
 import { Secret } from "./secret.ts";
 
-// Fernet, version 0x80 (github.com/fernet/spec), only to import what others sealed: Keyhold never writes it, because
-// its tokens are bound to no row. Version ‖ time(8) ‖ IV(16) ‖ AES-128-CBC ‖ HMAC-SHA-256(32), in base64url.
+// Fernet, version 0x80 (github.com/fernet/spec), only to import what other programs sealed. Keyhold never
+// writes it, because its tokens are bound to no row. Version ‖ time(8) ‖ IV(16) ‖ AES-128-CBC ‖
+// HMAC-SHA-256(32), in base64url.
 const version = 0x80;
 const ivAt = 9;
 const ciphertextAt = 25;
@@ -13,9 +14,9 @@ const macBytes = 32;
 const minimumBytes = ciphertextAt + blockBytes + macBytes;
 const allowedClockSkewSeconds = 60;
 
-export type FernetKey = Readonly<{ signing: KeyObject; encryption: KeyObject }>;
+type FernetKey = Readonly<{ signing: KeyObject; encryption: KeyObject }>;
 
-/** Every failure to open looks the same; telling them apart would make an oracle. */
+/** All failures to open are alike: a difference between them would be an oracle. */
 export class FernetError extends Error {
   override readonly name = "FernetError";
 
@@ -42,8 +43,8 @@ export function parseFernetKey(text: string): FernetKey {
 }
 
 /**
- * Opens a token with the first of `keys` that authenticates it. With `age`, a token over `ttlSeconds` old is refused,
- * and one from more than 60 seconds in the future. Throws `FernetError`, the same for every reason.
+ * Opens a token with the first of `keys` that authenticates it. With `age`, a token over `ttlSeconds` old is
+ * refused, and one from more than 60 seconds in the future. Throws `FernetError`, the same for every reason.
  */
 export function openFernet(
   token: string,
@@ -52,7 +53,7 @@ export function openFernet(
 ): Secret {
   const bytes = decodeBase64url(token);
   if (bytes === null || bytes.byteLength < minimumBytes || bytes[0] !== version) throw new FernetError();
-  // Nothing of the token is believed, its time included, before its MAC is right.
+  // No part of the token is trusted, not even its time, before its MAC is verified.
   const key = keys.find((candidate) => isAuthentic(bytes, candidate));
   if (key === undefined) throw new FernetError();
   if (age !== undefined && !isTimely(bytes, age)) throw new FernetError();

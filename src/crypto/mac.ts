@@ -1,13 +1,13 @@
 import { createHmac, hkdfSync } from "node:crypto";
-import type { DataKey } from "./data-key.ts";
-import { lengthPrefixed } from "./length-prefixed.ts";
+import { lengthPrefixed } from "./bytes.ts";
+import type { DataKey } from "./keys.ts";
 
 const format = "keyhold/mac/1";
 const noSalt = new Uint8Array(0);
 
 /**
- * HMAC-SHA-256 of `bytes` under a key that HKDF (RFC 5869) derives from the data key for this purpose alone:
- * a value made for one purpose is worth nothing for another, and neither tells anything of what the data key seals.
+ * HMAC-SHA-256 of `bytes` under a key that HKDF (RFC 5869) derives from the data key for this purpose alone.
+ * A value for one purpose is invalid for another, and reveals nothing of what the data key seals.
  */
 export function deriveMac(key: DataKey, purpose: string, bytes: Uint8Array): Uint8Array {
   const info = lengthPrefixed([format, purpose]);

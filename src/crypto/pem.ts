@@ -4,7 +4,7 @@ const dashes = Buffer.from("-----");
 const words = Buffer.from("PRIVATE KEY");
 const encryptedHeader = Buffer.from("ENCRYPTED");
 
-/** What a PEM text is, where no private key can be read out of it; a predicate whose subject is the field. */
+/** Why no private key can be read from a PEM text, as a predicate whose subject is the field. */
 export const pemFaults = {
   encrypted: "is encrypted: take the passphrase off, as `openssl pkey -in key.pem` does",
   publicKey: "is a public key: send the private key of the pair",
@@ -20,16 +20,20 @@ export const pemFaults = {
 } as const;
 export type PemFault = keyof typeof pemFaults;
 
-/** Whether a library could take some part of `text` for a PEM key: ccxt looks for the words, OpenSSL for the line before them. */
+/**
+ * Whether a library could read a part of `text` as a PEM key: ccxt looks for the words, OpenSSL for the line
+ * before them.
+ */
 export function mentionsKey(text: Uint8Array): boolean {
   const bytes = asBuffer(text);
   return bytes.includes(begin) || bytes.includes(end) || bytes.includes(words);
 }
 
 /**
- * Lends the DER of the one private key in `text` to `use`, or says why there is none. Text before and after its block is passed over,
- * as RFC 7468 §2 allows, and so are a certificate, a public key and the parameters of a curve, which tools write beside a key.
- * Line breaks may be any white space, and `\n` or `\r` with any number of backslashes before it.
+ * Lends the DER of the single private key in `text` to `use`.
+ * @returns the fault when there is no such key. Text before and after its block is skipped, as RFC 7468 §2
+ * allows, and so are a certificate, a public key and the parameters of a curve, which tools write beside a
+ * key. A line break may be any white space, and `\n` or `\r` with any number of backslashes before it.
  */
 export function inPem<T>(text: Uint8Array, use: (der: Uint8Array) => T): T | PemFault {
   const blocks = blocksOf(asBuffer(text));
@@ -43,7 +47,7 @@ export function inPem<T>(text: Uint8Array, use: (der: Uint8Array) => T): T | Pem
   return inBase64(key.body, use);
 }
 
-/** Lends what base64 holds, in lines or not. */
+/** Lends the bytes of base64, in lines or not, to `use`. */
 export function inBase64<T>(body: Uint8Array, use: (der: Uint8Array) => T): T | "cutOff" | "notBase64" {
   const decoded = new Uint8Array(new ArrayBuffer(Math.ceil(body.byteLength / 4) * 3));
   try {
@@ -81,7 +85,7 @@ function faultOf(label: string): PemFault {
   return label.endsWith("CERTIFICATE") ? "certificate" : "another";
 }
 
-/** Writes to `into` and gives the number of bytes. */
+/** Writes to `into`. @returns the number of bytes. */
 function decode(body: Uint8Array, into: Uint8Array): number | "cutOff" | "notBase64" {
   let [bits, held, length, padding] = [0, 0, 0, 0];
   for (let at = 0; at < body.byteLength; at += 1) {
@@ -112,7 +116,7 @@ function decode(body: Uint8Array, into: Uint8Array): number | "cutOff" | "notBas
 
 const backslash = 0x5c;
 const equals = 0x3d;
-/** What may follow a backslash: n, r, and a line break, which shells and some formats escape so. */
+/** What may follow a backslash: n, r, or a line break, as shells and some formats escape it. */
 const breaks: ReadonlySet<number> = new Set([0x6e, 0x72, 0x0a, 0x0d]);
 
 function isBlank(byte: number): boolean {

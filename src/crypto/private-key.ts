@@ -1,4 +1,3 @@
-import { bitsOf, type Element, elementsOf, positiveOf, sequenceOf, tags } from "./der.ts";
 import { inBase64, inPem, mentionsKey, type PemFault, pemFaults } from "./pem.ts";
 
 /** Kinds of private keys that sign in bounded time. */
@@ -7,20 +6,22 @@ export type KeyKind = "Ed25519" | "P-256" | "RSA";
 /** PKCS#8 (RFC 5958), PKCS#1 (RFC 8017), SEC 1 (RFC 5915). */
 type KeyForm = "pkcs8" | "pkcs1" | "sec1";
 
-/** A private key whose sizes were judged. `der` ends with the call that lends it. */
+/** A private key whose sizes were checked. `der` is valid only during the call that lends it. */
 export type JudgedKey = Readonly<{ kind: KeyKind; form: KeyForm; der: Uint8Array }>;
 
-/** Why no private key can be had from a text that mentions one, as a predicate whose subject is the field. */
+/** Why a text that mentions a private key contains none, as a predicate whose subject is the field. */
 export type KeyFault = Readonly<{ fault: string; about: PemFault | "kind" | "size" }>;
 
-/** No shared secret is so long, and no signer can make much work of so few bytes. */
+/** No shared secret is longer, and so few bytes cannot make a signer slow. */
 const longestText = 1024;
 
 /**
- * Lends the private key in `text` to `use` once its sizes are known to be harmless; `undefined` where the text is none and can be given
- * to any signer. Signing is synchronous, so a key that makes it slow stops every call in its process: OpenSSL needs half a minute for a
- * signature with an RSA key of 24,000 bits. Only sizes and object identifiers are read, and from the bytes: no number of the key is
- * computed with, and no string is made. `bare`: whether base64 of PKCS#8 without its PEM lines is a private key here.
+ * Lends the private key in `text` to `use` after a check that its sizes are harmless.
+ * @returns `undefined` when the text is no private key and can be given to any signer. Signing is
+ * synchronous, so a slow key stops each call in its process: OpenSSL needs half a minute for a signature with
+ * an RSA key of 24,000 bits. Only sizes and object identifiers are read, directly from the bytes: there is no
+ * computation with numbers of the key, and no string of it. `bare`: whether base64 of PKCS#8 without its PEM
+ * lines counts as a private key.
  */
 export function withKey<T>(
   text: Uint8Array,
@@ -82,7 +83,7 @@ const faults = {
 
 type Judgement = Readonly<{ kind: KeyKind; form: KeyForm }> | KeyFault;
 
-/** The structure decides, not the label: OpenSSL reads PKCS#8 under the label of SEC 1, too. */
+/** The structure decides, not the label: OpenSSL also reads PKCS#8 under the label of SEC 1. */
 function judge(der: Uint8Array): Judgement {
   const parts = sequenceOf(der);
   if (parts === undefined) return isLongerThan(der) ? faults.cutOff : faults.unreadable;
@@ -106,7 +107,7 @@ function isLongerThan(der: Uint8Array): boolean {
   return first <= 0x82 && length > der.byteLength;
 }
 
-/** Which of the three structures it is: they differ in what follows the version. */
+/** The three structures differ in what follows the version. */
 function formOf(parts: readonly Element[] | undefined): KeyForm | undefined {
   const [version, second, third] = parts ?? [];
   if (version?.tag !== tags.integer || version.content.byteLength !== 1) return undefined;
@@ -122,7 +123,7 @@ const oids = {
   ed25519: Buffer.from("2b6570", "hex"),
 };
 
-/** Of attributes and a public key behind the private one nothing is read, and no signer gets them. */
+/** Attributes and a public key after the private one are not read, and no signer gets them. */
 const besidesKey: ReadonlySet<number> = new Set([0xa0, 0x81]);
 
 /** RFC 5958: version, algorithm, key. */
@@ -169,7 +170,7 @@ function isRsa(der: Uint8Array): boolean {
 function isP256(der: Uint8Array, curve: "named here" | "named before"): boolean {
   const [version, key, ...optional] = sequenceOf(der) ?? [];
   const size = key?.tag === tags.octets ? key.content.byteLength : 0;
-  // Some tools leave zeros in front out.
+  // Some tools omit leading zeros.
   if (!isVersion(version, 1) || size < 1 || size > 32) return false;
   const named = optional.find(({ tag }) => tag === 0xa0);
   const others = optional.filter((element) => element !== named);
@@ -192,4 +193,64 @@ function isVersion(element: Element | undefined, version: number): boolean {
 
 function isOdd(magnitude: Uint8Array | undefined): boolean {
   return ((magnitude?.at(-1) ?? 0) & 1) === 1;
+}
+
+/** One element of DER (X.690): its tag and its content. */
+type Element = Readonly<{ tag: number; content: Uint8Array }>;
+
+const tags = { integer: 0x02, octets: 0x04, oid: 0x06, sequence: 0x30 } as const;
+
+/**
+ * The elements of `bytes`, one level deep; `undefined` unless all of `bytes` is DER. A length is compared
+ * with the rest of the input before it is used, so the work is linear in the input. The contents are views of
+ * `bytes`.
+ */
+function elementsOf(bytes: Uint8Array): readonly Element[] | undefined {
+  const elements: Element[] = [];
+  for (let at = 0; at < bytes.byteLength;) {
+    const header = headerAt(bytes, at);
+    if (header === undefined || header.end > bytes.byteLength) return undefined;
+    elements.push({ tag: header.tag, content: bytes.subarray(header.begin, header.end) });
+    at = header.end;
+  }
+  return elements;
+}
+
+/** The elements of the single sequence in `bytes`. */
+function sequenceOf(bytes: Uint8Array): readonly Element[] | undefined {
+  const elements = elementsOf(bytes);
+  const [only] = elements ?? [];
+  return elements?.length === 1 && only?.tag === tags.sequence ? elementsOf(only.content) : undefined;
+}
+
+/**
+ * The magnitude of a positive INTEGER; `undefined` for zero, a negative number, or more bytes than it needs.
+ */
+function positiveOf(element: Element | undefined): Uint8Array | undefined {
+  if (element?.tag !== tags.integer) return undefined;
+  const { content } = element;
+  const [first = 0x80, second = 0] = content;
+  if (first >= 0x80) return undefined;
+  if (first > 0) return content;
+  return second >= 0x80 ? content.subarray(1) : undefined;
+}
+
+/** The number of bits of a magnitude that begins with no zero byte. */
+function bitsOf(magnitude: Uint8Array): number {
+  return magnitude.byteLength * 8 - (Math.clz32(magnitude[0] ?? 0) - 24);
+}
+
+/** No key needs a length of more than two bytes, and 0x80 alone is the indefinite form of BER. */
+function headerAt(
+  bytes: Uint8Array,
+  at: number,
+): Readonly<{ tag: number; begin: number; end: number }> | undefined {
+  const [tag, first, second, third] = bytes.subarray(at, at + 4);
+  if (tag === undefined || first === undefined) return undefined;
+  if (first < 0x80) return { tag, begin: at + 2, end: at + 2 + first };
+  if (first === 0x81 && second !== undefined && second >= 0x80) {
+    return { tag, begin: at + 3, end: at + 3 + second };
+  }
+  if (first !== 0x82 || second === undefined || second === 0 || third === undefined) return undefined;
+  return { tag, begin: at + 4, end: at + 4 + second * 256 + third };
 }

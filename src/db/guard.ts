@@ -6,28 +6,28 @@ import { recorderRole } from "./roles.ts";
 /** The oldest server that the migrations and the policies are tested with, as `server_version_num` counts. */
 const oldestVersion = 160_000;
 
-/** What decides whether row-level security holds for a connection. */
-export type RoleFacts = Readonly<{
+/** The facts that decide whether row-level security binds a connection. */
+type RoleFacts = Readonly<{
   role: string;
   version: number;
-  /** Roles that bypass policies, or that could switch them off, and that the connection is or may become. */
+  /** Roles that the connection is or may become and that bypass policies or can switch them off. */
   bypassing: readonly string[];
-  /** Tables with policies that the connection owns, by itself or through a role. */
+  /** Tables with policies that the connection owns, directly or through a role. */
   owned: readonly string[];
-  /** Tables with policies that it may TRUNCATE, which no policy holds back. */
+  /** Tables with policies that it may TRUNCATE, which no policy prevents. */
   truncatable: readonly string[];
 }>;
 
 /**
- * Refuses to serve over a connection that row-level security does not bind.
- * Throws StartError with a sentence that says which of its rights is too much.
+ * Refuses a connection that row-level security does not bind. Throws StartError with a sentence that names
+ * the right that is too much.
  */
 export async function guardRole(db: Db): Promise<void> {
   const objection = judgeRole(await readRoleFacts(db));
   if (objection !== null) throw new StartError(objection);
 }
 
-/** Why nobody may serve with these facts; null when nothing speaks against it. */
+/** Why the service may not use such a connection; null when it may. */
 export function judgeRole(facts: RoleFacts): string | null {
   const { role, version, bypassing, owned, truncatable } = facts;
   const advice = "Connect as keyhold_app, or as a role with no more rights.";
@@ -54,13 +54,15 @@ export function judgeVersion(version: number): string | null {
 async function readRoleFacts(db: Db): Promise<RoleFacts> {
   const { rows } = await query.execute(db);
   const [facts] = rows;
-  if (facts === undefined) throw new StartError("The database did not tell which role Keyhold connects as.");
+  if (facts === undefined)
+    throw new StartError("The database did not return the role that Keyhold connects as.");
   return facts;
 }
 
 /**
- * Membership counts however indirect and whether or not it is inherited: SET ROLE would do. The session's role counts as
- * well as the current one, for RESET ROLE leads back to it. Some predefined roles reach the server's files or shell.
+ * Membership counts, direct or indirect, inherited or not, because SET ROLE is enough. The role of the
+ * session counts beside the current one, because RESET ROLE returns to it. Some predefined roles reach files
+ * or the shell of the server.
  */
 const query = sql<RoleFacts>`
   with member_of as (

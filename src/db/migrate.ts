@@ -8,32 +8,34 @@ import { DatabaseError } from "pg";
 import { StartError } from "../errors.ts";
 import type { Db } from "./connect.ts";
 
-export type MigrateOptions = Readonly<{
-  /** Holds NNNN_name.sql files; by default the ones of this program. */
-  folder?: string;
-  /** Start although the database has migrations that this program does not know. */
-  allowNewer?: boolean;
-}>;
-
 type SqlFile = Readonly<{ name: string; text: string; digest: string }>;
 
 const schema = "migrations";
 export const migrationFolder = join(import.meta.dirname, "migrations");
 
 /**
- * Brings the database up to this program: all pending migrations in one transaction, under a lock, so that any number
- * of processes may call it at once. Run as the owner, with a pool of at least two connections.
- * Returns the names of what it applied. Throws StartError, with nothing changed, when a migration fails, when one that
- * was applied has been edited since, and when the database is newer than the program.
+ * Migrates the database to the version of this program: all pending migrations in one transaction, under a
+ * lock, so that any number of processes may call it at once. Run as the owner, with a pool of at least two
+ * connections. Throws StartError, with nothing changed, when a migration fails, when an applied migration was
+ * edited, and when the database is newer than the program.
+ * @returns the names of the applied migrations.
  */
-export async function migrate(db: Db, options: MigrateOptions = {}): Promise<string[]> {
+export async function migrate(
+  db: Db,
+  options: Readonly<{
+    /** A folder of NNNN_name.sql files; the migrations of this program when left out. */
+    folder?: string;
+    /** Start although the database has migrations that this program does not know. */
+    allowNewer?: boolean;
+  }> = {},
+): Promise<string[]> {
   const files = await readMigrations(options.folder ?? migrationFolder);
   const migrator = new Migrator({
     db,
     migrationTableSchema: schema,
     migrationTableName: "applied",
     migrationLockTableName: "lock",
-    // The Migrator asks when it holds its lock, so what is compared here cannot change before it is used.
+    // The Migrator calls this while it holds its lock, so the compared state cannot change before it is used.
     provider: { getMigrations: () => provide(db, files, options.allowNewer ?? false) },
   });
   const { error, results = [] } = await migrator.migrateToLatest();
@@ -46,13 +48,13 @@ export async function migrate(db: Db, options: MigrateOptions = {}): Promise<str
   );
 }
 
-/** SQLSTATE 42501 (insufficient_privilege): its message names an object of the schema, and no value. */
+/** SQLSTATE 42501 (insufficient_privilege): its message names an object of the schema and no value. */
 function mayNot(error: unknown): string {
   if (!(error instanceof DatabaseError) || error.code !== "42501") return "";
   return ` The role of KEYHOLD_OWNER_DATABASE_URL has too few rights (${error.message}). Make it the owner of the database.`;
 }
 
-/** The names of what `migrate` would apply, in order; changes nothing. Run as the owner. */
+/** The names of the migrations that `migrate` would apply, in order. Changes nothing. Run as the owner. */
 export async function pendingMigrations(db: Db): Promise<readonly string[]> {
   const { rows } = await sql<{ there: boolean }>`
     select to_regclass(${`${schema}.digests`}) is not null as there`.execute(db);
@@ -118,8 +120,9 @@ function asMigration(file: SqlFile): Migration {
 }
 
 /**
- * Forced policies bind the owner too, and without a tenant it sees no row: an update of a migration would pass over all of them without
- * a word. So they are lifted for the owner until its migration is done. Answers the tables that they are to be forced on again.
+ * Forced policies also bind the owner, who sees no row without a tenant: an update of a migration would
+ * silently skip all rows. So the force is lifted until the migration is done.
+ * @returns the tables whose policies must be forced again.
  */
 async function liftPolicies(db: Db): Promise<readonly string[]> {
   const { rows } = await sql<{ name: string }>`

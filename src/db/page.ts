@@ -1,14 +1,14 @@
 import { type RawBuilder, sql, type SqlBool } from "kysely";
 
-/** Where a page of a list begins: after this row, newest first. The id settles equal times. */
+/** A page of a list, newest first, begins after this row. The id orders rows of equal time. */
 export type After = Readonly<{ createdAt: Date; id: string }>;
 
 export type PageRequest = Readonly<{ limit: number; after: After | null }>;
 
-/** One page, and where the next begins; `null` at the end of the list. */
+/** One page, and the cursor of the next; `null` at the end of the list. */
 export type Page<T> = Readonly<{ items: readonly T[]; next: After | null }>;
 
-/** Makes a page of rows that were asked for with a limit of one more than the page holds. */
+/** Makes a page from rows that were selected with a limit of one more than the page has. */
 export function toPage<Row extends { id: string; created_at: Date }, T>(
   rows: readonly Row[],
   limit: number,
@@ -20,7 +20,7 @@ export function toPage<Row extends { id: string; created_at: Date }, T>(
   return { items: shown.map(describe), next };
 }
 
-/** The condition that a page begins after its cursor. Use with `order by created_at desc, id desc`. */
+/** The condition for the rows after the cursor of a page. Use with `order by created_at desc, id desc`. */
 export function beyond({ after }: PageRequest): RawBuilder<SqlBool> {
   return after === null ? sql`true` : sql`(created_at, id) < (${after.createdAt}, ${after.id}::uuid)`;
 }

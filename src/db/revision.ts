@@ -1,6 +1,6 @@
 import { KeyholdError } from "../errors.ts";
 
-/** The error for a change of something that was changed since the caller read it. */
+/** The error for a change of a row that was changed after the caller read it. */
 export function stale(revision: number): KeyholdError {
   return new KeyholdError(
     "stale",
@@ -11,7 +11,10 @@ export function stale(revision: number): KeyholdError {
   );
 }
 
-/** Throws `stale` where the caller has seen another revision than the present one; a caller that has seen none is not asked. */
+/**
+ * Throws `stale` when the caller has seen another revision than the present one. A caller without a revision
+ * passes.
+ */
 export function assertSeen(present: number, seen: number | undefined): void {
   if (seen !== undefined && seen !== present) throw stale(present);
 }

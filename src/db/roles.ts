@@ -3,22 +3,25 @@ import { DatabaseError } from "pg";
 import { StartError } from "../errors.ts";
 import type { Db } from "./connect.ts";
 
-/** Serves. Cannot pass row-level security. */
+/** The role of the service. It cannot bypass row-level security. */
 export const appRole = "keyhold_app";
-/** Owns the functions that write the record. Nobody logs in as it. */
+/** Owns the functions that write the record. It cannot log in. */
 export const recorderRole = "keyhold_recorder";
 
 const createApp = `create role ${appRole} login nosuperuser nobypassrls nocreatedb nocreaterole noreplication`;
 const createRecorder = `create role ${recorderRole} nologin nosuperuser nobypassrls nocreatedb nocreaterole noreplication`;
-/** Only a member may give what it owns to a role. Without inheritance the membership adds no right to the owner. */
+/**
+ * Only a member of a role can hand an object over to it. Without inheritance the membership adds no right to
+ * the owner.
+ */
 const letHandOver = (owner: string): string =>
   `grant ${recorderRole} to ${owner} with inherit false, set true`;
 
 /**
- * Makes the roles that the migrations name, where they are missing, and lets the owner hand functions to the recorder.
- * Roles belong to the whole server, so this may race with processes of other databases. Run as the owner, or for `owner` as a
- * superuser.
- * Throws StartError where the owner may not do this, with the statements to run, and where a role has too many rights.
+ * Makes the missing roles of the migrations, and lets the owner hand functions to the recorder. Roles belong
+ * to the whole server, so this may race with processes of other databases. Run as the owner, or as a
+ * superuser for `owner`. Throws StartError with the statements to run when the owner has too few rights, and
+ * when a role has too many.
  */
 export async function ensureRoles(db: Db, owner: string | null = null): Promise<void> {
   await ensure(db, sql`select from pg_roles where rolname = ${appRole}`, createApp);
@@ -31,7 +34,10 @@ export async function ensureRoles(db: Db, owner: string | null = null): Promise<
   await refuseTooManyRights(db);
 }
 
-/** Runs `statement` unless `done` finds a row: before, or after a failure, for then another process has done the same. */
+/**
+ * Runs `statement` unless `done` finds a row. After a failure it looks again, because another process may
+ * have done the same.
+ */
 async function ensure(db: Db, done: ReturnType<typeof sql>, statement: string): Promise<void> {
   const isDone = async (): Promise<boolean> => (await done.execute(db)).rows.length > 0;
   if (await isDone()) return;
@@ -40,7 +46,7 @@ async function ensure(db: Db, done: ReturnType<typeof sql>, statement: string): 
   } catch (error) {
     if (await isDone()) return;
     const mayNot = error instanceof DatabaseError && error.code === insufficientPrivilege;
-    throw mayNot ? new StartError(tellOperator, { cause: error }) : error;
+    throw mayNot ? new StartError(tooFewRights, { cause: error }) : error;
   }
 }
 
@@ -62,6 +68,6 @@ async function refuseTooManyRights(db: Db): Promise<void> {
 /** SQLSTATE 42501. */
 const insufficientPrivilege = "42501";
 
-const tellOperator =
+const tooFewRights =
   "The owner of the database may not create roles. Run as a superuser, with the owner's name for <owner>: " +
   `${[`${createApp} password '…'`, createRecorder, letHandOver("<owner>")].join("; ")};`;

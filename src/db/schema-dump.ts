@@ -19,12 +19,13 @@ type Table = Readonly<{
 }>;
 
 /**
- * Describes the schema as SQL for reviewers, from the catalogue: what the migrations add up to, with every policy, owner
- * and grant. It is read and compared, never run. The bookkeeping of migrations is left out.
+ * Describes the schema as SQL for reviewers, from the catalogue: the sum of the migrations, with each policy,
+ * owner and grant. The dump is read and compared, never run. The tables of the migrations themselves are left
+ * out.
  */
 export function dumpSchema(db: Db): Promise<string> {
   return db.transaction().execute(async (tx) => {
-    // So that the catalogue's functions print every name with its schema.
+    // With this path the functions of the catalogue print each name with its schema.
     await sql`select set_config('search_path', 'pg_catalog', true)`.execute(tx);
     const parts = [
       ...(await readLines(tx, schemas)),

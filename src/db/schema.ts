@@ -1,354 +1,365 @@
+// Written by `npm run schema` from the migrations; schema-types.ts has what no catalogue knows.
 import type { ColumnType, Generated, JSONColumnType } from "kysely";
-import type { PackedRecord } from "../crypto/record.ts";
-import type { Time, TimeOrNull } from "./columns.ts";
-import type { Signed } from "./signed.ts";
+import type { StoreName } from "../config/stores.ts";
+import type { RecordColumn } from "../crypto/column.ts";
 import type {
-  WebhookAttemptsTable,
-  WebhookDeliveriesTable,
-  WebhookEndpointsTable,
-} from "./webhook-tables.ts";
+  StoredAccountFacts,
+  StoredActor,
+  StoredLimits,
+  StoredPermissions,
+  TenantPolicy,
+} from "./stored-json.ts";
 
-/** The tables as Kysely sees them; the truth is in `migrations/`, and `schema.sql` is what they make. */
+/** The database alone writes it, or the service's role may not. */
+type ReadOnly<T> = ColumnType<T, never, never>;
+type WriteOnce<T> = ColumnType<T, T, never>;
+
+/** The tables that the service's role reaches, as Kysely sees them. */
 export interface Database {
-  tenants: TenantsTable;
-  members: MembersTable;
-  accounts: AccountsTable;
-  credentials: CredentialsTable;
-  credential_versions: CredentialVersionsTable;
-  sealed_secrets: SealedSecretsTable;
-  data_keys: DataKeysTable;
-  health_checks: HealthChecksTable;
-  rotations: RotationsTable;
-  rotation_schedules: RotationSchedulesTable;
-  venue_rotations: VenueRotationsTable;
-  intents: IntentsTable;
-  installation: InstallationTable;
-  api_keys: ApiKeysTable;
-  operator_keys: OperatorKeysTable;
-  idempotency_keys: IdempotencyKeysTable;
-  invocations: InvocationsTable;
-  freezes: FreezesTable;
-  webhook_endpoints: WebhookEndpointsTable;
-  webhook_deliveries: WebhookDeliveriesTable;
-  webhook_attempts: WebhookAttemptsTable;
-  "audit.links": AuditLinksTable;
-}
-
-/** `null` beside something that is switched off is read as owner. */
-type RankOrNull = ColumnType<MemberRank | null, MemberRank | null | undefined, MemberRank | null>;
-type MemberRank = Exclude<StoredRank, "operator">;
-type ArrayOrNull = ColumnType<string[] | null, string[] | null | undefined, never>;
-type OperationClass = "read" | "trade" | "transfer" | "withdraw";
-
-/** What the venue said that a key may do, as it is kept and shown. */
-export type StoredPermissions = Readonly<
-  Record<OperationClass, "yes" | "no" | "unknown"> & {
-    /** Addresses that the venue binds the key to; `null` where it does not tell. */
-    bound_ips: readonly string[] | null;
-    unknown_words: readonly string[];
-  }
->;
-
-/** What the venue told of the account behind a key, as it is kept and shown. */
-export type StoredAccountFacts = Readonly<{
-  id?: string;
-  number?: string;
-  type?: string;
-  status?: string;
-  blocked?: readonly string[];
-}>;
-
-/** What a tenant decides for its credentials. */
-export type TenantPolicy = Readonly<{ check_minutes?: number } & Partial<Record<Allowance, boolean>>>;
-type Allowance = "allow_withdraw" | "allow_unknown_permissions" | "allow_deferred" | "allow_unproven";
-
-/** What the operator grants a tenant, each a number per minute. */
-export type StoredLimits = Readonly<{
-  requests_per_minute?: number;
-  reveals_per_minute?: number;
-  invokes_per_minute?: number;
-}>;
-
-type JsonOrNull = ColumnType<object | null, string | null | undefined, string | null>;
-
-interface TenantsTable extends Signed {
-  id: string;
-  name: string;
-  status: Generated<"active" | "suspended" | "deleted">;
-  frozen_at: TimeOrNull;
-  policy: JSONColumnType<TenantPolicy, string | undefined>;
-  limits: JSONColumnType<StoredLimits, string | undefined>;
-  revision: Generated<number>;
-  created_at: Time;
-  updated_at: Time;
-}
-
-interface MembersTable extends Signed {
-  tenant_id: string;
-  id: string;
-  issuer: string;
-  subject: string;
-  role: "owner" | "admin" | "trader" | "viewer" | "auditor";
-  status: Generated<"active" | "suspended">;
-  suspended_rank: RankOrNull;
-  revision: Generated<number>;
-  created_at: Time;
-  updated_at: Time;
-}
-
-interface AccountsTable extends Signed {
-  tenant_id: string;
-  id: string;
-  owner_id: string;
-  name: string;
-  active: Generated<boolean>;
-  switched_off_rank: RankOrNull;
-  frozen_at: TimeOrNull;
-  deleted_at: TimeOrNull;
-  revision: Generated<number>;
-  created_at: Time;
-  updated_at: Time;
-}
-
-export interface CredentialsTable extends Signed {
-  /** The versions that may be opened, each with its state and store. */
-  openable: ColumnType<readonly string[], never, never>;
-  tenant_id: string;
-  id: string;
-  account_id: string;
-  owner_id: string;
-  venue: string;
-  environment: "live" | "paper" | "testnet";
-  label: Generated<string>;
-  status: "pending" | "active" | "inactive" | "invalid" | "expired" | "revoked";
-  permissions: ColumnType<StoredPermissions | null, string | null, string | null>;
-  account_facts: JSONColumnType<StoredAccountFacts>;
-  allow: Generated<OperationClass[]>;
-  reveal: Generated<boolean>;
-  store: "postgres" | "vault" | "aws" | "file" | "env";
-  version: Generated<number>;
-  last_version: Generated<number>;
-  switched_off_rank: RankOrNull;
-  frozen_at: TimeOrNull;
-  owner_expires_at: TimeOrNull;
-  venue_expires_at: TimeOrNull;
-  /** The earlier of the two above; the database computes it. */
-  expires_at: ColumnType<Date | null, never, never>;
-  estimated_expires_at: TimeOrNull;
-  unused_days: ColumnType<number | null, number | null | undefined, number | null>;
-  health: Generated<"unknown" | "healthy" | "degraded" | "unhealthy">;
-  health_message: string | null;
-  last_validated_at: TimeOrNull;
-  rejected_at: TimeOrNull;
-  refused_since: TimeOrNull;
-  refused_as: "rejected" | "ambiguous" | "ip_not_allowed" | null;
-  held_at: TimeOrNull;
-  next_check_at: Time;
-  check_attempts: Generated<number>;
-  check_leased_until: ColumnType<Date | null, never, Date | null>;
-  warned_days: ColumnType<number | null, number | null | undefined, number | null>;
-  deleted_at: TimeOrNull;
-  revision: Generated<number>;
-  created_at: Time;
-  updated_at: Time;
-}
-
-interface CredentialVersionsTable {
-  tenant_id: string;
-  credential_id: string;
-  version: number;
-  store: CredentialsTable["store"];
-  /** `null` once the version is destroyed. */
-  data_key_id: string | null;
-  state: "current" | "retired" | "destroyed";
-  key_since: Time;
-  created_at: Time;
-  destroyed_at: TimeOrNull;
-}
-
-interface RotationsTable {
-  tenant_id: string;
-  id: string;
-  credential_id: string;
-  from_version: number;
-  to_version: number;
-  state: "overlap" | "finished" | "rolled_back";
-  overlap_until: ColumnType<Date, Date, Date>;
-  fallbacks: Generated<number>;
-  last_fallback_at: TimeOrNull;
-  started_at: Time;
-  ended_at: TimeOrNull;
-}
-
-interface RotationSchedulesTable {
-  tenant_id: string;
-  credential_id: string;
-  parent_id: string | null;
-  every_days: number;
-  next_at: ColumnType<Date, Date, Date>;
-  failures: Generated<number>;
-  last_failure: Generated<string | null>;
-  last_failure_message: Generated<string | null>;
-  last_failed_at: TimeOrNull;
-  created_at: Time;
-}
-
-interface VenueRotationsTable {
-  tenant_id: string;
-  id: string;
-  credential_id: string;
-  parent_id: string;
-  stage: "creating" | "overlap" | "withdrawing";
-  rotation_id: Generated<string | null>;
-  reason: Generated<string | null>;
-  due_at: Time;
-  attempts: Generated<number>;
-  started_at: Time;
-}
-
-interface HealthChecksTable {
-  tenant_id: string;
-  id: string;
-  credential_id: string;
-  venue: string;
-  environment: "live" | "paper" | "testnet";
-  purpose: "register" | "validate" | "health" | "rotate";
-  outcome: string;
-  status: string;
-  health: string;
-  checked_at: Time;
-}
-
-interface SealedSecretsTable {
-  tenant_id: string;
-  credential_id: string;
-  version: number;
-  sealed: ColumnType<Uint8Array, PackedRecord, never>;
-  created_at: Time;
-}
-
-interface DataKeysTable {
-  tenant_id: string;
-  id: string;
-  use: "seal" | "mac";
-  kek_id: string;
-  wrapped: Uint8Array;
-  state: Generated<"active" | "retired">;
-  operations: Generated<number>;
-  created_at: Time;
-  retired_at: TimeOrNull;
-}
-
-interface IntentsTable {
-  tenant_id: string;
-  id: string;
-  kind: "register" | "replace" | "rotate" | "reseal" | "destroy";
-  credential_id: string;
-  version: number;
-  store: "postgres" | "vault" | "aws" | "file" | "env";
-  venue: string;
-  environment: "live" | "paper" | "testnet";
-  created_at: Time;
-}
-
-interface InstallationTable {
-  singleton: Generated<boolean>;
-  kek_id: string;
-  created_at: Time;
-}
-
-interface ApiKeysTable extends Signed {
-  tenant_id: string;
-  id: string;
-  member_id: string;
-  name: string;
-  prefix: string;
-  hash: Uint8Array;
-  scopes: string[];
-  agent: Generated<boolean>;
-  /** The keys by which it was made, from the first to its maker; it ends with any of them. */
-  makers: Generated<string[]>;
-  credentials: ArrayOrNull;
-  accounts: ArrayOrNull;
-  networks: ArrayOrNull;
-  made_without_end: Generated<boolean>;
-  /** The database sets 90 days where none is given, and 366 at most. */
-  expires_at: ColumnType<Date, Date | null | undefined, Date>;
-  revoked_at: TimeOrNull;
-  last_used_at: TimeOrNull;
-  created_at: Time;
-}
-
-/** Who may end a freeze: the same rank or a higher one. */
-export type StoredRank = "trader" | "admin" | "owner" | "operator";
-
-/** As the record names an actor. */
-export type StoredActor = Readonly<{
-  kind: "member" | "system" | "operator";
-  member_id?: string;
-  task?: string;
-}>;
-
-interface FreezesTable {
-  tenant_id: string;
-  id: Generated<string>;
-  account_id: string | null;
-  credential_id: string | null;
-  rank: StoredRank;
-  /** `null` for a freeze that was made before this was kept. */
-  actor: ColumnType<StoredActor | null, string | null | undefined, never>;
-  reason: string | null;
-  frozen_at: Time;
-}
-
-interface OperatorKeysTable {
-  id: string;
-  name: string;
-  prefix: string;
-  hash: Uint8Array;
-  made_by: string;
-  created_at: Time;
-  expires_at: ColumnType<Date, Date, Date>;
-  revoked_at: TimeOrNull;
-}
-
-interface IdempotencyKeysTable {
-  tenant_id: string;
-  principal: string;
-  route: string;
-  key: string;
-  request_mac: Uint8Array;
-  state: Generated<"running" | "done">;
-  status: number | null;
-  body: JsonOrNull;
-  created_at: Time;
-}
-
-interface InvocationsTable {
-  tenant_id: string;
-  id: string;
-  credential_id: string;
-  principal: string;
-  key: string;
-  operation: string;
-  request_mac: Uint8Array;
-  client_order_id: string | null;
-  symbol: string | null;
-  state: Generated<"sending" | "done" | "refused" | "unknown">;
-  result: JsonOrNull;
-  message: string | null;
-  created_at: Time;
-  updated_at: Time;
-}
-
-interface AuditLinksTable {
-  tenant_id: string;
-  link: number;
-  first_seq: number;
-  event_count: number;
-  recorded_at: Time;
-  previous_hash: Uint8Array;
-  hash: Uint8Array;
-  events: string;
-  credential_ids: string[];
+  accounts: {
+    tenant_id: string;
+    id: string;
+    owner_id: string;
+    name: string;
+    active: Generated<boolean>;
+    frozen_at: Date | null;
+    deleted_at: Date | null;
+    revision: Generated<number>;
+    created_at: Generated<Date>;
+    updated_at: Generated<Date>;
+    switched_off_rank: "trader" | "admin" | "owner" | null;
+    grant_number: ReadOnly<number>;
+    grant_mac: ReadOnly<Uint8Array | null>;
+  };
+  api_keys: {
+    tenant_id: string;
+    id: string;
+    member_id: string;
+    name: string;
+    prefix: string;
+    hash: Uint8Array;
+    scopes: string[];
+    agent: Generated<boolean>;
+    expires_at: Generated<Date>;
+    revoked_at: Date | null;
+    created_at: Generated<Date>;
+    makers: Generated<string[]>;
+    credentials: WriteOnce<string[] | null>;
+    accounts: WriteOnce<string[] | null>;
+    networks: WriteOnce<string[] | null>;
+    made_without_end: Generated<boolean>;
+    grant_number: ReadOnly<number>;
+    grant_mac: ReadOnly<Uint8Array | null>;
+    last_used_at: Date | null;
+  };
+  credential_versions: {
+    tenant_id: string;
+    credential_id: string;
+    version: number;
+    store: StoreName;
+    data_key_id: string | null;
+    state: "current" | "retired" | "destroyed";
+    key_since: Generated<Date>;
+    created_at: Generated<Date>;
+    destroyed_at: Date | null;
+  };
+  credentials: {
+    tenant_id: string;
+    id: string;
+    account_id: string;
+    owner_id: string;
+    venue: string;
+    environment: "live" | "paper" | "testnet";
+    label: Generated<string>;
+    status: "pending" | "active" | "inactive" | "invalid" | "expired" | "revoked";
+    permissions: ColumnType<StoredPermissions | null, string | null, string | null>;
+    account_facts: JSONColumnType<StoredAccountFacts>;
+    allow: Generated<("read" | "trade" | "transfer" | "withdraw")[]>;
+    reveal: Generated<boolean>;
+    store: StoreName;
+    version: Generated<number>;
+    last_version: Generated<number>;
+    frozen_at: Date | null;
+    owner_expires_at: Date | null;
+    venue_expires_at: Date | null;
+    expires_at: ReadOnly<Date | null>;
+    estimated_expires_at: Date | null;
+    unused_days: number | null;
+    health: Generated<"unknown" | "healthy" | "degraded" | "unhealthy">;
+    health_message: string | null;
+    last_validated_at: Date | null;
+    rejected_at: Date | null;
+    next_check_at: Generated<Date>;
+    check_attempts: Generated<number>;
+    check_leased_until: ColumnType<Date | null, never, Date | null>;
+    warned_days: number | null;
+    deleted_at: Date | null;
+    revision: Generated<number>;
+    created_at: Generated<Date>;
+    updated_at: Generated<Date>;
+    switched_off_rank: "trader" | "admin" | "owner" | null;
+    grant_number: ReadOnly<number>;
+    grant_mac: ReadOnly<Uint8Array | null>;
+    openable: ReadOnly<readonly string[]>;
+    refused_since: Date | null;
+    refused_as: "rejected" | "ambiguous" | "ip_not_allowed" | null;
+    held_at: Date | null;
+  };
+  data_keys: {
+    tenant_id: string;
+    id: string;
+    use: "seal" | "mac";
+    kek_id: string;
+    wrapped: Uint8Array;
+    state: Generated<"active" | "retired">;
+    operations: Generated<number>;
+    created_at: Generated<Date>;
+    retired_at: Date | null;
+  };
+  freezes: {
+    tenant_id: WriteOnce<string>;
+    id: ColumnType<string, string | undefined, never>;
+    account_id: WriteOnce<string | null>;
+    credential_id: WriteOnce<string | null>;
+    rank: WriteOnce<"trader" | "admin" | "owner" | "operator">;
+    actor: ColumnType<StoredActor | null, string | null | undefined, never>;
+    reason: WriteOnce<string | null>;
+    frozen_at: ColumnType<Date, Date | undefined, never>;
+  };
+  health_checks: {
+    tenant_id: string;
+    id: string;
+    credential_id: string;
+    venue: string;
+    environment: Database["credentials"]["environment"];
+    purpose: "register" | "validate" | "health" | "rotate";
+    outcome: string;
+    status: string;
+    health: string;
+    checked_at: Generated<Date>;
+  };
+  idempotency_keys: {
+    tenant_id: string;
+    principal: string;
+    route: string;
+    key: string;
+    request_mac: Uint8Array;
+    state: Generated<"running" | "done">;
+    status: number | null;
+    body: ColumnType<object | null, string | null | undefined, string | null>;
+    created_at: Generated<Date>;
+  };
+  installation: {
+    singleton: ColumnType<boolean, boolean | undefined, never>;
+    kek_id: WriteOnce<string>;
+    created_at: ColumnType<Date, Date | undefined, never>;
+  };
+  intents: {
+    tenant_id: string;
+    id: string;
+    kind: "register" | "replace" | "rotate" | "reseal" | "destroy";
+    credential_id: string;
+    version: number;
+    store: StoreName;
+    venue: string;
+    environment: Database["credentials"]["environment"];
+    created_at: Generated<Date>;
+  };
+  invocations: {
+    tenant_id: string;
+    id: string;
+    credential_id: string;
+    principal: string;
+    key: string;
+    operation: string;
+    request_mac: Uint8Array;
+    client_order_id: string | null;
+    symbol: string | null;
+    state: Generated<"sending" | "done" | "refused" | "unknown">;
+    result: ColumnType<object | null, string | null | undefined, string | null>;
+    message: string | null;
+    created_at: Generated<Date>;
+    updated_at: Generated<Date>;
+  };
+  members: {
+    tenant_id: string;
+    id: string;
+    issuer: string;
+    subject: string;
+    role: "owner" | "admin" | "trader" | "viewer" | "auditor";
+    status: Generated<"active" | "suspended">;
+    revision: Generated<number>;
+    created_at: Generated<Date>;
+    updated_at: Generated<Date>;
+    suspended_rank: "trader" | "admin" | "owner" | null;
+    grant_number: ReadOnly<number>;
+    grant_mac: ReadOnly<Uint8Array | null>;
+  };
+  operator_keys: {
+    id: string;
+    name: string;
+    prefix: string;
+    hash: Uint8Array;
+    made_by: string;
+    created_at: Generated<Date>;
+    expires_at: Date;
+    revoked_at: Date | null;
+  };
+  rate_limits: {
+    key: string;
+    points: Generated<number>;
+    expire: number | null;
+  };
+  rotation_schedules: {
+    tenant_id: string;
+    credential_id: string;
+    parent_id: string | null;
+    every_days: number;
+    next_at: Date;
+    failures: Generated<number>;
+    last_failure: string | null;
+    last_failure_message: string | null;
+    last_failed_at: Date | null;
+    created_at: Generated<Date>;
+  };
+  rotations: {
+    tenant_id: string;
+    id: string;
+    credential_id: string;
+    from_version: number;
+    to_version: number;
+    state: "overlap" | "finished" | "rolled_back";
+    overlap_until: Date;
+    fallbacks: Generated<number>;
+    last_fallback_at: Date | null;
+    started_at: Generated<Date>;
+    ended_at: Date | null;
+  };
+  sealed_secrets: {
+    tenant_id: string;
+    credential_id: string;
+    version: number;
+    sealed: RecordColumn;
+    created_at: Generated<Date>;
+  };
+  tenants: {
+    id: string;
+    name: string;
+    status: Generated<"active" | "suspended" | "deleted">;
+    frozen_at: Date | null;
+    policy: JSONColumnType<TenantPolicy, string | undefined>;
+    limits: JSONColumnType<StoredLimits, string | undefined>;
+    revision: Generated<number>;
+    created_at: Generated<Date>;
+    updated_at: Generated<Date>;
+    grant_number: ReadOnly<number>;
+    grant_mac: ReadOnly<Uint8Array | null>;
+  };
+  turns: {
+    key: Uint8Array;
+    holder: string;
+    leased_until: Date;
+    wanted: Generated<boolean>;
+  };
+  venue_refusals: {
+    venue: string;
+    environment: string;
+    asked_at: Generated<Date>;
+    form: string | null;
+  };
+  venue_rotations: {
+    tenant_id: string;
+    id: string;
+    credential_id: string;
+    parent_id: string;
+    stage: "creating" | "overlap" | "withdrawing";
+    rotation_id: string | null;
+    reason: string | null;
+    due_at: Generated<Date>;
+    attempts: Generated<number>;
+    started_at: Generated<Date>;
+  };
+  webhook_attempts: {
+    tenant_id: string;
+    delivery_id: string;
+    number: number;
+    at: Generated<Date>;
+    outcome: string;
+    status: number | null;
+    milliseconds: number;
+  };
+  webhook_deliveries: {
+    tenant_id: string;
+    id: Generated<string>;
+    endpoint_id: string;
+    message_id: string;
+    event: string;
+    payload: string;
+    state: Generated<"pending" | "delivered" | "dead">;
+    attempts: Generated<number>;
+    tries: Generated<number>;
+    due_at: Generated<Date | null>;
+    leased_until: Date | null;
+    settled_at: Date | null;
+    forget_at: Generated<Date>;
+    created_at: Generated<Date>;
+  };
+  webhook_endpoints: {
+    tenant_id: string;
+    id: string;
+    url: string;
+    description: Generated<string>;
+    events: Generated<string[]>;
+    status: Generated<"active" | "disabled">;
+    disabled_reason: "member" | "gone" | "failing" | null;
+    secret_number: Generated<number>;
+    previous_until: Date | null;
+    failures: Generated<number>;
+    failing_since: Date | null;
+    paused_until: Date | null;
+    deleted_at: Date | null;
+    revision: Generated<number>;
+    created_at: Generated<Date>;
+    updated_at: Generated<Date>;
+  };
+  webhook_links: {
+    tenant_id: ReadOnly<string>;
+    link: ReadOnly<number>;
+    endpoints: ReadOnly<string[]>;
+    places: ReadOnly<object>;
+  };
+  "audit.heads": {
+    tenant_id: ReadOnly<string>;
+    link: ReadOnly<number>;
+    seq: ReadOnly<number>;
+    hash: ReadOnly<Uint8Array>;
+  };
+  "audit.index_heads": {
+    tenant_id: ReadOnly<string>;
+    link: ReadOnly<number>;
+    seq: ReadOnly<number>;
+  };
+  "audit.indexed_events": {
+    tenant_id: ReadOnly<string>;
+    seq: ReadOnly<number>;
+    link: ReadOnly<number>;
+    recorded_at: ReadOnly<Date>;
+    event: ReadOnly<string>;
+    actor: ReadOnly<string>;
+    issuer: ReadOnly<string | null>;
+    api_key_id: ReadOnly<string | null>;
+    credential_id: ReadOnly<string | null>;
+    outcome: ReadOnly<string>;
+  };
+  "audit.links": {
+    tenant_id: ReadOnly<string>;
+    link: ReadOnly<number>;
+    first_seq: ReadOnly<number>;
+    event_count: ReadOnly<number>;
+    recorded_at: ReadOnly<Date>;
+    previous_hash: ReadOnly<Uint8Array>;
+    hash: ReadOnly<Uint8Array>;
+    events: ReadOnly<string>;
+    credential_ids: ReadOnly<string[]>;
+  };
 }

@@ -1,19 +1,17 @@
 import { DatabaseError } from "pg";
 
-/** What may be told of a database's error. */
-export type DatabaseErrorFacts = Readonly<{
+/**
+ * The facts of a PostgreSQL error that contain no value of a row; null for any other error. Message, detail,
+ * where and internalQuery are left out, because they quote values: `Key (label)=(…) already exists`, `invalid
+ * input syntax for … "…"`.
+ */
+export function scrubDatabaseError(error: unknown): Readonly<{
   code: string | undefined;
   severity: string | undefined;
   table: string | undefined;
   constraint: string | undefined;
   routine: string | undefined;
-}>;
-
-/**
- * The facts of a PostgreSQL error that hold no value of any row; null for any other error. Message, detail, where and
- * internalQuery are left out, for they quote values: `Key (label)=(…) already exists`, `invalid input syntax for … "…"`.
- */
-export function scrubDatabaseError(error: unknown): DatabaseErrorFacts | null {
+}> | null {
   if (!(error instanceof DatabaseError)) return null;
   const { code, severity, table, constraint, routine } = error;
   return { code, severity, table, constraint, routine };

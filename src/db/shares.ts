@@ -11,19 +11,17 @@ export type ShareOptions = Readonly<{
   patience?: number;
 }>;
 
-type Waiter = Readonly<{ start: () => void }>;
-
 /**
- * Shares a pool among tenants. A tenant that asks for more than its share waits here, without a connection, and the tenants that
- * wait take turns: a flood of one tenant leaves connections for the others.
+ * Shares a pool among tenants. A tenant that wants more than its share waits here, without a connection, and
+ * waiting tenants take turns. So a flood of one tenant leaves connections for the others.
  */
 export class TenantShares {
   readonly #perTenant: number;
   readonly #mostWaiting: number;
   readonly #patience: number;
   readonly #held = new Map<string, number>();
-  /** In the order in which the tenants are served next. */
-  readonly #waiting = new Map<string, Waiter[]>();
+  /** In the order in which the tenants are served. */
+  readonly #waiting = new Map<string, Readonly<{ start: () => void }>[]>();
   #free: number;
 
   constructor({ connections, perTenant, waiting = 200, patience = 5000 }: ShareOptions) {
@@ -33,7 +31,10 @@ export class TenantShares {
     this.#patience = patience;
   }
 
-  /** Runs `work` within the share of the tenant. Throws `not_ready` when too many wait, or when the wait was too long. */
+  /**
+   * Runs `work` within the share of the tenant. Throws `not_ready` when too many wait, or when the wait was
+   * too long.
+   */
   async within<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
     if (this.#mayHold(tenantId)) this.#take(tenantId);
     else await this.#wait(tenantId);
@@ -81,7 +82,7 @@ export class TenantShares {
     });
   }
 
-  /** The tenant that was served goes behind the others that wait. */
+  /** A served tenant goes to the end of the waiting ones. */
   #serveNext(): void {
     const next = [...this.#waiting].find(([tenantId]) => this.#mayHold(tenantId));
     if (next === undefined) return;

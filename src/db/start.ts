@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Pool } from "pg";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import { StartError } from "../errors.ts";
 import {
   type Connection,
@@ -10,9 +10,9 @@ import {
   openPool,
   type PoolOptions,
 } from "./connect.ts";
-import { joinEmbedded } from "./embedded/join.ts";
-import { ownerRole } from "./embedded/passwords.ts";
 import { embeddedDatabase, startEmbedded } from "./embedded.ts";
+import { joinEmbedded } from "./embedded/connection.ts";
+import { ownerRole } from "./embedded/passwords.ts";
 import { guardRole } from "./guard.ts";
 import { migrate, pendingMigrations } from "./migrate.ts";
 import { reachServer } from "./reach.ts";
@@ -21,40 +21,54 @@ import { type ShareOptions, TenantShares } from "./shares.ts";
 
 export type StartSettings = Pick<Config, "folder" | "database" | "keyFile" | "keys">;
 
-/** What becomes of the database while it starts and while it serves, for the log. */
+/** What happens to the database while it starts and serves, for the log. */
 export type DatabaseEvent = "waiting" | "ended" | "restarted";
 
 export type StartOptions = Readonly<{
-  /** For what runs beside the service: a database that is in use already is used with it, and none is made or migrated. */
+  /**
+   * For a command beside the service: it uses the running database of the service, and makes and migrates
+   * none.
+   */
   beside?: boolean;
-  /** Begin with an empty embedded database, although a key file or a note shows that there was one. */
+  /** Begin with an empty embedded database, although a key file or a note shows an earlier one. */
   begin?: boolean;
-  tell?: (event: DatabaseEvent) => void;
-  /** Milliseconds to wait for a database that somebody else runs. */
+  onEvent?: (event: DatabaseEvent) => void;
+  /** Milliseconds to wait for a database that is not embedded. */
   waitMs?: number;
-  /** How much of the connections for requests and for reports one tenant may take. */
+  /** The share of one tenant in the connections for requests and for reports. */
   shares?: Omit<ShareOptions, "connections">;
 }>;
 
-/** A request that the database has not answered by then has failed, and its connection serves others. */
+/**
+ * After this time a request without an answer of the database has failed, and its connection serves others.
+ */
 const answerRequestWithinMs = 15_000;
 
-/** A database that is migrated and whose row-level security binds the service. */
+/** A migrated database whose row-level security binds the service. */
 export type StartedDatabase = Readonly<{
   db: Db;
-  /** Where the data of the embedded PostgreSQL lies; `null` for a database that somebody else runs. */
+  /** The data folder of the embedded PostgreSQL; `null` for another database. */
   embeddedIn: string | null;
   /** What this start changed in an embedded database of an older Keyhold, for the log. */
   changes: readonly string[];
-  /** Resolves when the embedded PostgreSQL has ended for good, which ends the service; never for a database that somebody else runs. */
+  /**
+   * Resolves when the embedded PostgreSQL has ended for good, which ends the service; never for another
+   * database.
+   */
   lost: Promise<StartError>;
-  /** What and where it is, for its operator. */
+  /** What and where the database is, for its operator. */
   name: string;
-  /** Whether a pooler is in front of it, so that a session keeps nothing beyond a transaction. */
+  /** Whether a pooler is in front of it. */
   pooled: boolean;
-  /** A further pool of the same role, for work that must not wait for or delay the rest. Ends with `stop`. */
+  /**
+   * A further pool of the same role, for work that must neither wait for the rest nor delay it. Ends with
+   * `stop`.
+   */
   openPool(options: PoolOptions): Pool;
-  /** The same for statements of many tenants; with `shares`, none of them takes all of its connections. Ends with `stop`. */
+  /**
+   * The same for statements of many tenants. With `shares`, no tenant takes all connections. Ends with
+   * `stop`.
+   */
   openDb(options: PoolOptions & Readonly<{ max: number; shares?: Omit<ShareOptions, "connections"> }>): Db;
   stop(): Promise<void>;
 }>;
@@ -69,8 +83,8 @@ type Server = Readonly<{
 }>;
 
 /**
- * Starts or reaches the database, migrates it as its owner, and refuses to serve over a role that could pass row-level security.
- * Throws `StartError`.
+ * Starts or reaches the database, migrates it as its owner, and refuses a role that could bypass row-level
+ * security. Throws `StartError`.
  */
 export async function startDatabase(
   settings: StartSettings,
@@ -118,17 +132,17 @@ export async function startDatabase(
 
 const ownerVariable = "KEYHOLD_OWNER_DATABASE_URL";
 
-/** The embedded server answers when it has started. */
+/** An embedded server needs no check, because it answers when it has started. */
 async function whenItAnswers(
   { data }: Server,
   connection: Connection,
   variable: string,
-  { tell, waitMs }: StartOptions,
+  { onEvent, waitMs }: StartOptions,
 ): Promise<Connection> {
   if (data !== null) return connection;
   return reachServer(connection, {
     variable,
-    ...(tell === undefined ? {} : { tell }),
+    ...(onEvent === undefined ? {} : { onEvent }),
     ...(waitMs === undefined ? {} : { waitMs }),
   });
 }
@@ -138,7 +152,7 @@ function nameOf({ host, port, database, pooled }: Connection, data: string | nul
   return `${database ?? ""} at ${host ?? ""}:${port ?? ""}${pooled === true ? ", through a pooler" : ""}`;
 }
 
-/** The embedded database of a service that runs on it, which has migrated it; `null` when there is none. */
+/** The embedded database of a running service, which has migrated it; `null` when there is none. */
 async function join({ folder, database }: StartSettings): Promise<Server | null> {
   const server = database.url === null ? await joinEmbedded(folder) : null;
   if (server === null) return null;
@@ -151,7 +165,7 @@ async function join({ folder, database }: StartSettings): Promise<Server | null>
   };
 }
 
-async function reach(settings: StartSettings, { beside, begin, tell }: StartOptions): Promise<Server> {
+async function reach(settings: StartSettings, { beside, begin, onEvent }: StartOptions): Promise<Server> {
   const { folder, database } = settings;
   if (database.url === null) {
     const server = await startEmbedded({
@@ -159,7 +173,7 @@ async function reach(settings: StartSettings, { beside, begin, tell }: StartOpti
       user: database.user,
       begin: beside === true ? "never" : begin === true ? "asked" : "first",
       keyFile: settings.keys.order.includes("file") ? settings.keyFile : null,
-      ...(tell === undefined ? {} : { tell }),
+      ...(onEvent === undefined ? {} : { onEvent }),
     });
     return {
       app: server.connection(appRole, embeddedDatabase),
@@ -189,7 +203,7 @@ function prepare(owner: Connection): Promise<void> {
   });
 }
 
-/** Changes nothing, so that a command of another version than the service's leaves the service its database. */
+/** Changes nothing, so that a command of another version does not change the database of the service. */
 function assertUpToDate(owner: Connection): Promise<void> {
   return asOwner(owner, async (db) => {
     const [pending] = await pendingMigrations(db);

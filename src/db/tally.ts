@@ -1,7 +1,10 @@
-/** How many were dealt with, and how many must be tried again. */
+/** How many items are done, and how many must be tried again. */
 export type Tally = Readonly<{ done: number; failed: number }>;
 
-/** So many at once; one that fails does not hold up the others. Throws what `items` throws, once all that was begun has ended. */
+/**
+ * Works on `atOnce` items at a time; a failure does not stop the others. Throws what `items` throws, after
+ * all begun work has ended.
+ */
 export async function each<T>(
   items: readonly T[] | AsyncGenerator<T>,
   work: (item: T) => Promise<void>,
@@ -21,7 +24,7 @@ export async function each<T>(
   return together(Array.from({ length: atOnce }, worker));
 }
 
-/** What all of them came to. Throws what one of them throws, once all have ended. */
+/** The sum of all tallies. Throws what one of them throws, after all have ended. */
 export async function together(tallies: readonly Promise<Tally>[]): Promise<Tally> {
   await Promise.allSettled(tallies);
   const all = await Promise.all(tallies);

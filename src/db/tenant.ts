@@ -3,39 +3,41 @@ import type { Transaction } from "kysely";
 import type { Db } from "./connect.ts";
 import type { Database } from "./schema.ts";
 
-/** What of its tenant a transaction reaches: what the member owns, or everything, to read or to write as well. */
+/**
+ * What a transaction reaches of its tenant: what the member owns, or everything, to read only or also to
+ * write.
+ */
 export type Reach = "own" | "tenant-read" | "tenant-write";
-
-/** Within its reach, the credentials and accounts that a transaction sees; both `null` is all of them. */
-export type NarrowedTo = Readonly<{
-  credentials: readonly string[] | null;
-  accounts: readonly string[] | null;
-}>;
 
 export type TenantScope = Readonly<{
   tenantId: string;
   memberId: string | null;
   reach: Reach;
-  narrowing?: NarrowedTo;
+  narrowing?: Readonly<{
+    credentials: readonly string[] | null;
+    accounts: readonly string[] | null;
+  }>;
 }>;
 
 const scoped = Symbol("scoped");
-/** The only handle to a tenant's rows. withTenant alone makes it, and it is of no use after its transaction. */
+/** The only handle to the rows of a tenant. Only withTenant makes it, and it ends with its transaction. */
 export type TenantTx = Transaction<Database> & Readonly<{ [scoped]: "tenant" }>;
-/** Reaches the table of tenants and no row of any other. withPlatform alone makes it. */
+/** Reaches the table of tenants and no row of any other table. Only withPlatform makes it. */
 export type PlatformTx = Transaction<Database> & Readonly<{ [scoped]: "platform" }>;
 
-/** The service's own bookkeeping for one tenant. */
+/** The scope of the service itself for one tenant. */
 export function serviceScope(tenantId: string): TenantScope {
   return { tenantId, memberId: null, reach: "tenant-write" };
 }
 
-/** Runs `work` in a transaction that sees and writes what the scope reaches; row-level security holds it to that. */
+/**
+ * Runs `work` in a transaction that sees and writes what the scope reaches, as row-level security enforces.
+ */
 export function withTenant<T>(db: Db, scope: TenantScope, work: (tx: TenantTx) => Promise<T>): Promise<T> {
   return within(db, settingsOf(scope), (tx) => work(Object.assign(tx, { [scoped]: "tenant" } as const)));
 }
 
-/** The same for reading: the server refuses every write of this transaction. */
+/** The same for reading: the server refuses each write of this transaction. */
 export function readTenant<T>(db: Db, scope: TenantScope, work: (tx: TenantTx) => Promise<T>): Promise<T> {
   return within(db, settingsOf(scope), async (tx) => {
     await sql`set transaction read only`.execute(tx);
@@ -43,7 +45,9 @@ export function readTenant<T>(db: Db, scope: TenantScope, work: (tx: TenantTx) =
   });
 }
 
-/** Runs `work` in a transaction of the operator, who creates and suspends tenants and sees nothing of theirs. */
+/**
+ * Runs `work` in a transaction of the operator, who creates and suspends tenants and sees none of their rows.
+ */
 export function withPlatform<T>(db: Db, work: (tx: PlatformTx) => Promise<T>): Promise<T> {
   return within(db, platform, (tx) => work(Object.assign(tx, { [scoped]: "platform" } as const)));
 }
@@ -74,8 +78,8 @@ function listOf(ids: readonly string[] | null | undefined): string {
 }
 
 /**
- * All settings are set each time and end with the transaction (`true`), never with the session: the next user of
- * a pooled connection must find nothing. The policies read an empty text as unset.
+ * All settings are set each time and end with the transaction (`true`), never with the session, so that the
+ * next user of a pooled connection finds none of them. The policies read an empty text as unset.
  */
 function within<T>(
   db: Db,
@@ -92,7 +96,7 @@ function within<T>(
   return db.shares === undefined || reach === "platform" ? run() : db.shares.within(tenant, run);
 }
 
-/** Behind a pooler a session keeps no bound on its statements, so that each transaction brings its own. */
+/** Behind a pooler a session keeps no limit for its statements, so each transaction sets its own. */
 function boundOf({ statementWithin }: Db): RawBuilder<unknown> {
   return statementWithin === undefined
     ? sql``

@@ -1,14 +1,14 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
 import { KeyholdError } from "../errors.ts";
-import { TurnRows } from "./turn-rows.ts";
 
-/** Calls of one tenant under one key, a digest of 32 bytes, are made one after the other. */
-export type Turn = Readonly<{ tenantId: string; key: Uint8Array }>;
+/** Calls of one tenant under one key, a digest of 32 bytes, run one after the other. */
+type Turn = Readonly<{ tenantId: string; key: Uint8Array }>;
 
 /**
- * Runs `work` while no other process runs work under the same key. Throws `no_turn` when `work` was not begun, and then nothing
- * of it has happened.
+ * Runs `work` while no other process runs work under the same key. Throws `no_turn` when `work` was not
+ * begun.
  */
 export type Turns = <T>(turn: Turn, work: () => Promise<T>) => Promise<T>;
 
@@ -18,20 +18,20 @@ export type TurnOptions = Readonly<{
   waitingPerTenant?: number;
   /** Milliseconds that a call waits at most. */
   patience?: number;
-  /** Milliseconds after which the turn of a process that has died passes to another. */
+  /** Milliseconds after which the turn of a dead process passes to another. */
   leaseMs?: number;
 }>;
 
 type Waiter = Readonly<{ run: () => Promise<void>; refuse: (cause: unknown) => void }>;
 
-/** How long a process passes a turn on among its own calls before it asks whether another process wants it. */
+/** How long a process gives a turn to its own calls before it checks whether another process wants it. */
 const passOnMs = 1000;
 const shortestPauseMs = 25;
 const longestPauseMs = 500;
 
 /**
- * Turns of calls where nonces must rise. Calls wait in memory, in one line for each key, and only the first of a line asks the
- * database. No connection is held while a call waits or runs.
+ * Turns for calls whose nonces must rise. Calls wait in memory, in one line for each key, and only the first
+ * of a line asks the database. No connection is held while a call waits or runs.
  */
 export function createTurns(pool: Pool, options: TurnOptions = {}): Turns {
   const turns = new TurnLines(pool, options);
@@ -41,7 +41,7 @@ export function createTurns(pool: Pool, options: TurnOptions = {}): Turns {
 class TurnLines {
   readonly #rows: TurnRows;
   readonly #options: Required<TurnOptions>;
-  /** By key: the calls that wait. A line is there for as long as it is served. */
+  /** By key: the waiting calls. A line exists while it is served. */
   readonly #lines = new Map<string, Waiter[]>();
   readonly #waitingOf = new Map<string, number>();
 
@@ -103,7 +103,7 @@ class TurnLines {
     else this.#waitingOf.delete(tenantId);
   }
 
-  /** Until nobody waits in the line. Never throws. */
+  /** Serves the line until it is empty. Never throws. */
   async #serve(key: Uint8Array, line: Waiter[], name: string): Promise<void> {
     while (line.length > 0) {
       if (!(await this.#take(key, line))) continue;
@@ -117,23 +117,24 @@ class TurnLines {
       } finally {
         clearInterval(renewing);
       }
-      // A turn that cannot be given back passes with its lease.
+      // A turn that cannot be released ends with its lease.
       await this.#rows.release(key).catch(() => undefined);
-      // The process that wants it asks in its pauses, the longest of which must find it free.
+      // The process that wants the turn asks after each of its pauses. The turn stays free for the longest of
+      // them.
       if (line.length > 0) await sleep(longestPauseMs);
     }
-    // In the same step as the look at the line: nobody may enter a line that is not served any more.
+    // In the same step as the check above, so that no call enters a line that is not served any more.
     this.#lines.delete(name);
   }
 
-  /** One after the other, without a question to the database between them. */
+  /** Runs calls one after the other, without a statement between them. */
   async #passOn(line: Waiter[]): Promise<void> {
     const until = performance.now() + passOnMs;
     do await line.shift()?.run();
     while (line.length > 0 && performance.now() < until);
   }
 
-  /** Answers whether the turn was taken: not when everybody who waited for it has left. */
+  /** @returns whether the turn was taken; it is not when all waiting calls have left. */
   async #take(key: Uint8Array, line: Waiter[]): Promise<boolean> {
     for (let pause = shortestPauseMs; line.length > 0; pause = Math.min(2 * pause, longestPauseMs)) {
       try {
@@ -153,4 +154,62 @@ function noTurn(cause?: unknown): KeyholdError {
     "The venue takes the calls of this key one after the other, and others are under way, so this one was not made. Send it again in a moment.",
     { facts: { retry_after_seconds: 5 }, ...(cause === undefined ? {} : { cause }) },
   );
+}
+
+/**
+ * The turns of processes, one row for each key, by the clock of the database. Each method is a single
+ * statement, so that it needs no particular connection.
+ */
+class TurnRows {
+  readonly #pool: Pool;
+  readonly #leaseMs: number;
+  readonly #holder = randomUUID();
+
+  constructor(pool: Pool, leaseMs: number) {
+    this.#pool = pool;
+    this.#leaseMs = leaseMs;
+  }
+
+  /**
+   * Takes the turn of a key if it is free, otherwise notes that it is wanted.
+   * @returns whether it was taken.
+   */
+  async take(key: Uint8Array): Promise<boolean> {
+    const { rows } = await this.#pool.query<{ mine: boolean }>(
+      `insert into turns as t (key, holder, leased_until) values ($1, $2, now() + $3 * interval '1 millisecond')
+       on conflict (key) do update set
+         holder = case when t.leased_until < now() then excluded.holder else t.holder end,
+         leased_until = case when t.leased_until < now() or t.holder = excluded.holder
+           then excluded.leased_until else t.leased_until end,
+         wanted = t.leased_until >= now() and t.holder <> excluded.holder
+       returning holder = $2 as mine`,
+      [key, this.#holder, this.#leaseMs],
+    );
+    return rows[0]?.mine === true;
+  }
+
+  /** Extends the turn for a running call. */
+  async renew(key: Uint8Array): Promise<void> {
+    await this.#pool.query(
+      "update turns set leased_until = now() + $3 * interval '1 millisecond' where key = $1 and holder = $2",
+      [key, this.#holder, this.#leaseMs],
+    );
+  }
+
+  /**
+   * Keeps the turn for another call of this process, unless another process wants it.
+   * @returns whether it was kept.
+   */
+  async keep(key: Uint8Array): Promise<boolean> {
+    const { rowCount } = await this.#pool.query(
+      `update turns set leased_until = now() + $3 * interval '1 millisecond'
+       where key = $1 and holder = $2 and not wanted`,
+      [key, this.#holder, this.#leaseMs],
+    );
+    return rowCount === 1;
+  }
+
+  async release(key: Uint8Array): Promise<void> {
+    await this.#pool.query("delete from turns where key = $1 and holder = $2", [key, this.#holder]);
+  }
 }

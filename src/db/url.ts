@@ -2,29 +2,36 @@ import { StartError } from "../errors.ts";
 
 export type Host = Readonly<{ host: string; port: number }>;
 
-/** What a database URL says, with its escapes undone. */
+/** The parts of a database URL, unescaped. */
 export type DatabaseUrl = Readonly<{
-  /** At least one; with several the first that is a primary is used. */
+  /** At least one. The first primary among them is used. */
   hosts: readonly Host[];
   user: string;
   password?: string;
   database: string;
-  /** What it asks of TLS: `require` covers `verify-ca` and `verify-full`; `null` where it asks nothing. */
+  /**
+   * What the URL demands of TLS: `require` covers `verify-ca` and `verify-full`; `null` when it demands
+   * nothing.
+   */
   tls: "require" | "off" | null;
   /** A file with the authorities to trust. */
   caFile?: string;
-  /** Whether the login is bound to the TLS connection where the server offers that (RFC 5802, SCRAM-SHA-256-PLUS). */
+  /**
+   * Whether the login is bound to the TLS connection if the server supports that (RFC 5802,
+   * SCRAM-SHA-256-PLUS).
+   */
   channelBinding: boolean;
-  /** What some hosts of PostgreSQL tell databases apart by, such as `endpoint=…`. */
+  /** How some hosts of PostgreSQL select a database, such as `endpoint=…`. */
   options?: string;
-  /** Whether it says that a pooler is in front of the database. */
+  /** Whether the URL says that a pooler is in front of the database. */
   pooled: boolean;
 }>;
 
 /**
- * Reads a URL as libpq does (PostgreSQL's documentation, "Connection URIs"): several hosts, a Unix socket as `?host=/folder` or as a host
- * of `%2Ffolder`, and user, password, port and database also as parameters. Parameters that ask for no more than Keyhold does are taken.
- * Throws StartError, which begins with `variable` and repeats nothing of the URL but the name of a parameter.
+ * Reads a URL as libpq does (PostgreSQL's documentation, "Connection URIs"): several hosts, a Unix socket as
+ * `?host=/folder` or as a host of `%2Ffolder`, and user, password, port and database also as parameters. It
+ * accepts parameters that demand no more than Keyhold does. Throws StartError, which begins with `variable`
+ * and repeats nothing of the URL but the name of a parameter.
  */
 export function parseDatabaseUrl(text: string, variable: string): DatabaseUrl {
   const {
@@ -102,9 +109,10 @@ function readPort(text: string | undefined, variable: string): number {
   throw new StartError(`${variable} has a port that is no number from 1 to 65535.`);
 }
 
-type Wishes = Pick<DatabaseUrl, "tls" | "caFile" | "channelBinding" | "options" | "pooled">;
-
-function readWishes(parameters: ReadonlyMap<string, string>, variable: string): Wishes {
+function readWishes(
+  parameters: ReadonlyMap<string, string>,
+  variable: string,
+): Pick<DatabaseUrl, "tls" | "caFile" | "channelBinding" | "options" | "pooled"> {
   for (const [name, value] of parameters) {
     if (taken.get(name)?.test(value) !== true) throw refusal(name, value, variable);
   }
@@ -131,8 +139,8 @@ const anything = /^/;
 const number = /^\d{1,9}$/;
 
 /**
- * Parameters, each with the values that ask for no more than Keyhold does, or that it does for them. Names are libpq's, and those that
- * hosts of PostgreSQL put into their URLs for other drivers.
+ * Parameters with the values that Keyhold fulfils. The names are those of libpq, and those that hosts of
+ * PostgreSQL put into their URLs for other drivers.
  */
 const taken: ReadonlyMap<string, RegExp> = new Map([
   ["host", anything],
@@ -152,7 +160,8 @@ const taken: ReadonlyMap<string, RegExp> = new Map([
   ["gssencmode", /^(?:disable|prefer)$/],
   ["target_session_attrs", /^(?:any|read-write|primary)$/],
   ["load_balance_hosts", /^disable$/],
-  // By which Neon, Supabase and CockroachDB find a database where the name in the TLS handshake does not reach them.
+  // Neon, Supabase and CockroachDB find a database by it when the name in the TLS handshake does not reach
+  // them.
   ["options", /^(?:-{0,2}(?:endpoint|project|reference|cluster)=[\w.-]+)$/],
   ["application_name", anything],
   ["fallback_application_name", anything],

@@ -3,7 +3,7 @@ import type { Db } from "./connect.ts";
 
 type Place = Readonly<{ venue: string; environment: string }>;
 
-/** The table of how venues refuse an unknown key, as the venues ask for it (`venues/known-refusals.ts`). */
+/** The stored forms in which venues refuse an unknown key (`venues/known-refusals.ts`). */
 export function storedRefusals(db: Db) {
   return {
     async of({ venue, environment }: Place, learn: () => Promise<string | null>): Promise<string | null> {
@@ -17,7 +17,10 @@ export function storedRefusals(db: Db) {
   };
 }
 
-/** Whether it is for the caller to ask: the first time, and again a day later. What was known is forgotten then. */
+/**
+ * Whether the caller should ask the venue: the first time, and after a day. Then the earlier answer is
+ * removed.
+ */
 async function claim(db: Db, { venue, environment }: Place): Promise<boolean> {
   const { rows } = await sql`
     insert into venue_refusals as r (venue, environment) values (${venue}, ${environment})

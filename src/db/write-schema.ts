@@ -8,10 +8,11 @@ import { findPlace } from "./embedded/place.ts";
 import { releaseUid } from "./embedded/user.ts";
 import { migrate } from "./migrate.ts";
 import { dumpSchema } from "./schema-dump.ts";
+import { describeTypes } from "./schema-types.ts";
 
 /**
- * A command: writes schema.sql from the migrations, in a database made for it. Run it after adding a migration.
- * `node src/db/write-schema.ts`
+ * A command: writes schema.sql and schema.ts from the migrations, in a database made for it. Run it after
+ * adding a migration: `npm run schema`.
  */
 const folder = await mkdtemp(join(tmpdir(), "keyhold-schema-"));
 const server = await startEmbedded({ folder, durable: false });
@@ -19,6 +20,7 @@ const db = openDb(openPool(server.connection(ownerRole, embeddedDatabase), { app
 try {
   await migrate(db);
   await writeFile(join(import.meta.dirname, "schema.sql"), await dumpSchema(db));
+  await writeFile(join(import.meta.dirname, "schema.ts"), await describeTypes(db));
 } finally {
   await db.destroy();
   await server.stop();

@@ -1,6 +1,6 @@
 import type { Server } from "node:http";
 import { BlockList, isIPv6 } from "node:net";
-import { clientOf } from "../access/client-address.ts";
+import { clientOf } from "../access/strangers.ts";
 
 /**
  * Bounds the open connections of a server: `most` in all, half of them from one client address. Proxies that are trusted bring the

@@ -1,8 +1,8 @@
 import { timingSafeEqual } from "node:crypto";
 import type { z } from "zod";
-import { lengthPrefixed } from "../crypto/length-prefixed.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Sign } from "./sign.ts";
+import { lengthPrefixed } from "../crypto/bytes.ts";
 
 /** Whose list it is, which one, and how it is filtered: a cursor is good for nothing else. */
 export type CursorScope = Readonly<{

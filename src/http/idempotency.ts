@@ -4,8 +4,8 @@ import { LRUCache } from "lru-cache";
 import type { Db } from "../db/connect.ts";
 import { type PlatformTx, readTenant, serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import { lengthPrefixed } from "../crypto/length-prefixed.ts";
 import type { Sign } from "./sign.ts";
+import { lengthPrefixed } from "../crypto/bytes.ts";
 
 /** What is kept of an answer, to be given again. Holds nothing that may be shown only once. */
 export type StoredAnswer = Readonly<{ status: number; body: object | null }>;

@@ -3,7 +3,7 @@ import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { principalName } from "../access/principal.ts";
 import { LimitExceeded } from "../access/rate-limits.ts";
 import { explainFailure } from "../access/unauthenticated.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { afterRefusal, type DoorKeeping, identify, tellLimit } from "./auth.ts";

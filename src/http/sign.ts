@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { lengthPrefixed } from "../crypto/length-prefixed.ts";
+import { lengthPrefixed } from "../crypto/bytes.ts";
 
 /** A MAC under a key of the tenant, for one purpose. */
 export type TenantMac = (tenantId: string, purpose: string, bytes: Uint8Array) => Promise<Uint8Array>;

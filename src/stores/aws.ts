@@ -1,23 +1,30 @@
-import { packRecord, type PackedRecord } from "../crypto/record.ts";
-import type { SecretsManager } from "./aws/client.ts";
-import { isNamed } from "./aws/errors.ts";
-import { assertRef } from "./ref.ts";
-import { compare, found } from "./results.ts";
-import type { GetResult, PutResult, SecretRef, Store } from "./store.ts";
-import { answered } from "./trouble.ts";
-
-export type AwsStoreOptions = Readonly<{
-  /** What all names begin with, so that a policy can be limited to them. */
-  prefix?: string;
-  /** The key of KMS that encrypts once more what is sealed already; the account's default without it. */
-  kmsKeyId?: string;
-}>;
+import type { SecretsManager } from "../aws/client.ts";
+import { isNamed } from "../aws/errors.ts";
+import { packRecord, type PackedRecord } from "../crypto/packed-fields.ts";
+import { answered } from "../remote/failure.ts";
+import {
+  assertRef,
+  compare,
+  found,
+  type GetResult,
+  type PutResult,
+  type SecretRef,
+  type Store,
+} from "./store.ts";
 
 /**
- * Sealed secrets in AWS Secrets Manager. Each version is a secret of its own: the service cannot destroy one version of a secret,
- * and removes old ones by itself.
+ * Sealed secrets in AWS Secrets Manager. Each version is a secret of its own, because the service cannot
+ * destroy a single version of a secret, and removes old versions by itself.
  */
-export function createAwsStore(manager: SecretsManager, options: AwsStoreOptions = {}): Store {
+export function createAwsStore(
+  manager: SecretsManager,
+  options: Readonly<{
+    /** The beginning of all names, to which a policy can be limited. */
+    prefix?: string;
+    /** The KMS key that encrypts the sealed bytes once more; the default key of the account when left out. */
+    kmsKeyId?: string;
+  }> = {},
+): Store {
   const { prefix = "keyhold", kmsKeyId } = options;
   const nameOf = (ref: SecretRef): string => `${prefix}/${pathOf(ref)}`;
   return {
@@ -38,7 +45,7 @@ export function createAwsStore(manager: SecretsManager, options: AwsStoreOptions
     },
     health: () =>
       answered(async () => {
-        // Nothing is there; whoever may read below the prefix is told so.
+        // The secret does not exist, and the service says so only to a client that may read below the prefix.
         await get(manager, `${prefix}/health`);
         return { outcome: "healthy" } as const;
       }),
@@ -81,7 +88,10 @@ async function get(manager: SecretsManager, name: string): Promise<GetResult> {
   return bytes === null ? { outcome: "absent" } : found(bytes);
 }
 
-/** `null` for a secret that is not there. A text, which Keyhold never writes, is no packed record in any reading. */
+/**
+ * `null` when the secret does not exist. Keyhold writes no text, so a text reads as bytes that are no packed
+ * record.
+ */
 async function read(manager: SecretsManager, name: string): Promise<Uint8Array | null> {
   const answer = await manager.call<{ bytes: Uint8Array | null }>(
     async ({ sdk, client }, options) => {
@@ -106,7 +116,10 @@ async function destroy(manager: SecretsManager, name: string) {
   );
 }
 
-/** Somebody deleted it with a time to recover it in: nobody can read it until then, and its name stays taken. */
+/**
+ * Another user has deleted it with a recovery window. It cannot be read, and its name cannot be used, until
+ * that ends.
+ */
 function isMarkedForDeletion(error: unknown): boolean {
   return (
     isNamed(error, "InvalidRequestException") &&

@@ -1,9 +1,9 @@
 import type { GetResult, Store } from "./store.ts";
 
 /**
- * Stores behind one another, for look-ups that an operator asks for: what the first does not give is looked for in the next, in
- * order, and writes go to the first alone. A credential that is used is never looked for so: what was destroyed in its store could
- * come back from another.
+ * A chain of stores, for look-ups by an operator. If a store does not return a version, the next one is
+ * asked, in order. Writes go to the first alone. A credential that is used is read from its own store only:
+ * otherwise a version that was destroyed there could come back from another.
  */
 export function chain(first: Store, ...others: readonly Store[]): Store {
   return {
@@ -17,7 +17,7 @@ export function chain(first: Store, ...others: readonly Store[]): Store {
       for (const store of [first, ...others]) {
         const answer = await store.get(ref);
         if (answer.outcome === "found") return answer;
-        // That one store could not say is not that no store has it.
+        // A failure of one store does not mean that no store has it.
         if (answer.outcome !== "absent") failure ??= answer;
       }
       return failure ?? { outcome: "absent" };

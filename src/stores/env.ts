@@ -1,13 +1,12 @@
-import { packRecord } from "../crypto/record.ts";
-import { assertRef } from "./ref.ts";
-import { denied, found } from "./results.ts";
-import type { GetResult, SealedFields, SecretRef, Store } from "./store.ts";
+import { packRecord } from "../crypto/packed-fields.ts";
+import { denied } from "../remote/failure.ts";
+import { assertRef, found, type GetResult, type SealedFields, type SecretRef, type Store } from "./store.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /**
- * Sealed secrets that an operator hands to the process in its environment: a fallback for look-ups, and read-only. Whatever
- * would change it is `denied`: a variable that is still set would come back with the next start.
+ * Sealed secrets in the environment of the process, as a read-only fallback for look-ups. A change is
+ * `denied`: a variable that is still set would come back with the next start.
  */
 export function createEnvStore(variables: Variables): Store {
   const readOnly = denied("read_only");
@@ -22,7 +21,7 @@ export function createEnvStore(variables: Variables): Store {
   };
 }
 
-/** The variable that holds one version, as an operator sets it. */
+/** The variable for one version, as an operator must set it. */
 export function describeVariable(
   ref: SecretRef,
   fields: SealedFields,

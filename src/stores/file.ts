@@ -1,21 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { access, link, mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { packRecord, type PackedRecord } from "../crypto/record.ts";
+import { packRecord, type PackedRecord } from "../crypto/packed-fields.ts";
 import { StartError } from "../errors.ts";
 import { makeFolder } from "../make-folder.ts";
 import { belongsTo, isOwn } from "../own-file.ts";
-import { assertRef } from "./ref.ts";
-import { compare, denied, found, unavailable } from "./results.ts";
-import type { Denied, PutResult, SecretRef, Store, Unavailable } from "./store.ts";
+import { denied, type Denied, type Unavailable, unavailable } from "../remote/failure.ts";
+import { assertRef, compare, found, type PutResult, type SecretRef, type Store } from "./store.ts";
 
-/** Where a version lies, and what the drafts of its writers are called until they are whole. */
+/** Where a version is stored, and how the names of its unfinished drafts begin. */
 type Place = Readonly<{ folder: string; name: string; draftPrefix: string }>;
 
 /**
- * Sealed secrets in files, one a version, in a folder of each tenant: for development. Every file is on disk before it
- * counts as written, and appears whole or not at all. Makes the folder when it is missing. Throws `StartError` for a
- * folder that others can enter.
+ * Sealed secrets in files, one for each version, in one folder for each tenant: for development. A file is on
+ * disk before it counts as written, and appears whole or not at all. Makes a missing folder. Throws
+ * `StartError` for a folder that others can enter.
  */
 export async function openFileStore(root: string): Promise<Store> {
   await prepare(root);
@@ -70,9 +69,12 @@ function placeOf(root: string, ref: SecretRef): Place {
   return { folder: join(root, ref.tenantId), name, draftPrefix: `.${name}.` };
 }
 
-/** A link, unlike a rename, fails when the name is taken: of several writers one wins, whole. */
+/**
+ * A link, unlike a rename, fails when the name is taken, so that one of several writers wins, with its whole
+ * file.
+ */
 async function put({ folder, name, draftPrefix }: Place, sealed: PackedRecord): Promise<PutResult> {
-  // Not recursive: a root that is gone must not be made anew in its place.
+  // Not recursive, because a missing root must not be made again.
   await mkdir(folder, { mode: 0o700 }).then(() => syncFolder(join(folder, "..")), ignore("EEXIST"));
   const target = join(folder, name);
   const draft = join(folder, draftPrefix + randomUUID());
@@ -93,7 +95,7 @@ async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
   await file.sync();
 }
 
-/** The version, and the drafts that a crash left of it: they hold the same sealed bytes. */
+/** Also removes the drafts that a crash left, because they contain the same sealed bytes. */
 async function remove({ folder, name, draftPrefix }: Place): Promise<void> {
   const names = (await readdir(folder)).filter((it) => it === name || it.startsWith(draftPrefix));
   for (const it of names) await rm(join(folder, it), { force: true });
@@ -105,7 +107,7 @@ async function syncFolder(path: string): Promise<void> {
   await folder.sync();
 }
 
-/** `null` for a file or folder that is not there; a root that is not there is a failure. */
+/** `null` when the file or its folder does not exist. A missing root is a failure. */
 async function readIfThere<T>(root: string, read: () => Promise<T>): Promise<T | null> {
   try {
     return await read();

@@ -1,17 +1,26 @@
+import type { StoreName } from "../config/stores.ts";
+import type { Denied, Unavailable } from "../remote/failure.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import type { Denied, Store, StoreName, Unavailable } from "./store.ts";
+import type { Store } from "./store.ts";
 
-type Needs = Readonly<{
-  metrics: Pick<Metrics, "storeOperations" | "storeSeconds" | "storeFailures">;
-  log: Pick<Log, "warn">;
-}>;
 type Answer = Readonly<{ outcome: string }> | Unavailable | Denied;
 
-/** The same store, with every operation counted and timed, and each kind of failure logged when it begins. */
-export function measured(store: Store, { metrics, log }: Needs): Store {
+/**
+ * The same store, with each operation counted and timed, and each kind of failure logged once when it begins.
+ */
+export function measured(
+  store: Store,
+  {
+    metrics,
+    log,
+  }: Readonly<{
+    metrics: Pick<Metrics, "storeOperations" | "storeSeconds" | "storeFailures">;
+    log: Pick<Log, "warn">;
+  }>,
+): Store {
   const { name, capabilities } = store;
-  const tell = failureTeller(name, log);
+  const logFailure = failureLog(name, log);
   const measure = async <T extends Answer>(operation: string, run: Promise<T>): Promise<T> => {
     const end = metrics.storeSeconds.startTimer({ store: name, operation });
     const answer = await run;
@@ -19,7 +28,7 @@ export function measured(store: Store, { metrics, log }: Needs): Store {
     metrics.storeOperations.inc({ store: name, operation, status: answer.outcome });
     const reason = failureOf(answer);
     if (reason !== null) metrics.storeFailures.inc({ store: name, operation, reason });
-    tell(operation, reason);
+    logFailure(operation, reason);
     return answer;
   };
   return {
@@ -32,16 +41,16 @@ export function measured(store: Store, { metrics, log }: Needs): Store {
   };
 }
 
-/** Whoever reads expects to find: an absence is a failure too. */
+/** A reader expects a secret, so an absence counts as a failure too. */
 function failureOf(answer: Answer): string | null {
   if ("reason" in answer) return answer.reason;
   return answer.outcome === "absent" || answer.outcome === "conflict" ? answer.outcome : null;
 }
 
-/** One line where an operation begins to fail in another way than before, not one for each request. */
-function failureTeller(
+/** Logs a line when an operation begins to fail for another reason than before, not for each request. */
+function failureLog(
   store: StoreName,
-  log: Needs["log"],
+  log: Pick<Log, "warn">,
 ): (operation: string, reason: string | null) => void {
   const last = new Map<string, string | null>();
   return (operation, reason) => {

@@ -1,37 +1,38 @@
-import type { AwsConfig, StoreName, StoresConfig } from "../config-stores.ts";
+import { SecretsManager } from "../aws/client.ts";
+import type { AwsConfig, StoreName, StoresConfig } from "../config/stores.ts";
 import type { Db } from "../db/connect.ts";
 import { StartError } from "../errors.ts";
+import { watchBreaker } from "../remote/breaker.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { VaultClient } from "../vault/client.ts";
 import { createAwsStore } from "./aws.ts";
-import { SecretsManager } from "./aws/client.ts";
 import { createEnvStore } from "./env.ts";
 import { openFileStore } from "./file.ts";
-import { createStores } from "./index.ts";
 import { measured } from "./measured.ts";
 import { createPostgresStore } from "./postgres.ts";
 import { sealedCache } from "./sealed-cache.ts";
 import type { Store, Stores } from "./store.ts";
 import { createVaultStore } from "./vault.ts";
-import type { VaultClient } from "./vault/client.ts";
-import { watchBreaker } from "./watch-breaker.ts";
 
 export type StoreNeeds = Readonly<{
   db: Db;
-  /** `null` where no Vault is configured. */
+  /** `null` when no Vault is configured. */
   vault: VaultClient | null;
   aws: AwsConfig | null;
   metrics: Metrics;
   log: Log;
 }>;
 
-export type OpenStores = Readonly<{ stores: Stores; close(): Promise<void> }>;
-
 /**
- * The stores that the configuration names, in its order, each measured, and cached where it is remote. That of this database is
- * always among them: what rests there can be read and destroyed whichever is first. Throws `StartError`.
+ * Opens the configured stores, in their order. Each is measured, and a remote one is cached. The store of
+ * this database is always among them, so that its secrets can be read and destroyed when another store is the
+ * first. Throws `StartError`.
  */
-export async function openStores(config: StoresConfig, needs: StoreNeeds): Promise<OpenStores> {
+export async function openStores(
+  config: StoresConfig,
+  needs: StoreNeeds,
+): Promise<Readonly<{ stores: Stores; close(): Promise<void> }>> {
   const manager = needs.aws === null ? null : secretsManager(needs.aws, needs);
   const open = async (name: StoreName): Promise<Store> => {
     switch (name) {
@@ -54,7 +55,7 @@ export async function openStores(config: StoresConfig, needs: StoreNeeds): Promi
   return { stores, close: async () => manager?.close() };
 }
 
-/** A copy stands in for a store on another machine while that is away. */
+/** While a store on another machine is away, a cached copy is used. */
 function remote(store: Store, needs: StoreNeeds): Store {
   return sealedCache(measured(store, needs), {
     onLookUp: (source) => needs.metrics.storeLookUps.inc({ store: store.name, source }),
@@ -69,8 +70,17 @@ function awsOptions({ awsPrefix: prefix, awsSecretsKey }: StoresConfig) {
   return { prefix, ...(awsSecretsKey === undefined ? {} : { kmsKeyId: awsSecretsKey }) };
 }
 
-/** The configuration has been checked; this tells whoever wires it otherwise. */
+/** The configuration has been checked; this is for code that opens stores in another way. */
 function named<T>(client: T | null, store: StoreName): T {
-  if (client === null) throw new StartError(`The store ${store} is named, and not where it is.`);
+  if (client === null) throw new StartError(`The store ${store} is configured without its address.`);
   return client;
+}
+
+/**
+ * The registry of stores: new secrets go to the first, and each secret is read from the one that its row
+ * names.
+ */
+export function createStores(first: Store, ...others: readonly Store[]): Stores {
+  const byName = new Map<StoreName, Store>([first, ...others].map((store) => [store.name, store]));
+  return { first, get: (name) => byName.get(name) };
 }

@@ -1,14 +1,22 @@
 import { sql } from "kysely";
-import { packRecord } from "../crypto/record.ts";
+import { packRecord } from "../crypto/packed-fields.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
-import { assertRef } from "./ref.ts";
-import { compare, found, unavailable } from "./results.ts";
-import type { GetResult, PutResult, SealedFields, SecretRef, Store, Unavailable } from "./store.ts";
+import { type Unavailable, unavailable } from "../remote/failure.ts";
+import {
+  assertRef,
+  compare,
+  found,
+  type GetResult,
+  type PutResult,
+  type SealedFields,
+  type SecretRef,
+  type Store,
+} from "./store.ts";
 
 /**
- * Sealed secrets in the service's own database, one row a version. Retrievals do not come here: the commit of their record
- * returns the sealed bytes.
+ * Sealed secrets in the database of the service, one row for each version. Uses and reveals do not read here,
+ * because the commit of their record returns the sealed bytes.
  */
 export function createPostgresStore(db: Db): Store {
   const within = async <T>(ref: SecretRef, work: (tx: TenantTx) => Promise<T>): Promise<T | Unavailable> => {

@@ -1,18 +1,17 @@
-import { packRecord } from "../crypto/record.ts";
-import { found } from "./results.ts";
-import type { GetResult, SecretRef, Store } from "./store.ts";
-import { type Bounds, TenantBounded } from "./tenant-bounded.ts";
+import { LRUCache } from "lru-cache";
+import { packRecord } from "../crypto/packed-fields.ts";
+import { found, type GetResult, type SecretRef, type Store } from "./store.ts";
 
-/** Where an answer came from: the copy, the copy because the store was unavailable, or the store. */
+/** The source of an answer: a fresh copy, an older copy because the store was unavailable, or the store. */
 export type LookUp = "fresh" | "grace" | "store";
 
 export type SealedCacheOptions = Partial<Bounds> &
   Readonly<{
-    /** Milliseconds after a good read during which the store is not asked. */
+    /** For how many milliseconds after a good read the store is not asked. */
     freshMs?: number;
-    /** Milliseconds after the last good read during which the copy stands in for a store that is unavailable. */
+    /** For how many milliseconds after the last good read a copy is used while the store is unavailable. */
     graceMs?: number;
-    /** Milliseconds from any point on; never set back. */
+    /** Milliseconds since some moment; never set back. */
     now?: () => number;
     onLookUp?: (lookUp: LookUp) => void;
   }>;
@@ -21,13 +20,13 @@ type Entry = Readonly<{ sealed: Uint8Array; readAt: number }>;
 
 const minute = 60_000;
 const mebibyte = 1024 * 1024;
-/** What an entry takes beside its bytes, roughly. */
+/** A rough size of an entry beside its bytes. */
 const overheadBytes = 512;
 
 /**
- * The same store, with copies of what it gave out, sealed as they rest there. A copy is no right: whether a secret may be opened is
- * judged by the record at every use, so that a copy too many is harmless. It stands in for the store only while that is
- * `unavailable`; a refusal or an absence ends it.
+ * The same store, with copies of what it returned, still sealed. A copy gives no right: the record judges at
+ * each use whether a secret may be opened, so an outdated copy is harmless. After its fresh time a copy is
+ * used only while the store is `unavailable`; a refusal or an absence removes it.
  */
 export function sealedCache(store: Store, options: SealedCacheOptions = {}): Store {
   const cache = new SealedCache(store, options);
@@ -39,7 +38,7 @@ export function sealedCache(store: Store, options: SealedCacheOptions = {}): Sto
     destroy: async (ref) => {
       cache.forget(ref);
       const answer = await store.destroy(ref);
-      // Of reads that began meanwhile too.
+      // Also what reads stored that began meanwhile.
       cache.forget(ref);
       return answer;
     },
@@ -71,7 +70,8 @@ class SealedCache {
     const fresh = this.#younger(key, this.#freshMs);
     if (fresh !== undefined) return this.#answer("fresh", found(fresh.sealed));
     const answer = await (this.#reads.get(key) ?? this.#read(key, ref));
-    // Looked up only now: it may have been destroyed, or become too old, while the store did not answer.
+    // Looked up only now, because the copy may have been removed or become too old while the store did not
+    // answer.
     const kept = answer.outcome === "unavailable" ? this.#younger(key, this.#graceMs) : undefined;
     return kept === undefined ? this.#answer("store", answer) : this.#answer("grace", found(kept.sealed));
   }
@@ -82,7 +82,10 @@ class SealedCache {
     this.#reads.delete(key);
   }
 
-  /** One read for all who ask at once. Its answer is kept unless it was to be forgotten meanwhile. */
+  /**
+   * One read serves all callers that ask at the same time. Its answer is not kept if the version was
+   * forgotten meanwhile.
+   */
   #read(key: string, ref: SecretRef): Promise<GetResult> {
     const readAt = this.#now();
     const read = this.#store
@@ -101,7 +104,7 @@ class SealedCache {
   #keep(key: string, { tenantId }: SecretRef, answer: GetResult, readAt: number): void {
     if (answer.outcome === "unavailable") return;
     if (answer.outcome !== "found") return this.#entries.delete(key);
-    // Bytes of its own: what a parser made can be a view of something larger.
+    // A copy, because the fields can be views of a larger buffer.
     const sealed = new Uint8Array(packRecord(answer.fields));
     this.#entries.set(tenantId, key, { sealed, readAt }, sealed.byteLength + overheadBytes);
   }
@@ -119,4 +122,64 @@ class SealedCache {
 
 function keyOf({ tenantId, venue, environment, credentialId, version }: SecretRef): string {
   return `${tenantId}/${venue}/${environment}/${credentialId}/${version}`;
+}
+
+type Bounds = Readonly<{ bytes: number; bytesPerTenant: number }>;
+
+type Held<V> = Readonly<{ tenantId: string; value: V }>;
+
+/**
+ * Values of many tenants within bounds. A tenant over its bound loses its own least recently used values;
+ * over the total bound the least recently used values of all tenants go.
+ */
+class TenantBounded<V extends object> {
+  readonly #bytesPerTenant: number;
+  readonly #values: LRUCache<string, Held<V>>;
+  /** The keys of each tenant, in the order of use. */
+  readonly #keys = new Map<string, LRUCache<string, true>>();
+
+  constructor({ bytes, bytesPerTenant }: Bounds) {
+    this.#bytesPerTenant = Math.min(bytes, bytesPerTenant);
+    this.#values = new LRUCache({
+      maxSize: bytes,
+      disposeAfter: ({ tenantId }, key, reason) => {
+        if (reason !== "set") this.#forget(tenantId, key);
+      },
+    });
+  }
+
+  get(key: string): V | undefined {
+    const held = this.#values.get(key);
+    if (held !== undefined) this.#keys.get(held.tenantId)?.get(key);
+    return held?.value;
+  }
+
+  /** A value larger than the bound of one tenant is not kept. */
+  set(tenantId: string, key: string, value: V, bytes: number): void {
+    const keys = this.#keys.get(tenantId) ?? this.#addTenant(tenantId);
+    keys.set(key, true, { size: bytes });
+    if (keys.has(key)) this.#values.set(key, { tenantId, value }, { size: bytes });
+    else this.delete(key);
+  }
+
+  delete(key: string): void {
+    this.#values.delete(key);
+  }
+
+  #addTenant(tenantId: string): LRUCache<string, true> {
+    const keys = new LRUCache<string, true>({
+      maxSize: this.#bytesPerTenant,
+      disposeAfter: (_, key, reason) => {
+        if (reason === "evict") this.#values.delete(key);
+      },
+    });
+    this.#keys.set(tenantId, keys);
+    return keys;
+  }
+
+  #forget(tenantId: string, key: string): void {
+    const keys = this.#keys.get(tenantId);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keys.delete(tenantId);
+  }
 }

@@ -1,31 +1,39 @@
 import { asSealed, EnvelopeError, isFieldName, type Sealed } from "../crypto/envelope.ts";
-import { packRecord } from "../crypto/record.ts";
-import { assertRef } from "./ref.ts";
-import { compare, denied } from "./results.ts";
-import type { GetResult, PutResult, SealedFields, SecretRef, Store } from "./store.ts";
-import { answered, throwUnavailable } from "./trouble.ts";
-import type { VaultClient } from "./vault/client.ts";
-import { type KeyValues, type Metadata, VersionedKeyValues } from "./vault/key-values.ts";
+import { packRecord } from "../crypto/packed-fields.ts";
+import { answered, denied, throwUnavailable } from "../remote/failure.ts";
+import type { VaultClient } from "../vault/client.ts";
+import { type KeyValues, type Metadata, VersionedKeyValues } from "../vault/key-values.ts";
+import {
+  assertRef,
+  compare,
+  type GetResult,
+  type PutResult,
+  type SealedFields,
+  type SecretRef,
+  type Store,
+} from "./store.ts";
 
 const defaultKeptVersions = 1000;
-/** Numbers that one write passes over, at some milliseconds each; whoever tries again goes on from there. */
+/** How many numbers one write skips, at some milliseconds each; another attempt continues from there. */
 const mostSkipped = 100;
-
-export type VaultStoreOptions = Readonly<{
-  /** Of the key-value engine. */
-  mount?: string;
-  /** How many versions a path keeps before the oldest go; raised where one that is in force would be among them. */
-  keptVersions?: number;
-}>;
 
 type Place = Readonly<{ path: string; version: number; keptVersions: number }>;
 
 /**
- * Sealed secrets in HashiCorp Vault or OpenBao, in a key-value engine of version 2. A credential is a path, and version n of the
- * path is version n of the credential: `cas` n − 1 writes it once, whoever else tries, and it is read and destroyed by its number.
- * Each field is one value, the base64 of its sealed bytes. Throws `StartError` for a mount that could not be one.
+ * Sealed secrets in HashiCorp Vault or OpenBao, in a key-value engine of version 2. A credential is a path,
+ * and version n of the path is version n of the credential. A write with `cas` n − 1 succeeds once, and the
+ * version is read and destroyed by its number. Each field is one value, the base64 of its sealed bytes.
+ * Throws `StartError` for a path that cannot be a mount.
  */
-export function createVaultStore(client: VaultClient, options: VaultStoreOptions = {}): Store {
+export function createVaultStore(
+  client: VaultClient,
+  options: Readonly<{
+    /** The mount of the key-value engine. */
+    mount?: string;
+    /** How many versions a path keeps; raised where a version that is in force would be removed. */
+    keptVersions?: number;
+  }> = {},
+): Store {
   const { mount = "secret", keptVersions = defaultKeptVersions } = options;
   const engine = new VersionedKeyValues(client, mount);
   return {
@@ -69,15 +77,15 @@ async function put(
   if (await engine.write(path, version - 1, values)) return { outcome: "written" };
   await skipTo(engine, { path, version, keptVersions });
   if (await engine.write(path, version - 1, values)) return { outcome: "written" };
-  // The number is taken: by this very write, whose answer was lost, or by another.
+  // The number is taken, by an earlier attempt of this write whose answer was lost, or by another write.
   const present = decode(await engine.read(path, version));
   if (present.outcome !== "found") return { outcome: "conflict" };
   return compare(packRecord(present.fields), packRecord(fields));
 }
 
 /**
- * Takes the numbers below this version that no write has used, with nothing in them: of a write that failed before it came here,
- * or that is slower than this one, which then finds its number taken.
+ * Uses up the free numbers below this version with empty values. They belong to writes that failed before
+ * they came here, or that are slower than this one and then find their numbers taken.
  */
 async function skipTo(engine: VersionedKeyValues, place: Place): Promise<void> {
   const { path, version } = place;
@@ -85,13 +93,13 @@ async function skipTo(engine: VersionedKeyValues, place: Place): Promise<void> {
   const end = Math.min(version - 1, before.current + mostSkipped);
   if (before.current >= end) return;
   await keepLive(engine, place, before);
-  // One after the other: a process that dies here leaves a single number that is not destroyed.
+  // One after the other, so that a process that dies here leaves at most one number that is not destroyed.
   for (let current = before.current; current < end; current += 1)
     if (await engine.write(path, current, {})) await engine.destroy(path, [current + 1]);
   if (end < version - 1) throwUnavailable("overloaded");
 }
 
-/** Makes room, so that writing this version pushes none out that is not destroyed. */
+/** Raises the number of kept versions, so that a write removes no version that is not destroyed. */
 async function keepLive(
   engine: VersionedKeyValues,
   place: Place,
@@ -106,7 +114,7 @@ function encode(fields: SealedFields): KeyValues {
   return Object.fromEntries([...fields].map(([name, sealed]) => [name, sealed.toBase64()]));
 }
 
-/** A version without a value is a number that was passed over. */
+/** A version without a value is a skipped number. */
 function decode(values: KeyValues | null): GetResult {
   const entries = Object.entries(values ?? {});
   if (entries.length === 0) return { outcome: "absent" };

@@ -1,7 +1,7 @@
 import { type DestinationStream, pino } from "pino";
 import { reduceError } from "./reduce-error.ts";
 
-/** What a line may tell beside its message. What is not named here does not pass, whatever a caller hands over. */
+/** The fields of a line beside its message. Any other field of a caller is dropped. */
 const allowed = [
   "request_id",
   "method",
@@ -32,18 +32,15 @@ const allowed = [
   "metrics",
   "next",
 ] as const;
-type Field = (typeof allowed)[number];
 const passing: ReadonlySet<string> = new Set(allowed);
 
 export type LogFields = Readonly<
-  Partial<Record<Field, string | number | boolean | null>> & { error?: unknown }
+  Partial<Record<(typeof allowed)[number], string | number | boolean | null>> & { error?: unknown }
 >;
 
-export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
-
 /**
- * Messages are fixed texts; what changes goes into the fields. Bodies, headers and query strings have no field, so they
- * cannot be logged, and an error is cut down to what holds no value.
+ * Messages are fixed texts; variable parts are fields. Bodies, headers and query strings have no field, so
+ * they cannot be logged, and an error is reduced to parts that contain no value.
  */
 export interface Log {
   debug(message: string, fields?: LogFields): void;
@@ -53,7 +50,10 @@ export interface Log {
 }
 
 /** Writes one JSON object a line to `destination`, standard output when left out. */
-export function createLog(level: LogLevel, destination?: DestinationStream): Log {
+export function createLog(
+  level: "debug" | "info" | "warn" | "error" | "silent",
+  destination?: DestinationStream,
+): Log {
   const options = {
     level,
     base: null,
@@ -70,7 +70,10 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
   };
 }
 
-/** Lines of one turn of the event loop leave together: a system call for each line costs more than the line. */
+/**
+ * Lines of one turn of the event loop are written together, because a system call for each line costs more
+ * than the line.
+ */
 function standardOutput(): DestinationStream {
   const output = pino.destination({ dest: 1, sync: true });
   let lines = "";
@@ -89,7 +92,7 @@ function standardOutput(): DestinationStream {
 
 const longestText = 512;
 
-/** Types are no barrier to a value that came in as `unknown`, so names and kinds are checked once more here. */
+/** Types do not stop a value that was `unknown` before, so names and kinds are checked once more here. */
 function pass(fields: LogFields = {}): Record<string, unknown> {
   const line: Record<string, unknown> = {};
   for (const [name, value] of Object.entries<unknown>(fields)) {

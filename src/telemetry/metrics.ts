@@ -3,15 +3,15 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 /** Credentials that are not deleted, by tenant, venue and status. */
 export type CredentialCount = Readonly<{ tenant_id: string; venue: string; status: string; count: number }>;
 
-export type MetricsSource = Readonly<{
+type MetricsSource = Readonly<{
   countCredentials: () => Promise<readonly CredentialCount[]>;
-  /** Seconds for which the oldest webhook waits that could be sent now. */
+  /** For how many seconds the oldest webhook waits that could be sent now. */
   outboxAge: () => Promise<number>;
 }>;
 
 /**
- * Every metric of the service, named once. Label values come from closed sets (venues, outcomes, routes as declared) and from
- * tenant ids; nothing that a caller sends becomes one. Durations are in seconds.
+ * All metrics of the service. Values of labels come from closed sets (venues, outcomes, routes as declared)
+ * and from tenant ids, and never from what a caller sends. Durations are in seconds.
  */
 export function createMetrics(source: MetricsSource) {
   const registry = new Registry();
@@ -33,7 +33,7 @@ export function createMetrics(source: MetricsSource) {
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Asked at every scrape, so that it is right whichever process answers. */
+/** Counted at each scrape, so that each process returns the right number. */
 function credentialGauge(registers: Registry[], source: MetricsSource): void {
   const gauge = new Gauge({
     name: "keyhold_credentials",
@@ -41,7 +41,7 @@ function credentialGauge(registers: Registry[], source: MetricsSource): void {
     labelNames: ["tenant", "venue", "status"],
     registers,
     async collect() {
-      // Without an answer of the database there is no number to show, not even the last one.
+      // Without an answer of the database no number is shown, not even the last one.
       const counts = await source.countCredentials().catch(() => []);
       gauge.reset();
       for (const { tenant_id: tenant, venue, status, count } of counts)
@@ -62,7 +62,7 @@ function outboxGauge(registers: Registry[], { outboxAge }: MetricsSource): void 
   });
 }
 
-/** Answers how to tell that a round of a job has ended, or that its clock has started. */
+/** @returns a function to be called when a round of a job has ended, or its clock has started. */
 function jobAgeGauge(registers: Registry[]): (job: string) => void {
   const ended = new Map<string, number>();
   const gauge = new Gauge({

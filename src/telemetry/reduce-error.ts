@@ -1,7 +1,7 @@
 import { scrubDatabaseError } from "../db/scrub.ts";
 import { KeyholdError, StartError } from "../errors.ts";
 
-export type ReducedError = Readonly<{
+type ReducedError = Readonly<{
   type: string;
   code?: string;
   message?: string;
@@ -14,8 +14,9 @@ const mostFrames = 12;
 const deepestCause = 3;
 
 /**
- * An error without values. Only messages that this service wrote for others to read are kept: those of a parser, a driver or an
- * HTTP client quote what they were given. Of the stack the frames are kept, not its first lines, which repeat the message.
+ * An error without values. Only messages of this service itself are kept, because those of a parser, a driver
+ * or an HTTP client quote their input. The frames of the stack are kept, but not its first lines, which
+ * repeat the message.
  */
 export function reduceError(error: unknown, depth = 0): ReducedError {
   if (!(error instanceof Error)) return { type: typeof error };
@@ -36,7 +37,7 @@ function safeMessage(error: Error): string | undefined {
   return error instanceof KeyholdError || error instanceof StartError ? error.message : undefined;
 }
 
-/** Names and codes are identifiers; anything else is not one. */
+/** Names and codes are identifiers; any other text is dropped. */
 function word(value: unknown): string | undefined {
   return typeof value === "string" && /^\w{1,64}$/.test(value) ? value : undefined;
 }

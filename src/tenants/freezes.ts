@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from "kysely";
 import { isAtLeast, type Rank, rankOf, ranks } from "../access/ranks.ts";
 import type { Operator, Principal } from "../access/principal.ts";
 import { type AuditEvent, readableText } from "../audit/events.ts";
-import type { StoredActor } from "../db/schema.ts";
+import type { StoredActor } from "../db/stored-json.ts";
 import type { PlatformTx, TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 

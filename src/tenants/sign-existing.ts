@@ -3,7 +3,7 @@ import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { each, type Tally } from "../db/tally.ts";
-import type { DataKeySource } from "../keys/key-provider.ts";
+import type { DataKeySource } from "../key-encryption/key-provider.ts";
 
 type Needs = Readonly<{ db: Db; dataKeys: DataKeySource }>;
 

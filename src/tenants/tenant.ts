@@ -1,5 +1,6 @@
 import { type Selectable, sql, type UpdateObject } from "kysely";
-import type { Database, StoredLimits, TenantPolicy } from "../db/schema.ts";
+import type { Database } from "../db/schema.ts";
+import type { StoredLimits, TenantPolicy } from "../db/stored-json.ts";
 import type { PlatformTx, TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type Freeze, freezesOf } from "./freezes.ts";

@@ -2,7 +2,7 @@ import { assertScope, type Operator, type Principal } from "../access/principal.
 import { type Answered, change, changeTenant } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { assertSeen } from "../db/revision.ts";
-import type { StoredLimits, TenantPolicy } from "../db/schema.ts";
+import type { StoredLimits, TenantPolicy } from "../db/stored-json.ts";
 import { lockTenant, type Tenant, writeTenant } from "./tenant.ts";
 
 /** The tenant decides what credentials it takes. What is not named stays as it is. Throws `stale`. */

@@ -1,8 +1,8 @@
-import { unknownName } from "../config-names.ts";
 import { StartError } from "../errors.ts";
 import { createAdapters } from "./adapters.ts";
 import { venueIdOf } from "./former-names.ts";
 import type { VenuesConfig } from "./settings.ts";
+import { unknownName } from "../config/mistakes.ts";
 
 /**
  * Throws `StartError` where a setting names a venue that there is not, or an environment that a venue lacks. A setting under a wrong

@@ -1,15 +1,14 @@
 import { type Selectable, sql, type UpdateObject } from "kysely";
 import type { Principal } from "../access/principal.ts";
 import { type Answered, change, type Changed } from "../audit/change.ts";
-import { refuseMiss } from "../audit/misses.ts";
 import type { Db } from "../db/connect.ts";
 import { stale } from "../db/revision.ts";
 import type { Database } from "../db/schema.ts";
-import type { DisabledReason } from "../db/webhook-tables.ts";
 import type { TenantTx } from "../db/tenant.ts";
-import type { DataKeySource } from "../keys/key-provider.ts";
+import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import type { TellableEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
 export type EndpointChanges = UpdateObject<Database, "webhook_endpoints">;
 export type EndpointRow = Selectable<Database["webhook_endpoints"]>;
@@ -22,7 +21,7 @@ export type Endpoint = Readonly<{
   /** What it is told; none is everything that can be told. */
   events: readonly string[];
   status: "active" | "disabled";
-  disabled_reason: DisabledReason | null;
+  disabled_reason: Database["webhook_endpoints"]["disabled_reason"];
   /** Since when every attempt has failed. */
   failing_since: string | null;
   /** Until when the secret before the present one signs as well. */

@@ -1,11 +1,11 @@
 import { sql } from "kysely";
 import { assertScope, type Principal } from "../access/principal.ts";
 import { type Answered, change } from "../audit/change.ts";
-import { refuseMiss } from "../audit/misses.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type Delivery, selectDeliveries, toDelivery } from "./delivery.ts";
 import { endPause, type Webhooks } from "./endpoint.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
 /**
  * Sends a message again, whatever came of it, with the same id and a schedule of its own. Throws `not_found`, and `illegal_state`

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
-import { lengthPrefixed } from "../crypto/length-prefixed.ts";
-import type { DataKeySource } from "../keys/key-provider.ts";
+import type { DataKeySource } from "../key-encryption/key-provider.ts";
+import { lengthPrefixed } from "../crypto/bytes.ts";
 
 type Keys = Pick<DataKeySource, "mac">;
 

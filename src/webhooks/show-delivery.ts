@@ -1,8 +1,8 @@
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { refuseMiss } from "../audit/misses.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { type Attempt, type Delivery, selectDeliveries, toDelivery } from "./delivery.ts";
 import type { Webhooks } from "./endpoint.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
 export type DeliveryWithLog = Delivery &
   Readonly<{

@@ -1,7 +1,7 @@
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { refuseMiss } from "../audit/misses.ts";
 import { readTenant } from "../db/tenant.ts";
 import { type Endpoint, toEndpoint, type Webhooks } from "./endpoint.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
 /** Throws `not_found`. */
 export async function showEndpoint(

@@ -1,7 +1,7 @@
 import { CreateAliasCommand, CreateKeyCommand, DisableKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StartError } from "../../src/errors.ts";
-import { openAwsKms } from "../../src/keys/aws-kms.ts";
+import { openAwsKms } from "../../src/key-encryption/aws-kms.ts";
 import { keyProviderContract } from "../contracts/key-provider-contract.ts";
 import { findMoto, startMoto, type TestAws } from "../support/moto.ts";
 

@@ -6,7 +6,7 @@ import {
 } from "@aws-sdk/client-secrets-manager";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createAwsStore } from "../../src/stores/aws.ts";
-import { SecretsManager } from "../../src/stores/aws/client.ts";
+import { SecretsManager } from "../../src/aws/client.ts";
 import type { SecretRef } from "../../src/stores/store.ts";
 import { sealedFields, storeContract } from "../contracts/store-contract.ts";
 import { findMoto, startMoto, type TestAws } from "../support/moto.ts";

@@ -3,10 +3,10 @@ import { expect } from "vitest";
 import { z } from "zod";
 import { accepted, type Answer, textAt } from "../../cluster/api.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
-import { packRecord } from "../../src/crypto/record.ts";
+import { packRecord } from "../../src/crypto/packed-fields.ts";
 import type { SealedFields, SecretRef, Store } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
-import { VaultClient } from "../../src/stores/vault/client.ts";
+import { VaultClient } from "../../src/vault/client.ts";
 import { sealedFields } from "../contracts/store-contract.ts";
 
 /** A cluster under test, and Keyhold as its guest. */

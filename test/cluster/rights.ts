@@ -6,8 +6,8 @@ import { describe, expect, test } from "vitest";
 import { textAt } from "../../cluster/api.ts";
 import { shipped } from "../../cluster/configuration.ts";
 import { portsOf } from "../../cluster/ports.ts";
-import { readConfig } from "../../src/config.ts";
-import { openTransitKeys } from "../../src/keys/transit.ts";
+import { readConfig } from "../../src/config/config.ts";
+import { openTransitKeys } from "../../src/key-encryption/transit.ts";
 import { type Ask, keepOne, logIn, pathOf, type Subject, withPolicy } from "./keyhold.ts";
 
 /** Who may do what in a cluster that was set up as it is shipped. */

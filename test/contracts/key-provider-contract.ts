@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KeyholdError } from "../../src/errors.ts";
-import type { KeyProvider, WrapContext, WrappedKey } from "../../src/keys/key-provider.ts";
+import type { KeyProvider, WrapContext, WrappedKey } from "../../src/key-encryption/key-provider.ts";
 
 /** A provider under test, and what an operator can do to its keys. */
 export type KeyProviderUnderTest = Readonly<{

@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadKeyFile } from "../../src/keys/file.ts";
-import { createKeyFile } from "../../src/keys/key-file.ts";
+import { loadKeyFile } from "../../src/key-encryption/file.ts";
+import { createKeyFile } from "../../src/key-encryption/key-file.ts";
 import { keyProviderContract } from "./key-provider-contract.ts";
 
 keyProviderContract("file", async () => {

@@ -3,15 +3,15 @@ import { Pool } from "pg";
 import { z } from "zod";
 import { openLocalIssuer } from "../../src/access/local-issuer.ts";
 import type { Database } from "../../src/db/schema.ts";
-import { types } from "../../src/db/types.ts";
-import { DataKeys } from "../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../src/keys/file.ts";
-import { createStores } from "../../src/stores/index.ts";
+import { DataKeys } from "../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { createApi } from "../support/api.ts";
 import { bareCustody } from "../support/bare-custody.ts";
 import { plainShape } from "../support/connection.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
+import { types } from "../../src/db/connect.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 const taskShape = z.object({
   connection: plainShape,

@@ -3,16 +3,16 @@ import { chown, link, mkdtemp, readFile, rm, stat, symlink, writeFile } from "no
 import { dirname, join } from "node:path";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import { demandNothing } from "../../src/db/embedded/passwords.ts";
-import { readLock } from "../../src/db/embedded/lock.ts";
-import { giveTree } from "../../src/db/embedded/take-over.ts";
 import { startDatabase, type StartSettings } from "../../src/db/start.ts";
 import { readTenant, serviceScope } from "../../src/db/tenant.ts";
 import { makeOldCluster, siteOf, whileTrusting } from "../support/old-cluster.ts";
 import { query } from "../support/query.ts";
 import { makeState } from "../support/state.ts";
+import { readLock } from "../../src/db/embedded/recover.ts";
+import { giveTree } from "../../src/db/embedded/user.ts";
 
 const asRoot = process.getuid?.() === 0;
 const settings = (folder: string): StartSettings => readConfig({ KEYHOLD_FOLDER: folder });

@@ -3,9 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientConfig } from "pg";
 import { expect, test } from "vitest";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/db/embedded.ts";
-import { readLock } from "../../src/db/embedded/lock.ts";
 import { query } from "../support/query.ts";
 import { makeState } from "../support/state.ts";
+import { readLock } from "../../src/db/embedded/recover.ts";
 
 const pidOf = async (server: EmbeddedPostgres): Promise<number> => (await readLock(server.data))?.pid ?? 0;
 
@@ -16,7 +16,7 @@ test.each([
 ] as const)("A server that %s is started again and has everything committed", async (_, signal) => {
   await using state = await makeState();
   const told: string[] = [];
-  const server = await startEmbedded({ folder: state.folder, tell: (event) => told.push(event) });
+  const server = await startEmbedded({ folder: state.folder, onEvent: (event) => told.push(event) });
   const owner = server.connection("keyhold_owner", "keyhold");
   await query(owner, "create table kept (word text)");
   await query(owner, "insert into kept values ('committed')");

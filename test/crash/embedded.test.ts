@@ -5,12 +5,11 @@ import { chown, readFile, readdir, rm, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { startEmbedded } from "../../src/db/embedded.ts";
-import type { EmbeddedPostgres } from "../../src/db/embedded.ts";
-import { lockPath, readLock } from "../../src/db/embedded/lock.ts";
+import { type EmbeddedPostgres, startEmbedded } from "../../src/db/embedded.ts";
 import { findPlace, passable } from "../../src/db/embedded/place.ts";
 import { query as queryAs } from "../support/query.ts";
 import { makeState } from "../support/state.ts";
+import { lockPath, readLock } from "../../src/db/embedded/recover.ts";
 
 const script = join(import.meta.dirname, "embedded-child.ts");
 const asRoot = process.getuid?.() === 0;

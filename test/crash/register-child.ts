@@ -7,18 +7,17 @@ import { replace } from "../../src/credentials/replace.ts";
 import { endVersions, insertVersion, lockCredential, updateCredential } from "../../src/credentials/rows.ts";
 import { seal } from "../../src/crypto/envelope.ts";
 import { Secret } from "../../src/crypto/secret.ts";
-import type { Db } from "../../src/db/connect.ts";
 import type { Database } from "../../src/db/schema.ts";
-import { types } from "../../src/db/types.ts";
-import { DataKeys } from "../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../src/keys/file.ts";
-import { createStores } from "../../src/stores/index.ts";
+import { DataKeys } from "../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import type { SecretFields } from "../../src/venues/venue.ts";
 import { bareCustody } from "../support/bare-custody.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { memberOf } from "../support/tenants.ts";
 import { plainShape } from "../support/connection.ts";
+import { type Db, types } from "../../src/db/connect.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 const taskShape = z.object({
   /** `careless` is what `replace` must not be: it points the credential at the new version first, and writes that after. */

@@ -13,11 +13,11 @@ import { register } from "../../src/credentials/register.ts";
 import { rollBack } from "../../src/credentials/roll-back.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { openPool } from "../../src/db/connect.ts";
-import { createStores } from "../../src/stores/index.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { nameIn, ScriptedSubAccount } from "../support/scripted-keys.ts";
 import { signed } from "../support/rights.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 let world: World;
 beforeAll(async () => {

@@ -2,8 +2,8 @@ import { note } from "../../src/audit/change.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
 import { system } from "../../src/access/principal.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
-import { DataKeys } from "../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../src/keys/file.ts";
+import { DataKeys } from "../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { signed } from "../support/rights.ts";
 
 /**

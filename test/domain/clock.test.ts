@@ -5,7 +5,6 @@ import { deleteAccount } from "../../src/credentials/delete-account.ts";
 import { register } from "../../src/credentials/register.ts";
 import { show } from "../../src/credentials/show.ts";
 import { startClock } from "../../src/jobs/clock.ts";
-import { createStores } from "../../src/stores/index.ts";
 import { createLog, type Log } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { suspendTenant } from "../../src/tenants/suspend.ts";
@@ -13,6 +12,7 @@ import { updatePolicy } from "../../src/tenants/update.ts";
 import { countRows } from "../support/record.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -3,10 +3,9 @@ import { rm, writeFile } from "node:fs/promises";
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { resealDue } from "../../src/credentials/reseal-due.ts";
-import { hardStopOperations, rotateAfterDays, rotateAfterOperations } from "../../src/crypto/key-limits.ts";
-import { DataKeys } from "../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../src/keys/file.ts";
-import { addKey, removeOldKeys } from "../../src/keys/key-file.ts";
+import { DataKeys } from "../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../src/key-encryption/file.ts";
+import { addKey, removeOldKeys } from "../../src/key-encryption/key-file.ts";
 import { destroyDataKey } from "../../src/tenants/data-keys/destroy.ts";
 import {
   countDataKeys,
@@ -21,6 +20,7 @@ import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";
 import { deleteTenant, suspendTenant } from "../../src/tenants/suspend.ts";
 import { eventNames } from "../support/record.ts";
 import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
+import { hardStopOperations, rotateAfterDays, rotateAfterOperations } from "../../src/crypto/keys.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Secret } from "../../src/crypto/secret.ts";
 import { open, seal } from "../../src/crypto/envelope.ts";
-import { hardStopOperations } from "../../src/crypto/key-limits.ts";
-import { DataKeys } from "../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../src/keys/file.ts";
-import type { KeyProvider } from "../../src/keys/key-provider.ts";
+import { DataKeys } from "../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../src/key-encryption/file.ts";
+import type { KeyProvider } from "../../src/key-encryption/key-provider.ts";
 import { createWorld, type World } from "../support/world.ts";
+import { hardStopOperations } from "../../src/crypto/keys.ts";
 
 let world: World;
 let provider: KeyProvider;

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import { verifyChain } from "../../src/audit/chain.ts";
-import { exportChain, readEvents } from "../../src/audit/read.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
@@ -10,6 +9,8 @@ import { revoke } from "../../src/credentials/revoke.ts";
 import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { exportChain } from "../../src/audit/export.ts";
+import { readEvents } from "../../src/audit/search.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -5,7 +5,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { Memberships } from "../../src/access/membership.ts";
 import { type Member, scopeOf, system } from "../../src/access/principal.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
-import { exportChain, readEvents } from "../../src/audit/read.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { eraseAccounts, eraseTenants } from "../../src/credentials/erase.ts";
 import { forgetHistory } from "../../src/credentials/forget-history.ts";
@@ -31,9 +30,8 @@ import { warnExpiring } from "../../src/credentials/warn-expiring.ts";
 import { type Db, openDb, openPool } from "../../src/db/connect.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import { IdempotencyKeys } from "../../src/http/idempotency.ts";
-import { DataKeys } from "../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../src/keys/file.ts";
-import { createStores } from "../../src/stores/index.ts";
+import { DataKeys } from "../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { listAccounts } from "../../src/tenants/accounts/list.ts";
 import { listMembers } from "../../src/tenants/members/list.ts";
@@ -41,6 +39,9 @@ import { explainEverything, faultsOf, type Ran, watchPlans } from "../support/pl
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 import { signed } from "../support/rights.ts";
+import { exportChain } from "../../src/audit/export.ts";
+import { readEvents } from "../../src/audit/search.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 let world: World;
 let tenant: Tenant;

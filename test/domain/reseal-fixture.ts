@@ -8,10 +8,11 @@ import { register, type Registration } from "../../src/credentials/register.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { sealedWith } from "../../src/crypto/envelope.ts";
 import { openFileStore } from "../../src/stores/file.ts";
-import { createStores } from "../../src/stores/index.ts";
-import type { Store, StoreName } from "../../src/stores/store.ts";
+import type { Store } from "../../src/stores/store.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { createStores } from "../../src/stores/open.ts";
+import type { StoreName } from "../../src/config/stores.ts";
 
 /** What every credential of a resealing tenant holds. */
 export const plain = { api_key: "the-key", api_secret: "the-secret" };

@@ -11,9 +11,9 @@ import { rollBack } from "../../src/credentials/roll-back.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { openFileStore } from "../../src/stores/file.ts";
-import { createStores } from "../../src/stores/index.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 let world: World;
 let folder: string;

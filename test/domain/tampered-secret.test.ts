@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { register } from "../../src/credentials/register.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
 import { KeyholdError } from "../../src/errors.ts";
-import { unknownDataKey } from "../../src/keys/key-provider.ts";
+import { unknownDataKey } from "../../src/key-encryption/key-provider.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 
@@ -99,8 +99,8 @@ test("A data key that cannot be unwrapped is told of as that (control)", async (
     .set({ kek_id: "0".repeat(32) })
     .where("id", "=", dataKeyId)
     .execute();
-  const { DataKeys } = await import("../../src/keys/data-keys.ts");
-  const { loadKeyFile } = await import("../../src/keys/file.ts");
+  const { DataKeys } = await import("../../src/key-encryption/data-keys.ts");
+  const { loadKeyFile } = await import("../../src/key-encryption/file.ts");
   const dataKeys = new DataKeys(world.custody.db, await loadKeyFile(world.keyFile));
   const opening = reveal({ ...world.custody, dataKeys }, other.owner, id, "to see it");
   await expect(opening).rejects.toMatchObject({ code: "key_unavailable" });

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { Deliveries } from "../../src/jobs/deliver-webhooks.ts";
-import { DataKeys } from "../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../src/keys/file.ts";
+import { DataKeys } from "../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import type { Webhooks } from "../../src/webhooks/endpoint.ts";

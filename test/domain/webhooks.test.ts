@@ -1,14 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Member } from "../../src/access/principal.ts";
+import { type Member, scopeOf } from "../../src/access/principal.ts";
 import { eraseTenants } from "../../src/credentials/erase.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { register } from "../../src/credentials/register.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withTenant } from "../../src/db/tenant.ts";
-import { scopeOf } from "../../src/access/principal.ts";
 import { freezeAccount } from "../../src/tenants/accounts/freeze.ts";
 import { freezeTenant } from "../../src/tenants/freeze.ts";
 import { deleteTenant, resumeTenant, suspendTenant } from "../../src/tenants/suspend.ts";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openLocalIssuer } from "../../src/access/local-issuer.ts";
-import { createKeyFile } from "../../src/keys/key-file.ts";
+import { createKeyFile } from "../../src/key-encryption/key-file.ts";
 import { fault } from "../../simulator/faults.ts";
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";

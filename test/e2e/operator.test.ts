@@ -7,7 +7,7 @@ import { Writable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { exitCodes } from "../../src/cli/errors.ts";
 import { run } from "../../src/cli/program.ts";
-import { createKeyFile } from "../../src/keys/key-file.ts";
+import { createKeyFile } from "../../src/key-encryption/key-file.ts";
 import { collect, runCli } from "../support/cli.ts";
 import { createInstallation, type Installation, type Kept, reveal } from "../support/installation.ts";
 import { type Service, startService } from "../support/service.ts";

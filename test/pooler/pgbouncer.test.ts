@@ -4,7 +4,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RateLimits } from "../../src/access/rate-limits.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { connectionFromUrl, openPool } from "../../src/db/connect.ts";
 import { reachServer } from "../../src/db/reach.ts";
 import { readTenant, serviceScope } from "../../src/db/tenant.ts";
@@ -183,16 +183,16 @@ describe.skipIf(program === null)("Behind PgBouncer in transaction mode", () => 
     const small = await startPgBouncer(program ?? "", { mode: "transaction", size: 2 });
     undoHere.defer(() => small.stop());
     const connection = await connectionFromUrl({ url: small.url("keyhold_app", name), tls: "verify" });
-    const [one, other] = ["one", "other"].map((applicationName) =>
-      openPool(connection, { applicationName, max: 1 }),
-    );
-    if (one === undefined || other === undefined) throw new Error("there are no pools");
-    undoHere.defer(() => Promise.all([one.end(), other.end()]).then(() => undefined));
+    const open = (pooled: boolean) =>
+      openPool({ ...connection, pooled }, { applicationName: "test", max: 1 });
+    const [one, other, unnamed] = [open(false), open(false), open(true)];
+    undoHere.defer(() => Promise.all([one.end(), other.end(), unnamed.end()]).then(() => undefined));
     const named = { name: "known_to_one_session", text: "select 1" };
     await one.query(named);
     const busy = await other.connect();
     await busy.query("begin");
     await expect(one.query(named)).rejects.toThrow("does not exist");
+    expect((await unnamed.query(named)).rowCount).toBe(1);
     await busy.query("rollback");
     busy.release();
   });

@@ -7,7 +7,6 @@ import type { ClientConfig, Pool } from "pg";
 import { Authenticator } from "../../src/access/authenticate.ts";
 import { type LocalIssuer, localIssuerName, openLocalIssuer } from "../../src/access/local-issuer.ts";
 import { Memberships } from "../../src/access/membership.ts";
-import { KeyUses } from "../../src/access/key-uses.ts";
 import { type Role, roles } from "../../src/access/permissions.ts";
 import { type Limit, RateLimits } from "../../src/access/rate-limits.ts";
 import { refusalRecorder } from "../../src/audit/refusals.ts";
@@ -29,6 +28,7 @@ import { createWorld } from "./world.ts";
 import { OperatorKeys } from "../../src/access/operator-keys.ts";
 import { Strangers } from "../../src/access/strangers.ts";
 import { signed } from "./rights.ts";
+import { KeyUses } from "../../src/access/api-keys.ts";
 
 export type ApiOptions = Readonly<{
   limits?: Partial<Record<Exclude<Limit, "refusals">, number>>;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { IssuedKey } from "../../simulator/control.ts";
 import { startSimulator } from "../../simulator/simulator.ts";
-import { createKeyFile } from "../../src/keys/key-file.ts";
+import { createKeyFile } from "../../src/key-encryption/key-file.ts";
 import { createDatabase } from "./database.ts";
 import { startService } from "./service.ts";
 import { Shell } from "./shell.ts";

@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { ClientConfig, Pool } from "pg";
 import { inject } from "vitest";
-import { openDb, openPool } from "../../src/db/connect.ts";
-import type { Db } from "../../src/db/connect.ts";
+import { type Db, openDb, openPool } from "../../src/db/connect.ts";
 
 export type TestDatabase = Readonly<{
   name: string;

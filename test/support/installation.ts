@@ -7,7 +7,7 @@ import { localIssuerName, openLocalIssuer } from "../../src/access/local-issuer.
 import { roles } from "../../src/access/permissions.ts";
 import type { Member } from "../../src/access/principal.ts";
 import { startApp } from "../../src/app.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { register } from "../../src/credentials/register.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { type Ran, runCli } from "./cli.ts";

@@ -69,7 +69,7 @@ async function listening(child: ChildProcess, lines: string[]): Promise<string> 
     createInterface({ input: stream }).on("line", (line) => {
       lines.push(line);
       const address = addressIn([line], "listening");
-      if (address !== "" || line.includes('"message":"working"')) found.resolve(address);
+      if (address !== "" || line.includes('"message":"running the clock"')) found.resolve(address);
     });
   }
   return found.promise;

@@ -3,14 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Member, nowhere, type Operator } from "../../src/access/principal.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
-import type { Prove } from "../../src/access/proof.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { openPool } from "../../src/db/connect.ts";
 import { createTurns } from "../../src/db/turns.ts";
-import { DataKeys } from "../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../src/keys/file.ts";
-import { createKeyFile } from "../../src/keys/key-file.ts";
-import { createStores } from "../../src/stores/index.ts";
+import { DataKeys } from "../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../src/key-encryption/file.ts";
+import { createKeyFile } from "../../src/key-encryption/key-file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { createAccount } from "../../src/tenants/accounts/create.ts";
 import { createVenues, type VenuesConfig } from "../../src/venues/index.ts";
@@ -18,6 +16,8 @@ import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { signed } from "./rights.ts";
 import { openTenant, type Tenant } from "./tenants.ts";
+import type { Prove } from "../../src/access/membership.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 export { secretFields, type Tenant } from "./tenants.ts";
 

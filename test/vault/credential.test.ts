@@ -7,10 +7,9 @@ import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { show } from "../../src/credentials/show.ts";
 import { KeyholdError } from "../../src/errors.ts";
-import { createStores } from "../../src/stores/index.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
-import { VaultClient } from "../../src/stores/vault/client.ts";
-import type { VaultSettings } from "../../src/stores/vault/settings.ts";
+import { VaultClient } from "../../src/vault/client.ts";
+import type { VaultSettings } from "../../src/vault/settings.ts";
 import { createVenues, type Venues } from "../../src/venues/index.ts";
 import { hasty, patient } from "../support/patience.ts";
 import {
@@ -24,6 +23,7 @@ import {
 } from "../support/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../support/vault.ts";
 import { createWorld, secretFields, simulatedHosts, type Tenant, type World } from "../support/world.ts";
+import { createStores } from "../../src/stores/open.ts";
 
 const program = findVault();
 

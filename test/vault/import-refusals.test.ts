@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { deniedReasons, unavailableReasons } from "../../src/stores/store.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import type { Shell } from "../support/shell.ts";
 import { createImportWorld, type ImportWorld, type Opened } from "../support/vault-import.ts";
 import { arranged, createAppRole, secretFile } from "../support/vault-service.ts";
 import { findVault, type TestVault } from "../support/vault.ts";
+import { deniedReasons, unavailableReasons } from "../../src/remote/failure.ts";
 
 const program = findVault();
 

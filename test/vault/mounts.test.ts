@@ -1,14 +1,14 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { generateDataKey } from "../../src/crypto/data-key.ts";
 import { seal } from "../../src/crypto/envelope.ts";
 import { Secret } from "../../src/crypto/secret.ts";
-import { openTransitKeys } from "../../src/keys/transit.ts";
+import { openTransitKeys } from "../../src/key-encryption/transit.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
-import { VaultClient } from "../../src/stores/vault/client.ts";
+import { VaultClient } from "../../src/vault/client.ts";
 import { arranged, mountSecrets, secretFile, settingsFor, textAt } from "../support/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../support/vault.ts";
+import { generateDataKey } from "../../src/crypto/keys.ts";
 
 const program = findVault();
 

@@ -5,8 +5,7 @@ import { SignJWT } from "jose";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { SecretRef } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
-import { VaultClient, type VaultClientOptions } from "../../src/stores/vault/client.ts";
-import type { VaultAuth } from "../../src/stores/vault/settings.ts";
+import { VaultClient, type VaultClientOptions } from "../../src/vault/client.ts";
 import {
   arranged,
   countRequests,
@@ -19,6 +18,7 @@ import {
   textAt,
 } from "../support/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../support/vault.ts";
+import type { VaultAuth } from "../../src/config/stores.ts";
 
 const program = findVault();
 const minuteMs = 60_000;

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe } from "vitest";
 import { createVaultStore } from "../../src/stores/vault.ts";
-import { VaultClient } from "../../src/stores/vault/client.ts";
+import { VaultClient } from "../../src/vault/client.ts";
 import type { SecretRef, Store } from "../../src/stores/store.ts";
 import { storeContract } from "../contracts/store-contract.ts";
 import { hasty } from "../support/patience.ts";

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SecretRef, Store } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
-import { VaultClient } from "../../src/stores/vault/client.ts";
+import { VaultClient } from "../../src/vault/client.ts";
 import { sealedFields } from "../contracts/store-contract.ts";
 import {
   createAppRole,

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { openLocalIssuer } from "../../../src/access/local-issuer.ts";
 import { createDoor } from "../../../src/app.ts";
-import { readConfig } from "../../../src/config.ts";
+import { readConfig } from "../../../src/config/config.ts";
 import { createMetricsServer } from "../../../src/http/metrics-server.ts";
 import { startClock } from "../../../src/jobs/clock.ts";
 import { openCustody, type OpenCustody } from "../../../src/open-custody.ts";

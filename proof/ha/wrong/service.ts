@@ -1,6 +1,6 @@
 import { createDoor } from "../../../src/app.ts";
 import { openLocalIssuer } from "../../../src/access/local-issuer.ts";
-import { readConfig } from "../../../src/config.ts";
+import { readConfig } from "../../../src/config/config.ts";
 import { openCustody } from "../../../src/open-custody.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 import { flaws } from "./flaws.ts";

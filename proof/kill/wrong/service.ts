@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { join } from "node:path";
 import { startApp } from "../../../src/app.ts";
-import { readConfig } from "../../../src/config.ts";
+import { readConfig } from "../../../src/config/config.ts";
 import { StartError } from "../../../src/errors.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 import { openLateDoor } from "./late-notes.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { readConfig } from "../../../src/config.ts";
+import { readConfig } from "../../../src/config/config.ts";
 import { openCustody } from "../../../src/open-custody.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 import { sendCarelessly } from "../../../test/support/careless-sender.ts";
@@ -13,7 +13,7 @@ const log = createLog(config.logLevel);
 const open = await openCustody(config, log);
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
-log.info("working");
+log.info("running the clock");
 while (!stop.signal.aborted) {
   if ((await sendCarelessly(open.webhooks, atOnce)) === 0) await sleep(50);
 }

@@ -1,10 +1,8 @@
-import { readVaultConfig } from "../../config.ts";
-import type { VaultConfig } from "../../config-stores.ts";
-import type { VaultClient } from "../../stores/vault/client.ts";
-import { LegacySecrets } from "../../stores/vault/legacy.ts";
-import { openVault } from "../../stores/vault/open.ts";
-import { deniedReasons, type DeniedReason, unavailableReasons } from "../../stores/store.ts";
-import { StoreTrouble } from "../../stores/trouble.ts";
+import { readVaultConfig } from "../../config/config.ts";
+import type { VaultConfig } from "../../config/stores.ts";
+import type { VaultClient } from "../../vault/client.ts";
+import { LegacySecrets } from "../../vault/legacy.ts";
+import { openVault } from "../../vault/open.ts";
 import type { Cli } from "../cli.ts";
 import { registrationOf, type RegisterOptions } from "../credential.ts";
 import { CliError } from "../errors.ts";
@@ -12,6 +10,7 @@ import type { Naming } from "../fields.ts";
 import { importAll } from "./importer.ts";
 import { isWord, pathTo, type Place, placeOf } from "./path.ts";
 import type { Held, Item, Source } from "./source.ts";
+import { StoreTrouble, deniedReasons, type DeniedReason, unavailableReasons } from "../../remote/failure.ts";
 
 export type VaultImport = RegisterOptions &
   Naming &

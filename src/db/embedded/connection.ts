@@ -1,8 +1,12 @@
 import { Client, type ClientConfig, DatabaseError } from "pg";
-import type { Passwords } from "./passwords.ts";
-import { port } from "./place.ts";
+import { type Passwords, readPasswords } from "./passwords.ts";
+import { locatePlace, port } from "./place.ts";
+import { isServed, readLock } from "./recover.ts";
 
-/** How to connect as a user to a database of an embedded server. A role that is not Keyhold's brings its own password. */
+/**
+ * Connects as a user to a database of an embedded server. A role that is not one of Keyhold needs a password
+ * of its own.
+ */
 export type Connect = (user: string, database: string) => ClientConfig;
 
 export function connectionsOf(socketFolder: string, passwords: Passwords | null): Connect {
@@ -26,4 +30,17 @@ export async function withClient<T>(config: ClientConfig, work: (client: Client)
 /** SQLSTATE of an error of the server; `null` for any other. */
 export function stateOf(error: unknown): string | null {
   return error instanceof DatabaseError ? (error.code ?? null) : null;
+}
+
+/**
+ * The embedded server of the state folder `folder` while a Keyhold runs on it: for commands of an operator
+ * beside the service. `null` when there is none, or its Keyhold was killed.
+ */
+export async function joinEmbedded(folder: string) {
+  const place = await locatePlace(folder);
+  if (place === null) return null;
+  const { data } = place;
+  const lock = await readLock(data);
+  if (lock?.ready !== true || !(await isServed(lock.pid, data))) return null;
+  return { data, connection: connectionsOf(lock.socketFolder, await readPasswords(place)) };
 }

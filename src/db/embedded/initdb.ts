@@ -6,14 +6,14 @@ import { StartError } from "../../errors.ts";
 import type { Binaries } from "./binaries.ts";
 import { demandPasswords, type Passwords, superuserRole } from "./passwords.ts";
 import { giveTo, hasDatabase, type Place, type RunAs, type Site } from "./place.ts";
-import { giveTree } from "./take-over.ts";
-import { userWithName } from "./user.ts";
+import { giveTree, userWithName } from "./user.ts";
 
 const run = promisify(execFile);
 
 /**
- * Makes a new cluster unless there is one; answers whether it did. It is made beside its place and moved there whole,
- * so a start that is killed half way leaves no half cluster.
+ * Makes a new cluster unless there is one. It is made beside its place and moved there as a whole, so that a
+ * killed start leaves no half cluster.
+ * @returns whether it made one.
  */
 export async function createCluster(
   binaries: Binaries,
@@ -63,14 +63,16 @@ async function openForGroup(draft: string, passwordFile: string, { gid }: RunAs)
   await chmod(passwordFile, 0o640);
 }
 
-/** initdb's own last line, or why it could not be run. */
+/** The last line of initdb, or why it could not be run. */
 function lastWords(cause: unknown): string {
   if (!(cause instanceof Error)) return "it gave no reason";
   const said = "stderr" in cause && typeof cause.stderr === "string" ? cause.stderr.trim() : "";
   return said.split("\n").at(-1) || cause.message;
 }
 
-/** Removes what starts that were killed half way left behind. Only while the cluster is held: nobody else can be making one. */
+/**
+ * Removes what killed starts left. Only while the cluster is held, so that no other process is making one.
+ */
 export async function removeDrafts(place: Place): Promise<void> {
   const prefix = basename(draftPrefix(place));
   for (const name of await readdir(place.home)) {

@@ -3,13 +3,13 @@ import { link, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { StartError } from "../../errors.ts";
-import { appRole } from "../roles.ts";
 import { readOwnFile } from "../../own-file.ts";
+import { appRole } from "../roles.ts";
 import { giveTo, type Place, type Site } from "./place.ts";
 
-/** Migrates. Owns what is in the database, and is bound by row-level security. */
+/** Migrates. It owns the objects of the database, and row-level security binds it. */
 export const ownerRole = "keyhold_owner";
-/** Makes roles and the database when the server starts. Nothing connects as it afterwards. */
+/** Makes roles and the database when the server starts. Nothing connects as it later. */
 export const superuserRole = "keyhold_superuser";
 
 const password = z.string().regex(/^[\w-]{43}$/);
@@ -18,12 +18,15 @@ const passwordFile = z.strictObject({
   [ownerRole]: password,
   [appRole]: password,
 });
-/** What each role of an embedded server shows, by its name. */
+/** The password of each role of an embedded server, by its name. */
 export type Passwords = Readonly<Record<string, string>>;
 
 const passwordPath = ({ home }: Place): string => join(home, "postgres-passwords.json");
 
-/** The passwords of this place's server; `null` where none were made. Throws StartError for a file that others can read. */
+/**
+ * The passwords of the server of this place; `null` when none were made. Throws StartError for a file that
+ * others can read.
+ */
 export async function readPasswords(place: Place): Promise<Passwords | null> {
   const path = passwordPath(place);
   const text = await readOwnFile(path, "The file of the database's passwords");
@@ -35,7 +38,10 @@ export async function readPasswords(place: Place): Promise<Passwords | null> {
   );
 }
 
-/** Makes passwords where there are none. Two starts at once get the same: a link never replaces a file. */
+/**
+ * Makes passwords if there are none. Two starts at once get the same ones, because a link never replaces a
+ * file.
+ */
 export async function ensurePasswords(place: Place): Promise<Passwords> {
   const known = await readPasswords(place);
   if (known !== null) return known;
@@ -53,8 +59,8 @@ export async function ensurePasswords(place: Place): Promise<Passwords> {
 }
 
 /**
- * Who may connect: a process that knows the password of a role (SCRAM), over the socket. The comment binds the file to the passwords, so that
- * a database from a backup, with others, is noticed.
+ * Who may connect: a process with the password of a role (SCRAM), over the socket. The comment binds the file
+ * to the passwords, so that a database from a backup with other passwords is noticed.
  */
 function accessRules(passwords: Passwords): string {
   const mark = createHash("sha256")
@@ -66,7 +72,7 @@ function accessRules(passwords: Passwords): string {
 
 const rulesPath = (data: string): string => join(data, "pg_hba.conf");
 
-/** Whether the server of this data folder asks for these passwords. */
+/** Whether the server of this data folder demands these passwords. */
 export async function asksFor(data: string, passwords: Passwords): Promise<boolean> {
   return (await readFile(rulesPath(data), "utf8").catch(() => "")) === accessRules(passwords);
 }
@@ -75,12 +81,12 @@ export function demandPasswords(site: Pick<Site, "data" | "runAs">, passwords: P
   return writeRules(site, accessRules(passwords));
 }
 
-/** For the length of a conversion: the socket's folder alone keeps others out. */
+/** During a conversion only the folder of the socket keeps others out. */
 export function demandNothing(site: Pick<Site, "data" | "runAs">): Promise<void> {
   return writeRules(site, "local all all trust\n");
 }
 
-/** The file has its old content or its new one, whatever happens. */
+/** After a crash the file has its old or its new content. */
 async function writeRules({ data, runAs }: Pick<Site, "data" | "runAs">, rules: string): Promise<void> {
   const draft = `${rulesPath(data)}.${randomUUID()}`;
   await writeDurably(draft, rules);

@@ -5,10 +5,10 @@ import { dirname, join } from "node:path";
 import { StartError } from "../../errors.ts";
 import { makeFolder } from "../../make-folder.ts";
 
-/** The user a server runs as, where that is not the user who starts it. */
+/** The user of a server, when it is not the user who starts it. */
 export type RunAs = Readonly<{ uid: number; gid: number }>;
 
-/** Where one embedded server keeps its things. */
+/** The folders of one embedded server. */
 export type Place = Readonly<{
   /** The state folder that the server belongs to. */
   folder: string;
@@ -17,12 +17,12 @@ export type Place = Readonly<{
   log: string;
 }>;
 
-/** A place, and the user that its server runs as: `null` is the user who starts it. */
+/** A place, and the user of its server: `null` is the user who starts it. */
 export type Site = Place & Readonly<{ runAs: RunAs | null }>;
 
 export const rootsHome = "/var/lib/keyhold";
 
-/** `sun_path` of a Unix socket's address holds 108 bytes with its closing zero; PostgreSQL stops beyond it. */
+/** `sun_path` of a Unix socket holds 108 bytes with its closing zero; PostgreSQL stops for a longer path. */
 const longestSocketPath = 107;
 const socketFolderPrefix = "kh-";
 export const port = 5432;
@@ -32,8 +32,8 @@ export function startedByRoot(): boolean {
 }
 
 /**
- * Chooses and makes the folders of the server that belongs to `folder`.
- * Throws StartError where another kind of user has a database for this folder already, and where a folder cannot be made.
+ * Chooses and makes the folders of the server that belongs to `folder`. Throws StartError when another kind
+ * of user already has a database for this folder, and when a folder cannot be made.
  */
 export async function findPlace(folder: string): Promise<Place> {
   await makeFolder(folder, "KEYHOLD_FOLDER");
@@ -45,14 +45,15 @@ export async function findPlace(folder: string): Promise<Place> {
   return place;
 }
 
-/** The same for a folder that is there already, `null` for any other; makes nothing. */
+/** The same for an existing folder, `null` for any other. Makes nothing. */
 export async function locatePlace(folder: string): Promise<Place | null> {
   return (await exists(folder)) ? placeOf(folder) : null;
 }
 
 /**
- * A user's server lives in the folder itself. Root's runs as another user, who cannot pass a home of mode 0700,
- * so it lives under /var/lib/keyhold, always: a place that hung on the modes of today would move with them.
+ * The server of an ordinary user is in the folder itself. The server of root runs as another user, who cannot
+ * pass a home of mode 0700, so it is always under /var/lib/keyhold: a place that depended on the present
+ * modes would change with them.
  */
 async function placeOf(folder: string): Promise<Place> {
   const ours = await realpath(folder);
@@ -70,14 +71,14 @@ async function placeOf(folder: string): Promise<Place> {
   return { folder: ours, home, data: join(home, "postgres"), log: join(home, "postgres.log") };
 }
 
-/** Whether the data folder holds a database. */
+/** Whether the data folder contains a database. */
 export async function hasDatabase({ data }: Place): Promise<boolean> {
   return exists(join(data, "PG_VERSION"));
 }
 
 /**
- * Makes a folder of mode 0700 for the socket, below the temporary directory or, where that makes the path too long or
- * the server's user cannot get there, below /tmp. Throws StartError where neither will do.
+ * Makes a folder of mode 0700 for the socket, below the temporary directory. If its path is too long or the
+ * user of the server cannot enter it, the folder is below /tmp. Throws StartError when neither is possible.
  */
 export async function makeSocketFolder(runAs: RunAs | null): Promise<string> {
   for (const base of [tmpdir(), "/tmp"]) {
@@ -93,7 +94,7 @@ export async function makeSocketFolder(runAs: RunAs | null): Promise<string> {
   );
 }
 
-/** Whether `path` was made by makeSocketFolder, and so may be removed when its server is gone. */
+/** Whether makeSocketFolder made `path`, so that it may be removed when its server has ended. */
 export function isSocketFolder(path: string): boolean {
   return path.includes(`/${socketFolderPrefix}`);
 }
@@ -102,7 +103,7 @@ export async function giveTo(runAs: RunAs | null, path: string): Promise<void> {
   if (runAs !== null) await chown(path, runAs.uid, runAs.gid);
 }
 
-/** Whether a user who owns nothing can get to `path` and through or into it: everybody may execute it and all above it. */
+/** Whether a user who owns nothing can enter `path`: all users may execute it and each folder above it. */
 export async function passable(path: string): Promise<boolean> {
   const { mode } = await stat(path);
   if ((mode & 0o001) === 0) return false;

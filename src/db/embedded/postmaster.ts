@@ -1,21 +1,22 @@
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { open, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StartError } from "../../errors.ts";
 import type { Binaries } from "./binaries.ts";
-import { readLock } from "./lock.ts";
-import { port } from "./place.ts";
-import type { Place, Site } from "./place.ts";
+import { type Place, port, type Site } from "./place.ts";
+import { readLock } from "./recover.ts";
 
-/** Milliseconds a fast shutdown may take before the server is told to stop without its last checkpoint. */
+/** Milliseconds for a fast shutdown before the server must stop without its last checkpoint. */
 const stopPatience = 30_000;
 
-/** Milliseconds to wait for what a killed server left running. */
+/** Milliseconds to wait for the remaining processes of a killed server. */
 const startPatience = 60_000;
 
-/** Starts the server and waits until it accepts connections. Throws StartError with its last words when it stops instead. */
+/**
+ * Starts the server and waits until it accepts connections. Throws StartError with the last words of its log
+ * when it stops instead.
+ */
 export async function startPostmaster(
   binaries: Binaries,
   place: Site,
@@ -35,7 +36,7 @@ export async function startPostmaster(
   }
 }
 
-/** Stops the server: open transactions are rolled back, everything committed is on disk. */
+/** Stops the server: open transactions are rolled back, and committed data is on disk. */
 export async function stopPostmaster(server: ChildProcess): Promise<void> {
   if (hasEnded(server)) return;
   server.ref();
@@ -56,7 +57,8 @@ async function launch(
   const server = spawn(binaries.postgres, serverArguments(place.data, socketFolder, durable), {
     cwd: place.data,
     env: {},
-    // A session of its own: Ctrl-C in a terminal reaches us, and we stop the server when nobody needs it any more.
+    // A session of its own: Ctrl-C in a terminal reaches this process, which stops the server when it is not
+    // needed any more.
     detached: true,
     stdio: ["ignore", log.fd, log.fd],
     ...place.runAs,
@@ -72,8 +74,9 @@ async function launch(
 }
 
 /**
- * Waits for the word `ready` in the server's lock file, as pg_ctl does; false when the server ends instead.
- * There is no time limit, for recovery after a crash may take long.
+ * Waits for the word `ready` in the lock file of the server, as pg_ctl does. There is no time limit, because
+ * recovery after a crash may take long.
+ * @returns false when the server ends instead.
  */
 async function becomesReady(server: ChildProcess, place: Place): Promise<boolean> {
   while (!hasEnded(server)) {
@@ -128,10 +131,87 @@ const always = {
   log_checkpoints: "off",
 } as const;
 
-/** For tests only: a machine that loses power loses the database. */
+/** For tests only: a power failure loses the database. */
 const notDurable = {
   fsync: "off",
   synchronous_commit: "off",
   full_page_writes: "off",
   max_wal_size: "1GB",
 } as const;
+
+/** A pause after which the cause of a failed start may have passed. */
+const pauseMs = 1000;
+
+/**
+ * Watches a running server and starts it again when it ends before `stop` is called. Statements fail while it
+ * is away, and succeed afterwards.
+ */
+export function supervise(
+  first: ChildProcess,
+  options: Readonly<{
+    /**
+     * Starts it again, on the same data and the same socket; `dead` is the server that ended. Throws when
+     * that fails.
+     */
+    startAgain(dead: ChildProcess): Promise<ChildProcess>;
+    /** Called when it has ended, and when it runs again. */
+    onEvent(event: "ended" | "restarted"): void;
+    /** Starts within `withinMs` at most. */
+    mostStarts?: number;
+    withinMs?: number;
+  }>,
+): Readonly<{
+  /** Resolves when the server has ended too often and is not started again. */
+  lost: Promise<StartError>;
+  /** Stops the server for good. A second call does nothing. */
+  stop(): Promise<void>;
+}> {
+  const { mostStarts = 3, withinMs = 10 * 60_000 } = options;
+  const lost = Promise.withResolvers<StartError>();
+  let server = first;
+  let stopping = false;
+
+  async function watch(): Promise<void> {
+    let starts: readonly number[] = [];
+    let failure: unknown = null;
+    while (true) {
+      if (!hasEnded(server)) await once(server, "exit");
+      if (stopping) return;
+      if (failure === null) options.onEvent("ended");
+      const now = performance.now();
+      starts = [...starts.filter((at) => at > now - withinMs), now];
+      if (starts.length > mostStarts) return lost.resolve(endedTooOften(mostStarts, withinMs, failure));
+      try {
+        server = await options.startAgain(server);
+        failure = null;
+        options.onEvent("restarted");
+      } catch (error) {
+        failure = error;
+        await sleep(pauseMs);
+      }
+    }
+  }
+
+  const watching = watch();
+  return {
+    lost: lost.promise,
+    async stop() {
+      stopping = true;
+      await stopPostmaster(server);
+      await watching;
+      // One whose start was under way.
+      await stopPostmaster(server);
+    },
+  };
+}
+
+function endedTooOften(mostStarts: number, withinMs: number, failure: unknown): StartError {
+  const reason =
+    failure instanceof StartError
+      ? ` ${failure.message}`
+      : " The log of the system says whether it was killed for want of memory.";
+  return new StartError(
+    `The embedded PostgreSQL ended, and was started again ${mostStarts} times in the last ${withinMs / 60_000} minutes.${reason}`,
+    { cause: failure },
+  );
+}

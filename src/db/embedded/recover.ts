@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { StartError } from "../../errors.ts";
-import { lockPath, readLock } from "./lock.ts";
 import { isSocketFolder } from "./place.ts";
 
 /** Milliseconds for each way to stop an orphan. */
@@ -12,8 +12,9 @@ const patience = 30_000;
 type Running = Readonly<{ parent: number; command: string }>;
 
 /**
- * Makes the data folder free to be started on. A server whose Keyhold was killed is stopped (everything committed is
- * kept), a lock file of a process that is no server is removed. Throws StartError where another Keyhold is at work.
+ * Frees the data folder for a start. A server whose Keyhold was killed is stopped, and keeps what was
+ * committed. A lock file of a process that is no server is removed. Throws StartError when another Keyhold is
+ * running.
  */
 export async function recover(data: string): Promise<void> {
   const lock = await readLock(data);
@@ -28,20 +29,24 @@ export async function recover(data: string): Promise<void> {
 }
 
 /**
- * Removes the lock file of a server that has ended. PostgreSQL does so itself where no process has that number (kill(2) with signal 0),
- * and refuses to start where one has: another process, or the dead server until its parent has waited for it. The shared memory of the
- * data folder, which PostgreSQL looks at as well, keeps a new server from backends of the dead one.
+ * Removes the lock file of a server that has ended. PostgreSQL itself does so when no process has that number
+ * (kill(2) with signal 0), and refuses to start when one has: another process, or the dead server until its
+ * parent has waited for it. The shared memory of the data folder, which PostgreSQL checks as well, keeps a
+ * new server from backends of the dead one.
  */
 export async function forgetServer(data: string, pid: number): Promise<void> {
   if ((await readLock(data))?.pid === pid) await rm(lockPath(data), { force: true });
 }
 
-/** A process that dies hands its children to another parent at once, so a server with its first parent has its Keyhold. */
+/**
+ * The children of a dead process get another parent at once, so a server with its first parent still has its
+ * Keyhold.
+ */
 function isOwned(server: Running): boolean {
   return Number(/cluster_name=keyhold_(\d+)/.exec(server.command)?.[1]) === server.parent;
 }
 
-/** Whether process `pid` is the server of this data folder, with a Keyhold that runs on it. */
+/** Whether process `pid` is the server of this data folder and its Keyhold runs. */
 export async function isServed(pid: number, data: string): Promise<boolean> {
   const server = await findServer(pid, data);
   return server !== null && isOwned(server);
@@ -68,20 +73,24 @@ async function stopOrphan(pid: number, data: string): Promise<void> {
   );
 }
 
-/** The server of this data folder, if process `pid` is that: process ids are used again. */
+/** The server of this data folder, if process `pid` is that, because process numbers are used again. */
 async function findServer(pid: number, data: string): Promise<Running | null> {
   const running = await describe(pid);
   return running?.command.includes(` -D ${data} `) === true ? running : null;
 }
 
-/** Null when there is no such process, or it ended and its parent has not noticed: then it has no command any more. */
+/**
+ * Null when there is no such process, or it has ended and its parent has not noticed: then it has no command.
+ */
 async function describe(pid: number): Promise<Running | null> {
   const source = process.platform === "linux" ? describeFromProc : describeFromPs;
   const running = await source(pid).catch(() => null);
   return running?.command === "" ? null : running;
 }
 
-/** Slim images have no `ps`. See proc_pid_stat(5): the second field, a name in brackets, may itself hold spaces. */
+/**
+ * Slim images have no `ps`. See proc_pid_stat(5): the second field, a name in brackets, can contain spaces.
+ */
 async function describeFromProc(pid: number): Promise<Running> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8");
   const [, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -92,7 +101,7 @@ async function describeFromProc(pid: number): Promise<Running> {
 async function describeFromPs(pid: number): Promise<Running> {
   const { stdout } = await promisify(execFile)("ps", ["-ww", "-o", "ppid=,args=", "-p", String(pid)]);
   const [, parent, command] = /^\s*(\d+)\s+(.*)/.exec(stdout) ?? [];
-  if (parent === undefined || command === undefined) throw new Error("ps told nothing");
+  if (parent === undefined || command === undefined) throw new Error("ps printed nothing");
   return { parent: Number(parent), command };
 }
 
@@ -102,4 +111,23 @@ function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
   } catch {
     // It ended by itself meanwhile; the caller looks again.
   }
+}
+
+export function lockPath(data: string): string {
+  return join(data, "postmaster.pid");
+}
+
+/**
+ * Reads postmaster.pid, of a server that holds or held a data folder; null when it does not exist or is
+ * incomplete. Its lines are numbered in PostgreSQL's src/include/utils/pidfile.h: 1 process, 5 socket folder,
+ * 8 status.
+ */
+export async function readLock(
+  data: string,
+): Promise<Readonly<{ pid: number; socketFolder: string; ready: boolean }> | null> {
+  const text = await readFile(lockPath(data), "utf8").catch(() => "");
+  const lines = text.split("\n");
+  const pid = Number.parseInt(lines[0] ?? "", 10);
+  if (!(pid > 0)) return null;
+  return { pid, socketFolder: lines[4] ?? "", ready: lines[7]?.trim() === "ready" };
 }

@@ -1,29 +1,32 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile, readlink, rm, symlink } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, readdir, readFile, readlink, rm, stat, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { StartError } from "../../errors.ts";
-import { type Place, type RunAs, rootsHome, startedByRoot } from "./place.ts";
+import { exists, type Place, rootsHome, type RunAs, type Site, startedByRoot } from "./place.ts";
 
 const run = promisify(execFile);
 
 /**
- * Numbers that systemd's list of users and groups (UIDS-GIDS) leaves unused. A user namespace of a container has them too, for they
- * are below 65536.
+ * Numbers that systemd's list of users and groups (UIDS-GIDS) leaves unused. The user namespace of a
+ * container has them too, because they are below 65536.
  */
 const firstUid = 60_706;
 const lastUid = 61_183;
 /** The account that unrelated programs share. */
 const nobody = 65_534;
 
-/** The link /var/lib/keyhold/uid-60706 → 0123456789abcdef gives that number to the database in that folder. */
+/**
+ * The link /var/lib/keyhold/uid-60706 → 0123456789abcdef gives that number to the database in that folder.
+ */
 const linkPrefix = "uid-";
 const linkOf = (uid: number): string => join(rootsHome, `${linkPrefix}${uid}`);
 
 /**
- * Whom the server of this place runs as; `null` where the user who starts it is not root, and is it. Started as root, that is the
- * account `name`, or else a number of its own that no account and no process has, which stays with the place.
- * Throws StartError for an account that cannot be used.
+ * The user of the server of this place; `null` when the user who starts it is not root. Started as root, the
+ * server runs as the account `name`, or as a number of its own that no account and no process has, which
+ * stays with the place. Throws StartError for an account that cannot be used.
  */
 export async function chooseUser(place: Place, name: string | null): Promise<RunAs | null> {
   if (!startedByRoot()) {
@@ -48,7 +51,7 @@ async function accountNamed(name: string): Promise<RunAs> {
   );
 }
 
-/** A number that an account was given since then is given back. */
+/** A number that an account has got since then is released. */
 async function recordedUid(place: Place): Promise<number | null> {
   for (const link of await readdir(rootsHome)) {
     const uid = Number(link.slice(linkPrefix.length));
@@ -59,7 +62,7 @@ async function recordedUid(place: Place): Promise<number | null> {
   return null;
 }
 
-/** The link is made or it is there: of starts that choose at once, one gets a number. */
+/** A link is made only once, so of several starts at once one gets a number. */
 async function reserveUid(place: Place): Promise<number> {
   const name = basename(place.home);
   const count = lastUid - firstUid + 1;
@@ -81,14 +84,14 @@ function unlessTaken(error: NodeJS.ErrnoException): false {
   throw error;
 }
 
-/** Gives the number of this place back. For a place whose database is removed. */
+/** Releases the number of this place, for a place whose database is removed. */
 export async function releaseUid(place: Place): Promise<void> {
   if (!startedByRoot()) return;
   const uid = await recordedUid(place);
   if (uid !== null) await rm(linkOf(uid), { force: true });
 }
 
-/** Whether a user or a group has this number, in the files or in a directory that the machine asks. */
+/** Whether a user or a group has this number, in the files or in a directory service of the machine. */
 async function isAccount(id: number): Promise<boolean> {
   for (const kind of ["passwd", "group"]) {
     const found = await run("getent", [kind, String(id)]).then(
@@ -124,9 +127,10 @@ async function usedByProcesses(): Promise<ReadonlySet<number>> {
 }
 
 /**
- * As whom initdb runs for a server that will run as `runAs`. initdb asks for the name of its user, and a number of our own has none: so
- * it borrows that of an account, under our group. A process of another group cannot enter the folder of that group, nor trace
- * the process (ptrace(2) compares groups as well), so the account's own processes get at neither.
+ * The user of initdb for a server that will run as `runAs`. initdb needs the name of its user, and a number
+ * of our own has none, so it runs as another account under our group. A process of another group can neither
+ * enter the folder of that group nor trace the process (ptrace(2) also compares groups), so processes of that
+ * account reach neither.
  */
 export async function userWithName(runAs: RunAs): Promise<RunAs> {
   const accounts = (await linesOf("/etc/passwd")).map((line) => Number(line.split(":")[2]));
@@ -138,4 +142,41 @@ export async function userWithName(runAs: RunAs): Promise<RunAs> {
   throw new StartError(
     "This machine has no account that could make the database. Add one, and set KEYHOLD_DATABASE_USER to its name.",
   );
+}
+
+/**
+ * Gives the database to the user of its server, only while no server holds it.
+ * @returns whether it belonged to another user.
+ */
+export async function takeOver({ data, runAs }: Site): Promise<boolean> {
+  if (runAs === null || !(await exists(data)) || (await stat(data)).uid === runAs.uid) return false;
+  await giveTree(data, runAs);
+  return true;
+}
+
+/**
+ * Gives a folder and its content to a user. The former owner may change it meanwhile, so no path is followed
+ * twice: folders are entered through open handles, links are skipped, and a file with a second name is
+ * refused. The folder itself comes last, so that it shows an interrupted run. Throws StartError.
+ */
+export async function giveTree(path: string, runAs: RunAs): Promise<void> {
+  await using folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const inside = process.platform === "linux" ? `/proc/self/fd/${folder.fd}` : path;
+  for (const entry of await readdir(inside, { withFileTypes: true })) {
+    const child = join(inside, entry.name);
+    if (entry.isDirectory()) await giveTree(child, runAs);
+    if (entry.isFile()) await giveFile(child, runAs, join(path, entry.name));
+  }
+  await folder.chown(runAs.uid, runAs.gid);
+}
+
+async function giveFile(path: string, { uid, gid }: RunAs, name: string): Promise<void> {
+  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const status = await file.stat();
+  if (!status.isFile() || status.nlink > 1) {
+    throw new StartError(
+      `${name} has a second name elsewhere. No database of Keyhold's holds such a file: look who made it.`,
+    );
+  }
+  await file.chown(uid, gid);
 }

@@ -1,7 +1,5 @@
 import { z } from "zod";
 import type { Member } from "../../access/principal.ts";
-import { nameActors } from "../../audit/name-actors.ts";
-import { type EventFilter, exportChain, readEvents } from "../../audit/read.ts";
 import type { Custody } from "../../credentials/custody.ts";
 import { json, lines } from "../answer.ts";
 import { pageByNumber } from "../paging.ts";
@@ -10,6 +8,9 @@ import { type Route, route } from "../route.ts";
 import { eventFilter, eventList, exportLine } from "../schemas/audit.ts";
 import { pageQuery } from "../schemas/common.ts";
 import type { Parts } from "./parts.ts";
+import type { EventFilter } from "../../audit/scan.ts";
+import { exportChain } from "../../audit/export.ts";
+import { nameActors, readEvents } from "../../audit/search.ts";
 
 type Needs = Pick<Parts, "custody" | "cursors">;
 

@@ -2,12 +2,12 @@ import { type Selectable, sql, type UpdateObject } from "kysely";
 import type { Principal } from "../../access/principal.ts";
 import type { MemberRank } from "../../access/ranks.ts";
 import { type Answered, change, type Changed } from "../../audit/change.ts";
-import { refuseMiss } from "../../audit/misses.ts";
 import type { Db } from "../../db/connect.ts";
 import { assertSeen } from "../../db/revision.ts";
 import type { Database } from "../../db/schema.ts";
 import type { TenantTx } from "../../db/tenant.ts";
 import { type Freeze, freezesOf } from "../freezes.ts";
+import { refuseMiss } from "../../audit/refusals.ts";
 
 export type AccountRow = Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>;
 

@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import { namesSubjects } from "../../access/narrowing.ts";
 import { assertScope, type Principal } from "../../access/principal.ts";
 import { type Answered, change } from "../../audit/change.ts";
-import { refuseMiss } from "../../audit/misses.ts";
 import type { Db } from "../../db/connect.ts";
 import { KeyholdError } from "../../errors.ts";
 import { showMember } from "../members/show.ts";
 import { type Account, toAccount } from "./account.ts";
+import { refuseMiss } from "../../audit/refusals.ts";
 
 /** Opens an account for its owner: the caller, or a member that an administrator names. */
 export async function createAccount(

@@ -1,9 +1,9 @@
 import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
-import { refuseMiss } from "../../audit/misses.ts";
 import type { Db } from "../../db/connect.ts";
 import { readTenant } from "../../db/tenant.ts";
 import { freezesOf } from "../freezes.ts";
 import { type Account, toAccount } from "./account.ts";
+import { refuseMiss } from "../../audit/refusals.ts";
 
 /** Throws `forbidden` for another member's account, `not_found` for any other id. */
 export async function showAccount(db: Db, principal: Principal, id: string): Promise<Account> {

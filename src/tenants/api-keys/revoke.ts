@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { assertScope, type Principal } from "../../access/principal.ts";
 import { type Answered, change } from "../../audit/change.ts";
-import { refuseMiss } from "../../audit/misses.ts";
 import type { Db } from "../../db/connect.ts";
+import { refuseMiss } from "../../audit/refusals.ts";
 
 /**
  * Ends an API key: no secret is opened with it from this moment, and nothing else after two seconds at most. Revoking again

@@ -2,7 +2,7 @@ import { system } from "../../access/principal.ts";
 import { changeUnlessDone } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
 import { readTenant, serviceScope } from "../../db/tenant.ts";
-import type { DataKeySource } from "../../keys/key-provider.ts";
+import type { DataKeySource } from "../../key-encryption/key-provider.ts";
 import type { DataKeyRef } from "./rotate.ts";
 
 /**

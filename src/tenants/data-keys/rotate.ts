@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { system } from "../../access/principal.ts";
 import { changeUnlessDone } from "../../audit/change.ts";
 import type { Db } from "../../db/connect.ts";
-import type { DataKeySource } from "../../keys/key-provider.ts";
+import type { DataKeySource } from "../../key-encryption/key-provider.ts";
 
 /** A data key of a tenant. */
 export type DataKeyRef = Readonly<{ tenantId: string; id: string }>;

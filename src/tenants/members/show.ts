@@ -1,8 +1,8 @@
 import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
-import { refuseMiss } from "../../audit/misses.ts";
 import type { Db } from "../../db/connect.ts";
 import { readTenant } from "../../db/tenant.ts";
 import { type TenantMember, toMember } from "./member.ts";
+import { refuseMiss } from "../../audit/refusals.ts";
 
 /** Throws `forbidden` for another member that the caller may not see, `not_found` for any other id. */
 export async function showMember(db: Db, principal: Principal, id: string): Promise<TenantMember> {

@@ -150,7 +150,7 @@ describe("and is refused, with a reason for the log, where", () => {
       {},
       { typ: "JWT" },
       { tenant_id: randomUUID() },
-      "tenant: the issuer does not speak for this tenant",
+      "tenant: the issuer may not sign for this tenant",
     ],
     [
       "the tenant is missing",

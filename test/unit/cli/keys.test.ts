@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadKeyFile } from "../../../src/keys/file.ts";
+import { loadKeyFile } from "../../../src/key-encryption/file.ts";
 import { runCli } from "../../support/cli.ts";
 
 let folder: string;

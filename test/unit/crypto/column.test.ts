@@ -4,20 +4,18 @@ import * as fc from "fast-check";
 import { Kysely, PostgresDialect } from "kysely";
 import type { Insertable, Selectable, Updateable } from "kysely";
 import { afterAll, beforeAll, expect, expectTypeOf, test } from "vitest";
-import { sealedColumns } from "../../../src/crypto/column.ts";
-import type {
-  NullableSealedColumn,
-  RecordColumn,
-  SealedColumn,
-  SealedHandle,
+import {
+  type NullableSealedColumn,
+  type RecordColumn,
+  type SealedColumn,
+  sealedColumns,
+  type SealedHandle,
 } from "../../../src/crypto/column.ts";
-import { generateDataKey } from "../../../src/crypto/data-key.ts";
-import { EnvelopeError, seal } from "../../../src/crypto/envelope.ts";
-import type { Sealed } from "../../../src/crypto/envelope.ts";
-import type { PackedRecord } from "../../../src/crypto/record.ts";
+import { EnvelopeError, seal, type Sealed } from "../../../src/crypto/envelope.ts";
+import { generateDataKey } from "../../../src/crypto/keys.ts";
+import type { PackedRecord } from "../../../src/crypto/packed-fields.ts";
 import { Secret } from "../../../src/crypto/secret.ts";
-import { createDatabase } from "../../support/database.ts";
-import type { TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../support/database.ts";
 import { someContext, textOf } from "./samples.ts";
 
 type Notes = { id: string; note: SealedColumn; old_note: NullableSealedColumn };

@@ -1,8 +1,8 @@
 import { createCipheriv, hkdfSync, randomBytes, randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { decrypt } from "../../../src/crypto/aes-gcm.ts";
+import { lengthPrefixed } from "../../../src/crypto/bytes.ts";
 import { EnvelopeError, seal } from "../../../src/crypto/envelope.ts";
-import { lengthPrefixed } from "../../../src/crypto/length-prefixed.ts";
 import { Secret } from "../../../src/crypto/secret.ts";
 import { failureOf, knownKey, openText, someContext } from "./samples.ts";
 

@@ -1,9 +1,8 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from "node:crypto";
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
-import { generateDataKey } from "../../../src/crypto/data-key.ts";
-import { EnvelopeError, seal } from "../../../src/crypto/envelope.ts";
-import type { SealContext, Sealed } from "../../../src/crypto/envelope.ts";
+import { EnvelopeError, seal, type SealContext, type Sealed } from "../../../src/crypto/envelope.ts";
+import { generateDataKey } from "../../../src/crypto/keys.ts";
 import { Secret } from "../../../src/crypto/secret.ts";
 import { failureOf, openText, someContext } from "./samples.ts";
 

@@ -1,16 +1,17 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import * as fc from "fast-check";
 import { expect, expectTypeOf, test } from "vitest";
-import { generateDataKey } from "../../../src/crypto/data-key.ts";
 import {
-  EnvelopeError,
   asSealed,
+  EnvelopeError,
   maxPlaintextBytes,
   open,
   seal,
+  type SealContext,
+  type Sealed,
   sealedWith,
 } from "../../../src/crypto/envelope.ts";
-import type { SealContext, Sealed } from "../../../src/crypto/envelope.ts";
+import { generateDataKey } from "../../../src/crypto/keys.ts";
 import { Secret } from "../../../src/crypto/secret.ts";
 import { failureOf, openText, someContext, textOf } from "./samples.ts";
 

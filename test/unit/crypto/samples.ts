@@ -1,8 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { importDataKey } from "../../../src/crypto/data-key.ts";
-import type { DataKey } from "../../../src/crypto/data-key.ts";
-import { asSealed, open } from "../../../src/crypto/envelope.ts";
-import type { SealContext } from "../../../src/crypto/envelope.ts";
+import { asSealed, open, type SealContext } from "../../../src/crypto/envelope.ts";
+import { importDataKey, type DataKey } from "../../../src/crypto/keys.ts";
 import type { Secret } from "../../../src/crypto/secret.ts";
 
 /** A key with known bytes, for tests that must compute what the code under test computes. */

@@ -1,8 +1,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectionFromUrl, openDb, openPool } from "../../../src/db/connect.ts";
-import { createDatabase } from "../../support/database.ts";
-import type { TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../support/database.ts";
 
 let database: TestDatabase;
 
@@ -181,6 +180,26 @@ test("An integer that a number cannot hold fails instead of being rounded", asyn
   await expect(sql`select 9007199254740993::int8 as big`.execute(database.owner)).rejects.toThrow(
     "no safe integer",
   );
+});
+
+test.each([
+  ["Behind a pooler a statement keeps no name, because another session does not have it", true, 0],
+  ["A statement is prepared by its name otherwise (control)", false, 1],
+] as const)("%s", async (_, pooled, prepared) => {
+  const pool = openPool(
+    { ...database.connection("keyhold_owner"), pooled },
+    { applicationName: "test", max: 1 },
+  );
+  const { rows } = await pool.query<{ one: number }>({
+    name: "kept",
+    text: "select $1::int as one",
+    values: [1],
+  });
+  expect(rows).toEqual([{ one: 1 }]);
+  expect((await pool.query("select from pg_prepared_statements where name = 'kept'")).rowCount).toBe(
+    prepared,
+  );
+  await pool.end();
 });
 
 test("The server can tell who is connected", async () => {

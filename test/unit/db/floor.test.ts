@@ -6,8 +6,9 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openDb, openPool } from "../../../src/db/connect.ts";
-import type { Db } from "../../../src/db/connect.ts";
+import { nowhere, system } from "../../../src/access/principal.ts";
+import { Disclosures } from "../../../src/audit/disclosures.ts";
+import { type Db, openDb, openPool } from "../../../src/db/connect.ts";
 import { type Binaries, copyForOthers, linkLibraries } from "../../../src/db/embedded/binaries.ts";
 import { ownerRole } from "../../../src/db/embedded/passwords.ts";
 import {
@@ -19,20 +20,17 @@ import {
   type Site,
 } from "../../../src/db/embedded/place.ts";
 import { startPostmaster, stopPostmaster } from "../../../src/db/embedded/postmaster.ts";
-import { giveTree } from "../../../src/db/embedded/take-over.ts";
-import { chooseUser, userWithName } from "../../../src/db/embedded/user.ts";
+import { chooseUser, giveTree, userWithName } from "../../../src/db/embedded/user.ts";
 import { guardRole } from "../../../src/db/guard.ts";
 import { migrate } from "../../../src/db/migrate.ts";
 import { appRole, ensureRoles } from "../../../src/db/roles.ts";
+import { DataKeys } from "../../../src/key-encryption/data-keys.ts";
+import { loadKeyFile } from "../../../src/key-encryption/file.ts";
+import { createKeyFile } from "../../../src/key-encryption/key-file.ts";
 import { createTenant } from "../../../src/tenants/create.ts";
-import { Disclosures } from "../../../src/audit/disclosures.ts";
-import { nowhere, system } from "../../../src/access/principal.ts";
 import { toolsMode } from "../../../tools/tool.ts";
-import { makeState } from "../../support/state.ts";
-import { DataKeys } from "../../../src/keys/data-keys.ts";
-import { loadKeyFile } from "../../../src/keys/file.ts";
-import { createKeyFile } from "../../../src/keys/key-file.ts";
 import { signed } from "../../support/rights.ts";
+import { makeState } from "../../support/state.ts";
 
 /** The oldest server that is promised. It is not installed with the rest, which would make everybody download a second server. */
 const root = join(

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { readConfig } from "../../../src/config.ts";
+import { readConfig } from "../../../src/config/config.ts";
 import { openDb, openPool } from "../../../src/db/connect.ts";
 import { startEmbedded } from "../../../src/db/embedded.ts";
-import { joinEmbedded } from "../../../src/db/embedded/join.ts";
-import { readLock } from "../../../src/db/embedded/lock.ts";
+import { joinEmbedded } from "../../../src/db/embedded/connection.ts";
 import { findPlace, passable } from "../../../src/db/embedded/place.ts";
+import { readLock } from "../../../src/db/embedded/recover.ts";
 import { startDatabase, type StartSettings } from "../../../src/db/start.ts";
 import { makeState } from "../../support/state.ts";
 

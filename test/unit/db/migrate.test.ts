@@ -3,11 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
-import { openDb, openPool } from "../../../src/db/connect.ts";
-import type { Db } from "../../../src/db/connect.ts";
+import { type Db, openDb, openPool } from "../../../src/db/connect.ts";
 import { migrate } from "../../../src/db/migrate.ts";
-import { createDatabase } from "../../support/database.ts";
-import type { TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../support/database.ts";
 
 const root = await mkdtemp(join(tmpdir(), "keyhold-migrations-"));
 let database: TestDatabase;

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { type Connection, connectionFromUrl, openPool } from "../../../src/db/connect.ts";
 import { reachServer } from "../../../src/db/reach.ts";
 import { startDatabase } from "../../../src/db/start.ts";
-import { readConfig } from "../../../src/config.ts";
+import { readConfig } from "../../../src/config/config.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 import { urlOf } from "../../support/connection.ts";
 import { freePort } from "../../support/free-port.ts";
@@ -42,7 +42,11 @@ describe("A database that cannot be used is told of in one sentence that names t
       'no pg_hba.conf entry for host "10.0.0.1", user "u", database "d", no encryption',
       /over TLS alone/,
     ],
-    ["28000", 'role "u" does not exist', /lets the role u of DATABASE_URL not in: role "u" does not exist/],
+    [
+      "28000",
+      'role "u" does not exist',
+      /does not let the role u of DATABASE_URL in: role "u" does not exist/,
+    ],
     ["42501", "permission denied for database", /may not connect to the database d: grant connect/],
     ["53300", "too many connections", /has no connection left/],
     ["57P03", "the database system is starting up", /is starting up or shutting down/],
@@ -107,7 +111,7 @@ test("A database that comes up while it is waited for is used, and one that neve
   const { user, password, database: name } = database.connection("keyhold_app");
   const connection = { ...at("127.0.0.1", port), user, password, database: name };
   const told: string[] = [];
-  const reaching = reachServer(connection, { variable, tell: (event) => told.push(event) });
+  const reaching = reachServer(connection, { variable, onEvent: (event) => told.push(event) });
   await expect.poll(() => told).toEqual(["waiting"]);
   const way = await wayToCluster(port);
   expect(await reaching).toMatchObject({ host: "127.0.0.1", port });

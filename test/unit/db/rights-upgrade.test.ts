@@ -1,13 +1,11 @@
+import { randomBytes, randomUUID } from "node:crypto";
 import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { randomBytes, randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openDb, openPool } from "../../../src/db/connect.ts";
-import type { Db } from "../../../src/db/connect.ts";
-import { startEmbedded } from "../../../src/db/embedded.ts";
-import type { EmbeddedPostgres } from "../../../src/db/embedded.ts";
+import { type Db, openDb, openPool } from "../../../src/db/connect.ts";
+import { type EmbeddedPostgres, startEmbedded } from "../../../src/db/embedded.ts";
 import { migrate, migrationFolder } from "../../../src/db/migrate.ts";
 import { ensureRoles } from "../../../src/db/roles.ts";
 import { serviceScope, withTenant } from "../../../src/db/tenant.ts";

@@ -1,10 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { openDb, openPool } from "../../../src/db/connect.ts";
-import type { Db } from "../../../src/db/connect.ts";
-import { startEmbedded } from "../../../src/db/embedded.ts";
-import type { EmbeddedPostgres } from "../../../src/db/embedded.ts";
+import { type Db, openDb, openPool } from "../../../src/db/connect.ts";
+import { type EmbeddedPostgres, startEmbedded } from "../../../src/db/embedded.ts";
 import { guardRole } from "../../../src/db/guard.ts";
 import { migrate } from "../../../src/db/migrate.ts";
 import { ensureRoles } from "../../../src/db/roles.ts";

@@ -1,11 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { sql } from "kysely";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Insertable, sql, type Updateable } from "kysely";
+import { afterAll, beforeAll, expect, expectTypeOf, test } from "vitest";
+import type { PackedRecord } from "../../../src/crypto/packed-fields.ts";
 import { migrationFolder } from "../../../src/db/migrate.ts";
+import type { Database } from "../../../src/db/schema.ts";
 import { dumpSchema } from "../../../src/db/schema-dump.ts";
-import { createDatabase } from "../../support/database.ts";
-import type { TestDatabase } from "../../support/database.ts";
+import { describeTypes } from "../../../src/db/schema-types.ts";
+import { createDatabase, type TestDatabase } from "../../support/database.ts";
 
 let database: TestDatabase;
 
@@ -17,7 +19,27 @@ afterAll(() => database.drop());
 test("src/db/schema.sql is what the migrations make", async () => {
   const committed = await readFile(join(migrationFolder, "..", "schema.sql"), "utf8");
   const dump = await dumpSchema(database.owner);
-  expect(dump, "Run `node src/db/write-schema.ts` and commit src/db/schema.sql.").toBe(committed);
+  expect(dump, "Run `npm run schema` and commit src/db/schema.sql.").toBe(committed);
+});
+
+test("src/db/schema.ts has the types of what the migrations make", async () => {
+  const committed = await readFile(join(migrationFolder, "..", "schema.ts"), "utf8");
+  const types = await describeTypes(database.owner);
+  expect(types, "Run `npm run schema` and commit src/db/schema.ts.").toBe(committed);
+  await sql`alter table accounts add column mood text check (mood in ('good', 'bad'))`.execute(
+    database.owner,
+  );
+  expect(await describeTypes(database.owner)).toContain('  mood: "good" | "bad" | null;');
+  await sql`alter table accounts drop column mood`.execute(database.owner);
+});
+
+test("sealed bytes alone are stored, and only once; the record is read and never written", () => {
+  type Sealed = Database["sealed_secrets"];
+  expectTypeOf<Insertable<Sealed>["sealed"]>().toEqualTypeOf<PackedRecord>();
+  expectTypeOf<Uint8Array>().not.toExtend<Insertable<Sealed>["sealed"]>();
+  expectTypeOf<string>().not.toExtend<Insertable<Sealed>["sealed"]>();
+  expectTypeOf<Updateable<Sealed>>().not.toHaveProperty("sealed");
+  expectTypeOf<Insertable<Database["audit.links"]>>().not.toHaveProperty("events");
 });
 
 const changes = [

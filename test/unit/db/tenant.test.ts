@@ -1,12 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openDb, openPool } from "../../../src/db/connect.ts";
-import type { Db } from "../../../src/db/connect.ts";
-import { withPlatform, withTenant } from "../../../src/db/tenant.ts";
-import type { Reach, TenantScope } from "../../../src/db/tenant.ts";
-import { createDatabase } from "../../support/database.ts";
-import type { TestDatabase } from "../../support/database.ts";
+import { type Db, openDb, openPool } from "../../../src/db/connect.ts";
+import { type Reach, type TenantScope, withPlatform, withTenant } from "../../../src/db/tenant.ts";
+import { createDatabase, type TestDatabase } from "../../support/database.ts";
 
 type Tenant = Readonly<{ id: string; members: readonly string[] }>;
 

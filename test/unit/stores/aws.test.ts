@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { StartError } from "../../../src/errors.ts";
 import { createAwsStore } from "../../../src/stores/aws.ts";
-import { SecretsManager } from "../../../src/stores/aws/client.ts";
+import { SecretsManager } from "../../../src/aws/client.ts";
 import type { SecretRef, Store } from "../../../src/stores/store.ts";
 import { sealedFields } from "../../contracts/store-contract.ts";
-import { type FakeNode, startFakeNode } from "./vault/fake-node.ts";
+import { type FakeNode, startFakeNode } from "../vault/fake-node.ts";
 
 const credentials = { accessKeyId: "of-a-test", secretAccessKey: "of-a-test" };
 const ref: SecretRef = {

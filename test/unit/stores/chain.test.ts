@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { denied, unavailable } from "../../../src/remote/failure.ts";
 import { chain } from "../../../src/stores/chain.ts";
-import { denied, unavailable } from "../../../src/stores/results.ts";
-import type { GetResult, SecretRef, Store, StoreName } from "../../../src/stores/store.ts";
+import type { GetResult, SecretRef, Store } from "../../../src/stores/store.ts";
 import { sealedFields } from "../../contracts/store-contract.ts";
+import type { StoreName } from "../../../src/config/stores.ts";
 
 const ref: SecretRef = {
   tenantId: randomUUID(),

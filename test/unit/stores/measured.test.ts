@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
+import { denied, unavailable } from "../../../src/remote/failure.ts";
 import { measured } from "../../../src/stores/measured.ts";
-import { denied, unavailable } from "../../../src/stores/results.ts";
 import type { GetResult, SecretRef, Store } from "../../../src/stores/store.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../../src/telemetry/metrics.ts";

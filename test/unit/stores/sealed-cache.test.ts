@@ -1,17 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
-import { denied, unavailable } from "../../../src/stores/results.ts";
-import { type LookUp, sealedCache, type SealedCacheOptions } from "../../../src/stores/sealed-cache.ts";
 import {
-  type DeniedReason,
+  denied,
   deniedReasons,
-  type GetResult,
-  type SealedFields,
-  type SecretRef,
-  type Store,
+  type DeniedReason,
   type UnavailableReason,
+  unavailable,
   unavailableReasons,
-} from "../../../src/stores/store.ts";
+} from "../../../src/remote/failure.ts";
+import { type LookUp, sealedCache, type SealedCacheOptions } from "../../../src/stores/sealed-cache.ts";
+import { type GetResult, type SealedFields, type SecretRef, type Store } from "../../../src/stores/store.ts";
 import { sealedFields } from "../../contracts/store-contract.ts";
 
 const minute = 60_000;

@@ -1,4 +1,4 @@
-import type { HttpAnswer, HttpRequest } from "./bounded-fetch.ts";
+import type { HttpAnswer, HttpRequest } from "./process/bounded-fetch.ts";
 import type { Speaker } from "./outcomes.ts";
 import type {
   Environment,

@@ -4,8 +4,8 @@ import { unknownPermissions } from "./ccxt/permissions.ts";
 import { type KnownRefusals, refusalsInMemory, takesAnyKey } from "./known-refusals.ts";
 import { createVenueKeys } from "./keys/pooled.ts";
 import type { VenueKeys } from "./keys/venue-keys.ts";
-import { createPool, endsWithinMs, type Pool, type PoolOptions } from "./pool.ts";
-import type { Answer, Job } from "./protocol.ts";
+import { createPool, endsWithinMs, type Pool, type PoolOptions } from "./process/pool.ts";
+import type { Answer, Job } from "./process/protocol.ts";
 import { type VenuesConfig, venueSettings } from "./settings.ts";
 import type {
   CallTarget,
@@ -17,7 +17,7 @@ import type {
 } from "./venue.ts";
 import type { Rejected, Unproven, Valid, Verdict } from "./verdict.ts";
 
-export type { PoolEvent, PoolOptions } from "./pool.ts";
+export type { PoolEvent, PoolOptions } from "./process/pool.ts";
 export type { VenuesConfig } from "./settings.ts";
 export { assertVenueNames } from "./assert-names.ts";
 export { egressAddresses } from "./settings.ts";

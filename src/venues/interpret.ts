@@ -1,4 +1,4 @@
-import type { HttpAnswer } from "./bounded-fetch.ts";
+import type { HttpAnswer } from "./process/bounded-fetch.ts";
 import type { Meaning, Said } from "./outcomes.ts";
 import type { Cause } from "./verdict.ts";
 import { wordsOf } from "./words.ts";

@@ -2,8 +2,8 @@
  * The program of a venue process with a planted fault: a call with the API key `spin-20000` holds the event loop for 20 seconds before its
  * first request, and one with `late-spin-20000` after it may have left.
  */
-import { createPerformer } from "../../src/venues/perform.ts";
-import { serveCalls } from "../../src/venues/serve-calls.ts";
+import { createPerformer } from "../../src/venues/process/perform.ts";
+import { serveCalls } from "../../src/venues/process/serve-calls.ts";
 
 function spin(ms: number): void {
   const end = performance.now() + ms;

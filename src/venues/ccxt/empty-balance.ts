@@ -1,4 +1,4 @@
-import type { HttpAnswer } from "../bounded-fetch.ts";
+import type { HttpAnswer } from "../process/bounded-fetch.ts";
 import type { Exchange } from "./instance.ts";
 
 // An answer to a signed read in which no amount stands: the balance of an empty account, or a refusal that ccxt does not know.

@@ -1,4 +1,4 @@
-import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
+import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
 import type { Environment, FieldName } from "../venue.ts";
 import { Gate } from "./gate.ts";
 import type { Exchange, Headers } from "./instance.ts";

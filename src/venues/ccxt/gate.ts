@@ -1,5 +1,5 @@
-import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
-import { Withheld } from "../withheld.ts";
+import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
+import { Withheld } from "../process/withheld.ts";
 import type { Exchange } from "./instance.ts";
 import type { Permit } from "./permits.ts";
 import { requestKey } from "./request-key.ts";

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import type { VenueCall } from "../adapter.ts";
-import { FetchFailure, type HttpAnswer } from "../bounded-fetch.ts";
+import { FetchFailure, type HttpAnswer } from "../process/bounded-fetch.ts";
 import { type Dialect, interpret, unknownMeaning } from "../interpret.ts";
 import { takesAnyKey } from "../known-refusals.ts";
 import { nonceSpent, type Refusal, refusal, type Speaker, unproven } from "../outcomes.ts";
 import type { Outcome, Verdict } from "../verdict.ts";
-import { Withheld } from "../withheld.ts";
+import { Withheld } from "../process/withheld.ts";
 import { wordsOf } from "../words.ts";
 import { type Reads, shapeOf, standingOf, watchReads } from "./empty-balance.ts";
 import { errorMeaning, isKind, plainMessage, wordsMeaning } from "./errors.ts";

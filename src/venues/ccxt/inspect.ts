@@ -2,7 +2,7 @@ import type { VenueCall } from "../adapter.ts";
 import { interpret, unknownMeaning } from "../interpret.ts";
 import { nonceSpent, refusal } from "../outcomes.ts";
 import type { Verdict } from "../verdict.ts";
-import { Withheld } from "../withheld.ts";
+import { Withheld } from "../process/withheld.ts";
 import { type Mode, openExchange, signedRequest } from "./exchange.ts";
 import type { Exchange } from "./instance.ts";
 import { type Nonces, overtaking } from "./nonces.ts";

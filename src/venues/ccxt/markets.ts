@@ -1,5 +1,5 @@
-import { FetchFailure } from "../bounded-fetch.ts";
-import { Withheld } from "../withheld.ts";
+import { FetchFailure } from "../process/bounded-fetch.ts";
+import { Withheld } from "../process/withheld.ts";
 import { LRUCache } from "lru-cache";
 import { type Mode, openExchange, type Send } from "./exchange.ts";
 import type { Exchange } from "./instance.ts";

@@ -1,9 +1,9 @@
 import type { VenueCall } from "../adapter.ts";
-import { FetchFailure, type HttpAnswer, type HttpRequest } from "../bounded-fetch.ts";
+import { FetchFailure, type HttpAnswer, type HttpRequest } from "../process/bounded-fetch.ts";
 import { type Dialect, interpret } from "../interpret.ts";
 import type { Operation } from "../operations.ts";
 import { refusal } from "../outcomes.ts";
-import { Withheld } from "../withheld.ts";
+import { Withheld } from "../process/withheld.ts";
 import type { InvokeResult } from "../venue.ts";
 import { classMeaning, plainMessage } from "./errors.ts";
 import { type Mode, openExchange } from "./exchange.ts";

@@ -1,6 +1,6 @@
 import { ZodError } from "zod";
 import { explanation, indefinite, type Speaker } from "../outcomes.ts";
-import { explain } from "../perform.ts";
+import { explain } from "../process/perform.ts";
 import { KeyProblem } from "./driver.ts";
 import type { KeyFailure, KeyRefusalReason } from "./venue-keys.ts";
 

@@ -1,12 +1,12 @@
 import { Secret } from "../../crypto/secret.ts";
 import type { VenueCall } from "../adapter.ts";
-import { createBoundedFetch } from "../bounded-fetch.ts";
+import { createBoundedFetch } from "../process/bounded-fetch.ts";
 import { exchangeTable } from "../ccxt/table.ts";
-import { expiry } from "../perform.ts";
-import { createScrubber } from "../scrub.ts";
-import { type FieldTexts, isPrivateKey, spellFields } from "../spell.ts";
+import { expiry } from "../process/perform.ts";
+import { createScrubber } from "../process/scrub.ts";
+import { type FieldTexts, isPrivateKey, spellFields } from "../process/spell.ts";
 import { egressAddresses, type VenueSettings } from "../settings.ts";
-import { sealFields } from "../transport.ts";
+import { sealFields } from "../process/transport.ts";
 import type { Environment } from "../venue.ts";
 import { describeKeys } from "./describe.ts";
 import { type KeyDriver, KeyProblem } from "./driver.ts";

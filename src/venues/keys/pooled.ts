@@ -1,5 +1,5 @@
-import type { Pool } from "../pool.ts";
-import { createRecipient } from "../transport.ts";
+import type { Pool } from "../process/pool.ts";
+import { createRecipient } from "../process/transport.ts";
 import type { Environment, FieldName, SecretFields } from "../venue.ts";
 import { describeKeys } from "./describe.ts";
 import type { KeyDriver } from "./driver.ts";

@@ -1,13 +1,13 @@
 import type { VenueCall } from "../adapter.ts";
-import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
+import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
 import { type Mode, openExchange, signedRequest } from "../ccxt/exchange.ts";
 import type { Exchange } from "../ccxt/instance.ts";
 import { namedPermit } from "../ccxt/permits.ts";
 import type { ExchangeRow } from "../ccxt/row.ts";
 import { type Dialect, interpret, type Interpretation } from "../interpret.ts";
 import type { Meaning } from "../outcomes.ts";
-import type { FieldTexts } from "../spell.ts";
-import { Withheld } from "../withheld.ts";
+import type { FieldTexts } from "../process/spell.ts";
+import { Withheld } from "../process/withheld.ts";
 import { type KeyDriver, KeyProblem, type KeySession, type VenueRequest } from "./driver.ts";
 
 type Who = "parent" | "current";

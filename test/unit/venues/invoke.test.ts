@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { findOperation } from "../../../src/venues/operations.ts";
-import { createPerformer, type Perform } from "../../../src/venues/perform.ts";
-import type { Answer } from "../../../src/venues/protocol.ts";
+import { createPerformer, type Perform } from "../../../src/venues/process/perform.ts";
+import type { Answer } from "../../../src/venues/process/protocol.ts";
 import { venueSettings } from "../../../src/venues/settings.ts";
 import { Loopback, type Received } from "./loopback.ts";
 import { credentialsOf, performerAt } from "./samples.ts";

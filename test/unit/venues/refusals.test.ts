@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Perform } from "../../../src/venues/perform.ts";
+import type { Perform } from "../../../src/venues/process/perform.ts";
 import { Loopback } from "./loopback.ts";
 import { refusals } from "./refusals.ts";
 import { inspectAt, performerAt } from "./samples.ts";

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { createAdapters } from "../../../src/venues/adapters.ts";
-import { createPerformer, type Perform } from "../../../src/venues/perform.ts";
+import { createPerformer, type Perform } from "../../../src/venues/process/perform.ts";
 import { type VenuesConfig, venueSettings } from "../../../src/venues/settings.ts";
 import type { Environment, FieldName } from "../../../src/venues/venue.ts";
 import type { Verdict } from "../../../src/venues/verdict.ts";

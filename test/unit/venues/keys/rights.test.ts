@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { keyDrivers } from "../../../../src/venues/keys/drivers.ts";
 import { createKeyPerformer, type PerformKeyJob } from "../../../../src/venues/keys/perform.ts";
 import { venueSettings } from "../../../../src/venues/settings.ts";
-import { createRecipient } from "../../../../src/venues/transport.ts";
+import { createRecipient } from "../../../../src/venues/process/transport.ts";
 import type { FieldName } from "../../../../src/venues/venue.ts";
 import { Loopback, type Received } from "../loopback.ts";
 import { type KeyVenue, keyVenues } from "./desk.ts";

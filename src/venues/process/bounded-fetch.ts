@@ -1,0 +1,127 @@
+import { Agent, type Dispatcher, fetch, ProxyAgent, type Response } from "undici";
+import { plainUrl } from "./plain-url.ts";
+import { hostOf, type VenueSettings } from "../settings.ts";
+import type { Environment } from "../venue.ts";
+
+export type HttpRequest = Readonly<{
+  method: string;
+  url: string;
+  headers: Readonly<Record<string, string>>;
+  body?: string;
+}>;
+
+export type HttpAnswer = Readonly<{ status: number; headers: ReadonlyMap<string, string>; body: string }>;
+
+/** No usable answer came. Its message names no URL, since some venues carry key and signature there. */
+export class FetchFailure extends Error {
+  override readonly name = "FetchFailure";
+  readonly kind: "timeout" | "network" | "redirect" | "too_large";
+
+  constructor(kind: FetchFailure["kind"], message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/** `onSend` is called before the first byte of the request goes to a connection, and not for a connection that fails. */
+export type Fetch = (request: HttpRequest, deadline: AbortSignal, onSend?: () => void) => Promise<HttpAnswer>;
+
+/**
+ * The one way out to venues: bounded in time over headers and body by `deadline`, bounded in size after
+ * decompression, following no redirect, through the venue's own proxy. Sockets are shared by all calls.
+ * Throws `FetchFailure`, and `Withheld` for a URL that parsing would change.
+ */
+export function createBoundedFetch(
+  settings: VenueSettings,
+): (venue: string, environment: Environment) => Fetch {
+  const direct = new Agent({ connections: 64, allowH2: false });
+  const proxies = new Map(
+    Object.entries(settings.proxies).map(([venue, uri]) => [
+      venue,
+      new ProxyAgent({ uri, proxyTunnel: true, connections: 64 }),
+    ]),
+  );
+  return (venue, environment) => {
+    const dispatcher = proxies.get(venue) ?? direct;
+    const base = hostOf(settings, venue, environment);
+    return async (request, deadline, onSend) => {
+      const noting = onSend === undefined ? dispatcher : dispatcher.compose(noteSend(onSend));
+      return exchange(
+        { ...request, url: rebase(plainUrl(request.url), base) },
+        { dispatcher: noting, deadline, settings },
+      );
+    };
+  };
+}
+
+type Bounds = Readonly<{ dispatcher: Dispatcher; deadline: AbortSignal; settings: VenueSettings }>;
+
+/** undici starts a request on a connection that stands, right before it writes to it. */
+function noteSend(onSend: () => void): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) =>
+    dispatch(options, {
+      onRequestStart(controller, context) {
+        onSend();
+        handler.onRequestStart?.(controller, context);
+      },
+      onRequestUpgrade: (...parts) => handler.onRequestUpgrade?.(...parts),
+      onResponseStart: (...parts) => handler.onResponseStart?.(...parts),
+      onResponseData: (...parts) => handler.onResponseData?.(...parts),
+      onResponseEnd: (...parts) => handler.onResponseEnd?.(...parts),
+      onResponseError: (...parts) => handler.onResponseError?.(...parts),
+    });
+}
+
+async function exchange(request: HttpRequest, bounds: Bounds): Promise<HttpAnswer> {
+  try {
+    const response = await fetch(request.url, {
+      method: request.method,
+      headers: { "user-agent": "keyhold", ...request.headers },
+      ...(request.body === undefined ? {} : { body: request.body }),
+      redirect: "manual",
+      signal: bounds.deadline,
+      dispatcher: bounds.dispatcher,
+    });
+    if (response.status >= 300 && response.status < 400) {
+      await response.body?.cancel();
+      throw new FetchFailure("redirect", `The venue answered with a redirect (${response.status})`);
+    }
+    const body = await readBody(response, bounds.settings.maxBodyBytes);
+    return { status: response.status, headers: new Map(response.headers), body };
+  } catch (error) {
+    throw asFailure(error, bounds);
+  }
+}
+
+async function readBody(response: Response, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength;
+    // Leaving the loop cancels the body and closes the socket.
+    if (size > maxBytes) throw new FetchFailure("too_large", `The answer is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function asFailure(error: unknown, { deadline, settings }: Bounds): FetchFailure {
+  if (error instanceof FetchFailure) return error;
+  if (deadline.aborted) {
+    return new FetchFailure("timeout", `No complete answer within ${settings.timeoutMs} ms`);
+  }
+  return new FetchFailure("network", `The connection failed${codeOf(error)}`);
+}
+
+/** The code of a network error such as ECONNREFUSED; undici hides it in the cause. */
+function codeOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (!(cause instanceof Error) || !("code" in cause)) return "";
+  return typeof cause.code === "string" ? ` (${cause.code})` : "";
+}
+
+/** The same path and query at the operator's own base URL. */
+function rebase({ href, pathname, search }: URL, base: string | undefined): string {
+  if (base === undefined) return href;
+  return base.replace(/\/+$/, "") + pathname + search;
+}

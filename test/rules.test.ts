@@ -42,7 +42,7 @@ const visibleToDomain = [
   "src/venues/operations.ts",
   "src/venues/lifetimes.ts",
   "src/venues/field-forms.ts",
-  "src/venues/keys/venue-keys.ts",
+  "src/venues/venue-keys.ts",
   "src/venues/keys/marker.ts",
   "src/stores/store.ts",
   "src/keys/key-provider.ts",

@@ -1,9 +1,9 @@
 import { venueIdOf } from "./former-names.ts";
 import { createAdapters } from "./adapters.ts";
-import { unknownPermissions } from "./ccxt/permissions.ts";
+import { unknownPermissions } from "./exchanges/permissions.ts";
 import { type KnownRefusals, refusalsInMemory, takesAnyKey } from "./known-refusals.ts";
 import { createVenueKeys } from "./keys/pooled.ts";
-import type { VenueKeys } from "./keys/venue-keys.ts";
+import type { VenueKeys } from "./venue-keys.ts";
 import { createPool, endsWithinMs, type Pool, type PoolOptions } from "./process/pool.ts";
 import type { Answer, Job } from "./process/protocol.ts";
 import { type VenuesConfig, venueSettings } from "./settings.ts";

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readTenant, serviceScope } from "../../db/tenant.ts";
 import { type ErrorCode, KeyholdError } from "../../errors.ts";
 import { markerOf } from "../../venues/keys/marker.ts";
-import type { KeyTarget, VenueKeys } from "../../venues/keys/venue-keys.ts";
+import type { KeyTarget, VenueKeys } from "../../venues/venue-keys.ts";
 import type { SecretFields } from "../../venues/venue.ts";
 import { adopt } from "../adopt.ts";
 import type { CredentialRow } from "../credential.ts";

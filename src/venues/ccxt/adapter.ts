@@ -8,7 +8,7 @@ import { inspectKey } from "./inspect.ts";
 import { findOrder, invokeOperation } from "./invoke.ts";
 import type { ExchangeFacts } from "./list.ts";
 import type { Markets } from "./markets.ts";
-import type { ExchangeRow } from "./row.ts";
+import type { ExchangeRow } from "../exchanges/exchange.ts";
 
 /** An exchange of ccxt that has a row in the table. */
 export function rowAdapter(facts: ExchangeFacts, row: ExchangeRow, markets: Markets): Adapter {

@@ -13,7 +13,7 @@ import { type Mode, openExchange } from "./exchange.ts";
 import type { ExchangeFacts } from "./list.ts";
 import { type Nonces, overtaking } from "./nonces.ts";
 import { operationPermit } from "./permits.ts";
-import { unknownPermissions } from "./permissions.ts";
+import { unknownPermissions } from "../exchanges/permissions.ts";
 
 /** Of an exchange whose codes are not in the table: what its HTTP statuses say. */
 export const httpDialect: Dialect = { error: () => undefined, codes: {} };

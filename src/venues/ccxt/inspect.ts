@@ -7,7 +7,7 @@ import { type Mode, openExchange, signedRequest } from "./exchange.ts";
 import type { Exchange } from "./instance.ts";
 import { type Nonces, overtaking } from "./nonces.ts";
 import { namedPermit } from "./permits.ts";
-import type { ExchangeRow, Probe } from "./row.ts";
+import type { ExchangeRow, Probe } from "../exchanges/exchange.ts";
 
 /**
  * Asks the venue's key-information call. ccxt only signs: the answer is read here, because its error classes blur

@@ -6,7 +6,7 @@ import type { Indefinite } from "../verdict.ts";
 import type { Mode } from "./exchange.ts";
 import { type Nonces, overtaking } from "./nonces.ts";
 import { namedPermit, operationPermit, type Permit } from "./permits.ts";
-import type { ClientOrderIds } from "./row.ts";
+import type { ClientOrderIds } from "../exchanges/exchange.ts";
 import { type Caller, Session, textAt } from "./session.ts";
 
 /** Runs one operation through ccxt's unified method of that name. */

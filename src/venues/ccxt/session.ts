@@ -11,7 +11,7 @@ import { explainByClass, httpDialect } from "./general.ts";
 import type { Markets } from "./markets.ts";
 import type { Nonces } from "./nonces.ts";
 import type { Permit } from "./permits.ts";
-import type { Ask, ClientOrderIds } from "./row.ts";
+import type { Ask, ClientOrderIds } from "../exchanges/exchange.ts";
 
 /** What is needed to run unified methods of one exchange; without a dialect ccxt's error classes decide. */
 export type Caller = Readonly<{

@@ -1,5 +1,11 @@
 import { z } from "zod";
-import { allPages, type KeyDriver, KeyProblem, type KeySession, type ListedKey } from "./driver.ts";
+import {
+  allPages,
+  type KeyDriver,
+  KeyProblem,
+  type KeySession,
+  type ListedKey,
+} from "../exchanges/key-issuing.ts";
 
 // developers.binance.com, "Sub Account": "API management" (Create, Query and Delete Sub-account API Key, Get IP
 // Restriction for a Sub-account API Key) and "Query Sub-account List"; for ordinary main accounts, not for brokers

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { allPages, demandInheritable, type KeyDriver } from "./driver.ts";
+import { allPages, demandInheritable, type KeyDriver } from "../exchanges/key-issuing.ts";
 
 // bitget.com/api-doc/uta/account: "Get Account Info", and sub-account/SubAccount-API-Create, -Get and -Delete. Keys of
 // classic accounts can be made by API (v2) and never deleted, so they are left to a person.

@@ -1,6 +1,12 @@
 import { z } from "zod";
-import { boundTo } from "../ccxt/permissions.ts";
-import { allPages, demandInheritable, type KeyDriver, KeyProblem, type ListedKey } from "./driver.ts";
+import { boundTo } from "../exchanges/permissions.ts";
+import {
+  allPages,
+  demandInheritable,
+  type KeyDriver,
+  KeyProblem,
+  type ListedKey,
+} from "../exchanges/key-issuing.ts";
 
 // bybit-exchange.github.io/docs/v5/user: apikey-info, list-sub-apikeys, create-subuid-apikey, rm-sub-apikey.
 

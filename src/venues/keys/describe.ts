@@ -1,6 +1,6 @@
 import { exchangeList } from "../ccxt/list.ts";
-import type { KeyDriver } from "./driver.ts";
-import type { KeyManagement } from "./venue-keys.ts";
+import type { KeyDriver } from "../exchanges/key-issuing.ts";
+import type { KeyManagement } from "../venue-keys.ts";
 
 /** Throws `RangeError` for a driver of an exchange that ccxt does not have. */
 export function describeKeys({

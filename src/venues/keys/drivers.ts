@@ -1,7 +1,7 @@
 import { binance } from "./binance.ts";
 import { bitget } from "./bitget.ts";
 import { bybit } from "./bybit.ts";
-import type { KeyDriver } from "./driver.ts";
+import type { KeyDriver } from "../exchanges/key-issuing.ts";
 import { gate } from "./gate.ts";
 import { kucoin } from "./kucoin.ts";
 import { okx } from "./okx.ts";

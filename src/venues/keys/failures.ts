@@ -1,8 +1,8 @@
 import { ZodError } from "zod";
 import { explanation, indefinite, type Speaker } from "../outcomes.ts";
 import { explain } from "../process/perform.ts";
-import { KeyProblem } from "./driver.ts";
-import type { KeyFailure, KeyRefusalReason } from "./venue-keys.ts";
+import { KeyProblem } from "../exchanges/key-issuing.ts";
+import type { KeyFailure, KeyRefusalReason } from "../venue-keys.ts";
 
 const sentences: Readonly<Record<KeyRefusalReason, string>> = {
   unsupported: "this key cannot be rotated through its API",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { demandInheritable, type KeyDriver } from "./driver.ts";
+import { demandInheritable, type KeyDriver } from "../exchanges/key-issuing.ts";
 
 // gate.com/docs/developers/apiv4, "SubAccount": list, create and delete the API key pairs of a sub-account.
 

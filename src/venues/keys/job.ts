@@ -1,5 +1,5 @@
 import type { Environment } from "../venue.ts";
-import type { KeyFailure } from "./venue-keys.ts";
+import type { KeyFailure } from "../venue-keys.ts";
 
 /**
  * What the serving process asks of a venue process about keys. The credentials travel beside it, sealed: the parent,

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { listOf } from "../ccxt/permissions.ts";
-import { demandInheritable, type KeyDriver, KeyProblem } from "./driver.ts";
+import { listOf } from "../exchanges/permissions.ts";
+import { demandInheritable, type KeyDriver, KeyProblem } from "../exchanges/key-issuing.ts";
 
 // kucoin.com/docs-new: "Get Apikey Info", "Add sub-account API" (api-3470138), "Get sub-account API List"
 // (api-3470136), "Delete sub-account API" (api-3470137).

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { listOf } from "../ccxt/permissions.ts";
-import { allPages, demandInheritable, type KeyDriver, KeyProblem } from "./driver.ts";
+import { listOf } from "../exchanges/permissions.ts";
+import { allPages, demandInheritable, type KeyDriver, KeyProblem } from "../exchanges/key-issuing.ts";
 
 // okx.com/docs-v5, "Sub-account": sub-account list; create, query and delete the API key of a sub-account; error codes
 // 59500 to 59508.

@@ -1,7 +1,7 @@
 import { Secret } from "../../crypto/secret.ts";
 import type { VenueCall } from "../adapter.ts";
 import { createBoundedFetch } from "../process/bounded-fetch.ts";
-import { exchangeTable } from "../ccxt/table.ts";
+import { exchangeTable } from "../exchanges/index.ts";
 import { expiry } from "../process/perform.ts";
 import { createScrubber } from "../process/scrub.ts";
 import { type FieldTexts, isPrivateKey, spellFields } from "../process/spell.ts";
@@ -9,12 +9,12 @@ import { egressAddresses, type VenueSettings } from "../settings.ts";
 import { sealFields } from "../process/transport.ts";
 import type { Environment } from "../venue.ts";
 import { describeKeys } from "./describe.ts";
-import { type KeyDriver, KeyProblem } from "./driver.ts";
+import { type KeyDriver, KeyProblem } from "../exchanges/key-issuing.ts";
 import { keyDrivers } from "./drivers.ts";
 import { failureOf } from "./failures.ts";
 import type { KeyAnswer, KeyJob } from "./job.ts";
-import { createKey, findKey, type KeyResult, revokeKey } from "./manage.ts";
-import { openKeySession } from "./session.ts";
+import { createKey, findKey, type KeyResult, revokeKey } from "../process/manage-keys.ts";
+import { openKeySession } from "../ccxt/key-session.ts";
 
 /** `credentials`: parent, current key, and the key to delete where the job deletes one. `leaving` as in `Perform`. */
 export type PerformKeyJob = (

@@ -2,12 +2,12 @@ import type { Pool } from "../process/pool.ts";
 import { createRecipient } from "../process/transport.ts";
 import type { Environment, FieldName, SecretFields } from "../venue.ts";
 import { describeKeys } from "./describe.ts";
-import type { KeyDriver } from "./driver.ts";
+import type { KeyDriver } from "../exchanges/key-issuing.ts";
 import { keyDrivers } from "./drivers.ts";
 import { keyRefused } from "./failures.ts";
 import type { KeyAnswer, KeyJob } from "./job.ts";
 import { isMarker } from "./marker.ts";
-import type { KeyFailure, KeyManagement, KeyRefusalReason, KeyTarget, VenueKeys } from "./venue-keys.ts";
+import type { KeyFailure, KeyManagement, KeyRefusalReason, KeyTarget, VenueKeys } from "../venue-keys.ts";
 
 /** The venues at which keys can be managed, by id. Their code runs in the processes of `pool`. */
 export function createVenueKeys(pool: Pool): ReadonlyMap<string, VenueKeys> {

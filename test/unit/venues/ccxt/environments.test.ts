@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createAdapters } from "../../../../src/venues/adapters.ts";
 import { classOf } from "../../../../src/venues/ccxt/generate.ts";
 import { exchangeList } from "../../../../src/venues/ccxt/list.ts";
-import { exchangeTable } from "../../../../src/venues/ccxt/table.ts";
+import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
 import type { Perform } from "../../../../src/venues/process/perform.ts";
 import type { Environment, FieldName } from "../../../../src/venues/venue.ts";
 import { Loopback } from "../loopback.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { VenueCall } from "../../../../src/venues/adapter.ts";
 import { createMarkets } from "../../../../src/venues/ccxt/markets.ts";
 import { Session } from "../../../../src/venues/ccxt/session.ts";
-import { exchangeTable } from "../../../../src/venues/ccxt/table.ts";
+import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
 import { Withheld } from "../../../../src/venues/process/withheld.ts";
 import { credentialsOf } from "../samples.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { ambiguous } from "../../interpret.ts";
-import { grant, unknownPermissions, withdrawal } from "../permissions.ts";
-import { type ExchangeRow, findByOption, type KeyInformation, type Probe } from "../row.ts";
+import { ambiguous } from "../interpret.ts";
+import { grant, unknownPermissions, withdrawal } from "./permissions.ts";
+import { type ExchangeRow, findByOption, type KeyInformation, type Probe } from "./exchange.ts";
 
 // gate.com/docs/developers/apiv4: main account keys, authentication, error labels, spot orders.
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { ambiguous } from "../../interpret.ts";
-import { boundTo, permissionsOf, readOnly, unknownPermissions, type Vocabulary } from "../permissions.ts";
-import { type Ask, asIs, type ExchangeRow, type KeyInformation, type Probe } from "../row.ts";
+import { ambiguous } from "../interpret.ts";
+import { boundTo, permissionsOf, readOnly, unknownPermissions, type Vocabulary } from "./permissions.ts";
+import { type Ask, asIs, type ExchangeRow, type KeyInformation, type Probe } from "./exchange.ts";
 
 // bybit-exchange.github.io/docs/v5: "Get API Key Information", error codes, "Get Open & Closed Orders".
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { ambiguous } from "../../interpret.ts";
-import { boundTo, listOf, permissionsOf, type Vocabulary } from "../permissions.ts";
-import { asIs, type ExchangeRow, findByOption, type KeyInformation } from "../row.ts";
+import { ambiguous } from "../interpret.ts";
+import { boundTo, listOf, permissionsOf, type Vocabulary } from "./permissions.ts";
+import { asIs, type ExchangeRow, findByOption, type KeyInformation } from "./exchange.ts";
 
 // mexc.com/api-docs/spot-v3: "Query API Key Info", permission enum, error codes, "Query Order".
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { boundTo, listOf, permissionsOf, type Vocabulary } from "../permissions.ts";
-import { asIs, type ExchangeRow, type KeyInformation } from "../row.ts";
+import { boundTo, listOf, permissionsOf, type Vocabulary } from "./permissions.ts";
+import { asIs, type ExchangeRow, type KeyInformation } from "./exchange.ts";
 
 // kucoin.com/docs-new: "Get Apikey Info", "Get Order By ClientOid", error codes.
 

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import type { Adapter, VenueCall } from "./adapter.ts";
-import { type Dialect, type Interpretation, interpret, unknownMeaning } from "./interpret.ts";
-import { marketRead } from "./massive-data.ts";
-import { refusal } from "./outcomes.ts";
+import type { Adapter, VenueCall } from "../adapter.ts";
+import { type Dialect, type Interpretation, interpret, unknownMeaning } from "../interpret.ts";
+import { marketRead } from "../massive-data.ts";
+import { refusal } from "../outcomes.ts";
 
 // massive.com (formerly polygon.io): REST authentication, "Market Status". Market data only: there is no account.
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { lengthOf } from "./candles.ts";
-import { candlesParams, orderBookParams, tickerParams } from "./operations.ts";
-import type { Invocation } from "./venue.ts";
+import { lengthOf } from "../../candles.ts";
+import { candlesParams, orderBookParams, tickerParams } from "../../operations.ts";
+import type { Invocation } from "../../venue.ts";
 
 // docs.alpaca.markets: Market Data API (stocks v2: snapshots, historical bars; crypto v1beta3: snapshots, historical bars, latest
 // orderbooks). It takes the keys of both environments, at a host of its own.

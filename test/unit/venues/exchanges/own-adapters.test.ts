@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Perform } from "../../../src/venues/process/perform.ts";
-import type { Answer } from "../../../src/venues/process/protocol.ts";
-import { Loopback } from "./loopback.ts";
-import { credentialsOf, performerAt } from "./samples.ts";
+import type { Perform } from "../../../../src/venues/process/perform.ts";
+import type { Answer } from "../../../../src/venues/process/protocol.ts";
+import { Loopback } from "../loopback.ts";
+import { credentialsOf, performerAt } from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

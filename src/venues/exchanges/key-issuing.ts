@@ -1,7 +1,7 @@
 import type { signedRequest } from "../ccxt/exchange.ts";
 import type { Said } from "../outcomes.ts";
 import type { Indefinite } from "../verdict.ts";
-import type { KeyManagement, KeyRefusalReason } from "./venue-keys.ts";
+import type { KeyManagement, KeyRefusalReason } from "../venue-keys.ts";
 
 /** A request of the venue's own API, as ccxt's `sign` takes it. */
 export type VenueRequest = Parameters<typeof signedRequest>[1];

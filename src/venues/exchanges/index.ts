@@ -1,13 +1,13 @@
-import type { ExchangeRow } from "./row.ts";
-import { binance, binancecoinm, binanceus, binanceusdm } from "./rows/binance.ts";
-import { bitget } from "./rows/bitget.ts";
-import { bybit } from "./rows/bybit.ts";
-import { coinbase } from "./rows/coinbase.ts";
-import { gate } from "./rows/gate.ts";
-import { kraken } from "./rows/kraken.ts";
-import { kucoin } from "./rows/kucoin.ts";
-import { mexc } from "./rows/mexc.ts";
-import { okx } from "./rows/okx.ts";
+import type { ExchangeRow } from "./exchange.ts";
+import { binance, binancecoinm, binanceus, binanceusdm } from "./binance.ts";
+import { bitget } from "./bitget.ts";
+import { bybit } from "./bybit.ts";
+import { coinbase } from "./coinbase.ts";
+import { gate } from "./gate.ts";
+import { kraken } from "./kraken.ts";
+import { kucoin } from "./kucoin.ts";
+import { mexc } from "./mexc.ts";
+import { okx } from "./okx.ts";
 
 /** Exchanges with the API of another one, at hosts or with markets of their own. In ccxt their classes derive from its class. */
 const sisters: readonly ExchangeRow[] = [

@@ -1,7 +1,7 @@
 import type { Dialect } from "../interpret.ts";
 import type { FieldName, VenueDescription } from "../venue.ts";
 import type { AccountFacts, Permissions } from "../verdict.ts";
-import type { Mode, Modes } from "./exchange.ts";
+import type { Mode, Modes } from "../ccxt/exchange.ts";
 
 /** A request of the venue's own API, as ccxt's `sign` takes it. */
 type ApiRequest = Readonly<{

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { permissionsOf, type Vocabulary } from "../permissions.ts";
-import { type Ask, asIs, type ExchangeRow, type KeyInformation } from "../row.ts";
+import { permissionsOf, type Vocabulary } from "./permissions.ts";
+import { type Ask, asIs, type ExchangeRow, type KeyInformation } from "./exchange.ts";
 
 // docs.kraken.com: "Get API Key Info", API key permissions, error messages, "Client order identifiers".
 

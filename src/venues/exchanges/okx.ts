@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { ambiguous } from "../../interpret.ts";
-import { listOf, permissionsOf } from "../permissions.ts";
-import { asIs, type ExchangeRow, findByOption, type KeyInformation } from "../row.ts";
+import { ambiguous } from "../interpret.ts";
+import { listOf, permissionsOf } from "./permissions.ts";
+import { asIs, type ExchangeRow, findByOption, type KeyInformation } from "./exchange.ts";
 
 // okx.com/docs-v5: "Get account configuration", "API key creation", error codes, "Order details".
 

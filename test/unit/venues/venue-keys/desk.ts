@@ -3,7 +3,7 @@ import { type Simulator, startSimulator } from "../../../../simulator/simulator.
 import type { VenueId } from "../../../../simulator/venue.ts";
 import { Secret } from "../../../../src/crypto/secret.ts";
 import { createVenues, type Venues, type VenuesConfig } from "../../../../src/venues/index.ts";
-import type { KeyTarget, VenueKeys } from "../../../../src/venues/keys/venue-keys.ts";
+import type { KeyTarget, VenueKeys } from "../../../../src/venues/venue-keys.ts";
 import type { FieldName, SecretFields, Venue } from "../../../../src/venues/venue.ts";
 import type { Verdict } from "../../../../src/venues/verdict.ts";
 import { addParentKey, addSubKey, type KeyVenue, keyVenues } from "../../../support/sub-accounts.ts";

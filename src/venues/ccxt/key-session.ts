@@ -1,14 +1,14 @@
 import type { VenueCall } from "../adapter.ts";
 import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
-import { type Mode, openExchange, signedRequest } from "../ccxt/exchange.ts";
-import type { Exchange } from "../ccxt/instance.ts";
-import { namedPermit } from "../ccxt/permits.ts";
-import type { ExchangeRow } from "../ccxt/row.ts";
+import { type Mode, openExchange, signedRequest } from "./exchange.ts";
+import type { Exchange } from "./instance.ts";
+import { namedPermit } from "./permits.ts";
+import type { ExchangeRow } from "../exchanges/exchange.ts";
 import { type Dialect, interpret, type Interpretation } from "../interpret.ts";
 import type { Meaning } from "../outcomes.ts";
 import type { FieldTexts } from "../process/spell.ts";
 import { Withheld } from "../process/withheld.ts";
-import { type KeyDriver, KeyProblem, type KeySession, type VenueRequest } from "./driver.ts";
+import { type KeyDriver, KeyProblem, type KeySession, type VenueRequest } from "../exchanges/key-issuing.ts";
 
 type Who = "parent" | "current";
 type Problem = KeyProblem["problem"];

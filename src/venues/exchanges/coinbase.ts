@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { ambiguous } from "../../interpret.ts";
-import { flagOf, grant, grantingNames, withdrawal } from "../permissions.ts";
-import { type Ask, asIs, type ExchangeRow, type KeyInformation } from "../row.ts";
+import { ambiguous } from "../interpret.ts";
+import { flagOf, grant, grantingNames, withdrawal } from "./permissions.ts";
+import { type Ask, asIs, type ExchangeRow, type KeyInformation } from "./exchange.ts";
 
 // docs.cdp.coinbase.com, Advanced Trade: "Get API Key Permissions", "List Orders", authentication, rate limits.
 

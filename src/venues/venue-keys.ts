@@ -1,5 +1,5 @@
-import type { Environment, FieldName, SecretFields } from "../venue.ts";
-import type { Indefinite } from "../verdict.ts";
+import type { Environment, FieldName, SecretFields } from "./venue.ts";
+import type { Indefinite } from "./verdict.ts";
 
 /** Why a venue, or Keyhold before it, said no: nothing was created or deleted. */
 export type KeyRefusalReason =

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { KeyOptions } from "../../../../simulator/control.ts";
 import { fault } from "../../../../simulator/faults.ts";
 import { markerOf } from "../../../../src/venues/keys/marker.ts";
-import type { KeyFailure, KeyRefusalReason } from "../../../../src/venues/keys/venue-keys.ts";
+import type { KeyFailure, KeyRefusalReason } from "../../../../src/venues/venue-keys.ts";
 import { Desk, fieldsOf, type KeyVenue, keyVenues, targetOf } from "./desk.ts";
 
 let desk: Desk;

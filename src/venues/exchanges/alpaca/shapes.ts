@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { newOrderParams } from "./operations.ts";
+import type { newOrderParams } from "../../operations.ts";
 
 /** Alpaca's shapes as ccxt's unified ones, with the venue's own object as `info`. Amounts come as decimal texts. */
 

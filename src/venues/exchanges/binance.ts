@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { ambiguous } from "../../interpret.ts";
-import { flagOf, grant, grantingNames, unknownPermissions, withdrawal } from "../permissions.ts";
-import { asIs, type ExchangeRow, findByOption, type KeyInformation, type Probe } from "../row.ts";
+import { ambiguous } from "../interpret.ts";
+import { flagOf, grant, grantingNames, unknownPermissions, withdrawal } from "./permissions.ts";
+import { asIs, type ExchangeRow, findByOption, type KeyInformation, type Probe } from "./exchange.ts";
 
 // developers.binance.com: wallet "API key permission", spot "Error codes", spot "Account information".
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { isKind } from "../errors.ts";
-import { boundTo, listOf, permissionsOf, readOnly, type Vocabulary } from "../permissions.ts";
-import { type Ask, asIs, type ExchangeRow, type KeyInformation, type Probe } from "../row.ts";
+import { isKind } from "../ccxt/errors.ts";
+import { boundTo, listOf, permissionsOf, readOnly, type Vocabulary } from "./permissions.ts";
+import { type Ask, asIs, type ExchangeRow, type KeyInformation, type Probe } from "./exchange.ts";
 
 // bitget.com/api-doc: "Get Account Information" (classic, v2), account information of unified accounts (v3), error codes.
 

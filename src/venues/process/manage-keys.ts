@@ -1,7 +1,7 @@
 import { type FieldName, fieldNames } from "../venue.ts";
-import { type KeyDriver, KeyProblem, type KeySession, type ListedKey } from "./driver.ts";
-import { passphraseOf } from "./passphrase.ts";
-import type { FieldTexts } from "../process/spell.ts";
+import { type KeyDriver, KeyProblem, type KeySession, type ListedKey } from "../exchanges/key-issuing.ts";
+import { passphraseOf } from "../keys/passphrase.ts";
+import type { FieldTexts } from "./spell.ts";
 
 /** One job under way at one venue. */
 export type KeyWork = Readonly<{

@@ -43,7 +43,6 @@ const visibleToDomain = [
   "src/venues/lifetimes.ts",
   "src/venues/field-forms.ts",
   "src/venues/venue-keys.ts",
-  "src/venues/keys/marker.ts",
   "src/stores/store.ts",
   "src/keys/key-provider.ts",
 ];

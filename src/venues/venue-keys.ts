@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Environment, FieldName, SecretFields } from "./venue.ts";
 import type { Indefinite } from "./verdict.ts";
 
@@ -23,10 +24,10 @@ export type KeyRefusalReason =
    */
   | "refused";
 
-export type KeyRefused = Readonly<{ outcome: "refused"; reason: KeyRefusalReason; message: string }>;
-
 /** After an indefinite one, what was asked may have happened, and may still happen for `settlesAfterMs`. */
-export type KeyFailure = KeyRefused | Indefinite;
+export type KeyFailure =
+  | Readonly<{ outcome: "refused"; reason: KeyRefusalReason; message: string }>
+  | Indefinite;
 
 export type KeyCreation =
   /** Everything that a credential of this venue needs. The caller owns the secrets. */
@@ -96,4 +97,26 @@ export interface VenueKeys {
    * `api_key`, and its `passphrase` where the venue has them.
    */
   revoke(target: KeyTarget, key: SecretFields): Promise<KeyRevocation>;
+}
+
+const prefix = "kh";
+const digits = 18;
+
+/**
+ * The note that marks the key of one rotation at the venue, chosen before the key exists so that it can be found when
+ * the answer to its creation was lost. The same for the same intent; tells nothing about it.
+ *
+ * 20 characters, a letter first, then lower-case letters and digits: the one form that every venue here accepts
+ * (Bitget wants a letter first and at most 20, KuCoin at most 24).
+ */
+export function markerOf(intent: string): string {
+  const hash = createHash("sha256").update("keyhold rotation 1\n").update(intent).digest("hex");
+  const number = BigInt(`0x${hash}`) % 36n ** BigInt(digits);
+  return prefix + number.toString(36).padStart(digits, "0");
+}
+
+const form = /^[a-z][a-z0-9]{7,}$/;
+
+export function isMarker(text: string, longest: number): boolean {
+  return form.test(text) && text.length <= longest;
 }

@@ -12,11 +12,11 @@ function spin(ms: number): void {
 
 serveCalls((settings, options) => {
   const perform = createPerformer(settings, options);
-  return async (job, fields, leaving) => {
-    const key = fields.get("api_key") ?? "";
+  return async (job, credentials, options) => {
+    const key = credentials[0]?.get("api_key") ?? "";
     const ms = Number(/^(?:late-)?spin-(\d+)/.exec(key)?.[1] ?? 0);
-    if (key.startsWith("late-")) await leaving?.();
+    if (key.startsWith("late-")) await options?.leaving?.();
     if (ms > 0) spin(ms);
-    return perform(job, fields, leaving);
+    return perform(job, credentials, options);
   };
 });

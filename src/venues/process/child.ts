@@ -1,6 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { KeyAnswer, KeyJob } from "../keys/job.ts";
 import type { Answer, FromProcess, Job, ToProcess } from "./protocol.ts";
 import type { VenueSettings } from "../settings.ts";
 import { StallWatch } from "./stall-watch.ts";
@@ -52,10 +51,8 @@ const usualProgram = new URL("worker.ts", import.meta.url);
 /** For whom a call is, and the time of `performance.now()` after which it is not given to the process any more. */
 export type Order = Readonly<{ tenantId: string; before: number }>;
 
-type Answered = Extract<FromProcess, { kind: "answer" | "keyAnswer" }>;
-
 /** A call that was given to the process, and how far it has come. `tenantId` stays here. */
-type Given = PromiseWithResolvers<Answered> & { tenantId: string; venue: string; stage: Stage };
+type Given = PromiseWithResolvers<Answer> & { tenantId: string; venue: string; stage: Stage };
 
 export type ChildOptions = Readonly<{
   /** A module that serves calls as worker.ts does; its own folder is readable to it. */
@@ -88,7 +85,7 @@ export class Child {
     this.#process.once("exit", () => {
       if (!this.#process.connected) this.#lose();
     });
-    // Nobody may be waiting for this when the process is lost.
+    // When the process is lost, nothing may be waiting for this.
     this.#ready.promise.catch(() => {});
     this.#send({ kind: "settings", settings });
     this.#unref();
@@ -138,28 +135,37 @@ export class Child {
     await this.#ready.promise;
   }
 
-  /** Throws `ProcessLost` when the process ends before it has answered. */
-  async call(order: Order, job: Job, fields: SecretFields): Promise<Answer> {
-    const answered = await this.#exchange(order, job, (id, publicKey) => {
-      return { kind: "call", id, job, sealed: sealFields(fields, publicKey) };
-    });
-    if (answered.kind !== "answer") throw new TypeError("a venue process answered another question");
-    return answered.answer;
-  }
-
-  /** The same for a job that manages keys. A secret in the answer is sealed to `replyTo`. */
-  async manageKeys(
-    order: Order,
-    job: KeyJob,
+  /**
+   * `credentials` are borrowed, and leave sealed to the process. A new secret in the answer is sealed to `replyTo`. Throws
+   * `ProcessLost` when the process ends before it has answered.
+   */
+  async call(
+    { tenantId, before }: Order,
+    job: Job,
     credentials: readonly SecretFields[],
-    replyTo: Uint8Array,
-  ): Promise<KeyAnswer> {
-    const answered = await this.#exchange(order, job, (id, publicKey) => {
-      const sealed = credentials.map((fields) => sealFields(fields, publicKey));
-      return { kind: "keyCall", id, job, sealed, replyTo };
-    });
-    if (answered.kind !== "keyAnswer") throw new TypeError("a venue process answered another question");
-    return answered.answer;
+    replyTo?: Uint8Array,
+  ): Promise<Answer> {
+    if (this.#lost) throw new ProcessLost("the venue process has ended", "given");
+    const id = this.#calls;
+    this.#calls += 1;
+    const answer: Given = { ...Promise.withResolvers<Answer>(), tenantId, venue: job.venue, stage: "given" };
+    this.#waiting.set(id, answer);
+    // When the process is lost before it is ready, nothing awaits this.
+    answer.promise.catch(() => {});
+    this.#process.ref();
+    this.#process.channel?.ref();
+    try {
+      const publicKey = await this.#ready.promise;
+      if (performance.now() > before) throw new ProcessLost("the venue process started too late", "given");
+      if (!this.#lost) {
+        const sealed = credentials.map((fields) => sealFields(fields, publicKey));
+        this.#send({ kind: "call", id, job, sealed, replyTo });
+      }
+      return await answer.promise;
+    } finally {
+      this.#waiting.delete(id);
+      if (this.#waiting.size === 0) this.#unref();
+    }
   }
 
   /** Ends the process; calls under way fail with `ProcessLost`. */
@@ -169,31 +175,6 @@ export class Child {
     this.#process.channel?.ref();
     this.#process.kill("SIGKILL");
     await this.#ended.promise;
-  }
-
-  async #exchange(
-    { tenantId, before }: Order,
-    { venue }: Pick<Job, "venue">,
-    message: (id: number, publicKey: Uint8Array) => ToProcess,
-  ): Promise<Answered> {
-    if (this.#lost) throw new ProcessLost("the venue process has ended", "given");
-    const id = this.#calls;
-    this.#calls += 1;
-    const answer: Given = { ...Promise.withResolvers<Answered>(), tenantId, venue, stage: "given" };
-    this.#waiting.set(id, answer);
-    // When the process is lost before it is ready, nobody comes to await this.
-    answer.promise.catch(() => {});
-    this.#process.ref();
-    this.#process.channel?.ref();
-    try {
-      const publicKey = await this.#ready.promise;
-      if (performance.now() > before) throw new ProcessLost("the venue process started too late", "given");
-      if (!this.#lost) this.#send(message(id, publicKey));
-      return await answer.promise;
-    } finally {
-      this.#waiting.delete(id);
-      if (this.#waiting.size === 0) this.#unref();
-    }
   }
 
   #receive(message: FromProcess): void {
@@ -210,9 +191,8 @@ export class Child {
       case "sent":
         return this.#advance(message.id, message.kind);
       case "answer":
-      case "keyAnswer":
         this.#memory = message.memory;
-        return this.#waiting.get(message.id)?.resolve(message);
+        return this.#waiting.get(message.id)?.resolve(message.answer);
     }
   }
 
@@ -240,7 +220,7 @@ export class Child {
   }
 
   #send(message: ToProcess): void {
-    // The exit event tells of a process that is gone.
+    // The exit event reports a process that is gone.
     if (!this.#lost) this.#process.send(message, () => {});
   }
 

@@ -1,47 +1,84 @@
-import { type FieldName, fieldNames } from "../venue.ts";
+import { hkdfSync } from "node:crypto";
+import { Secret } from "../../crypto/secret.ts";
+import type { VenueCall } from "../adapter.ts";
+import { openKeySession } from "../ccxt/key-session.ts";
+import { exchangeTable } from "../exchanges/index.ts";
 import { type KeyDriver, KeyProblem, type KeySession, type ListedKey } from "../exchanges/key-issuing.ts";
-import { passphraseOf } from "../keys/passphrase.ts";
-import type { FieldTexts } from "./spell.ts";
+import { keyDrivers } from "../keys/drivers.ts";
+import { type FieldName, fieldNames } from "../venue.ts";
+import type { KeyAnswer, KeyJob } from "./protocol.ts";
+import { type FieldTexts, isPrivateKey, type spellFields } from "./spell.ts";
+import { sealFields } from "./transport.ts";
+
+/**
+ * Does one job that manages keys. What a venue made leaves sealed to `replyTo`, and no message holds it. Throws `KeyProblem`,
+ * `FetchFailure`, and `ZodError` for an answer in another shape than the documented one.
+ */
+export async function manageKeys(
+  job: KeyJob,
+  credentials: readonly ReturnType<typeof spellFields>[],
+  { send, replyTo }: Readonly<{ send: VenueCall["send"]; replyTo: Uint8Array | undefined }>,
+): Promise<KeyAnswer> {
+  const driver = keyDrivers.get(job.venue);
+  const row = exchangeTable.get(job.venue);
+  const mode = row?.environments[job.environment];
+  if (driver === undefined || row === undefined || mode === undefined) {
+    throw new RangeError(`no keys are managed at ${job.venue} ${job.environment}`);
+  }
+  const [parent, current, key = new Map()] = credentials.map(sharedSecret);
+  if (parent === undefined || current === undefined) throw new TypeError("a key job lacks a credential");
+  const session = await openKeySession({ driver, row, mode, credentials: { parent, current }, send });
+  const work = { driver, session, parent, current };
+  if (job.verb === "revokeKey") return revokeKey(work, key);
+  if (replyTo === undefined) throw new TypeError("a key job lacks the key to which it replies");
+  return job.verb === "createKey" ? createKey(work, job.marker, replyTo) : findKey(work, job.marker, replyTo);
+}
+
+/** Throws `KeyProblem` for what no signer may get, and for a key pair. */
+function sharedSecret(fields: ReturnType<typeof spellFields>): FieldTexts {
+  if ("problem" in fields) throw new KeyProblem("malformed", { hint: fields.problem });
+  if (!isPrivateKey(fields.get("api_secret") ?? "")) return fields;
+  throw new KeyProblem("unsupported", {
+    hint: "It is a key pair; only keys with a shared secret are made.",
+  });
+}
 
 /** One job under way at one venue. */
-export type KeyWork = Readonly<{
+type KeyWork = Readonly<{
   driver: KeyDriver;
   session: KeySession;
   parent: FieldTexts;
   current: FieldTexts;
 }>;
 
-export type KeyResult =
-  | Readonly<{ outcome: "created" | "exists" | "found"; fields: FieldTexts }>
-  | Readonly<{ outcome: "revoked" }>
-  | Readonly<{ outcome: "absent" }>;
-
 /** Looks for the marker first, so that a creation whose answer was lost is never repeated. Throws `KeyProblem`. */
-export async function createKey(work: KeyWork, marker: string): Promise<KeyResult> {
+async function createKey(work: KeyWork, marker: string, replyTo: Uint8Array): Promise<KeyAnswer> {
   const { driver, session, current } = work;
   const account = await driver.locate(session);
   const keys = await driver.list(session, account);
-  const earlier = withMarker(keys, marker);
-  if (earlier !== undefined) return { outcome: "exists", fields: revocableFields(work, earlier) };
+  const earlier = keys.find((key) => key.marker === marker);
+  if (earlier !== undefined) {
+    return { outcome: "exists", sealed: seal(revocableFields(work, earlier), replyTo) };
+  }
   const like = keys.find(({ apiKey }) => apiKey === current.get("api_key"));
   if (like === undefined) throw new KeyProblem("not_a_sub_account");
   const passphrase = passphraseIn(work, marker);
   const { apiKey, apiSecret } = await driver.create(session, { account, like, marker, ...passphrase });
   const fields = { api_key: apiKey, api_secret: apiSecret, ...passphrase };
-  return { outcome: "created", fields: fieldTexts(fields) };
+  return { outcome: "created", sealed: seal(fields, replyTo) };
 }
 
 /** Throws `KeyProblem`. */
-export async function findKey(work: KeyWork, marker: string): Promise<KeyResult> {
+async function findKey(work: KeyWork, marker: string, replyTo: Uint8Array): Promise<KeyAnswer> {
   const account = await work.driver.locate(work.session);
-  const found = withMarker(await work.driver.list(work.session, account), marker);
+  const found = (await work.driver.list(work.session, account)).find((key) => key.marker === marker);
   return found === undefined
     ? { outcome: "absent" }
-    : { outcome: "found", fields: revocableFields(work, found) };
+    : { outcome: "found", sealed: seal(revocableFields(work, found), replyTo) };
 }
 
 /** `revoked` once the venue no longer lists the key. Throws `KeyProblem`. */
-export async function revokeKey({ driver, session }: KeyWork, key: FieldTexts): Promise<KeyResult> {
+async function revokeKey({ driver, session }: KeyWork, key: FieldTexts): Promise<KeyAnswer> {
   const apiKey = key.get("api_key") ?? "";
   const account = await driver.locate(session);
   const isListed = async () =>
@@ -50,7 +87,7 @@ export async function revokeKey({ driver, session }: KeyWork, key: FieldTexts): 
   try {
     await driver.remove(session, account, { apiKey, passphrase: key.get("passphrase") });
   } catch (error) {
-    // What is said of a key that was deleted meanwhile is hardly documented anywhere; the list knows.
+    // How venues refuse a key that was deleted meanwhile is hardly documented anywhere; the list knows.
     const isRefused = error instanceof KeyProblem && error.problem === "refused";
     if (isRefused && !(await isListed())) return { outcome: "absent" };
     throw error;
@@ -61,26 +98,46 @@ export async function revokeKey({ driver, session }: KeyWork, key: FieldTexts): 
   return { outcome: "revoked" };
 }
 
-function withMarker(keys: readonly ListedKey[], marker: string): ListedKey | undefined {
-  return keys.find((key) => key.marker === marker);
-}
-
 /** What deleting the key takes. */
-function revocableFields(work: KeyWork, { apiKey, marker }: ListedKey): FieldTexts {
-  return fieldTexts({ api_key: apiKey, ...passphraseIn(work, marker) });
+function revocableFields(work: KeyWork, { apiKey, marker }: ListedKey) {
+  return { api_key: apiKey, ...passphraseIn(work, marker) };
 }
 
-function fieldTexts(texts: Readonly<Partial<Record<FieldName, string>>>): FieldTexts {
-  return new Map(
+/** Seals texts that a venue made to the serving process. */
+function seal(texts: Readonly<Partial<Record<FieldName, string>>>, replyTo: Uint8Array): Uint8Array {
+  const secrets = new Map(
     fieldNames.flatMap((name) => {
       const text = texts[name];
-      return text === undefined ? [] : [[name, text] as const];
+      return text === undefined ? [] : [[name, Secret.fromText(text)] as const];
     }),
   );
+  try {
+    return sealFields(secrets, replyTo);
+  } finally {
+    for (const secret of secrets.values()) secret[Symbol.dispose]();
+  }
 }
 
 function passphraseIn({ driver, parent }: KeyWork, marker: string): Readonly<{ passphrase?: string }> {
   if (driver.passphrase === undefined) return {};
   const special = driver.passphrase === "special";
   return { passphrase: passphraseOf(parent.get("api_secret") ?? "", marker, special) };
+}
+
+const derivedCharacters = 25;
+
+/**
+ * The passphrase of the key with this marker. Venues let the caller choose it, and KuCoin deletes a key only for who
+ * knows it, so it must be known even when the answer to the creation was lost: it is derived from the parent's secret
+ * and needs to be kept nowhere. Its venue learns it and nothing of that secret by it.
+ *
+ * 29 characters at most with 129 bits: an upper-case letter, lower-case letters and digits, and a special character
+ * where `special` says so, which are the forms that OKX, KuCoin and Bitget ask for.
+ */
+export function passphraseOf(parentSecret: string, marker: string, special: boolean): string {
+  const info = `keyhold passphrase 1\n${marker}`;
+  const bytes = Buffer.from(hkdfSync("sha256", parentSecret, "", info, 32));
+  const number = BigInt(`0x${bytes.toString("hex")}`) % 36n ** BigInt(derivedCharacters);
+  const derived = number.toString(36).padStart(derivedCharacters, "0");
+  return `Kh1${derived}${special ? "!" : ""}`;
 }

@@ -1,6 +1,4 @@
-import { CallsAtOnce } from "./calls-at-once.ts";
 import { Child, type Order, ProcessLost } from "./child.ts";
-import type { KeyAnswer, KeyJob } from "../keys/job.ts";
 import { type Answer, beatEveryMs, type Job } from "./protocol.ts";
 import type { VenueSettings } from "../settings.ts";
 import { type Place, Suspects } from "./suspects.ts";
@@ -12,14 +10,12 @@ export type Pool = Readonly<{
    * Never throws for what happens in a venue process. A process that is lost after the call has left is an indefinite outcome. A call
    * that was not made is marked as unsent: the tenant has too many at once, or process after process was lost before it left.
    */
-  call(tenantId: string, job: Job, fields: SecretFields): Promise<Answer | Indefinite>;
-  /** The same for a job that manages keys. */
-  manageKeys(
+  call(
     tenantId: string,
-    job: KeyJob,
+    job: Job,
     credentials: readonly SecretFields[],
-    replyTo: Uint8Array,
-  ): Promise<KeyAnswer | Indefinite>;
+    replyTo?: Uint8Array,
+  ): Promise<Answer>;
   close(): Promise<void>;
 }>;
 
@@ -44,7 +40,6 @@ export type PoolChild = Pick<
   | "ready"
   | "expect"
   | "call"
-  | "manageKeys"
   | "stop"
 >;
 
@@ -80,7 +75,7 @@ const barred =
 /** How often a call that did not leave goes to another process. One that had begun may be what stopped the first. */
 const mostMoves = { given: 2, begun: 1 };
 
-type Work<T> = (child: PoolChild, order: Order) => Promise<T>;
+type Work = (child: PoolChild, order: Order) => Promise<Answer>;
 type Cell = Exclude<Place, "open" | "barred">;
 const cells = 2;
 
@@ -88,9 +83,8 @@ const cells = 2;
 export function createPool(settings: VenueSettings, options: PoolOptions = {}): Pool {
   const pool = new ProcessPool(settings, options);
   return {
-    call: (tenantId, job, fields) => pool.give(tenantId, (child, order) => child.call(order, job, fields)),
-    manageKeys: (tenantId, job, credentials, replyTo) =>
-      pool.give(tenantId, (child, order) => child.manageKeys(order, job, credentials, replyTo)),
+    call: (tenantId, job, credentials, replyTo) =>
+      pool.give(tenantId, (child, order) => child.call(order, job, credentials, replyTo)),
     close: () => pool.close(),
   };
 }
@@ -123,12 +117,12 @@ class ProcessPool {
     this.#atOnce = new CallsAtOnce(settings.callsPerTenant);
   }
 
-  async give<T>(tenantId: string, work: Work<T>): Promise<T | Indefinite> {
+  async give(tenantId: string, work: Work): Promise<Answer> {
     const given = await this.#atOnce.within(tenantId, () => this.#give(tenantId, work));
     return given ?? unsent(`A tenant may have ${this.#settings.callsPerTenant} calls at venues at once.`);
   }
 
-  async #give<T>(tenantId: string, work: Work<T>): Promise<T | Indefinite> {
+  async #give(tenantId: string, work: Work): Promise<Answer> {
     const before = performance.now() + (this.#options.patienceMs ?? usualPatienceMs);
     for (let move = 0; !this.#closed; move += 1) {
       const child = this.#choose(tenantId);
@@ -153,7 +147,7 @@ class ProcessPool {
     await Promise.all(this.#all().map((child) => this.#end(child, "closed")));
   }
 
-  async #within<T>(child: PoolChild, order: Order, work: Work<T>): Promise<T> {
+  async #within(child: PoolChild, order: Order, work: Work): Promise<Answer> {
     let overdue: NodeJS.Timeout | undefined;
     const watch = async (): Promise<void> => {
       await child.ready();
@@ -297,4 +291,32 @@ function lost(message: string): Indefinite {
 /** Nothing has left, so the call can be made again. */
 function unsent(why: string): Indefinite {
   return { ...lost(`${why} This call was not made; try it again later.`), unsent: true };
+}
+
+/** How many calls each tenant has under way. */
+class CallsAtOnce {
+  readonly #most: number;
+  readonly #underWay = new Map<string, number>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Makes a call that counts for the tenant until it is over; `null` for one too many, which is not made. */
+  async within<T>(tenantId: string, call: () => Promise<T>): Promise<T | null> {
+    const now = this.#underWay.get(tenantId) ?? 0;
+    if (now >= this.#most) return null;
+    this.#underWay.set(tenantId, now + 1);
+    try {
+      return await call();
+    } finally {
+      this.#leave(tenantId);
+    }
+  }
+
+  #leave(tenantId: string): void {
+    const left = (this.#underWay.get(tenantId) ?? 1) - 1;
+    if (left === 0) this.#underWay.delete(tenantId);
+    else this.#underWay.set(tenantId, left);
+  }
 }

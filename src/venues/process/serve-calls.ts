@@ -1,28 +1,25 @@
-import { createKeyPerformer, type PerformKeyJob } from "../keys/perform.ts";
-import { Loading } from "./loading.ts";
-import { createPerformer, type Perform, type PerformOptions } from "./perform.ts";
-import { beatEveryMs, type FromProcess, type ToProcess } from "./protocol.ts";
+import { loadVenue } from "../adapters.ts";
 import type { VenueSettings } from "../settings.ts";
+import { createPerformer, type Perform } from "./perform.ts";
+import { beatEveryMs, type FromProcess, type ToProcess } from "./protocol.ts";
 import { createRecipient } from "./transport.ts";
 
-/** Makes what does the work of a venue process. */
-export type MakePerform = (settings: VenueSettings, options: Pick<PerformOptions, "onLoading">) => Perform;
-
-/** Serves the calls of the process that started this one, until that ends. */
-export function serveCalls(make: MakePerform = createPerformer): void {
+/** Serves the calls of the process that started this one, until that ends. `make` makes what does the work. */
+export function serveCalls(
+  make: (
+    settings: VenueSettings,
+    options: Readonly<{ onLoading: (active: boolean) => void }>,
+  ) => Perform = createPerformer,
+): void {
   const recipient = createRecipient();
   let perform: Perform | undefined;
-  let performKeyJob: PerformKeyJob | undefined;
   const loading = new Loading((active) => say({ kind: "loading", active }));
 
   process.on("message", (message: ToProcess) => {
     if (message.kind === "settings") {
       perform = make(message.settings, { onLoading: (active) => void loading.note(active) });
-      performKeyJob = createKeyPerformer(message.settings);
     } else if (message.kind === "expect") {
       for (const venue of message.venues) void loading.code(venue);
-    } else if (message.kind === "keyCall") {
-      void answerKeyCall(message);
     } else {
       void answer(message);
     }
@@ -35,22 +32,13 @@ export function serveCalls(make: MakePerform = createPerformer): void {
   setInterval(beat, beatEveryMs);
   void say({ kind: "ready", publicKey: recipient.publicKey });
 
-  async function answer({ id, job, sealed }: Extract<ToProcess, { kind: "call" }>): Promise<void> {
+  async function answer({ id, job, sealed, replyTo }: Extract<ToProcess, { kind: "call" }>): Promise<void> {
     if (perform === undefined) throw new TypeError("a call came before the settings");
     await loading.code(job.venue);
     await say({ kind: "begun", id });
-    const answer = await perform(job, recipient.open(sealed), departure(id));
-    await say({ kind: "answer", id, answer, memory: process.memoryUsage.rss() });
-  }
-
-  async function answerKeyCall(call: Extract<ToProcess, { kind: "keyCall" }>): Promise<void> {
-    if (performKeyJob === undefined) throw new TypeError("a call came before the settings");
-    const { id, job, sealed, replyTo } = call;
-    await loading.code(job.venue);
-    await say({ kind: "begun", id });
     const credentials = sealed.map((fields) => recipient.open(fields));
-    const answer = await performKeyJob(job, credentials, replyTo, departure(id));
-    await say({ kind: "keyAnswer", id, answer, memory: process.memoryUsage.rss() });
+    const answer = await perform(job, credentials, { leaving: departure(id), replyTo });
+    await say({ kind: "answer", id, answer, memory: process.memoryUsage.rss() });
   }
 }
 
@@ -71,4 +59,40 @@ function say(message: FromProcess): Promise<void> {
     if (process.send === undefined) resolve();
     else process.send(message, undefined, undefined, () => resolve());
   });
+}
+
+/**
+ * What a venue process loads: code and market lists. Both take the event loop for a while, which is no stall, and several may be loaded
+ * at once.
+ */
+class Loading {
+  readonly #say: (active: boolean) => Promise<void>;
+  readonly #venues = new Map<string, Promise<void>>();
+  #count = 0;
+
+  /** `say` is called when something begins to be loaded and when nothing is loaded any more. */
+  constructor(say: (active: boolean) => Promise<void>) {
+    this.#say = say;
+  }
+
+  /** Something begins or ends to be loaded. Resolves when that is said. */
+  async note(active: boolean): Promise<void> {
+    this.#count += active ? 1 : -1;
+    if (this.#count === (active ? 1 : 0)) await this.#say(active);
+  }
+
+  /** Resolves when the code of the venue is loaded, by its first call, or cannot be loaded: the call that needs it says so. */
+  code(venue: string): Promise<void> {
+    const known = this.#venues.get(venue);
+    if (known !== undefined) return known;
+    const loaded = this.#load(venue);
+    this.#venues.set(venue, loaded);
+    return loaded;
+  }
+
+  async #load(venue: string): Promise<void> {
+    await this.note(true);
+    await loadVenue(venue).catch(() => undefined);
+    await this.note(false);
+  }
 }

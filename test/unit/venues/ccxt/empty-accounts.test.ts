@@ -2,10 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { Secret } from "../../../../src/crypto/secret.ts";
 import { createVenues, type Venues } from "../../../../src/venues/index.ts";
 import { madeUpKey } from "../../../../src/venues/process/made-up-key.ts";
-import type { Perform } from "../../../../src/venues/process/perform.ts";
 import type { CallTarget } from "../../../../src/venues/venue.ts";
 import { Loopback } from "../loopback.ts";
-import { credentialsOf, ecPem, inspectAt, performerAt, venueIds } from "../samples.ts";
+import { credentialsOf, ecPem, inspectAt, performerAt, venueIds, type Perform } from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

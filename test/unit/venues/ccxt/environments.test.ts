@@ -4,10 +4,9 @@ import { createAdapters } from "../../../../src/venues/adapters.ts";
 import { classOf } from "../../../../src/venues/ccxt/generate.ts";
 import { exchangeList } from "../../../../src/venues/ccxt/list.ts";
 import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
-import type { Perform } from "../../../../src/venues/process/perform.ts";
 import type { Environment, FieldName } from "../../../../src/venues/venue.ts";
 import { Loopback } from "../loopback.ts";
-import { credentialsOf, inspectAt, performerAt } from "../samples.ts";
+import { credentialsOf, inspectAt, performerAt, type Perform } from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Perform } from "../../../../src/venues/process/perform.ts";
 import { Loopback } from "../loopback.ts";
-import { credentialsOf, performerAt } from "../samples.ts";
+import { credentialsOf, performerAt, type Perform } from "../samples.ts";
 
 const market = {
   name: "BTC/USD",

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { exchangeList } from "../../../../src/venues/ccxt/list.ts";
 import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
-import type { Perform } from "../../../../src/venues/process/perform.ts";
 import { type Canned, Loopback } from "../loopback.ts";
-import { credentialsOf, inspectAt, performerAt, venueIds } from "../samples.ts";
+import { credentialsOf, inspectAt, performerAt, venueIds, type Perform } from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

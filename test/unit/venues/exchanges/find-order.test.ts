@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Perform } from "../../../../src/venues/process/perform.ts";
 import type { Answer } from "../../../../src/venues/process/protocol.ts";
 import { Loopback, type Received } from "../loopback.ts";
-import { credentialsOf, performerAt } from "../samples.ts";
+import { credentialsOf, performerAt, type Perform } from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

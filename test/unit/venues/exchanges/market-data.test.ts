@@ -2,9 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { exchangeList } from "../../../../src/venues/ccxt/list.ts";
 import { operationPermit } from "../../../../src/venues/ccxt/permits.ts";
 import { findOperation, operations } from "../../../../src/venues/operations.ts";
-import type { Perform } from "../../../../src/venues/process/perform.ts";
 import { Loopback } from "../loopback.ts";
-import { credentialsOf, performerAt } from "../samples.ts";
+import { credentialsOf, performerAt, type Perform } from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

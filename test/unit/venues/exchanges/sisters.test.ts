@@ -3,12 +3,11 @@ import { classOf } from "../../../../src/venues/ccxt/generate.ts";
 import { exchangeList } from "../../../../src/venues/ccxt/list.ts";
 import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
 import { reviewedExchanges } from "../../../../src/venues/exchanges/reviewed.ts";
-import type { Perform } from "../../../../src/venues/process/perform.ts";
 import { sistersOf } from "../../../../src/venues/sisters.ts";
 import type { Environment } from "../../../../src/venues/venue.ts";
 import type { Verdict } from "../../../../src/venues/verdict.ts";
 import { Loopback } from "../loopback.ts";
-import { credentialsOf, inspectAt, performerAt } from "../samples.ts";
+import { credentialsOf, inspectAt, performerAt, type Perform } from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Perform } from "../../../../src/venues/process/perform.ts";
 import type { Valid } from "../../../../src/venues/verdict.ts";
 import { Loopback } from "../loopback.ts";
-import { credentialsOf, inspectAt, performerAt } from "../samples.ts";
+import { credentialsOf, inspectAt, performerAt, type Perform } from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

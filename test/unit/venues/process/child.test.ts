@@ -22,7 +22,7 @@ describe("a venue process", () => {
   test("asks the venue and answers, with any number of calls under way", async () => {
     venue.sayJson({ market: "open", serverTime: "2026-11-20T12:00:00-05:00" });
     const child = start();
-    const answers = await Promise.all(Array.from({ length: 20 }, () => child.call(order, job, fields())));
+    const answers = await Promise.all(Array.from({ length: 20 }, () => child.call(order, job, [fields()])));
     expect(answers.map(({ outcome }) => outcome)).toEqual(Array(20).fill("valid"));
     expect(venue.received.at(-1)?.headers.authorization).toBe("Bearer canary-key-81e0");
     expect(child).toMatchObject({ busy: 0, calls: 20, lost: false });
@@ -33,18 +33,18 @@ describe("a venue process", () => {
   test("that ends during a call loses it, and takes no other", async () => {
     venue.reply(() => {});
     const child = start();
-    const call = child.call(order, job, fields());
+    const call = child.call(order, job, [fields()]);
     const outcome = expect(call).rejects.toThrow(ProcessLost);
     await expect.poll(() => venue.received.length, { timeout: 10_000 }).toBeGreaterThan(20);
     await child.stop();
     await outcome;
-    await expect(child.call(order, job, fields())).rejects.toThrow(ProcessLost);
+    await expect(child.call(order, job, [fields()])).rejects.toThrow(ProcessLost);
     expect(child).toMatchObject({ busy: 0, lost: true });
   });
 
   test("that ends before it is ready loses what was waiting for it", async () => {
     const child = start();
-    const call = expect(child.call(order, job, fields())).rejects.toThrow(ProcessLost);
+    const call = expect(child.call(order, job, [fields()])).rejects.toThrow(ProcessLost);
     await child.stop();
     await call;
   });
@@ -52,7 +52,7 @@ describe("a venue process", () => {
   test("is given no call that comes too late", async () => {
     const child = start();
     const late = { ...order, before: performance.now() - 1 };
-    await expect(child.call(late, job, fields())).rejects.toMatchObject({ stage: "given" });
+    await expect(child.call(late, job, [fields()])).rejects.toMatchObject({ stage: "given" });
     await child.stop();
   });
 

@@ -2,10 +2,16 @@ import { generateKeyPairSync } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Secret } from "../../../../src/crypto/secret.ts";
 import { createVenues, type PoolEvent, type Venues } from "../../../../src/venues/index.ts";
-import type { Perform } from "../../../../src/venues/process/perform.ts";
 import type { FieldName } from "../../../../src/venues/venue.ts";
 import { Loopback } from "../loopback.ts";
-import { credentialsOf, firstEnvironment, inspectAt, performerAt, venueIds } from "../samples.ts";
+import {
+  credentialsOf,
+  firstEnvironment,
+  inspectAt,
+  performerAt,
+  venueIds,
+  type Perform,
+} from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

@@ -10,7 +10,6 @@ import type { Job } from "../../../../src/venues/process/protocol.ts";
 import { type VenuesConfig, venueSettings } from "../../../../src/venues/settings.ts";
 
 const job: Job = { venue: "example", environment: "live", verb: "inspect" };
-/** To a job of either kind. */
 const answer = { outcome: "absent" } as const;
 const notMade = { outcome: "venue_unavailable", unsent: true };
 
@@ -49,10 +48,6 @@ class FakeChild implements PoolChild {
 
   expect(venues: readonly string[]): void {
     this.expected = venues;
-  }
-
-  manageKeys(order: Order): Promise<typeof answer> {
-    return this.call(order);
   }
 
   async ready(): Promise<void> {}
@@ -94,7 +89,7 @@ function poolOf(processes: number, config: VenuesConfig = {}, options: PoolOptio
   });
   const calls = { count: 0 };
   /** By a tenant of its own, unless one is named. */
-  const call = (tenantId = `tenant ${(calls.count += 1)}`) => pool.call(tenantId, job, new Map());
+  const call = (tenantId = `tenant ${(calls.count += 1)}`) => pool.call(tenantId, job, [new Map()]);
   return { pool, children, events, call };
 }
 

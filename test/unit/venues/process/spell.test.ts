@@ -1,10 +1,9 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, verify } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { spellFields } from "../../../../src/venues/process/spell.ts";
-import type { Perform } from "../../../../src/venues/process/perform.ts";
 import type { FieldName } from "../../../../src/venues/venue.ts";
 import { Loopback, type Received } from "../loopback.ts";
-import { credentialsOf, inspectAt, performerAt, venueIds } from "../samples.ts";
+import { credentialsOf, inspectAt, performerAt, venueIds, type Perform } from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

@@ -1,8 +1,8 @@
 import { assert, boolean, property, string } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { keyDrivers } from "../../../../src/venues/keys/drivers.ts";
-import { isMarker, markerOf } from "../../../../src/venues/keys/marker.ts";
-import { passphraseOf } from "../../../../src/venues/keys/passphrase.ts";
+import { isMarker, markerOf } from "../../../../src/venues/venue-keys.ts";
+import { passphraseOf } from "../../../../src/venues/process/manage-keys.ts";
 
 describe("a marker", () => {
   test("is the same for the same intent, in every process and version", () => {

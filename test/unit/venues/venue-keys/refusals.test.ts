@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { KeyOptions } from "../../../../simulator/control.ts";
 import { fault } from "../../../../simulator/faults.ts";
-import { markerOf } from "../../../../src/venues/keys/marker.ts";
-import type { KeyFailure, KeyRefusalReason } from "../../../../src/venues/venue-keys.ts";
 import { Desk, fieldsOf, type KeyVenue, keyVenues, targetOf } from "./desk.ts";
+import { markerOf, type KeyFailure, type KeyRefusalReason } from "../../../../src/venues/venue-keys.ts";
 
 let desk: Desk;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { keyDrivers } from "../../../../src/venues/keys/drivers.ts";
-import { createKeyPerformer, type PerformKeyJob } from "../../../../src/venues/keys/perform.ts";
+import { createPerformer, type Perform } from "../../../../src/venues/process/perform.ts";
 import { venueSettings } from "../../../../src/venues/settings.ts";
 import { createRecipient } from "../../../../src/venues/process/transport.ts";
 import type { FieldName } from "../../../../src/venues/venue.ts";
@@ -170,11 +170,11 @@ const scripts: Readonly<Record<KeyVenue, Script>> = {
 };
 
 let venue: Loopback;
-let perform: PerformKeyJob;
+let perform: Perform;
 beforeAll(async () => {
   venue = await Loopback.start();
   const hosts = Object.fromEntries(keyVenues.map((id) => [id, venue.url]));
-  perform = createKeyPerformer(venueSettings({ hosts }));
+  perform = createPerformer(venueSettings({ hosts }));
 });
 afterAll(() => venue[Symbol.asyncDispose]());
 beforeEach(() => venue.forget());
@@ -203,7 +203,7 @@ async function create(id: KeyVenue) {
   const answer = await perform(
     { venue: id, environment: "live", verb: "createKey", marker },
     [credential("parent-api-key"), credential(apiKey)],
-    recipient.publicKey,
+    { replyTo: recipient.publicKey },
   );
   if (!("sealed" in answer)) return answer;
   return { outcome: answer.outcome, fields: recipient.open(answer.sealed) };

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { IssuedKey } from "../../../../simulator/control.ts";
 import { fault } from "../../../../simulator/faults.ts";
 import { Secret } from "../../../../src/crypto/secret.ts";
-import { markerOf } from "../../../../src/venues/keys/marker.ts";
 import { createRecipient, sealFields } from "../../../../src/venues/process/transport.ts";
 import { countInMemory, leaksIn } from "../../../support/leaks.ts";
 import { deletion, Desk, fieldsOf, keyVenues, targetOf, textOf } from "./desk.ts";
+import { markerOf } from "../../../../src/venues/venue-keys.ts";
 
 let desk: Desk;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { unknownPermissions } from "./exchanges/permissions.ts";
-import type { KeyDriver } from "./exchanges/key-issuing.ts";
+import type { KeyIssuing } from "./exchanges/key-issuing.ts";
 import { type KnownRefusals, takesAnyKey } from "./known-refusals.ts";
 import { keyFailure } from "./outcomes.ts";
 import type { Pool } from "./process/pool.ts";
@@ -67,8 +67,8 @@ export function createVenue(description: VenueDescription, pool: Pool, refusals:
 const readable: Valid = { outcome: "valid", permissions: unknownPermissions, expiresAt: null, account: {} };
 
 /** The management of keys at a venue, whose code runs in the processes of `pool`. */
-export function createVenueKeys(venue: VenueDescription, driver: KeyDriver, pool: Pool): VenueKeys {
-  const { environments, longestMarker, settlesAfterMs } = driver;
+export function createVenueKeys(venue: VenueDescription, issuing: KeyIssuing, pool: Pool): VenueKeys {
+  const { environments, longestMarker, settlesAfterMs } = issuing;
   const { id, name, fields } = venue;
   const description = { venue: id, name, fields, environments, longestMarker, settlesAfterMs };
   const ask = async (target: KeyTarget, job: KeyJob, key?: SecretFields) => {

@@ -3,7 +3,7 @@ import { StartError } from "../errors.ts";
 import { createAdapters } from "./adapters.ts";
 import { createVenue, createVenueKeys } from "./ask.ts";
 import { venueIdOf } from "./former-names.ts";
-import { keyDrivers } from "./keys/drivers.ts";
+import { exchangeTable } from "./exchanges/index.ts";
 import { type KnownRefusals, refusalsInMemory } from "./known-refusals.ts";
 import { createPool, endsWithinMs, type PoolOptions } from "./process/pool.ts";
 import { type VenuesConfig, venueSettings } from "./settings.ts";
@@ -42,8 +42,8 @@ export function createVenues(
   );
   const keys = new Map(
     descriptions.flatMap((description) => {
-      const driver = keyDrivers.get(description.id);
-      return driver === undefined ? [] : [[description.id, createVenueKeys(description, driver, pool)]];
+      const issuing = exchangeTable.get(description.id)?.issuing;
+      return issuing === undefined ? [] : [[description.id, createVenueKeys(description, issuing, pool)]];
     }),
   );
   return {

@@ -1,17 +1,16 @@
 import type { Adapter, VenueCall } from "../adapter.ts";
-import { reviewedExchanges } from "../exchanges/reviewed.ts";
+import { exchangeTable } from "../exchanges/index.ts";
 import { withSisters } from "../sisters.ts";
 import type { Environment, VenueDescription } from "../venue.ts";
-import type { Mode, Modes } from "./exchange.ts";
 import { inspectByBalance, learnRefusal } from "./general.ts";
 import { inspectKey } from "./inspect.ts";
 import { findOrder, invokeOperation } from "./invoke.ts";
 import type { ExchangeFacts } from "./list.ts";
 import type { Markets } from "./markets.ts";
-import type { ExchangeRow } from "../exchanges/exchange.ts";
+import type { KnownExchange, Mode } from "../exchanges/exchange.ts";
 
 /** An exchange of ccxt that has a row in the table. */
-export function rowAdapter(facts: ExchangeFacts, row: ExchangeRow, markets: Markets): Adapter {
+export function rowAdapter(facts: ExchangeFacts, row: KnownExchange, markets: Markets): Adapter {
   const { id, dialect, clientOrderIds, options = {} } = row;
   const caller = { id, dialect, clientOrderIds, options, markets };
   const mode = (environment: Environment) => modeOf(row.environments, environment);
@@ -61,12 +60,14 @@ export function generalAdapter(facts: ExchangeFacts, markets: Markets): Adapter 
   };
 }
 
+type Modes = KnownExchange["environments"];
+
 function naming(call: VenueCall, id: string): VenueCall {
   return { ...call, speaker: withSisters(call.speaker, id) };
 }
 
 function transfersOf(id: string): Pick<VenueDescription, "transferAccounts"> {
-  const transferAccounts = reviewedExchanges.get(id)?.transferAccounts ?? null;
+  const transferAccounts = exchangeTable.get(id)?.requests.transferAccounts ?? null;
   return transferAccounts === null ? {} : { transferAccounts };
 }
 

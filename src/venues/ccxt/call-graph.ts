@@ -1,7 +1,7 @@
 /** Reads the source of an exchange of ccxt: which requests each of its methods can make, in any market and with any parameter. */
 import { Exchange } from "ccxt";
 import { type BodyNames, namesInBody } from "./method-body.ts";
-import { requestKey } from "./request-key.ts";
+import { requestKey } from "../exchanges/request-table.ts";
 
 type ExchangeClass = new (config: object) => Exchange;
 type Definition = Readonly<{ owner: object; body: Function }>;

@@ -1,5 +1,7 @@
 import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
-import type { Environment, FieldName } from "../venue.ts";
+import type { ApiRequest } from "../exchanges/request-table.ts";
+import type { Mode } from "../exchanges/exchange.ts";
+import type { FieldName } from "../venue.ts";
 import { Gate } from "./gate.ts";
 import type { Exchange, Headers } from "./instance.ts";
 import type { Nonces } from "./nonces.ts";
@@ -7,10 +9,6 @@ import type { Permit } from "./permits.ts";
 import { isMarkerHeader, removeMarkers } from "./unmarked.ts";
 
 type ExchangeClass = new (config: object) => Exchange;
-
-/** How ccxt reaches an environment: its sandbox hosts or header, its demo hosts, or neither. */
-export type Mode = "live" | "sandbox" | "demo";
-export type Modes = Readonly<Partial<Record<Environment, Mode>>>;
 
 /** ccxt's names of credential parts, beside ours. */
 export const credentialNames = {
@@ -80,10 +78,7 @@ export function completeCredential(exchange: WithWallet, id: string): void {
 }
 
 /** Signs one request of the venue's own API without sending it. Throws `Withheld` for what the exchange may not send. */
-export function signedRequest(
-  exchange: Exchange,
-  request: Readonly<{ api: string | readonly string[]; path: string; method: string; params?: object }>,
-): HttpRequest {
+export function signedRequest(exchange: Exchange, request: ApiRequest): HttpRequest {
   const signed = exchange.sign(request.path, request.api, request.method, request.params ?? {});
   return toRequest(signed.url, { ...signed, headers: { ...exchange.headers, ...signed.headers } });
 }

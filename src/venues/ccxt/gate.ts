@@ -2,7 +2,7 @@ import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
 import { Withheld } from "../process/withheld.ts";
 import type { Exchange } from "./instance.ts";
 import type { Permit } from "./permits.ts";
-import { requestKey } from "./request-key.ts";
+import { requestKey } from "../exchanges/request-table.ts";
 
 type Send = (request: HttpRequest) => Promise<HttpAnswer>;
 

@@ -9,11 +9,12 @@ import { Withheld } from "../process/withheld.ts";
 import { wordsOf } from "../words.ts";
 import { type Reads, shapeOf, standingOf, watchReads } from "./empty-balance.ts";
 import { errorMeaning, isKind, plainMessage, wordsMeaning } from "./errors.ts";
-import { type Mode, openExchange } from "./exchange.ts";
+import { openExchange } from "./exchange.ts";
 import type { ExchangeFacts } from "./list.ts";
 import { type Nonces, overtaking } from "./nonces.ts";
 import { operationPermit } from "./permits.ts";
 import { unknownPermissions } from "../exchanges/permissions.ts";
+import type { Mode } from "../exchanges/exchange.ts";
 
 /** Of an exchange whose codes are not in the table: what its HTTP statuses say. */
 export const httpDialect: Dialect = { error: () => undefined, codes: {} };

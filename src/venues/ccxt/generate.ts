@@ -6,7 +6,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { AuthenticationError, type Exchange, exchanges } from "ccxt";
-import { reviewedExchanges } from "../exchanges/reviewed.ts";
+import { exchangeTable } from "../exchanges/index.ts";
 import { type Operation, operations } from "../operations.ts";
 import { type FieldName, fieldNames } from "../venue.ts";
 import { callGraph } from "./call-graph.ts";
@@ -78,7 +78,7 @@ function operationsOf(exchange: Exchange): string[] {
  */
 function isOffered(id: string, operation: Operation): boolean {
   if (operation.class === "read" || operation.class === "trade") return true;
-  const reviewed = reviewedExchanges.get(id);
+  const reviewed = exchangeTable.get(id)?.requests;
   return reviewed !== undefined && (operation.class !== "transfer" || reviewed.transferAccounts !== null);
 }
 

@@ -3,22 +3,22 @@ import { interpret, unknownMeaning } from "../interpret.ts";
 import { nonceSpent, refusal } from "../outcomes.ts";
 import type { Verdict } from "../verdict.ts";
 import { Withheld } from "../process/withheld.ts";
-import { type Mode, openExchange, signedRequest } from "./exchange.ts";
+import { openExchange, signedRequest } from "./exchange.ts";
 import type { Exchange } from "./instance.ts";
 import { type Nonces, overtaking } from "./nonces.ts";
 import { namedPermit } from "./permits.ts";
-import type { ExchangeRow, Probe } from "../exchanges/exchange.ts";
+import type { KnownExchange, Mode, Probe } from "../exchanges/exchange.ts";
 
 /**
  * Asks the venue's key-information call. ccxt only signs: the answer is read here, because its error classes blur
  * what the venue's codes tell apart.
  */
-export async function inspectKey(row: ExchangeRow, mode: Mode, call: VenueCall): Promise<Verdict> {
+export async function inspectKey(row: KnownExchange, mode: Mode, call: VenueCall): Promise<Verdict> {
   const attempt = (nonces: Nonces) => probe(row, mode, call, nonces);
   return overtaking<Verdict>(row.id, call, attempt, () => nonceSpent(call.speaker));
 }
 
-async function probe(row: ExchangeRow, mode: Mode, call: VenueCall, nonces: Nonces): Promise<Verdict> {
+async function probe(row: KnownExchange, mode: Mode, call: VenueCall, nonces: Nonces): Promise<Verdict> {
   const permit = await namedPermit(row.id, "read");
   const { fields, send } = call;
   const exchange = await openExchange(row.id, mode, { fields, send, permit, nonces });
@@ -35,7 +35,7 @@ const unsigned =
   "It cannot be signed with: see that each field is whole, and none stands where another belongs.";
 
 async function ask(
-  row: ExchangeRow,
+  row: KnownExchange,
   probe: Probe,
   exchange: Exchange,
   call: VenueCall,

@@ -3,11 +3,10 @@ import { type Operation, operations } from "../operations.ts";
 import { nonceSpent, refusal } from "../outcomes.ts";
 import type { Invocation, InvokeResult, OrderLookup } from "../venue.ts";
 import type { Indefinite } from "../verdict.ts";
-import type { Mode } from "./exchange.ts";
 import { type Nonces, overtaking } from "./nonces.ts";
 import { namedPermit, operationPermit, type Permit } from "./permits.ts";
-import type { ClientOrderIds } from "../exchanges/exchange.ts";
 import { type Caller, Session, textAt } from "./session.ts";
+import type { ClientOrderIds, Mode } from "../exchanges/exchange.ts";
 
 /** Runs one operation through ccxt's unified method of that name. */
 export async function invokeOperation(

@@ -1,14 +1,15 @@
 import type { VenueCall } from "../adapter.ts";
 import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
-import { type Mode, openExchange, signedRequest } from "./exchange.ts";
+import { openExchange, signedRequest } from "./exchange.ts";
 import type { Exchange } from "./instance.ts";
 import { namedPermit } from "./permits.ts";
-import type { ExchangeRow } from "../exchanges/exchange.ts";
 import { type Dialect, interpret, type Interpretation } from "../interpret.ts";
 import type { Meaning } from "../outcomes.ts";
 import type { FieldTexts } from "../process/spell.ts";
 import { Withheld } from "../process/withheld.ts";
-import { type KeyDriver, KeyProblem, type KeySession, type VenueRequest } from "../exchanges/key-issuing.ts";
+import { type KeyIssuing, KeyProblem, type KeySession } from "../exchanges/key-issuing.ts";
+import type { KnownExchange, Mode } from "../exchanges/exchange.ts";
+import type { ApiRequest } from "../exchanges/request-table.ts";
 
 type Who = "parent" | "current";
 type Problem = KeyProblem["problem"];
@@ -35,8 +36,8 @@ const problems: Readonly<Record<Meaning, Problem | Readonly<Record<Who, Problem>
 };
 
 type Setup = Readonly<{
-  driver: KeyDriver;
-  row: ExchangeRow;
+  issuing: KeyIssuing;
+  row: KnownExchange;
   mode: Mode;
   credentials: Readonly<Record<Who, FieldTexts>>;
   send: VenueCall["send"];
@@ -50,7 +51,7 @@ export async function openKeySession(setup: Setup): Promise<KeySession> {
   const parent = await open(credentials.parent);
   const current = await open(credentials.current);
   let parentAccepted = false;
-  const problem = (failed: Failed, who: Who) => problemOf(setup.driver, failed, { who, parentAccepted });
+  const problem = (failed: Failed, who: Who) => problemOf(setup.issuing, failed, { who, parentAccepted });
   return {
     async asParent(request, { mayBeEmpty = false, encodeQuery = false } = {}) {
       const dialect = mayBeEmpty ? { ...row.dialect, complete: () => true } : row.dialect;
@@ -72,7 +73,7 @@ function read(dialect: Dialect, answer: HttpAnswer): Interpretation {
   return answer.status === 204 ? { kind: "success", json: null } : interpret(dialect, answer);
 }
 
-function sign(exchange: Exchange, request: VenueRequest): HttpRequest {
+function sign(exchange: Exchange, request: ApiRequest): HttpRequest {
   try {
     return signedRequest(exchange, request);
   } catch (error) {
@@ -82,7 +83,7 @@ function sign(exchange: Exchange, request: VenueRequest): HttpRequest {
   }
 }
 
-function withEncodedQuery(signed: HttpRequest, { params = {} }: VenueRequest): HttpRequest {
+function withEncodedQuery(signed: HttpRequest, { params = {} }: ApiRequest): HttpRequest {
   const [base = ""] = signed.url.split("?");
   const query = Object.entries(params).map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
   return { ...signed, url: `${base}?${query.join("&")}` };
@@ -91,7 +92,7 @@ function withEncodedQuery(signed: HttpRequest, { params = {} }: VenueRequest): H
 type Failed = Exclude<Interpretation, { kind: "success" }>;
 
 function problemOf(
-  { codes = {}, blurredCodes = [] }: KeyDriver,
+  { codes = {}, blurredCodes = [] }: KeyIssuing,
   { said, ...reading }: Failed,
   { who, parentAccepted }: Readonly<{ who: Who; parentAccepted: boolean }>,
 ): KeyProblem {

@@ -1,9 +1,10 @@
 import { FetchFailure } from "../process/bounded-fetch.ts";
 import { Withheld } from "../process/withheld.ts";
 import { LRUCache } from "lru-cache";
-import { type Mode, openExchange, type Send } from "./exchange.ts";
+import { openExchange, type Send } from "./exchange.ts";
 import type { Exchange } from "./instance.ts";
 import { marketsPermit } from "./permits.ts";
+import type { Mode } from "../exchanges/exchange.ts";
 
 export type Markets = Readonly<{
   /** An instance that has the venue's markets, for others to share. */

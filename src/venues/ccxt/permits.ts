@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type RequestClass, readRequestTables } from "../exchanges/request-table.ts";
-import { reviewedExchanges } from "../exchanges/reviewed.ts";
+import { exchangeTable } from "../exchanges/index.ts";
 import type { Operation } from "../operations.ts";
 import type { OperationClass } from "../venue.ts";
 
@@ -41,7 +41,7 @@ export async function marketsPermit(id: string): Promise<Permit> {
  * is the purpose. Throws `RangeError` for any other exchange.
  */
 export async function namedPermit(id: string, purpose: "read" | "keys"): Promise<Permit> {
-  const reviewed = reviewedExchanges.get(id);
+  const reviewed = exchangeTable.get(id)?.requests;
   if (reviewed === undefined) throw new RangeError(`the requests of ${id} have no classes`);
   const classes: readonly RequestClass[] = purpose === "keys" ? [...reading, "keys"] : reading;
   const table = await tableOf(reviewed.tables);
@@ -52,7 +52,7 @@ async function allowedBy(
   id: string,
   classes: readonly RequestClass[],
 ): Promise<((request: string) => boolean) | undefined> {
-  const reviewed = reviewedExchanges.get(id);
+  const reviewed = exchangeTable.get(id)?.requests;
   if (reviewed === undefined) return undefined;
   const table = await tableOf(reviewed.tables);
   return (request) => {

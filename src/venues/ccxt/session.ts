@@ -6,12 +6,12 @@ import { refusal } from "../outcomes.ts";
 import { Withheld } from "../process/withheld.ts";
 import type { InvokeResult } from "../venue.ts";
 import { classMeaning, plainMessage } from "./errors.ts";
-import { type Mode, openExchange } from "./exchange.ts";
+import { openExchange } from "./exchange.ts";
 import { explainByClass, httpDialect } from "./general.ts";
 import type { Markets } from "./markets.ts";
 import type { Nonces } from "./nonces.ts";
 import type { Permit } from "./permits.ts";
-import type { Ask, ClientOrderIds } from "../exchanges/exchange.ts";
+import type { Ask, ClientOrderIds, Mode } from "../exchanges/exchange.ts";
 
 /** What is needed to run unified methods of one exchange; without a dialect ccxt's error classes decide. */
 export type Caller = Readonly<{

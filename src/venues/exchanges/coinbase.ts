@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ambiguous } from "../interpret.ts";
 import { flagOf, grant, grantingNames, withdrawal } from "./permissions.ts";
-import { type Ask, asIs, type ExchangeRow, type KeyInformation } from "./exchange.ts";
+import { type Ask, asIs, type KnownExchange, type KeyInformation } from "./exchange.ts";
 
 // docs.cdp.coinbase.com, Advanced Trade: "Get API Key Permissions", "List Orders", authentication, rate limits.
 
@@ -83,7 +83,7 @@ async function find(ask: Ask, { clientOrderId, symbol }: { clientOrderId: string
 /** A plain text that covers an unknown key, a wrong signature, an address that is not on the key's list, and a wrong clock. */
 const unauthorized = ambiguous("key", "secret", "address", "clock");
 
-export const coinbase: ExchangeRow = {
+export const coinbase: KnownExchange = {
   id: "coinbase",
   environments: { live: "live" },
   tells: { permissions: true, boundIps: false, expiry: false, account: true },
@@ -112,4 +112,12 @@ export const coinbase: ExchangeRow = {
     statuses: { 401: unauthorized },
   },
   clientOrderIds: { option: "client_order_id", format: asIs, find, absentCodes: [] },
+  fields: {
+    api_secret: {
+      keys: { "P-256": "SEC 1 in PEM", Ed25519: "base64 of the seed and the public key" },
+      otherwise: "base64",
+    },
+  },
+  // ccxt's `transfer` takes portfolios, by their ids.
+  requests: { tables: ["coinbase"], transferAccounts: null },
 };

@@ -1,17 +1,14 @@
+import type { KeyKind } from "../../crypto/private-key.ts";
 import type { Dialect } from "../interpret.ts";
-import type { FieldName, VenueDescription } from "../venue.ts";
+import type { Environment, FieldName, OperationClass, VenueDescription } from "../venue.ts";
 import type { AccountFacts, Permissions } from "../verdict.ts";
-import type { Mode, Modes } from "../ccxt/exchange.ts";
+import type { KeyIssuing } from "./key-issuing.ts";
+import type { ApiRequest } from "./request-table.ts";
 
-/** A request of the venue's own API, as ccxt's `sign` takes it. */
-type ApiRequest = Readonly<{
-  api: string | readonly string[];
-  path: string;
-  method: "GET" | "POST";
-  params?: Readonly<Record<string, string>>;
-}>;
+/** How ccxt reaches an environment: its sandbox hosts or header, its demo hosts, or neither. */
+export type Mode = "live" | "sandbox" | "demo";
 
-/** What a key-information answer tells. */
+/** What a key-information answer says. */
 export type KeyInformation = Readonly<{
   permissions: Permissions;
   expiresAt: string | null;
@@ -43,18 +40,85 @@ export type ClientOrderIds = Readonly<{
   absentCodes: readonly string[];
 }>;
 
-/** Everything Keyhold knows about one exchange beyond what ccxt does. */
-export type ExchangeRow = Readonly<{
-  id: string;
-  environments: Modes;
-  tells: VenueDescription["tells"];
-  risingNonce: boolean;
-  probes(mode: Mode): readonly [Probe, ...Probe[]];
-  dialect: Dialect;
-  /** Options of ccxt that it would otherwise find out with a credential's own requests. */
-  options?: object;
-  clientOrderIds: ClientOrderIds;
+/** How the signer of a venue wants a private key to be written. */
+export type KeySpelling =
+  | "PKCS#8 in PEM"
+  | "SEC 1 in PEM"
+  | "base64 of PKCS#8"
+  | "base64 of the seed"
+  | "base64 of the seed and the public key";
+
+/** What a field of a secret may hold, where a venue takes something else than a text that it made itself. */
+export type FieldForm = Readonly<{
+  /** Private keys that are taken, each with the spelling for the signer. */
+  keys?: Readonly<Partial<Record<KeyKind, KeySpelling>>>;
+  /** Private keys are also taken as base64 without their PEM lines, because the venue hands them out so. */
+  bare?: true;
+  /** What else is taken. A text when left out. */
+  otherwise?: "text" | "base64" | "nothing";
 }>;
+
+/** A venue's own rule about how long a key lives, which an inspection may not show. */
+export type Lifetime = Readonly<{
+  days: number;
+  /** What the days are counted from; each use begins them anew where it is the last one. */
+  from: "creation" | "last_use";
+  /** Whether it ends only keys that are bound to no address. */
+  unboundOnly: boolean;
+  /** The key ends only if it may do one of these; `null` where it ends whatever it may do. */
+  may: readonly OperationClass[] | null;
+  /** Where this was read. */
+  source: string;
+}>;
+
+/** What is known of the keys of an exchange, beside how it answers about them. */
+export type KeyFacts = Readonly<{
+  /**
+   * What ccxt's `sign` reads, where it is no text: `rsa` gives a text to OpenSSL, `eddsa` takes the bytes from the 16th on of what is
+   * between PEM lines, and `ecdsa` takes SEC 1 with all of its four parts alone (ccxt `base/functions/{rsa,crypto}.js`).
+   */
+  fields?: Readonly<Partial<Record<FieldName, FieldForm>>>;
+  /** Left out where the venue says nothing that could be cited. */
+  lifetime?: Lifetime;
+}>;
+
+/** Everything Keyhold knows about one exchange beyond what ccxt does. */
+export type KnownExchange = KeyFacts &
+  Readonly<{
+    id: string;
+    environments: Readonly<Partial<Record<Environment, Mode>>>;
+    tells: VenueDescription["tells"];
+    risingNonce: boolean;
+    probes(mode: Mode): readonly [Probe, ...Probe[]];
+    dialect: Dialect;
+    /** Options of ccxt that it would otherwise find out with a credential's own requests. */
+    options?: object;
+    clientOrderIds: ClientOrderIds;
+    /** Its requests were classed one by one. */
+    requests: Readonly<{
+      /** `<name>.json` beside this file: first the table of the API that it speaks, then what is its own. */
+      tables: readonly [string, ...string[]];
+      /**
+       * Accounts of one owner between which ccxt's `transfer` moves money, under ccxt's names; `null` where it takes ids of accounts,
+       * of which no list can say whose they are. Left out are accounts that need a symbol beside them (isolated margin) and those that
+       * pay others (P2P, mining pools).
+       */
+      transferAccounts: readonly string[] | null;
+    }>;
+    /** Left out where its API makes and deletes no keys. */
+    issuing?: KeyIssuing;
+  }>;
+
+/**
+ * An exchange with the API of another one, at hosts or with markets of its own. In ccxt its class derives from the class of that one.
+ * Keys are not made there.
+ */
+export function sisterOf(
+  { issuing: _issuing, ...shared }: KnownExchange,
+  own: Pick<KnownExchange, "id"> & Partial<Omit<KnownExchange, "issuing">>,
+): KnownExchange {
+  return { ...shared, ...own };
+}
 
 export const asIs = (clientOrderId: string): string => clientOrderId;
 

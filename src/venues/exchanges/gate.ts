@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { ambiguous } from "../interpret.ts";
 import { grant, unknownPermissions, withdrawal } from "./permissions.ts";
-import { type ExchangeRow, findByOption, type KeyInformation, type Probe } from "./exchange.ts";
+import { type KnownExchange, findByOption, type KeyInformation, type Probe, sisterOf } from "./exchange.ts";
+import { demandInheritable, type KeyIssuing } from "./key-issuing.ts";
 
 // gate.com/docs/developers/apiv4: main account keys, authentication, error labels, spot orders.
 
@@ -96,7 +97,91 @@ function fitsMask(whole: string, masked: string): boolean {
 
 const error = z.looseObject({ label: z.string(), message: z.string().optional() });
 
-export const gate: ExchangeRow = {
+// gate.com/docs/developers/apiv4, "SubAccount": list, create and delete the API key pairs of a sub-account.
+
+const givable = new Set([
+  "wallet",
+  "spot",
+  "futures",
+  "delivery",
+  "earn",
+  "custody",
+  "options",
+  "account",
+  "loan",
+  "margin",
+  "unified",
+  "copy",
+]);
+
+const keyOwner = z.looseObject({ user_id: z.number() });
+
+const keys = z.array(
+  z.looseObject({
+    key: z.string(),
+    name: z.string().nullish(),
+    mode: z.number(),
+    perms: z.array(z.looseObject({ name: z.string(), read_only: z.boolean().optional() })),
+    ip_whitelist: z.array(z.string()).nullish(),
+  }),
+);
+
+const created = z.looseObject({ key: z.string(), secret: z.string().min(1) });
+
+const api = ["private", "subAccounts"];
+
+function rightsOf({ mode, perms, ip_whitelist }: z.infer<typeof keys>[number]): object {
+  demandInheritable(
+    perms.map(({ name }) => name),
+    givable,
+  );
+  return {
+    mode,
+    perms: perms.map(({ name, read_only = false }) => ({ name, read_only })),
+    ip_whitelist: ip_whitelist ?? [],
+  };
+}
+
+const issuing: KeyIssuing = {
+  environments: ["live"],
+  // How long a name may be is not documented.
+  longestMarker: 20,
+  settlesAfterMs: 60_000,
+  codes: { SUB_ACCOUNT_NOT_FOUND: "not_a_sub_account" },
+  async locate(session) {
+    const answer = await session.asCurrent({ api: ["private", "account"], path: "detail", method: "GET" });
+    return String(keyOwner.parse(answer).user_id);
+  },
+  async list(session, account) {
+    const params = { user_id: account };
+    const answer = await session.asParent({
+      api,
+      path: "sub_accounts/{user_id}/keys",
+      method: "GET",
+      params,
+    });
+    return keys
+      .parse(answer)
+      .map((key) => ({ apiKey: key.key, marker: key.name ?? "", rights: () => rightsOf(key) }));
+  },
+  async create(session, { account, like, marker }) {
+    const params = { user_id: account, name: marker, ...like.rights() };
+    const answer = await session.asParent({
+      api,
+      path: "sub_accounts/{user_id}/keys",
+      method: "POST",
+      params,
+    });
+    const { key, secret } = created.parse(answer);
+    return { apiKey: key, apiSecret: secret };
+  },
+  async remove(session, account, { apiKey }) {
+    const params = { user_id: account, key: apiKey };
+    await session.asParent({ api, path: "sub_accounts/{user_id}/keys/{key}", method: "DELETE", params });
+  },
+};
+
+export const gate: KnownExchange = {
   id: "gate",
   environments: { live: "live", testnet: "sandbox" },
   tells: { permissions: true, boundIps: true, expiry: false, account: true },
@@ -130,4 +215,16 @@ export const gate: ExchangeRow = {
     find: findByOption,
     absentCodes: ["ORDER_NOT_FOUND", "CLIENT_ID_NOT_FOUND"],
   },
+  lifetime: {
+    days: 90,
+    from: "creation",
+    unboundOnly: true,
+    may: null,
+    source: "https://www.gate.com/help/guide/faq/17521/how-to-utilize-api",
+  },
+  requests: { tables: ["gate"], transferAccounts: ["spot", "funding", "swap", "future", "option"] },
+  issuing,
 };
+
+/** Its testnet would be that of Gate. */
+export const gateeu = sisterOf(gate, { id: "gateeu", environments: { live: "live" } });

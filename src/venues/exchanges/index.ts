@@ -1,29 +1,34 @@
-import type { ExchangeRow } from "./exchange.ts";
 import { binance, binancecoinm, binanceus, binanceusdm } from "./binance.ts";
 import { bitget } from "./bitget.ts";
-import { bybit } from "./bybit.ts";
+import { bybit, bybiteu, bybitid } from "./bybit.ts";
 import { coinbase } from "./coinbase.ts";
-import { gate } from "./gate.ts";
+import type { KeyFacts, KnownExchange } from "./exchange.ts";
+import { gate, gateeu } from "./gate.ts";
 import { kraken } from "./kraken.ts";
-import { kucoin } from "./kucoin.ts";
+import { kucoin, kucoinfutures } from "./kucoin.ts";
 import { mexc } from "./mexc.ts";
-import { okx } from "./okx.ts";
+import { myokx, okx, okxus } from "./okx.ts";
+import { otherExchanges } from "./others.ts";
 
-/** Exchanges with the API of another one, at hosts or with markets of their own. In ccxt their classes derive from its class. */
-const sisters: readonly ExchangeRow[] = [
-  binanceusdm,
-  binancecoinm,
-  binanceus,
-  { ...bybit, id: "bybiteu" },
-  { ...bybit, id: "bybitid" },
-  { ...okx, id: "myokx" },
-  { ...okx, id: "okxus" },
-  { ...kucoin, id: "kucoinfutures" },
-  // Its testnet would be that of Gate.
-  { ...gate, id: "gateeu", environments: { live: "live" } },
+const known: readonly KnownExchange[] = [
+  ...[binance, binanceusdm, binancecoinm, binanceus],
+  ...[bybit, bybiteu, bybitid],
+  ...[okx, myokx, okxus],
+  kraken,
+  coinbase,
+  ...[kucoin, kucoinfutures],
+  bitget,
+  ...[gate, gateeu],
+  mexc,
 ];
 
-/** The exchanges of which Keyhold knows how they tell about a key and how they say no. */
-export const exchangeTable: ReadonlyMap<string, ExchangeRow> = new Map(
-  [binance, bybit, okx, kraken, coinbase, kucoin, bitget, gate, mexc, ...sisters].map((row) => [row.id, row]),
+/** By the id of ccxt: the exchanges of which Keyhold knows how they describe a key and how they refuse one. */
+export const exchangeTable: ReadonlyMap<string, KnownExchange> = new Map(
+  known.map((exchange) => [exchange.id, exchange]),
 );
+
+/** What is known of the keys of any venue; nothing of most. */
+export function keyFactsOf(venue: string): KeyFacts {
+  const others = Object.hasOwn(otherExchanges, venue) ? otherExchanges[venue] : undefined;
+  return exchangeTable.get(venue) ?? others ?? {};
+}

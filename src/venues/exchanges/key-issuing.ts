@@ -1,18 +1,15 @@
-import type { signedRequest } from "../ccxt/exchange.ts";
 import type { Said } from "../outcomes.ts";
 import type { Indefinite } from "../verdict.ts";
 import type { KeyManagement, KeyRefusalReason } from "../venue-keys.ts";
-
-/** A request of the venue's own API, as ccxt's `sign` takes it. */
-export type VenueRequest = Parameters<typeof signedRequest>[1];
+import type { ApiRequest } from "./request-table.ts";
 
 /**
  * Asks as one of the two keys and hands over the JSON of a success, `null` where there is no body. Throws
  * `KeyProblem` and `FetchFailure`.
  */
 export type KeySession = Readonly<{
-  asParent(request: VenueRequest, particulars?: Particulars): Promise<unknown>;
-  asCurrent(request: VenueRequest): Promise<unknown>;
+  asParent(request: ApiRequest, particulars?: Particulars): Promise<unknown>;
+  asCurrent(request: ApiRequest): Promise<unknown>;
 }>;
 
 export type Particulars = Readonly<{
@@ -38,28 +35,25 @@ export type NewKey = Readonly<{ account: string; like: ListedKey; marker: string
 export type IssuedKey = Readonly<{ apiKey: string; apiSecret: string }>;
 
 /** How one venue manages the keys of sub-accounts. Runs in venue processes; elsewhere only its facts are read. */
-export type KeyDriver = Readonly<{
-  venue: string;
-  environments: KeyManagement["environments"];
-  longestMarker: number;
-  settlesAfterMs: number;
-  /** Whether a passphrase is chosen for each key, and of which characters. */
-  passphrase?: "alphanumeric" | "special";
-  /** What the venue's codes mean here, where its dialect does not say or says it otherwise. */
-  codes?: Readonly<Record<string, KeyRefusalReason>>;
-  /**
-   * Codes for a bad key, a wrong address or a missing right alike. Said to a parent that was accepted a moment ago,
-   * they mean the right.
-   */
-  blurredCodes?: readonly string[];
-  /** The sub-account of the current key, as the calls below name it. */
-  locate(session: KeySession): Promise<string>;
-  /** All keys of the sub-account. */
-  list(session: KeySession, account: string): Promise<readonly ListedKey[]>;
-  create(session: KeySession, wanted: NewKey): Promise<IssuedKey>;
-  /** Asks for the deletion; that the key is gone is then looked up in the list. */
-  remove(session: KeySession, account: string, key: RemovedKey): Promise<void>;
-}>;
+export type KeyIssuing = Pick<KeyManagement, "environments" | "longestMarker" | "settlesAfterMs"> &
+  Readonly<{
+    /** Whether a passphrase is chosen for each key, and of which characters. */
+    passphrase?: "alphanumeric" | "special";
+    /** What the venue's codes mean here, where its dialect does not say or says it otherwise. */
+    codes?: Readonly<Record<string, KeyRefusalReason>>;
+    /**
+     * Codes for a bad key, a wrong address or a missing right alike. Said to a parent that was accepted a moment ago,
+     * they mean the right.
+     */
+    blurredCodes?: readonly string[];
+    /** The sub-account of the current key, as the calls below name it. */
+    locate(session: KeySession): Promise<string>;
+    /** All keys of the sub-account. */
+    list(session: KeySession, account: string): Promise<readonly ListedKey[]>;
+    create(session: KeySession, wanted: NewKey): Promise<IssuedKey>;
+    /** Asks for the deletion; that the key is gone is then looked up in the list. */
+    remove(session: KeySession, account: string, key: RemovedKey): Promise<void>;
+  }>;
 
 export type RemovedKey = Readonly<{ apiKey: string; passphrase: string | undefined }>;
 

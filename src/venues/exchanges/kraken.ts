@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { permissionsOf, type Vocabulary } from "./permissions.ts";
-import { type Ask, asIs, type ExchangeRow, type KeyInformation } from "./exchange.ts";
+import { type Ask, asIs, type KnownExchange, type KeyInformation } from "./exchange.ts";
 
 // docs.kraken.com: "Get API Key Info", API key permissions, error messages, "Client order identifiers".
 
@@ -64,7 +64,7 @@ async function find(ask: Ask, { clientOrderId }: { clientOrderId: string }): Pro
   return null;
 }
 
-export const kraken: ExchangeRow = {
+export const kraken: KnownExchange = {
   id: "kraken",
   environments: { live: "live" },
   tells: { permissions: true, boundIps: true, expiry: true, account: false },
@@ -105,4 +105,7 @@ export const kraken: ExchangeRow = {
     },
   },
   clientOrderIds: { option: "clientOrderId", format: asIs, find, absentCodes: [] },
+  fields: { api_secret: { otherwise: "base64" } },
+  // From the spot wallet only; the way back goes through the exchange `krakenfutures`.
+  requests: { tables: ["kraken"], transferAccounts: ["spot", "swap", "future"] },
 };

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ambiguous } from "../interpret.ts";
 import { boundTo, listOf, permissionsOf, type Vocabulary } from "./permissions.ts";
-import { asIs, type ExchangeRow, findByOption, type KeyInformation } from "./exchange.ts";
+import { asIs, type KnownExchange, findByOption, type KeyInformation } from "./exchange.ts";
 
 // mexc.com/api-docs/spot-v3: "Query API Key Info", permission enum, error codes, "Query Order".
 
@@ -51,7 +51,7 @@ function read(json: unknown): KeyInformation | undefined {
 
 const error = z.looseObject({ code: z.number(), msg: z.string().optional() });
 
-export const mexc: ExchangeRow = {
+export const mexc: KnownExchange = {
   id: "mexc",
   environments: { live: "live" },
   tells: { permissions: true, boundIps: true, expiry: true, account: false },
@@ -97,4 +97,13 @@ export const mexc: ExchangeRow = {
     },
   },
   clientOrderIds: { option: "clientOrderId", format: asIs, find: findByOption, absentCodes: ["-2013"] },
+  lifetime: {
+    // The page has the days that are left; that they begin at 90 is seen in answers to keys of which the age is known.
+    days: 90,
+    from: "creation",
+    unboundOnly: true,
+    may: null,
+    source: "https://www.mexc.com/api-docs/spot-v3/spot-account-trade/query-api-key-info",
+  },
+  requests: { tables: ["mexc"], transferAccounts: ["spot", "swap", "future"] },
 };

@@ -3,8 +3,7 @@ import { Secret } from "../../crypto/secret.ts";
 import type { VenueCall } from "../adapter.ts";
 import { openKeySession } from "../ccxt/key-session.ts";
 import { exchangeTable } from "../exchanges/index.ts";
-import { type KeyDriver, KeyProblem, type KeySession, type ListedKey } from "../exchanges/key-issuing.ts";
-import { keyDrivers } from "../keys/drivers.ts";
+import { type KeyIssuing, KeyProblem, type KeySession, type ListedKey } from "../exchanges/key-issuing.ts";
 import { type FieldName, fieldNames } from "../venue.ts";
 import type { KeyAnswer, KeyJob } from "./protocol.ts";
 import { type FieldTexts, isPrivateKey, type spellFields } from "./spell.ts";
@@ -19,16 +18,16 @@ export async function manageKeys(
   credentials: readonly ReturnType<typeof spellFields>[],
   { send, replyTo }: Readonly<{ send: VenueCall["send"]; replyTo: Uint8Array | undefined }>,
 ): Promise<KeyAnswer> {
-  const driver = keyDrivers.get(job.venue);
   const row = exchangeTable.get(job.venue);
+  const issuing = row?.issuing;
   const mode = row?.environments[job.environment];
-  if (driver === undefined || row === undefined || mode === undefined) {
+  if (row === undefined || issuing === undefined || mode === undefined) {
     throw new RangeError(`no keys are managed at ${job.venue} ${job.environment}`);
   }
   const [parent, current, key = new Map()] = credentials.map(sharedSecret);
   if (parent === undefined || current === undefined) throw new TypeError("a key job lacks a credential");
-  const session = await openKeySession({ driver, row, mode, credentials: { parent, current }, send });
-  const work = { driver, session, parent, current };
+  const session = await openKeySession({ issuing, row, mode, credentials: { parent, current }, send });
+  const work = { issuing, session, parent, current };
   if (job.verb === "revokeKey") return revokeKey(work, key);
   if (replyTo === undefined) throw new TypeError("a key job lacks the key to which it replies");
   return job.verb === "createKey" ? createKey(work, job.marker, replyTo) : findKey(work, job.marker, replyTo);
@@ -45,7 +44,7 @@ function sharedSecret(fields: ReturnType<typeof spellFields>): FieldTexts {
 
 /** One job under way at one venue. */
 type KeyWork = Readonly<{
-  driver: KeyDriver;
+  issuing: KeyIssuing;
   session: KeySession;
   parent: FieldTexts;
   current: FieldTexts;
@@ -53,9 +52,9 @@ type KeyWork = Readonly<{
 
 /** Looks for the marker first, so that a creation whose answer was lost is never repeated. Throws `KeyProblem`. */
 async function createKey(work: KeyWork, marker: string, replyTo: Uint8Array): Promise<KeyAnswer> {
-  const { driver, session, current } = work;
-  const account = await driver.locate(session);
-  const keys = await driver.list(session, account);
+  const { issuing, session, current } = work;
+  const account = await issuing.locate(session);
+  const keys = await issuing.list(session, account);
   const earlier = keys.find((key) => key.marker === marker);
   if (earlier !== undefined) {
     return { outcome: "exists", sealed: seal(revocableFields(work, earlier), replyTo) };
@@ -63,29 +62,29 @@ async function createKey(work: KeyWork, marker: string, replyTo: Uint8Array): Pr
   const like = keys.find(({ apiKey }) => apiKey === current.get("api_key"));
   if (like === undefined) throw new KeyProblem("not_a_sub_account");
   const passphrase = passphraseIn(work, marker);
-  const { apiKey, apiSecret } = await driver.create(session, { account, like, marker, ...passphrase });
+  const { apiKey, apiSecret } = await issuing.create(session, { account, like, marker, ...passphrase });
   const fields = { api_key: apiKey, api_secret: apiSecret, ...passphrase };
   return { outcome: "created", sealed: seal(fields, replyTo) };
 }
 
 /** Throws `KeyProblem`. */
 async function findKey(work: KeyWork, marker: string, replyTo: Uint8Array): Promise<KeyAnswer> {
-  const account = await work.driver.locate(work.session);
-  const found = (await work.driver.list(work.session, account)).find((key) => key.marker === marker);
+  const account = await work.issuing.locate(work.session);
+  const found = (await work.issuing.list(work.session, account)).find((key) => key.marker === marker);
   return found === undefined
     ? { outcome: "absent" }
     : { outcome: "found", sealed: seal(revocableFields(work, found), replyTo) };
 }
 
 /** `revoked` once the venue no longer lists the key. Throws `KeyProblem`. */
-async function revokeKey({ driver, session }: KeyWork, key: FieldTexts): Promise<KeyAnswer> {
+async function revokeKey({ issuing, session }: KeyWork, key: FieldTexts): Promise<KeyAnswer> {
   const apiKey = key.get("api_key") ?? "";
-  const account = await driver.locate(session);
+  const account = await issuing.locate(session);
   const isListed = async () =>
-    (await driver.list(session, account)).some((listed) => listed.apiKey === apiKey);
+    (await issuing.list(session, account)).some((listed) => listed.apiKey === apiKey);
   if (!(await isListed())) return { outcome: "absent" };
   try {
-    await driver.remove(session, account, { apiKey, passphrase: key.get("passphrase") });
+    await issuing.remove(session, account, { apiKey, passphrase: key.get("passphrase") });
   } catch (error) {
     // How venues refuse a key that was deleted meanwhile is hardly documented anywhere; the list knows.
     const isRefused = error instanceof KeyProblem && error.problem === "refused";
@@ -118,9 +117,9 @@ function seal(texts: Readonly<Partial<Record<FieldName, string>>>, replyTo: Uint
   }
 }
 
-function passphraseIn({ driver, parent }: KeyWork, marker: string): Readonly<{ passphrase?: string }> {
-  if (driver.passphrase === undefined) return {};
-  const special = driver.passphrase === "special";
+function passphraseIn({ issuing, parent }: KeyWork, marker: string): Readonly<{ passphrase?: string }> {
+  if (issuing.passphrase === undefined) return {};
+  const special = issuing.passphrase === "special";
   return { passphrase: passphraseOf(parent.get("api_secret") ?? "", marker, special) };
 }
 

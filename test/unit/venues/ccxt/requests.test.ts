@@ -5,13 +5,13 @@ import { classOf, reachOf } from "../../../../src/venues/ccxt/generate.ts";
 import { exchangeList } from "../../../../src/venues/ccxt/list.ts";
 import { marketsPermit, namedPermit, operationPermit } from "../../../../src/venues/ccxt/permits.ts";
 import { readRequestTables } from "../../../../src/venues/exchanges/request-table.ts";
-import { reviewedExchanges } from "../../../../src/venues/exchanges/reviewed.ts";
+import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
 import { type Operation, operations } from "../../../../src/venues/operations.ts";
 
 /** Requests that ccxt does not have and Keyhold names itself, for the management of keys. */
 const ofKeyhold = ["GET", "POST", "DELETE"].map((verb) => `sapi ${verb} sub-account/subAccountApi`);
 
-const reviewed = [...reviewedExchanges];
+const reviewed = [...exchangeTable.values()].map(({ id, requests }) => [id, requests] as const);
 
 function operationNamed(name: string): Operation {
   const found = operations.find((operation) => operation.name === name);

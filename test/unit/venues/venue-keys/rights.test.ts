@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { keyDrivers } from "../../../../src/venues/keys/drivers.ts";
+import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
 import { createPerformer, type Perform } from "../../../../src/venues/process/perform.ts";
 import { venueSettings } from "../../../../src/venues/settings.ts";
 import { createRecipient } from "../../../../src/venues/process/transport.ts";
@@ -306,7 +306,7 @@ test("a request takes effect no later than is told", async () => {
     await create(id);
     const sent = venue.received.find((request) => nameOf(request) === creation);
     const window = sent === undefined ? undefined : windowOf[id]?.(sent);
-    expect([id, Number(window)]).toEqual([id, keyDrivers.get(id)?.settlesAfterMs]);
+    expect([id, Number(window)]).toEqual([id, exchangeTable.get(id)?.issuing?.settlesAfterMs]);
   }
 });
 

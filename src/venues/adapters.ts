@@ -1,9 +1,9 @@
 import type { Adapter } from "./adapter.ts";
-import { alpaca } from "./exchanges/alpaca/alpaca.ts";
 import { generalAdapter, rowAdapter } from "./ccxt/adapter.ts";
 import { loadExchange } from "./ccxt/exchange.ts";
 import { exchangeList } from "./ccxt/list.ts";
 import { createMarkets } from "./ccxt/markets.ts";
+import { alpaca } from "./exchanges/alpaca/alpaca.ts";
 import { exchangeTable } from "./exchanges/index.ts";
 import { massive } from "./exchanges/massive.ts";
 

@@ -1,5 +1,5 @@
-import { unknownPermissions } from "./exchanges/permissions.ts";
 import type { KeyIssuing } from "./exchanges/key-issuing.ts";
+import { unknownPermissions } from "./exchanges/permissions.ts";
 import { type KnownRefusals, takesAnyKey } from "./known-refusals.ts";
 import { keyFailure } from "./outcomes.ts";
 import type { Pool } from "./process/pool.ts";

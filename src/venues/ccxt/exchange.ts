@@ -1,12 +1,11 @@
-import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
-import type { ApiRequest } from "../exchanges/request-table.ts";
 import type { Mode } from "../exchanges/exchange.ts";
+import type { ApiRequest } from "../exchanges/request-table.ts";
+import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
 import type { FieldName } from "../venue.ts";
-import { Gate } from "./gate.ts";
+import { Gate, type Permit } from "./gate.ts";
 import type { Exchange, Headers } from "./instance.ts";
+import { isMarkerHeader, removeMarkers } from "./markers.ts";
 import type { Nonces } from "./nonces.ts";
-import type { Permit } from "./permits.ts";
-import { isMarkerHeader, removeMarkers } from "./unmarked.ts";
 
 type ExchangeClass = new (config: object) => Exchange;
 

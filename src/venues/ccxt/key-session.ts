@@ -1,15 +1,14 @@
 import type { VenueCall } from "../adapter.ts";
-import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
-import { openExchange, signedRequest } from "./exchange.ts";
-import type { Exchange } from "./instance.ts";
-import { namedPermit } from "./permits.ts";
+import type { KnownExchange, Mode } from "../exchanges/exchange.ts";
+import { type KeyIssuing, KeyProblem, type KeySession } from "../exchanges/key-issuing.ts";
+import type { ApiRequest } from "../exchanges/request-table.ts";
 import { type Dialect, interpret, type Interpretation } from "../interpret.ts";
 import type { Meaning } from "../outcomes.ts";
+import { type HttpAnswer, type HttpRequest, Withheld } from "../process/bounded-fetch.ts";
 import type { FieldTexts } from "../process/spell.ts";
-import { Withheld } from "../process/withheld.ts";
-import { type KeyIssuing, KeyProblem, type KeySession } from "../exchanges/key-issuing.ts";
-import type { KnownExchange, Mode } from "../exchanges/exchange.ts";
-import type { ApiRequest } from "../exchanges/request-table.ts";
+import { openExchange, signedRequest } from "./exchange.ts";
+import { namedPermit } from "./gate.ts";
+import type { Exchange } from "./instance.ts";
 
 type Who = "parent" | "current";
 type Problem = KeyProblem["problem"];

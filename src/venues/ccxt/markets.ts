@@ -1,10 +1,9 @@
-import { FetchFailure } from "../process/bounded-fetch.ts";
-import { Withheld } from "../process/withheld.ts";
 import { LRUCache } from "lru-cache";
-import { openExchange, type Send } from "./exchange.ts";
-import type { Exchange } from "./instance.ts";
-import { marketsPermit } from "./permits.ts";
 import type { Mode } from "../exchanges/exchange.ts";
+import { FetchFailure, Withheld } from "../process/bounded-fetch.ts";
+import { openExchange, type Send } from "./exchange.ts";
+import { marketsPermit } from "./gate.ts";
+import type { Exchange } from "./instance.ts";
 
 export type Markets = Readonly<{
   /** An instance that has the venue's markets, for others to share. */

@@ -1,15 +1,15 @@
 import { z } from "zod";
 import { ambiguous } from "../interpret.ts";
-import { flagOf, grant, grantingNames, unknownPermissions, withdrawal } from "./permissions.ts";
 import {
   asIs,
-  type KnownExchange,
   findByOption,
   type KeyInformation,
+  type KnownExchange,
   type Probe,
   sisterOf,
 } from "./exchange.ts";
 import { allPages, type KeyIssuing, KeyProblem, type KeySession, type ListedKey } from "./key-issuing.ts";
+import { flagOf, grant, grantingNames, unknownPermissions, withdrawal } from "./permissions.ts";
 
 // developers.binance.com: wallet "API key permission", spot "Error codes", spot "Account information".
 

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { isKind } from "../ccxt/errors.ts";
-import { boundTo, listOf, permissionsOf, readOnly, type Vocabulary } from "./permissions.ts";
-import { type Ask, asIs, type KnownExchange, type KeyInformation, type Probe } from "./exchange.ts";
+import { asIs, type Ask, type KeyInformation, type KnownExchange, type Probe } from "./exchange.ts";
 import { allPages, demandInheritable, type KeyIssuing } from "./key-issuing.ts";
+import { boundTo, listOf, permissionsOf, readOnly, type Vocabulary } from "./permissions.ts";
 
 // bitget.com/api-doc: "Get Account Information" (classic, v2), account information of unified accounts (v3), error codes.
 

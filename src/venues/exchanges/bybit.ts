@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { ambiguous } from "../interpret.ts";
-import { boundTo, permissionsOf, readOnly, unknownPermissions, type Vocabulary } from "./permissions.ts";
-import { type Ask, asIs, type KnownExchange, type KeyInformation, type Probe, sisterOf } from "./exchange.ts";
+import { asIs, type Ask, type KeyInformation, type KnownExchange, type Probe, sisterOf } from "./exchange.ts";
 import { allPages, demandInheritable, type KeyIssuing, KeyProblem, type ListedKey } from "./key-issuing.ts";
+import { boundTo, permissionsOf, readOnly, unknownPermissions, type Vocabulary } from "./permissions.ts";
 
 // bybit-exchange.github.io/docs/v5: "Get API Key Information", error codes, "Get Open & Closed Orders".
 

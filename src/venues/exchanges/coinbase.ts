@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ambiguous } from "../interpret.ts";
+import { asIs, type Ask, type KeyInformation, type KnownExchange } from "./exchange.ts";
 import { flagOf, grant, grantingNames, withdrawal } from "./permissions.ts";
-import { type Ask, asIs, type KnownExchange, type KeyInformation } from "./exchange.ts";
 
 // docs.cdp.coinbase.com, Advanced Trade: "Get API Key Permissions", "List Orders", authentication, rate limits.
 

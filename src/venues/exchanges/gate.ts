@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { ambiguous } from "../interpret.ts";
-import { grant, unknownPermissions, withdrawal } from "./permissions.ts";
-import { type KnownExchange, findByOption, type KeyInformation, type Probe, sisterOf } from "./exchange.ts";
+import { findByOption, type KeyInformation, type KnownExchange, type Probe, sisterOf } from "./exchange.ts";
 import { demandInheritable, type KeyIssuing } from "./key-issuing.ts";
+import { grant, unknownPermissions, withdrawal } from "./permissions.ts";
 
 // gate.com/docs/developers/apiv4: main account keys, authentication, error labels, spot orders.
 

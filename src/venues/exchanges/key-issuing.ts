@@ -1,6 +1,6 @@
 import type { Said } from "../outcomes.ts";
-import type { Indefinite } from "../verdict.ts";
 import type { KeyManagement, KeyRefusalReason } from "../venue-keys.ts";
+import type { Indefinite } from "../verdict.ts";
 import type { ApiRequest } from "./request-table.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { asIs, type Ask, type KeyInformation, type KnownExchange } from "./exchange.ts";
 import { permissionsOf, type Vocabulary } from "./permissions.ts";
-import { type Ask, asIs, type KnownExchange, type KeyInformation } from "./exchange.ts";
 
 // docs.kraken.com: "Get API Key Info", API key permissions, error messages, "Client order identifiers".
 

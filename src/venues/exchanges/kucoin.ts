@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { boundTo, listOf, permissionsOf, type Vocabulary } from "./permissions.ts";
-import { asIs, type KnownExchange, type KeyInformation, sisterOf } from "./exchange.ts";
+import { asIs, type KeyInformation, type KnownExchange, sisterOf } from "./exchange.ts";
 import { demandInheritable, type KeyIssuing, KeyProblem } from "./key-issuing.ts";
+import { boundTo, listOf, permissionsOf, type Vocabulary } from "./permissions.ts";
 
 // kucoin.com/docs-new: "Get Apikey Info", "Get Order By ClientOid", error codes.
 

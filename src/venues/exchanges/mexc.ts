@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ambiguous } from "../interpret.ts";
+import { asIs, findByOption, type KeyInformation, type KnownExchange } from "./exchange.ts";
 import { boundTo, listOf, permissionsOf, type Vocabulary } from "./permissions.ts";
-import { asIs, type KnownExchange, findByOption, type KeyInformation } from "./exchange.ts";
 
 // mexc.com/api-docs/spot-v3: "Query API Key Info", permission enum, error codes, "Query Order".
 

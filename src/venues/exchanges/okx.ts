@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { ambiguous } from "../interpret.ts";
-import { listOf, permissionsOf } from "./permissions.ts";
-import { asIs, type KnownExchange, findByOption, type KeyInformation, sisterOf } from "./exchange.ts";
+import { asIs, findByOption, type KeyInformation, type KnownExchange, sisterOf } from "./exchange.ts";
 import { allPages, demandInheritable, type KeyIssuing, KeyProblem } from "./key-issuing.ts";
+import { listOf, permissionsOf } from "./permissions.ts";
 
 // okx.com/docs-v5: "Get account configuration", "API key creation", error codes, "Order details".
 

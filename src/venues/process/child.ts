@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Answer, FromProcess, Job, ToProcess } from "./protocol.ts";
 import type { VenueSettings } from "../settings.ts";
+import type { SecretFields } from "../venue.ts";
+import type { Answer, FromProcess, Job, ToProcess } from "./protocol.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { sealFields } from "./transport.ts";
-import type { SecretFields } from "../venue.ts";
 
 /** Given to the process, taken up by it, or on its way to the venue. */
 export type Stage = "given" | "begun" | "sent";

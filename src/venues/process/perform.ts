@@ -14,13 +14,13 @@ import {
   FetchFailure,
   type HttpAnswer,
   type HttpRequest,
+  Withheld,
 } from "./bounded-fetch.ts";
 import { madeUpKey } from "./made-up-key.ts";
 import { manageKeys } from "./manage-keys.ts";
 import type { Answer, Job, KeyJob } from "./protocol.ts";
 import { createScrubber } from "./scrub.ts";
 import { type FieldTexts, spellFields } from "./spell.ts";
-import { Withheld } from "./withheld.ts";
 
 /**
  * `credentials`: those of the job, in its order. `leaving` is awaited before the first request with a credential leaves, and before each

@@ -1,9 +1,9 @@
-import { Child, type Order, ProcessLost } from "./child.ts";
-import { type Answer, beatEveryMs, type Job } from "./protocol.ts";
 import type { VenueSettings } from "../settings.ts";
-import { type Place, Suspects } from "./suspects.ts";
 import type { SecretFields } from "../venue.ts";
 import type { Indefinite } from "../verdict.ts";
+import { Child, type Order, ProcessLost } from "./child.ts";
+import { type Answer, beatEveryMs, type Job } from "./protocol.ts";
+import { type Place, Suspects } from "./suspects.ts";
 
 export type Pool = Readonly<{
   /**

@@ -1,9 +1,9 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { z } from "zod";
 import { type JudgedKey, withKey } from "../../crypto/private-key.ts";
+import type { KeySpelling } from "../exchanges/exchange.ts";
 import { formOf, problemOf } from "../field-forms.ts";
 import type { FieldName } from "../venue.ts";
-import type { KeySpelling } from "../exchanges/exchange.ts";
 
 export type FieldTexts = ReadonlyMap<FieldName, string>;
 

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import type { Adapter, VenueCall } from "../../adapter.ts";
-import { showBalance, showOrder, showOrders, showPositions, unsupportedTerm, wireOrder } from "./shapes.ts";
-import { dataHost, marketRead } from "./market-data.ts";
-import { ambiguous, type Dialect, type Interpretation, interpret, unknownMeaning } from "../../interpret.ts";
+import { ambiguous, type Dialect, interpret, type Interpretation, unknownMeaning } from "../../interpret.ts";
 import { newOrderParams, oneOrderParams, windowParams } from "../../operations.ts";
 import { refusal } from "../../outcomes.ts";
 import type { Environment, Invocation, InvokeResult, VenueDescription } from "../../venue.ts";
 import type { Verdict } from "../../verdict.ts";
+import { dataHost, marketRead } from "./market-data.ts";
+import { showBalance, showOrder, showOrders, showPositions, unsupportedTerm, wireOrder } from "./shapes.ts";
 
 // docs.alpaca.markets: Trading API v2 (account, orders, positions), authentication.
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { lengthOf } from "../../candles.ts";
+import { lengthOf } from "../../grammars.ts";
 import { candlesParams, orderBookParams, tickerParams } from "../../operations.ts";
 import type { Invocation } from "../../venue.ts";
 

@@ -1,7 +1,6 @@
 import { array, assert, constantFrom, property } from "fast-check";
 import { describe, expect, test } from "vitest";
-import { plainUrl } from "../../../../src/venues/process/plain-url.ts";
-import { Withheld } from "../../../../src/venues/process/withheld.ts";
+import { Withheld, plainUrl } from "../../../../src/venues/process/bounded-fetch.ts";
 
 const base = "https://api.example.com/v1/orders/";
 

@@ -1,5 +1,4 @@
-import { exchangeList } from "./ccxt/list.ts";
-import type { Speaker } from "./outcomes.ts";
+import { exchangeList } from "../ccxt/list.ts";
 
 /**
  * Venues of one house that know no key of each other. Ids in one group take the same keys. ccxt derives their classes from one, or
@@ -23,9 +22,4 @@ export function sistersOf(venue: string): readonly string[] {
   return house
     .filter((group) => !group.includes(venue))
     .map(([id = ""]) => `${exchangeList.find((facts) => facts.id === id)?.name ?? id} (${id})`);
-}
-
-/** The speaker of a venue, who names its sisters where a key is unknown. */
-export function withSisters(speaker: Speaker, venue: string): Speaker {
-  return { ...speaker, sisters: sistersOf(venue) };
 }

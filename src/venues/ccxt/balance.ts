@@ -1,13 +1,129 @@
+import { z } from "zod";
+import type { VenueCall } from "../adapter.ts";
+import type { Mode } from "../exchanges/exchange.ts";
+import { unknownPermissions } from "../exchanges/permissions.ts";
+import { unknownMeaning } from "../interpret.ts";
+import { takesAnyKey } from "../known-refusals.ts";
+import { nonceSpent, refusal, type Speaker, unproven } from "../outcomes.ts";
 import type { HttpAnswer } from "../process/bounded-fetch.ts";
+import type { Outcome, Verdict } from "../verdict.ts";
+import { explainByClass, saidOf, wordsMeaning } from "./errors.ts";
+import { openExchange } from "./exchange.ts";
+import { operationPermit } from "./gate.ts";
 import type { Exchange } from "./instance.ts";
+import type { ExchangeFacts } from "./list.ts";
+import { type Nonces, overtaking } from "./nonces.ts";
+
+const noAmount = "The balance shows no amount, and may as well be an error.";
+
+/**
+ * Proves a key by reading the balance, the one authenticated read that all exchanges have. It is read without
+ * market lists, so that it is one request at nearly all of them. ccxt's error classes decide.
+ */
+export async function inspectByBalance(facts: ExchangeFacts, mode: Mode, call: VenueCall): Promise<Verdict> {
+  if (!facts.provable) {
+    return unproven(call.speaker, "Keyhold can send no read here that is signed with it.");
+  }
+  const attempt = (nonces: Nonces) => readBalance(facts, mode, call, nonces);
+  return overtaking<Verdict>(facts.id, call, attempt, () => nonceSpent(call.speaker));
+}
+
+async function readBalance(
+  facts: ExchangeFacts,
+  mode: Mode,
+  call: VenueCall,
+  nonces: Nonces,
+): Promise<Verdict> {
+  let last: HttpAnswer | undefined;
+  const send: VenueCall["send"] = async (request) => (last = await call.send(request));
+  try {
+    const permit = await operationPermit(facts.id, { name: "fetchBalance", class: "read" });
+    const exchange = await openExchange(facts.id, mode, { fields: call.fields, send, permit, nonces });
+    exchange.setMarkets([]);
+    const reads = watchReads(exchange);
+    const balance = await exchange.fetchBalance();
+    return judge(balance, last, reads, call.speaker);
+  } catch (error) {
+    const said = saidOf(facts.id, error, last);
+    if (unknownMeaning(said) === "blocked") return refusal(call.speaker, "blocked", said);
+    const named = wordsMeaning(said.text) ?? { meaning: "unexpected_answer" };
+    const explained = explainByClass(facts.id, call, error, last);
+    return explained ?? refusal(call.speaker, named.meaning, { ...named, ...said });
+  }
+}
+
+/**
+ * ccxt makes a balance of an error that it does not know, an empty one or one without amounts. So an answer without an amount counts
+ * only if ccxt found a list of balances in it, and nothing in it may be an error.
+ */
+function judge(balance: unknown, last: HttpAnswer | undefined, reads: Reads, speaker: Speaker): Verdict {
+  if (last === undefined || !isJsonSuccess(last))
+    return refusal(speaker, "unexpected_answer", { hint: noAmount });
+  const valid: Verdict = { outcome: "valid", permissions: unknownPermissions, expiresAt: null, account: {} };
+  if (amountsOf(balance).some((amount) => Number.isFinite(amount))) return valid;
+  const standing = standingOf(JSON.parse(last.body));
+  if (standing === "success" && reads.hasContainer) return valid;
+  if (standing === "open") return { ...unproven(speaker, noAmount), form: shapeOf(last) };
+  return refusal(speaker, "unexpected_answer", { hint: noAmount });
+}
+
+/** `{}` as well: it is the empty account where the answer is an object of currencies. */
+function isJsonSuccess({ status, body }: HttpAnswer): boolean {
+  return status >= 200 && status < 300 && /^\s*[[{]/.test(body) && isJson(body);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The form in which the venue refuses the key of this call, which it does not know; `takesAnyKey` where it does not, and `null` where its
+ * answer is about something else.
+ */
+export async function learnRefusal(
+  facts: ExchangeFacts,
+  mode: Mode,
+  call: VenueCall,
+): Promise<string | null> {
+  let last: HttpAnswer | undefined;
+  const send: VenueCall["send"] = async (request) => (last = await call.send(request));
+  const { outcome } = await inspectByBalance(facts, mode, { ...call, send });
+  if (outcome === "valid") return takesAnyKey;
+  return last === undefined || besides.includes(outcome) ? null : shapeOf(last);
+}
+
+/** What a venue says before it has looked at a key. */
+const besides: readonly Outcome[] = [
+  "rate_limited",
+  "venue_unavailable",
+  "timeout",
+  "blocked",
+  "clock_skew",
+  "nonce",
+];
+
+const balanceShape = z.looseObject({
+  free: z.record(z.string(), z.unknown()),
+  total: z.record(z.string(), z.unknown()),
+});
+
+function amountsOf(balance: unknown): unknown[] {
+  const { data } = balanceShape.safeParse(balance);
+  return data === undefined ? [] : [...Object.values(data.free), ...Object.values(data.total)];
+}
 
 // An answer to a signed read in which no amount stands: the balance of an empty account, or a refusal that ccxt does not know.
 
 /** Whether ccxt has read a list or an object out of the answer, where an error would have none. */
-export type Reads = Readonly<{ hasContainer: boolean }>;
+type Reads = Readonly<{ hasContainer: boolean }>;
 
 /** From now on, notes what `exchange` reads of an answer after it has looked for errors in it. */
-export function watchReads(exchange: Pick<Exchange, "parseJson" | "handleErrors">): Reads {
+function watchReads(exchange: Pick<Exchange, "parseJson" | "handleErrors">): Reads {
   const reads = { hasContainer: false, looksForErrors: false };
   const { parseJson, handleErrors } = exchange;
   exchange.parseJson = (text) => watched(parseJson.call(exchange, text), reads);
@@ -44,7 +160,7 @@ function watched(value: unknown, reads: Noted): unknown {
 }
 
 /** What an answer without an amount is: a success, an error that ccxt does not know, or one of the two. */
-export type Standing = "success" | "error" | "open";
+type Standing = "success" | "error" | "open";
 
 const errorNames = /^(?:errors?|err|err_?msg|error_?(?:message|description|text)|fault|exception)$/i;
 const errorCodes = /^(?:err|error)[_-]?(?:code|no|num|id)$|^errno$/i;
@@ -75,7 +191,7 @@ const complaints =
   /\b(?:invalid|illegal|incorrect|wrong|bad|denied|unauthori[sz]ed|forbidden|refused|rejected|expired|revoked|disabled|frozen|locked|missing|required|unknown|mismatch|fail(?:ed|ure)?|errors?|not)\b/i;
 
 /** Reads what an answer says of itself, in the names and words that venues have for it. */
-export function standingOf(json: unknown): Standing {
+function standingOf(json: unknown): Standing {
   if (Array.isArray(json)) return /^error$/i.test(String(json[0])) ? "error" : "success";
   if (typeof json !== "object" || json === null) return "error";
   if (Object.keys(json).length === 0) return "open";
@@ -116,7 +232,7 @@ function isHollow(value: unknown): boolean {
 }
 
 /** The form of an answer, without its values: two levels of names, and whether its status is one of success. */
-export function shapeOf({ status, body }: HttpAnswer): string {
+function shapeOf({ status, body }: HttpAnswer): string {
   let json: unknown;
   try {
     json = JSON.parse(body);

@@ -1,13 +1,32 @@
 import type { Account, Key, KeyPermissions } from "../accounts.ts";
-import { inMode, refuse, success } from "../envelopes/bitget.ts";
-import { Refused } from "../refusal.ts";
-import type { Answer, KeyReason } from "../refusal.ts";
+import { type Answer, type KeyReason, ok, Refused } from "../refusal.ts";
 import { asText, jsonBody } from "../request.ts";
-import type { Call, Route } from "../venue.ts";
-import { demandSame, isTexts, pageOf, subPermissions, writes } from "./terms.ts";
+import { demandSame, isTexts, pageOf, subPermissions, writes } from "../sub-accounts.ts";
+import type { Call, PrivateRoute, Route } from "../venue.ts";
 
 // Sources: bitget.com/api-doc/uta/account/sub-account (SubAccount-API-Create, SubAccount-API-Get, SubAccount-API-Delete).
 // Their error codes are not documented; those here were chosen.
+
+export const refuse = (status: number, code: string, msg: string): Answer => ({
+  status,
+  body: { code, msg, requestTime: 0, data: null },
+});
+
+export const success = (data: unknown): Answer => ok({ code: "00000", msg: "success", requestTime: 0, data });
+
+const wrongMode = {
+  classic: refuse(400, "40084", "You are in Classic Account mode"),
+  unified: refuse(400, "40085", "You are in Unified Account mode"),
+} as const;
+
+/** The classic and the unified interface each refuse the other kind of account. */
+export const inMode =
+  (mode: keyof typeof wrongMode, answer: PrivateRoute["answer"]): PrivateRoute["answer"] =>
+  (call) => {
+    const actual = call.account.unified ? "unified" : "classic";
+    if (actual !== mode) throw new Refused("unknown_path", wrongMode[actual]);
+    return answer(call);
+  };
 
 const defaultLimit = 100;
 const fitNote = /^[A-Za-z][\w-]{0,19}$/;

@@ -1,13 +1,16 @@
 import type { Account, Key, KeyPermissions } from "../accounts.ts";
-import { refuse } from "../envelopes/gate.ts";
-import { Refused, ok } from "../refusal.ts";
-import type { Answer, KeyReason } from "../refusal.ts";
+import { type Answer, type KeyReason, ok, Refused } from "../refusal.ts";
 import { asText, isRecord, jsonBody } from "../request.ts";
+import { demandSame, isTexts, subPermissions, writes } from "../sub-accounts.ts";
 import type { Call, Route } from "../venue.ts";
-import { demandSame, isTexts, subPermissions, writes } from "./terms.ts";
 
 // Sources: gate.com/docs/developers/apiv4, "SubAccount". Which right it takes, and the labels for a key that does not
 // exist and for too many, are not documented: here it is any right to write, and those labels were chosen.
+
+export const refuse = (status: number, label: string, message: string): Answer => ({
+  status,
+  body: { label, message },
+});
 
 function permissionWords({ read, trade, withdraw, transfer }: KeyPermissions) {
   const word = (name: string, isWritten: boolean) =>

@@ -1,13 +1,17 @@
 import type { Key, KeyPermissions } from "../accounts.ts";
-import { refuse, result } from "../envelopes/bybit.ts";
-import { Refused } from "../refusal.ts";
-import type { Answer, KeyReason } from "../refusal.ts";
+import { type Answer, type KeyReason, ok, Refused } from "../refusal.ts";
 import { asText, isRecord, jsonBody } from "../request.ts";
+import { demandSame, listed, pageOf, subPermissions, writes } from "../sub-accounts.ts";
 import type { Call, Route } from "../venue.ts";
-import { demandSame, listed, pageOf, subPermissions, writes } from "./terms.ts";
 
 // Sources: bybit-exchange.github.io/docs/v5/user (create-subuid-apikey, list-sub-apikeys, rm-sub-apikey). Codes for a
 // sub-account or a key that does not exist and for too many keys are not documented; those here were chosen.
+
+export const refuse = (retCode: number, retMsg: string): Answer =>
+  ok({ retCode, retMsg, result: {}, retExtInfo: {} });
+
+export const result = (result: unknown, nowMs: number): Answer =>
+  ok({ retCode: 0, retMsg: "OK", result, retExtInfo: {}, time: nowMs });
 
 const defaultLimit = 20;
 

@@ -1,12 +1,15 @@
 import type { Account, Key } from "../accounts.ts";
-import { refuse } from "../envelopes/binance.ts";
-import { Refused, ok } from "../refusal.ts";
-import type { Answer, KeyReason } from "../refusal.ts";
+import { type Answer, type KeyReason, ok, Refused } from "../refusal.ts";
+import { demandSame, listed, subPermissions } from "../sub-accounts.ts";
 import type { Call, Route } from "../venue.ts";
-import { demandSame, listed, subPermissions } from "./terms.ts";
 
 // Sources: developers.binance.com, "Sub Account" (Query Sub-account List; API management: Create, Query and Delete
 // Sub-account API Key, Get IP Restriction). Their error codes are not documented; those here were chosen.
+
+export const refuse = (status: number, code: number, msg: string): Answer => ({
+  status,
+  body: { code, msg },
+});
 
 const rights = [
   "canTrade",

@@ -1,13 +1,18 @@
 import type { Account, Key, KeyPermissions } from "../accounts.ts";
-import { data, refuse } from "../envelopes/kucoin.ts";
-import { Refused } from "../refusal.ts";
-import type { Answer, KeyReason } from "../refusal.ts";
-import { equal } from "../signatures/equal.ts";
+import { type Answer, type KeyReason, ok, Refused } from "../refusal.ts";
+import { equal } from "../signing.ts";
+import { demandSame, listed, subPermissions } from "../sub-accounts.ts";
 import type { Call, Route } from "../venue.ts";
-import { demandSame, listed, subPermissions } from "./terms.ts";
 
 // Sources: kucoin.com/docs-new (add, list and delete sub-account API: api-3470138, api-3470136, api-3470137). Their
 // error codes are not documented; those here were chosen.
+
+export const refuse = (status: number, code: string, msg: string): Answer => ({
+  status,
+  body: { code, msg },
+});
+
+export const data = (data: unknown): Answer => ok({ code: "200000", data });
 
 const fitRemark = /^.{1,24}$/;
 const fitPassphrase = /^\S{7,32}$/;

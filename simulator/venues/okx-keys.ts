@@ -1,12 +1,17 @@
 import type { Account, Key, KeyPermissions } from "../accounts.ts";
-import { data, refuse } from "../envelopes/okx.ts";
-import { Refused } from "../refusal.ts";
-import type { Answer, KeyReason } from "../refusal.ts";
+import { type Answer, type KeyReason, ok, Refused } from "../refusal.ts";
+import { demandSame, listed, subPermissions } from "../sub-accounts.ts";
 import type { Call, Route } from "../venue.ts";
-import { demandSame, listed, subPermissions } from "./terms.ts";
 
 // Sources: okx.com/docs-v5, "Sub-account" (sub-account list; create, query and delete the API key of a sub-account) and
 // its error codes.
+
+export const refuse = (status: number, code: string, msg: string): Answer => ({
+  status,
+  body: { code, msg, data: [] },
+});
+
+export const data = (...data: readonly unknown[]): Answer => ok({ code: "0", msg: "", data });
 
 const defaultLimit = 100;
 const fitPassphrase = /^(?=.*\d)(?=.*[A-Z])(?=.*[a-z])(?=.*[^A-Za-z\d]).{8,32}$/;

@@ -11,16 +11,13 @@ import { myokx, okx, okxus } from "./okx.ts";
 import { otherExchanges } from "./others.ts";
 
 const known: readonly KnownExchange[] = [
-  ...[binance, binanceusdm, binancecoinm, binanceus],
-  ...[bybit, bybiteu, bybitid],
-  ...[okx, myokx, okxus],
-  kraken,
-  coinbase,
-  ...[kucoin, kucoinfutures],
-  bitget,
-  ...[gate, gateeu],
-  mexc,
-];
+  [binance, binanceusdm, binancecoinm, binanceus],
+  [bybit, bybiteu, bybitid],
+  [okx, myokx, okxus],
+  [kraken, coinbase, bitget, mexc],
+  [kucoin, kucoinfutures],
+  [gate, gateeu],
+].flat();
 
 /** By the id of ccxt: the exchanges of which Keyhold knows how they describe a key and how they refuse one. */
 export const exchangeTable: ReadonlyMap<string, KnownExchange> = new Map(

@@ -1,12 +1,12 @@
 import { mentionsKey } from "../crypto/pem.ts";
 import { isBareKey, type KeyFault, type KeyKind, withKey } from "../crypto/private-key.ts";
 import type { FieldForm } from "./exchanges/exchange.ts";
-import { keyFactsOf } from "./exchanges/index.ts";
+import { traitsOf } from "./exchanges/index.ts";
 import type { FieldName } from "./venue.ts";
 
 /** What the signer of this venue takes in this field. */
 export function formOf(venue: string, field: FieldName): FieldForm {
-  return keyFactsOf(venue).fields?.[field] ?? {};
+  return traitsOf(venue).fields?.[field] ?? {};
 }
 
 const longestBytes = 8192;

@@ -1,10 +1,10 @@
 import type { Lifetime } from "./exchanges/exchange.ts";
-import { keyFactsOf } from "./exchanges/index.ts";
+import { traitsOf } from "./exchanges/index.ts";
 import type { Environment } from "./venue.ts";
 
 export type { Lifetime } from "./exchanges/exchange.ts";
 
 /** Venues speak of live keys; OKX says that its keys for demo trading do not end. */
 export function lifetimeAt(venue: string, environment: Environment): Lifetime | undefined {
-  return environment === "live" ? keyFactsOf(venue).lifetime : undefined;
+  return environment === "live" ? traitsOf(venue).lifetime : undefined;
 }

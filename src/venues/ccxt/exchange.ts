@@ -1,4 +1,5 @@
 import type { Mode } from "../exchanges/exchange.ts";
+import { traitsOf } from "../exchanges/index.ts";
 import type { ApiRequest } from "../exchanges/request-table.ts";
 import type { HttpAnswer, HttpRequest } from "../process/bounded-fetch.ts";
 import type { FieldName } from "../venue.ts";
@@ -66,13 +67,14 @@ export async function openExchange(
 type WithWallet = Pick<Exchange, "options" | "walletAddress" | "privateKey" | "ethGetAddressFromPrivateKey">;
 
 /**
- * Derive has two addresses: that of the wallet, which a credential names, and that of its signer, which follows from the
- * private key. ccxt wants the first as an option.
+ * Where a credential names its wallet and ccxt wants that as an option, the address of the signer is made from the private key. It is
+ * another one.
  */
 export function completeCredential(exchange: WithWallet, id: string): void {
   const { walletAddress, privateKey } = exchange;
-  if (id !== "derive" || walletAddress === undefined || privateKey === undefined) return;
-  exchange.options["deriveWalletAddress"] = walletAddress;
+  const { walletOption } = traitsOf(id);
+  if (walletOption === undefined || walletAddress === undefined || privateKey === undefined) return;
+  exchange.options[walletOption] = walletAddress;
   exchange.walletAddress = exchange.ethGetAddressFromPrivateKey(privateKey);
 }
 

@@ -1,3 +1,4 @@
+import { traitsOf } from "../exchanges/index.ts";
 import type { Exchange } from "./instance.ts";
 
 // ccxt earns a share of what its users pay: it approves fees for its authors, names a referrer, and marks orders and
@@ -32,9 +33,6 @@ const parameters: ReadonlySet<string> = new Set([
   "referral_code",
 ]);
 
-/** Exchanges where ccxt puts its name into `tag`, which elsewhere belongs to the address of a withdrawal. */
-const tagged: ReadonlySet<string> = new Set(["cryptomus", "myokx", "okx", "okxus"]);
-
 /**
  * Headers that hold ccxt's name, a broker's id or a signature made with it. They are known by name alone: a key or a passphrase may hold
  * any word, and one base64 signature in twelve thousand holds the letters of ccxt.
@@ -64,7 +62,7 @@ const headers: ReadonlySet<string> = new Set([
   "x-source-key",
 ]);
 
-/** Whether a header tells the venue that ccxt sent the request. */
+/** Whether a header shows the venue that ccxt sent the request. */
 export function isMarkerHeader(name: string): boolean {
   return headers.has(name.toLowerCase());
 }
@@ -78,7 +76,7 @@ export function removeMarkers(exchange: Exchange, id: string): void {
   for (const name of approvals) {
     if (name in exchange) Reflect.set(exchange, name, async () => false);
   }
-  const without = <T>(value: T): T => withoutMarkers(value, tagged.has(id));
+  const without = <T>(value: T): T => withoutMarkers(value, traitsOf(id).marksTag === true);
   const { json } = exchange;
   const sign = exchange.sign.bind(exchange);
   exchange.sign = (path, api, method, params, ...rest) => sign(path, api, method, without(params), ...rest);

@@ -71,8 +71,8 @@ export type Lifetime = Readonly<{
   source: string;
 }>;
 
-/** What is known of the keys of an exchange, beside how it answers about them. */
-export type KeyFacts = Readonly<{
+/** What is known of an exchange beside how it answers. */
+export type Traits = Readonly<{
   /**
    * What ccxt's `sign` reads, where it is no text: `rsa` gives a text to OpenSSL, `eddsa` takes the bytes from the 16th on of what is
    * between PEM lines, and `ecdsa` takes SEC 1 with all of its four parts alone (ccxt `base/functions/{rsa,crypto}.js`).
@@ -80,10 +80,18 @@ export type KeyFacts = Readonly<{
   fields?: Readonly<Partial<Record<FieldName, FieldForm>>>;
   /** Left out where the venue says nothing that could be cited. */
   lifetime?: Lifetime;
+  /** ccxt puts its name into `tag`, which elsewhere belongs to the address of a withdrawal. */
+  marksTag?: true;
+  /** ccxt's option for the address of the wallet. Its `walletAddress` is that of the signer, which follows from the private key. */
+  walletOption?: string;
+  /** The sandbox hosts that ccxt declares are those of another exchange, which knows no key of this one. */
+  foreignSandbox?: true;
+  /** Everything that the exchange does is this request, so ccxt reaches it from reads as well, on the way to a fee for its authors. */
+  onlyRequest?: string;
 }>;
 
 /** Everything Keyhold knows about one exchange beyond what ccxt does. */
-export type KnownExchange = KeyFacts &
+export type KnownExchange = Traits &
   Readonly<{
     id: string;
     environments: Readonly<Partial<Record<Environment, Mode>>>;

@@ -2,7 +2,7 @@ import { binance, binancecoinm, binanceus, binanceusdm } from "./binance.ts";
 import { bitget } from "./bitget.ts";
 import { bybit, bybiteu, bybitid } from "./bybit.ts";
 import { coinbase } from "./coinbase.ts";
-import type { KeyFacts, KnownExchange } from "./exchange.ts";
+import type { KnownExchange, Traits } from "./exchange.ts";
 import { gate, gateeu } from "./gate.ts";
 import { kraken } from "./kraken.ts";
 import { kucoin, kucoinfutures } from "./kucoin.ts";
@@ -24,8 +24,8 @@ export const exchangeTable: ReadonlyMap<string, KnownExchange> = new Map(
   known.map((exchange) => [exchange.id, exchange]),
 );
 
-/** What is known of the keys of any venue; nothing of most. */
-export function keyFactsOf(venue: string): KeyFacts {
+/** What is known of any venue; nothing of most. */
+export function traitsOf(venue: string): Traits {
   const others = Object.hasOwn(otherExchanges, venue) ? otherExchanges[venue] : undefined;
   return exchangeTable.get(venue) ?? others ?? {};
 }

@@ -166,6 +166,7 @@ export const okx: KnownExchange = {
     may: ["trade", "withdraw"],
     source: "https://www.okx.com/docs-v5/en/#overview-api-key-creation",
   },
+  marksTag: true,
   requests: {
     tables: ["okx"],
     transferAccounts: ["funding", "trading", "spot", "margin", "swap", "future", "option"],

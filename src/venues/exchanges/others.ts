@@ -1,10 +1,11 @@
-import type { KeyFacts } from "./exchange.ts";
+import type { Traits } from "./exchange.ts";
 
-const base64: KeyFacts = { fields: { api_secret: { otherwise: "base64" } } };
+const base64: Traits = { fields: { api_secret: { otherwise: "base64" } } };
 
-/** What is known of the keys of exchanges beside those that have a file here, by the id of ccxt. */
-export const otherExchanges: Readonly<Record<string, KeyFacts>> = {
+/** What is known of exchanges beside those that have a file here, by the id of ccxt. */
+export const otherExchanges: Readonly<Record<string, Traits>> = {
   backpack: { fields: { api_secret: { keys: { Ed25519: "base64 of the seed" }, otherwise: "base64" } } },
+  bequant: { foreignSandbox: true },
   bingx: {
     lifetime: {
       days: 14,
@@ -14,6 +15,8 @@ export const otherExchanges: Readonly<Record<string, KeyFacts>> = {
       source: "https://bingx.pro/de-de/accounts/api",
     },
   },
+  // Delta's hosts, by a mistake in ccxt.
+  blockchaincom: { foreignSandbox: true },
   btcmarkets: base64,
   btcturk: base64,
   coinbaseexchange: base64,
@@ -28,6 +31,9 @@ export const otherExchanges: Readonly<Record<string, KeyFacts>> = {
       source: "https://docs.coinex.com/api/v2/zh/account/subs/http/create-sub-api",
     },
   },
+  cryptomus: { marksTag: true },
+  derive: { walletOption: "deriveWalletAddress" },
+  fmfwio: { foreignSandbox: true },
   htx: {
     lifetime: {
       days: 90,
@@ -37,8 +43,10 @@ export const otherExchanges: Readonly<Record<string, KeyFacts>> = {
       source: "https://www.htx.com/en-us/apikey",
     },
   },
+  hyperliquid: { onlyRequest: "private POST exchange" },
   krakenfutures: base64,
   lbank: { fields: { api_secret: { keys: { RSA: "base64 of PKCS#8" }, bare: true } } },
+  lighter: { onlyRequest: "public POST sendTx" },
   revolutx: {
     fields: { private_key: { keys: { Ed25519: "PKCS#8 in PEM" }, bare: true, otherwise: "nothing" } },
   },

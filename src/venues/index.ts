@@ -8,23 +8,19 @@ import { type KnownRefusals, refusalsInMemory } from "./known-refusals.ts";
 import { createPool, endsWithinMs, type PoolOptions } from "./process/pool.ts";
 import { type VenuesConfig, venueSettings } from "./settings.ts";
 import type { VenueKeys } from "./venue-keys.ts";
-import type { Venue, VenueDescription } from "./venue.ts";
+import type { Venues as KnownVenues } from "./venue.ts";
 
 export type { PoolEvent, PoolOptions } from "./process/pool.ts";
 export type { VenuesConfig } from "./settings.ts";
 export { egressAddresses } from "./settings.ts";
 
-export type Venues = Readonly<{
-  /** The venue of this id or former name. Keep `venue.description.id`, not the name that was asked for. */
-  get(id: string): Venue | undefined;
-  list(): VenueDescription[];
-  /** Milliseconds after which nothing of a call is under way any more, whatever happened to it. */
-  endsWithinMs: number;
-  /** The management of API keys at this venue; `undefined` where its API has none. */
-  keys(id: string): VenueKeys | undefined;
-  /** Ends the venue processes; calls under way end as unavailable. */
-  close(): Promise<void>;
-}>;
+export type Venues = KnownVenues &
+  Readonly<{
+    /** The management of API keys at this venue; `undefined` where its API has none. */
+    keys(id: string): VenueKeys | undefined;
+    /** Ends the venue processes; calls under way end as unavailable. */
+    close(): Promise<void>;
+  }>;
 
 /**
  * Every venue Keyhold can talk to. No venue code runs and no credential is plaintext in this process: calls go to
@@ -48,7 +44,7 @@ export function createVenues(
   );
   return {
     get: (id) => venues.get(venueIdOf(id)),
-    list: () => [...descriptions],
+    list: () => descriptions,
     endsWithinMs: endsWithinMs(settings, options),
     keys: (id) => keys.get(venueIdOf(id)),
     close: () => pool.close(),

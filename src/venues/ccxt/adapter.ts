@@ -43,7 +43,9 @@ export function rowAdapter(facts: ExchangeFacts, row: KnownExchange, markets: Ma
 /** Any other exchange of ccxt: its key is proved by reading the balance, and nothing is known of its rights. */
 export function generalAdapter(facts: ExchangeFacts, markets: Markets): Adapter {
   const { id } = facts;
-  const environments: Modes = facts.sandbox ? { live: "live", testnet: "sandbox" } : { live: "live" };
+  const environments: KnownExchange["environments"] = facts.sandbox
+    ? { live: "live", testnet: "sandbox" }
+    : { live: "live" };
   const caller = { id, dialect: null, clientOrderIds: null, markets };
   const mode = (environment: Environment) => modeOf(environments, environment);
   return {
@@ -67,8 +69,6 @@ export function generalAdapter(facts: ExchangeFacts, markets: Markets): Adapter 
   };
 }
 
-type Modes = KnownExchange["environments"];
-
 function naming(call: VenueCall, id: string): VenueCall {
   return { ...call, speaker: { ...call.speaker, sisters: sistersOf(id) } };
 }
@@ -78,12 +78,12 @@ function transfersOf(id: string): Pick<VenueDescription, "transferAccounts"> {
   return transferAccounts === null ? {} : { transferAccounts };
 }
 
-function environmentsOf(modes: Modes): readonly Environment[] {
+function environmentsOf(modes: KnownExchange["environments"]): readonly Environment[] {
   return (["live", "paper", "testnet"] as const).filter((environment) => modes[environment] !== undefined);
 }
 
 /** Throws `RangeError` for an environment that the description does not list. */
-function modeOf(modes: Modes, environment: Environment): Mode {
+function modeOf(modes: KnownExchange["environments"], environment: Environment): Mode {
   const mode = modes[environment];
   if (mode === undefined) throw new RangeError(`no environment ${environment} here`);
   return mode;

@@ -56,7 +56,12 @@ async function readBalance(
  * ccxt makes a balance of an error that it does not know, an empty one or one without amounts. So an answer without an amount counts
  * only if ccxt found a list of balances in it, and nothing in it may be an error.
  */
-function judge(balance: unknown, last: HttpAnswer | undefined, reads: Reads, speaker: Speaker): Verdict {
+function judge(
+  balance: unknown,
+  last: HttpAnswer | undefined,
+  reads: Readonly<{ hasContainer: boolean }>,
+  speaker: Speaker,
+): Verdict {
   if (last === undefined || !isJsonSuccess(last))
     return refusal(speaker, "unexpected_answer", { hint: noAmount });
   const valid: Verdict = { outcome: "valid", permissions: unknownPermissions, expiresAt: null, account: {} };
@@ -119,11 +124,11 @@ function amountsOf(balance: unknown): unknown[] {
 
 // An answer to a signed read in which no amount stands: the balance of an empty account, or a refusal that ccxt does not know.
 
-/** Whether ccxt has read a list or an object out of the answer, where an error would have none. */
-type Reads = Readonly<{ hasContainer: boolean }>;
-
-/** From now on, notes what `exchange` reads of an answer after it has looked for errors in it. */
-function watchReads(exchange: Pick<Exchange, "parseJson" | "handleErrors">): Reads {
+/**
+ * From now on, notes what `exchange` reads of an answer after it has looked for errors in it. `hasContainer`: it has read a list or an
+ * object, where an error would have none.
+ */
+function watchReads(exchange: Pick<Exchange, "parseJson" | "handleErrors">) {
   const reads = { hasContainer: false, looksForErrors: false };
   const { parseJson, handleErrors } = exchange;
   exchange.parseJson = (text) => watched(parseJson.call(exchange, text), reads);
@@ -138,9 +143,7 @@ function watchReads(exchange: Pick<Exchange, "parseJson" | "handleErrors">): Rea
   return reads;
 }
 
-type Noted = { hasContainer: boolean; looksForErrors: boolean };
-
-function watched(value: unknown, reads: Noted): unknown {
+function watched(value: unknown, reads: ReturnType<typeof watchReads>): unknown {
   if (typeof value !== "object" || value === null) return value;
   return new Proxy(value, {
     get(target, name, receiver) {
@@ -158,9 +161,6 @@ function watched(value: unknown, reads: Noted): unknown {
     },
   });
 }
-
-/** What an answer without an amount is: a success, an error that ccxt does not know, or one of the two. */
-type Standing = "success" | "error" | "open";
 
 const errorNames = /^(?:errors?|err|err_?msg|error_?(?:message|description|text)|fault|exception)$/i;
 const errorCodes = /^(?:err|error)[_-]?(?:code|no|num|id)$|^errno$/i;
@@ -190,8 +190,11 @@ const failures =
 const complaints =
   /\b(?:invalid|illegal|incorrect|wrong|bad|denied|unauthori[sz]ed|forbidden|refused|rejected|expired|revoked|disabled|frozen|locked|missing|required|unknown|mismatch|fail(?:ed|ure)?|errors?|not)\b/i;
 
-/** Reads what an answer says of itself, in the names and words that venues have for it. */
-function standingOf(json: unknown): Standing {
+/**
+ * Reads what an answer without an amount says of itself, in the names and words that venues have for it: a success, an error that ccxt
+ * does not know, or one of the two.
+ */
+function standingOf(json: unknown): "success" | "error" | "open" {
   if (Array.isArray(json)) return /^error$/i.test(String(json[0])) ? "error" : "success";
   if (typeof json !== "object" || json === null) return "error";
   if (Object.keys(json).length === 0) return "open";

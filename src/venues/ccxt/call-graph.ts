@@ -5,19 +5,16 @@ import { z } from "zod";
 import { requestKey } from "../exchanges/request-table.ts";
 
 type ExchangeClass = new (config: object) => Exchange;
-type Definition = Readonly<{ owner: object; body: Function }>;
-
-export type CallGraph = Readonly<{
-  /** Every request of the exchange. */
-  all: ReadonlySet<string>;
-  /** Requests that can follow from a call of this method. Those of the market lists follow from `loadMarkets` alone. */
-  reach(method: string): string[];
-}>;
-
 /** Markets are loaded without a credential and shared, so what loads them is no part of an operation. */
 const loadsMarkets = definitionOf(Exchange.prototype, "loadMarkets")?.body;
 
-export function callGraph(Class: ExchangeClass): CallGraph {
+/**
+ * `all`: every request of the exchange. `reach`: those that can follow from a call of a method; those of the market lists follow from
+ * `loadMarkets` alone.
+ */
+export function callGraph(
+  Class: ExchangeClass,
+): Readonly<{ all: ReadonlySet<string>; reach(method: string): string[] }> {
   const { exchange, all, byName } = listRequests(Class);
   const root: object = Object.getPrototypeOf(exchange);
   return {
@@ -73,7 +70,7 @@ function listRequests(Class: ExchangeClass) {
   return { exchange: new Listed({}), all, byName };
 }
 
-function definitionOf(from: object, name: string): Definition | undefined {
+function definitionOf(from: object, name: string): Readonly<{ owner: object; body: Function }> | undefined {
   let owner: unknown = from;
   while (typeof owner === "object" && owner !== null && owner !== Object.prototype) {
     const value: unknown = Object.getOwnPropertyDescriptor(owner, name)?.value;

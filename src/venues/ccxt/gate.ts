@@ -1,12 +1,11 @@
 import { z } from "zod";
+import type { VenueCall } from "../adapter.ts";
 import { exchangeTable } from "../exchanges/index.ts";
 import { readRequestTables, type RequestClass, requestKey } from "../exchanges/request-table.ts";
 import type { Operation } from "../operations.ts";
-import { type HttpAnswer, type HttpRequest, Withheld } from "../process/bounded-fetch.ts";
+import { type HttpRequest, Withheld } from "../process/bounded-fetch.ts";
 import type { OperationClass } from "../venue.ts";
 import type { Exchange } from "./instance.ts";
-
-type Send = (request: HttpRequest) => Promise<HttpAnswer>;
 
 /**
  * Lets only permitted requests leave an exchange of ccxt. A request is judged where it still has its name, right before it is signed;
@@ -34,7 +33,7 @@ export class Gate {
   }
 
   /** Throws `Withheld` for what was not signed. */
-  guard(send: Send): Send {
+  guard(send: VenueCall["send"]): VenueCall["send"] {
     return async (request) => {
       if ((this.#signed.get(nameOf(request)) ?? 0) < 1) {
         throw new Withheld("The request was not signed as it would have been sent.");
@@ -44,15 +43,13 @@ export class Gate {
     };
   }
 
-  #note(request: Addressed, change: number): void {
+  #note(request: Parameters<typeof nameOf>[0], change: number): void {
     const name = nameOf(request);
     this.#signed.set(name, (this.#signed.get(name) ?? 0) + change);
   }
 }
 
-type Addressed = Readonly<{ method: string; url: string }>;
-
-function nameOf({ method, url }: Addressed): string {
+function nameOf({ method, url }: Pick<HttpRequest, "method" | "url">): string {
   return `${method} ${url}`;
 }
 

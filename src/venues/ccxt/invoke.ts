@@ -101,19 +101,22 @@ export type Caller = Readonly<{
   markets: Markets;
 }>;
 
-type SessionMeans = Readonly<{ permit: Permit; nonces?: Nonces }>;
-
 /** One call through ccxt: a fresh instance, and the last answer that it got. */
 export class Session {
   readonly #caller: Caller;
   readonly #mode: Mode;
   readonly #call: VenueCall;
-  readonly #means: SessionMeans;
+  readonly #means: Readonly<{ permit: Permit; nonces?: Nonces }>;
   #last: HttpAnswer | undefined;
   /** Requests that may have changed something. */
   #writes = 0;
 
-  constructor(caller: Caller, mode: Mode, call: VenueCall, means: SessionMeans) {
+  constructor(
+    caller: Caller,
+    mode: Mode,
+    call: VenueCall,
+    means: Readonly<{ permit: Permit; nonces?: Nonces }>,
+  ) {
     this.#caller = caller;
     this.#mode = mode;
     this.#call = call;

@@ -34,16 +34,16 @@ const problems: Readonly<Record<Meaning, Problem | Readonly<Record<Who, Problem>
   unexpected_answer: "unexpected_answer",
 };
 
-type Setup = Readonly<{
-  issuing: KeyIssuing;
-  row: KnownExchange;
-  mode: Mode;
-  credentials: Readonly<Record<Who, FieldTexts>>;
-  send: VenueCall["send"];
-}>;
-
 /** Signs with ccxt, sends, and reads each answer by the venue's own codes. */
-export async function openKeySession(setup: Setup): Promise<KeySession> {
+export async function openKeySession(
+  setup: Readonly<{
+    issuing: KeyIssuing;
+    row: KnownExchange;
+    mode: Mode;
+    credentials: Readonly<Record<Who, FieldTexts>>;
+    send: VenueCall["send"];
+  }>,
+): Promise<KeySession> {
   const { row, mode, credentials, send } = setup;
   const permit = await namedPermit(row.id, "keys");
   const open = (fields: FieldTexts) => openExchange(row.id, mode, { fields, send, permit });

@@ -8,15 +8,16 @@ import type { ApiRequest } from "./request-table.ts";
  * `KeyProblem` and `FetchFailure`.
  */
 export type KeySession = Readonly<{
-  asParent(request: ApiRequest, particulars?: Particulars): Promise<unknown>;
+  asParent(
+    request: ApiRequest,
+    particulars?: Readonly<{
+      /** An empty object is a success too. */
+      mayBeEmpty?: boolean;
+      /** Signed is the query as it reads, sent is the query encoded for a URL; ccxt sends what it signs. */
+      encodeQuery?: boolean;
+    }>,
+  ): Promise<unknown>;
   asCurrent(request: ApiRequest): Promise<unknown>;
-}>;
-
-export type Particulars = Readonly<{
-  /** An empty object is a success too. */
-  mayBeEmpty?: boolean;
-  /** Signed is the query as it reads, sent is the query encoded for a URL; ccxt sends what it signs. */
-  encodeQuery?: boolean;
 }>;
 
 /** A key as the venue lists it for the parent. */
@@ -30,9 +31,6 @@ export type ListedKey = Readonly<{
    */
   rights(): object;
 }>;
-
-export type NewKey = Readonly<{ account: string; like: ListedKey; marker: string; passphrase?: string }>;
-export type IssuedKey = Readonly<{ apiKey: string; apiSecret: string }>;
 
 /** How one venue manages the keys of sub-accounts. Runs in venue processes; elsewhere only its facts are read. */
 export type KeyIssuing = Pick<KeyManagement, "environments" | "longestMarker" | "settlesAfterMs"> &
@@ -50,12 +48,17 @@ export type KeyIssuing = Pick<KeyManagement, "environments" | "longestMarker" | 
     locate(session: KeySession): Promise<string>;
     /** All keys of the sub-account. */
     list(session: KeySession, account: string): Promise<readonly ListedKey[]>;
-    create(session: KeySession, wanted: NewKey): Promise<IssuedKey>;
+    create(
+      session: KeySession,
+      wanted: Readonly<{ account: string; like: ListedKey; marker: string; passphrase?: string }>,
+    ): Promise<Readonly<{ apiKey: string; apiSecret: string }>>;
     /** Asks for the deletion; that the key is gone is then looked up in the list. */
-    remove(session: KeySession, account: string, key: RemovedKey): Promise<void>;
+    remove(
+      session: KeySession,
+      account: string,
+      key: Readonly<{ apiKey: string; passphrase: string | undefined }>,
+    ): Promise<void>;
   }>;
-
-export type RemovedKey = Readonly<{ apiKey: string; passphrase: string | undefined }>;
 
 /** Ends a job: what is thrown becomes its answer. */
 export class KeyProblem extends Error {

@@ -54,18 +54,11 @@ export type Order = Readonly<{ tenantId: string; before: number }>;
 /** A call that was given to the process, and how far it has come. `tenantId` stays here. */
 type Given = PromiseWithResolvers<Answer> & { tenantId: string; venue: string; stage: Stage };
 
-export type ChildOptions = Readonly<{
-  /** A module that serves calls as worker.ts does; its own folder is readable to it. */
-  program?: URL;
-  /** Called once, when the process has ended. `running`: whose calls it was at work on, in the order in which they began. */
-  onLost?: (running: readonly string[]) => void;
-}>;
-
 /** One venue process, with any number of calls under way in it. */
 export class Child {
   readonly #process: ChildProcess;
   readonly #watch: StallWatch;
-  readonly #onLost: NonNullable<ChildOptions["onLost"]>;
+  readonly #onLost: (running: readonly string[]) => void;
   readonly #ready = Promise.withResolvers<Uint8Array>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #waiting = new Map<number, Given>();
@@ -73,7 +66,17 @@ export class Child {
   #memory = 0;
   #lost = false;
 
-  constructor(settings: VenueSettings, { program = usualProgram, onLost = () => {} }: ChildOptions = {}) {
+  /**
+   * `program`: a module that serves calls as worker.ts does; its own folder is readable to it. `onLost` is called once, when the process
+   * has ended. `running`: whose calls it was at work on, in the order in which they began.
+   */
+  constructor(
+    settings: VenueSettings,
+    {
+      program = usualProgram,
+      onLost = () => {},
+    }: Readonly<{ program?: URL; onLost?: (running: readonly string[]) => void }> = {},
+  ) {
     this.#onLost = onLost;
     const execArgv = [...confinement.execArgv, `--allow-fs-read=${fileURLToPath(new URL(".", program))}`];
     this.#process = fork(fileURLToPath(program), { ...confinement, execArgv, stdio: [...confinement.stdio] });

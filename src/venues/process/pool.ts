@@ -76,7 +76,6 @@ const barred =
 const mostMoves = { given: 2, begun: 1 };
 
 type Work = (child: PoolChild, order: Order) => Promise<Answer>;
-type Cell = Exclude<Place, "open" | "barred">;
 const cells = 2;
 
 /** The processes in which venue code runs, started on first use. */
@@ -99,7 +98,7 @@ class ProcessPool {
   readonly #suspects: Suspects;
   readonly #atOnce: CallsAtOnce;
   #general: PoolChild[] = [];
-  readonly #cells = new Map<Cell, PoolChild>();
+  readonly #cells = new Map<Exclude<Place, "open" | "barred">, PoolChild>();
   /** Started when a process falls silent: the calls that it holds have two seconds, and a process takes one of them to start. */
   #spare: PoolChild | undefined;
   readonly #retired = new Set<PoolChild>();

@@ -1,25 +1,24 @@
-/**
- * Takes out of a text what must not leave a venue process: the credential's own values as they are and as URLs
- * and JSON write them, queries of URLs, and anything as long as a signature.
- */
-export type Scrubber = Readonly<{ text(text: string): string; value(value: unknown): unknown }>;
-
 const removed = "[removed]";
 const longestMessage = 500;
 // Signatures: 64 and more hexadecimal characters, or 43 and more of base64. A UUID has 36.
 const signature = /[A-Za-z0-9+/_-]{40,}={0,2}/g;
 const urlQuery = /(https?:\/\/[^\s?"']*)\?[^\s"']*/g;
 
-export function createScrubber(values: Iterable<string>): Scrubber {
+/**
+ * Takes out of a text what must not leave a venue process: the credential's own values as they are and as URLs
+ * and JSON write them, queries of URLs, and anything as long as a signature.
+ */
+export function createScrubber(values: Iterable<string>) {
   const forms = [...values].flatMap(formsOf);
   // Longest first, so that a value which contains another one leaves no remainder.
   forms.sort((a, b) => b.length - a.length);
   // A result is made of prices and ids, and a passphrase of a few digits is in them by chance.
   const apart = forms.filter((form) => !/^\d{1,11}$/.test(form));
   return {
-    text: (text) =>
+    text: (text: string): string =>
       without(text, forms).replace(urlQuery, "$1").replace(signature, removed).slice(0, longestMessage),
-    value: (value) => (value === undefined ? null : JSON.parse(JSON.stringify(value, mask))),
+    value: (value: unknown): unknown =>
+      value === undefined ? null : JSON.parse(JSON.stringify(value, mask)),
   };
 
   function mask(_key: string, value: unknown): unknown {

@@ -46,16 +46,14 @@ export function sealFields(fields: SecretFields, recipientKey: Uint8Array): Uint
   }
 }
 
-export type Recipient = Readonly<{
+/** A fresh key pair of the process that is to receive secrets. */
+export function createRecipient(): Readonly<{
   publicKey: Uint8Array;
   /** The plaintext fields, as the strings that venue libraries need. Throws when the message was altered. */
   open(sealed: Uint8Array): ReadonlyMap<FieldName, string>;
   /** The same without a string on the way: for the serving process. The caller owns the secrets. */
   openSecrets(sealed: Uint8Array): SecretFields;
-}>;
-
-/** A fresh key pair of the process that is to receive secrets. */
-export function createRecipient(): Recipient {
+}> {
   const own = generateKeyPairSync("x25519");
   const publicKey = publicBytes(own.publicKey);
   return {

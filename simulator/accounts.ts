@@ -1,7 +1,5 @@
-import { randomUUID } from "node:crypto";
-import type { KeyObject } from "node:crypto";
+import { type KeyObject, randomUUID } from "node:crypto";
 import type { Units } from "./decimal.ts";
-import type { Order } from "./orders.ts";
 
 export const environments = ["live", "paper", "testnet"] as const;
 export type Environment = (typeof environments)[number];
@@ -13,6 +11,33 @@ export type KeyPermissions = Readonly<{
   withdraw: boolean;
   transfer: boolean;
 }>;
+
+/** A spot market with a price that never moves: what a market order is filled at. */
+export type Market = Readonly<{ id: string; base: string; quote: string; price: Units }>;
+
+/** `expired`: cancelled by the venue, because its time in force left nothing else. */
+export type OrderStatus = "open" | "filled" | "cancelled" | "expired";
+
+/**
+ * A limit order that does not cross rests (`gtc`, `day`, and no day ends here) or ends at once (`ioc`, `fok`: fills are
+ * whole or none here, so that the two differ in name only). One that is `post_only` never fills when it comes.
+ */
+export type TimeInForce = "gtc" | "day" | "ioc" | "fok" | "post_only";
+
+export type Order = {
+  readonly id: string;
+  readonly clientOrderId: string;
+  readonly market: Market;
+  readonly side: "buy" | "sell";
+  readonly type: "limit" | "market";
+  readonly quantity: Units;
+  readonly price: Units | undefined;
+  readonly timeInForce: TimeInForce;
+  readonly createdAtMs: number;
+  updatedAtMs: number;
+  filled: Units;
+  status: OrderStatus;
+};
 
 type Position = Readonly<{
   /** Base currency of a perpetual contract settled in USDT, such as `BTC`. */
@@ -68,6 +93,18 @@ export type Key = {
   /** Highest nonce seen, for venues that demand a rising one. */
   lastNonce: bigint;
 };
+
+export const signings = ["hmac", "ed25519", "rsa", "es256"] as const;
+export type Signing = (typeof signings)[number];
+
+export type Credentials = Readonly<{ apiKey: string; apiSecret: string; passphrase?: string }>;
+
+/** What may be said of a new key; credentials that are not given are generated. */
+export type NewKey = Pick<
+  Key,
+  "label" | "permissions" | "extraWords" | "boundIps" | "expiresAtMs" | "lastNonce"
+> &
+  Readonly<{ given?: Partial<Credentials>; signing?: Signing }>;
 
 /** What OKX documents; the others keep theirs to themselves. */
 const usualKeyLimit = 50;

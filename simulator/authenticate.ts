@@ -1,8 +1,8 @@
 import type { Key } from "./accounts.ts";
 import { Refused } from "./refusal.ts";
 import type { WireRequest } from "./request.ts";
-import type { Claim, PrivateRoute } from "./venue.ts";
 import type { VenueState } from "./venue-state.ts";
+import type { Claim, PrivateRoute } from "./venue.ts";
 
 const defaultWindowMs = 5000;
 

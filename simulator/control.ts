@@ -1,9 +1,9 @@
-import type { Account, Environment, Key, KeyPermissions } from "./accounts.ts";
+import type { Account, Credentials, Environment, Key, KeyPermissions, Signing } from "./accounts.ts";
 import { formatUnits, units } from "./decimal.ts";
 import type { Fault, FaultScope } from "./faults.ts";
 import type { LoggedRequest, RequestFilter, RequestLog } from "./request-log.ts";
-import type { Credentials, Signing, VenueId } from "./venue.ts";
 import type { VenueState } from "./venue-state.ts";
+import type { VenueId } from "./venue.ts";
 
 export type KeyOptions = Readonly<{
   /** Given credentials are taken as they are; what is not given is generated. */

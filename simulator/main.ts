@@ -1,6 +1,5 @@
 import { parseArgs } from "node:util";
-import { startSimulator } from "./simulator.ts";
-import type { Simulator } from "./simulator.ts";
+import { type Simulator, startSimulator } from "./simulator.ts";
 import { venueIds } from "./venue.ts";
 
 const usage = `node simulator/main.ts [--port <number>]

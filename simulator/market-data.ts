@@ -1,5 +1,6 @@
+import type { Market } from "./accounts.ts";
 import { formatUnits, units } from "./decimal.ts";
-import type { Market } from "./orders.ts";
+import { Refused } from "./refusal.ts";
 import type { Route } from "./venue.ts";
 
 // What every venue shows of its markets. Prices never move, so all candles are alike.
@@ -61,3 +62,25 @@ export const open = (path: string, answer: Extract<Route, { needs: "nothing" }>[
   needs: "nothing",
   answer,
 });
+
+const prices = { BTC: units("50000"), ETH: units("2500") };
+
+/** The two spot markets of every crypto venue here, named in the venue's way. */
+export const usdtMarkets = (name: (base: string, quote: string) => string): readonly Market[] =>
+  Object.entries(prices).map(([base, price]) => ({ id: name(base, "USDT"), base, quote: "USDT", price }));
+
+/** What every new account of a crypto venue holds. */
+export const startingBalances = { USDT: units("100000"), BTC: units("1"), ETH: units("10") };
+
+/** Throws `Refused("unknown_symbol")`. */
+export function marketNamed(markets: readonly Market[], id: string | undefined): Market {
+  const market = markets.find((market) => market.id === id);
+  if (market === undefined) throw new Refused("unknown_symbol");
+  return market;
+}
+
+export function marketOf(markets: readonly Market[], base: string): Market {
+  const market = markets.find((market) => market.base === base);
+  if (market === undefined) throw new Refused("unknown_symbol");
+  return market;
+}

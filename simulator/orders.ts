@@ -1,36 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { Account, Balance } from "./accounts.ts";
-import { divide, multiply } from "./decimal.ts";
-import type { Units } from "./decimal.ts";
-import { Refused } from "./refusal.ts";
-import type { Answer } from "./refusal.ts";
-
-/** A spot market with a price that never moves: what a market order is filled at. */
-export type Market = Readonly<{ id: string; base: string; quote: string; price: Units }>;
-
-/** `expired`: cancelled by the venue, because its time in force left nothing else. */
-type OrderStatus = "open" | "filled" | "cancelled" | "expired";
-
-/**
- * A limit order that does not cross rests (`gtc`, `day`, and no day ends here) or ends at once (`ioc`, `fok`: fills are
- * whole or none here, so that the two differ in name only). One that is `post_only` never fills when it comes.
- */
-export type TimeInForce = "gtc" | "day" | "ioc" | "fok" | "post_only";
-
-export type Order = {
-  readonly id: string;
-  readonly clientOrderId: string;
-  readonly market: Market;
-  readonly side: "buy" | "sell";
-  readonly type: "limit" | "market";
-  readonly quantity: Units;
-  readonly price: Units | undefined;
-  readonly timeInForce: TimeInForce;
-  readonly createdAtMs: number;
-  updatedAtMs: number;
-  filled: Units;
-  status: OrderStatus;
-};
+import type { Account, Balance, Market, Order, OrderStatus, TimeInForce } from "./accounts.ts";
+import { divide, multiply, type Units } from "./decimal.ts";
+import { type Answer, Refused } from "./refusal.ts";
 
 export type OrderRequest = Readonly<{
   /** Empty when the client chose none: the venue then makes one. */

@@ -1,22 +1,11 @@
-import fastify from "fastify";
 import type { FastifyInstance } from "fastify";
-import type { Environment, KeyPermissions } from "./accounts.ts";
-import {
-  accountOptions,
-  body,
-  environment,
-  faultSchema,
-  keyOptions,
-  permissions,
-  scopeSchema,
-  text,
-  texts,
-  venue,
-} from "./control-schemas.ts";
+import { type Environment, environments, type KeyPermissions, signings } from "./accounts.ts";
 import type { AccountOptions, Control, KeyOptions } from "./control.ts";
 import type { Fault, FaultScope } from "./faults.ts";
+import { reasons } from "./refusal.ts";
 import type { RequestFilter } from "./request-log.ts";
-import type { VenueId } from "./venue.ts";
+import { type VenueId, venueIds } from "./venue.ts";
+import fastify from "fastify";
 
 type OfKey<T = unknown> = { Body: { venue: VenueId; apiKey: string } & T };
 
@@ -149,3 +138,85 @@ function serveRequests(app: FastifyInstance, control: Control): void {
     return reply.code(204).send();
   });
 }
+
+const text = { type: "string" } as const;
+const texts = { type: "array", items: text } as const;
+const flag = { type: "boolean" } as const;
+const venue = { enum: venueIds } as const;
+const environment = { enum: environments } as const;
+const permissions = {
+  type: "object",
+  additionalProperties: false,
+  properties: { read: flag, trade: flag, withdraw: flag, transfer: flag },
+} as const;
+
+const keyOptions = {
+  apiKey: text,
+  apiSecret: text,
+  passphrase: text,
+  permissions,
+  extraWords: texts,
+  boundIps: texts,
+  expiresAt: { type: "string", format: "date-time" },
+  lastNonce: { type: "string", pattern: "^\\d{1,20}$" },
+  account: text,
+  environment,
+  label: text,
+  signing: { enum: signings },
+} as const;
+
+const accountOptions = {
+  environment,
+  balances: { type: "object", additionalProperties: text },
+  positions: {
+    type: "array",
+    items: {
+      type: "object",
+      additionalProperties: false,
+      required: ["base", "side", "quantity", "entryPrice"],
+      properties: { base: text, side: { enum: ["long", "short"] }, quantity: text, entryPrice: text },
+    },
+  },
+  status: text,
+  blocked: texts,
+  locked: flag,
+  unified: flag,
+  parent: text,
+  keyLimit: { type: "integer", minimum: 0 },
+} as const;
+
+const faultOf = (kinds: readonly string[], properties: Readonly<Record<string, unknown>> = {}) => ({
+  type: "object",
+  additionalProperties: false,
+  properties: { kind: { enum: kinds }, ...properties },
+});
+
+const faultSchema = {
+  type: "object",
+  required: ["kind"],
+  oneOf: [
+    {
+      ...faultOf(["answer"], {
+        status: { type: "integer", minimum: 200, maximum: 599 },
+        headers: { type: "object", additionalProperties: text },
+        body: text,
+      }),
+      required: ["status", "body"],
+    },
+    { ...faultOf(["refuse"], { reason: { enum: reasons } }), required: ["reason"] },
+    { ...faultOf(["huge"], { bytes: { type: "integer", minimum: 0 } }), required: ["bytes"] },
+    faultOf(["drip"], { everyMs: { type: "integer", minimum: 1 } }),
+    faultOf(["hang", "reset", "lose_answer"]),
+  ],
+} as const;
+
+const scopeSchema = {
+  type: "object",
+  additionalProperties: false,
+  properties: { times: { type: "integer", minimum: 1 }, path: text, method: text },
+} as const;
+
+/** A route whose body must be an object of these properties and no other. */
+const body = (required: readonly string[], properties: Readonly<Record<string, unknown>>) => ({
+  schema: { body: { type: "object", additionalProperties: false, required, properties } },
+});

@@ -1,16 +1,14 @@
-import fastify from "fastify";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Environment } from "./accounts.ts";
 import { authenticate } from "./authenticate.ts";
-import { breakConnection } from "./break-connection.ts";
-import { keyReasons, reasons, Refused } from "./refusal.ts";
-import type { Answer } from "./refusal.ts";
-import { isRecord, parameters } from "./request.ts";
-import type { WireRequest } from "./request.ts";
+import type { Fault } from "./faults.ts";
+import { type Answer, keyReasons, reasons, Refused } from "./refusal.ts";
 import type { LoggedRequest, RequestLog } from "./request-log.ts";
+import { isRecord, parameters, type WireRequest } from "./request.ts";
 import { SubAccounts } from "./sub-accounts.ts";
-import type { Call, Route, SimulatedVenue } from "./venue.ts";
 import type { VenueState } from "./venue-state.ts";
+import type { Call, Route, SimulatedVenue } from "./venue.ts";
+import fastify from "fastify";
 
 const bodyLimitBytes = 1_048_576;
 
@@ -139,4 +137,52 @@ function wireRequest(state: VenueState, host: Environment, incoming: FastifyRequ
     address: incoming.ip.replace(/^::ffff:/, ""),
     environment: state.venue.isDemo?.(headers) === true ? "paper" : host,
   };
+}
+
+type Breaking = Extract<Fault, { kind: "hang" | "drip" | "reset" | "huge" }>;
+
+const defaultDripMs = 50;
+const chunk = Buffer.alloc(65_536, "0");
+
+/** Fails below HTTP: takes the connection away from the server and treats it badly. */
+function breakConnection(fault: Breaking, reply: FastifyReply): FastifyReply {
+  reply.hijack();
+  switch (fault.kind) {
+    case "hang":
+      break;
+    case "reset":
+      reply.raw.socket?.resetAndDestroy();
+      break;
+    case "drip":
+      drip(reply, fault.everyMs ?? defaultDripMs);
+      break;
+    case "huge":
+      flood(reply, fault.bytes);
+      break;
+  }
+  return reply;
+}
+
+function drip(reply: FastifyReply, everyMs: number): void {
+  reply.raw.writeHead(200, { "content-type": "application/json" });
+  reply.raw.write("[0");
+  const timer = setInterval(() => reply.raw.write(","), everyMs);
+  reply.raw.once("close", () => clearInterval(timer));
+}
+
+function flood(reply: FastifyReply, bytes: number): void {
+  reply.raw.writeHead(200, { "content-type": "application/json", "content-length": String(bytes) });
+  let left = bytes;
+  const pour = (): void => {
+    while (left > 0 && !reply.raw.destroyed) {
+      const part = chunk.subarray(0, Math.min(left, chunk.length));
+      left -= part.length;
+      if (!reply.raw.write(part)) {
+        reply.raw.once("drain", pour);
+        return;
+      }
+    }
+    reply.raw.end();
+  };
+  pour();
 }

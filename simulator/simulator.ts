@@ -4,8 +4,8 @@ import { Control } from "./control.ts";
 import { RequestLog } from "./request-log.ts";
 import { serveControl } from "./serve-control.ts";
 import { serveVenue } from "./serve-venue.ts";
-import type { VenueId } from "./venue.ts";
 import { VenueState } from "./venue-state.ts";
+import type { VenueId } from "./venue.ts";
 import { venues } from "./venues/index.ts";
 
 export type Simulator = Readonly<{

@@ -1,14 +1,6 @@
-import { Accounts } from "./accounts.ts";
-import type { Account, Key } from "./accounts.ts";
+import { type Account, Accounts, type Credentials, type Key, type NewKey } from "./accounts.ts";
 import { Faults } from "./faults.ts";
-import type { Credentials, Signing, SimulatedVenue } from "./venue.ts";
-
-/** What a new key may be told; credentials that are not given are generated. */
-export type NewKey = Pick<
-  Key,
-  "label" | "permissions" | "extraWords" | "boundIps" | "expiresAtMs" | "lastNonce"
-> &
-  Readonly<{ given?: Partial<Credentials>; signing?: Signing }>;
+import type { SimulatedVenue } from "./venue.ts";
 
 /** A venue with everything about it that can change. */
 export class VenueState {

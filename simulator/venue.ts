@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { Account, Environment, Key } from "./accounts.ts";
+import type { Account, Credentials, Environment, Key, Signing } from "./accounts.ts";
 import type { Units } from "./decimal.ts";
 import type { Answer, KeyReason, Reason } from "./refusal.ts";
 import type { WireRequest } from "./request.ts";
@@ -19,11 +19,6 @@ export const venueIds = [
   "massive",
 ] as const;
 export type VenueId = (typeof venueIds)[number];
-
-export const signings = ["hmac", "ed25519", "rsa", "es256"] as const;
-export type Signing = (typeof signings)[number];
-
-export type Credentials = Readonly<{ apiKey: string; apiSecret: string; passphrase?: string }>;
 
 /** What a request says of itself before anything is verified. */
 export type Claim = Readonly<{

@@ -40,8 +40,7 @@ const visibleToDomain = [
   "src/venues/operations.ts",
   "src/venues/lifetimes.ts",
   "src/venues/field-forms.ts",
-  "src/venues/keys/venue-keys.ts",
-  "src/venues/keys/marker.ts",
+  "src/venues/venue-keys.ts",
   "src/stores/store.ts",
   "src/key-encryption/key-provider.ts",
 ];

@@ -1,22 +1,21 @@
 import { randomUUID } from "node:crypto";
-import type { Account } from "../accounts.ts";
+import type { Account, Market, Order, TimeInForce } from "../accounts.ts";
 import { formatUnits, multiply, parseUnits, units } from "../decimal.ts";
-import { marketNamed } from "../markets.ts";
+import { marketNamed } from "../market-data.ts";
 import {
   balanceOf,
   cancelOrder,
   findOrder,
   openOrders,
+  type OrderRules,
   placeOrder,
   timeInForceOf,
   wordFor,
 } from "../orders.ts";
-import type { Market, Order, OrderRules, TimeInForce } from "../orders.ts";
 import { randomAlphanumeric, randomCapitals } from "../random-text.ts";
-import { Refused, ok } from "../refusal.ts";
-import type { Answer, Reason } from "../refusal.ts";
+import { type Answer, ok, type Reason, Refused } from "../refusal.ts";
 import { header, jsonBody, refuseParameters } from "../request.ts";
-import { verifyAlpaca } from "../signatures/alpaca.ts";
+import { equal } from "../signing.ts";
 import type { Call, Route, SimulatedVenue } from "../venue.ts";
 import {
   assetClass,
@@ -30,8 +29,8 @@ import {
   marketCalled,
   markets,
   oneAsset,
+  priceRoutes,
 } from "./alpaca-market.ts";
-import { priceRoutes } from "./alpaca-prices.ts";
 
 // Sources: docs.alpaca.markets (account, orders, positions, authentication).
 
@@ -300,6 +299,9 @@ const routes: readonly Route[] = [
   },
   { method: "DELETE", path: "/v2/orders/:id", needs: "trade", answer: deleteOrder },
 ];
+
+/** Alpaca signs nothing: the secret itself travels in a header. Source: docs.alpaca.markets, "Authentication". */
+export const verifyAlpaca = (secretHeader: string, secret: string): boolean => equal(secretHeader, secret);
 
 export const alpaca: SimulatedVenue = {
   id: "alpaca",

@@ -1,6 +1,5 @@
-import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
-import { marketNamed } from "../markets.ts";
-import type { Market } from "../orders.ts";
+import type { Market } from "../accounts.ts";
+import { bookOf, candleStarts, marketNamed, open, quoteOf, stepOf } from "../market-data.ts";
 import { ok } from "../refusal.ts";
 import type { Route } from "../venue.ts";
 

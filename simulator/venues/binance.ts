@@ -1,27 +1,23 @@
-import { createPublicKey, generateKeyPairSync } from "node:crypto";
-import type { KeyObject } from "node:crypto";
+import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, verify } from "node:crypto";
+import type { Credentials, Market, Order, Signing, TimeInForce } from "../accounts.ts";
 import { formatUnits, multiply, parseUnits } from "../decimal.ts";
-import { refuse } from "../envelopes/binance.ts";
-import { keyRefusals, keyRoutes } from "../keys/binance.ts";
-import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
+import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../market-data.ts";
 import {
   cancelOrder,
   filledCost,
   findOrder,
   nextNumber,
   openOrders,
+  type OrderRules,
   placeOrder,
   timeInForceOf,
 } from "../orders.ts";
-import type { Market, Order, OrderRules, TimeInForce } from "../orders.ts";
 import { randomAlphanumeric } from "../random-text.ts";
-import { Refused, ok } from "../refusal.ts";
-import type { Answer, Reason } from "../refusal.ts";
-import { header, parameters, refuseParameters } from "../request.ts";
-import type { WireRequest } from "../request.ts";
-import { verifyBinance } from "../signatures/binance.ts";
-import { signedPayload } from "../signatures/signed-payload.ts";
-import type { Call, Credentials, Route, Signing, SimulatedVenue } from "../venue.ts";
+import { type Answer, ok, type Reason, Refused } from "../refusal.ts";
+import { header, parameters, refuseParameters, type WireRequest } from "../request.ts";
+import { equal, signedPayload } from "../signing.ts";
+import type { Call, Route, SimulatedVenue } from "../venue.ts";
+import { keyRefusals, keyRoutes, refuse } from "./binance-keys.ts";
 import { priceRoutes } from "./binance-prices.ts";
 
 // Sources: developers.binance.com (spot errors, wallet "API key permission"), binance-spot-api-docs rest-api.md.
@@ -350,6 +346,21 @@ const routes: readonly Route[] = [
   { method: "GET", path: "/fapi/v2/positionRisk", hosts: futures, needs: "read", answer: positionRisk },
   { method: "GET", path: "/fapi/v3/positionRisk", hosts: futures, needs: "read", answer: positionRisk },
 ];
+
+/**
+ * Binance signs query and body together (see `signedPayload`): HMAC-SHA256 in hex, or RSA (PKCS #1 v1.5 with SHA-256) or Ed25519 in base64. Method, path and headers are not signed.
+ * Source: binance-spot-api-docs, rest-api.md, "SIGNED endpoint security".
+ */
+export function verifyBinance(payload: string, signature: string, verifier: string | KeyObject): boolean {
+  if (typeof verifier === "string") {
+    // "The signature is not case sensitive" (request security, HMAC keys).
+    return equal(signature.toLowerCase(), createHmac("sha256", verifier).update(payload).digest("hex"));
+  }
+  const digest = verifier.asymmetricKeyType === "ed25519" ? null : "sha256";
+  const bytes = Buffer.from(signature, "base64");
+  // Base64 that decodes to the same bytes in another spelling is another signature.
+  return bytes.toString("base64") === signature && verify(digest, Buffer.from(payload), verifier, bytes);
+}
 
 export const binance: SimulatedVenue = {
   id: "binance",

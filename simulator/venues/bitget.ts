@@ -1,19 +1,32 @@
-import { randomInt } from "node:crypto";
+import { createHmac, randomInt } from "node:crypto";
+import type { Market, Order } from "../accounts.ts";
 import { formatUnits, multiply, parseUnits } from "../decimal.ts";
-import { inMode, refuse, success } from "../envelopes/bitget.ts";
-import { keyRefusals, keyRoutes, unifiedWords } from "../keys/bitget.ts";
-import { writes } from "../keys/terms.ts";
-import { bookOf, candleStarts, quoteOf, stepOf } from "../market-data.ts";
-import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, openOrders, placeOrder, timeInForceOf } from "../orders.ts";
-import type { Market, Order, OrderRules } from "../orders.ts";
+import {
+  bookOf,
+  candleStarts,
+  marketNamed,
+  marketOf,
+  quoteOf,
+  startingBalances,
+  stepOf,
+  usdtMarkets,
+} from "../market-data.ts";
+import {
+  cancelOrder,
+  filledCost,
+  findOrder,
+  openOrders,
+  type OrderRules,
+  placeOrder,
+  timeInForceOf,
+} from "../orders.ts";
 import { randomCapitals, randomHex } from "../random-text.ts";
-import { Refused } from "../refusal.ts";
-import type { Answer, Reason } from "../refusal.ts";
+import { type Answer, type Reason, Refused } from "../refusal.ts";
 import { header, jsonBody, refuseParameters } from "../request.ts";
-import { verifyBitget } from "../signatures/bitget.ts";
-import { equal } from "../signatures/equal.ts";
+import { equal } from "../signing.ts";
+import { writes } from "../sub-accounts.ts";
 import type { Call, PrivateRoute, PublicCall, Route, SimulatedVenue } from "../venue.ts";
+import { inMode, keyRefusals, keyRoutes, refuse, success, unifiedWords } from "./bitget-keys.ts";
 
 // Sources: bitget.com/api-doc (spot account information, spot trade, unified account, error codes).
 
@@ -296,6 +309,19 @@ const routes: readonly Route[] = [
   unified("account/info", unifiedInfo),
   unified("account/settings", () => success({ assetMode: "union", holdMode: "one_way_mode" })),
 ];
+
+/**
+ * Bitget signs time, method, path with query, and body: HMAC-SHA256 in base64.
+ * Source: bitget.com/api-doc/common/signature.
+ */
+export function verifyBitget(
+  signed: Readonly<{ timestamp: string; method: string; target: string; body: string }>,
+  signature: string,
+  secret: string,
+): boolean {
+  const text = signed.timestamp + signed.method + signed.target + signed.body;
+  return equal(signature, createHmac("sha256", secret).update(text).digest("base64"));
+}
 
 export const bitget: SimulatedVenue = {
   id: "bitget",

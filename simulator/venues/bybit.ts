@@ -1,26 +1,42 @@
-import { randomInt } from "node:crypto";
+import { createHmac, randomInt } from "node:crypto";
+import type { Market, Order } from "../accounts.ts";
 import { formatUnits, multiply, parseUnits } from "../decimal.ts";
-import { refuse, result } from "../envelopes/bybit.ts";
-import { keyRefusals, keyRoutes, isoSeconds, permissionWords, shownIps } from "../keys/bybit.ts";
-import { writes } from "../keys/terms.ts";
-import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
-import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
+import {
+  bookOf,
+  candleStarts,
+  marketNamed,
+  marketOf,
+  open,
+  quoteOf,
+  startingBalances,
+  stepOf,
+  usdtMarkets,
+} from "../market-data.ts";
 import {
   cancelOrder,
   filledCost,
   findOrder,
   openOrders,
+  type OrderRules,
   placeOrder,
   timeInForceOf,
   wordFor,
 } from "../orders.ts";
-import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomAlphanumeric } from "../random-text.ts";
-import { Refused } from "../refusal.ts";
-import type { Answer, Reason } from "../refusal.ts";
+import { type Answer, type Reason, Refused } from "../refusal.ts";
 import { header, jsonBody, refuseParameters } from "../request.ts";
-import { verifyBybit } from "../signatures/bybit.ts";
+import { equal } from "../signing.ts";
+import { writes } from "../sub-accounts.ts";
 import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
+import {
+  isoSeconds,
+  keyRefusals,
+  keyRoutes,
+  permissionWords,
+  refuse,
+  result,
+  shownIps,
+} from "./bybit-keys.ts";
 
 // Sources: bybit-exchange.github.io/docs/v5 (user/apikey-info, order, account/wallet-balance, demo, enum, error).
 
@@ -337,6 +353,19 @@ const routes: readonly Route[] = everywhere.flatMap((route): readonly Route[] =>
         { ...route, hosts: ["paper"], needs: "key", answer: notInDemo },
       ],
 );
+
+/**
+ * Bybit v5 signs time, key, window and then the query (GET) or the body (POST): HMAC-SHA256 in hex. Method and path
+ * are not signed. Source: bybit-exchange.github.io/docs/v5/guide, "Authentication".
+ */
+export function verifyBybit(
+  signed: Readonly<{ timestamp: string; apiKey: string; recvWindow: string; payload: string }>,
+  signature: string,
+  secret: string,
+): boolean {
+  const text = signed.timestamp + signed.apiKey + signed.recvWindow + signed.payload;
+  return equal(signature, createHmac("sha256", secret).update(text).digest("hex"));
+}
 
 export const bybit: SimulatedVenue = {
   id: "bybit",

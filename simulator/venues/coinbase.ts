@@ -1,11 +1,18 @@
 import { randomUUID } from "node:crypto";
+import type { Market, Order, TimeInForce } from "../accounts.ts";
 import { formatUnits, parseUnits } from "../decimal.ts";
-import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
-import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, placeOrder } from "../orders.ts";
-import type { Market, Order, OrderRules, TimeInForce } from "../orders.ts";
-import { Refused, ok } from "../refusal.ts";
-import type { Answer, Reason } from "../refusal.ts";
+import {
+  bookOf,
+  candleStarts,
+  marketNamed,
+  open,
+  quoteOf,
+  startingBalances,
+  stepOf,
+  usdtMarkets,
+} from "../market-data.ts";
+import { cancelOrder, filledCost, findOrder, type OrderRules, placeOrder } from "../orders.ts";
+import { type Answer, ok, type Reason, Refused } from "../refusal.ts";
 import { asText, isRecord, jsonBody, refuseParameters } from "../request.ts";
 import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
 import { claim, issue, signatureHolds, verifier } from "./coinbase-tokens.ts";

@@ -1,14 +1,29 @@
-import type { Key } from "../accounts.ts";
+import { createHash, createHmac } from "node:crypto";
+import type { Key, Order, TimeInForce } from "../accounts.ts";
 import { formatUnits, multiply, parseUnits } from "../decimal.ts";
-import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
-import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, openOrders, placeOrder, timeInForceOf } from "../orders.ts";
-import type { Order, OrderRules, TimeInForce } from "../orders.ts";
+import {
+  bookOf,
+  candleStarts,
+  marketNamed,
+  open,
+  quoteOf,
+  startingBalances,
+  stepOf,
+  usdtMarkets,
+} from "../market-data.ts";
+import {
+  cancelOrder,
+  filledCost,
+  findOrder,
+  openOrders,
+  type OrderRules,
+  placeOrder,
+  timeInForceOf,
+} from "../orders.ts";
 import { randomBase64, randomCapitals } from "../random-text.ts";
-import { Refused, ok } from "../refusal.ts";
-import type { Answer, Reason } from "../refusal.ts";
+import { type Answer, ok, type Reason, Refused } from "../refusal.ts";
 import { header, parameters, refuseParameters } from "../request.ts";
-import { verifyKraken } from "../signatures/kraken.ts";
+import { equal } from "../signing.ts";
 import type { Call, Route, SimulatedVenue } from "../venue.ts";
 
 // Sources: docs.kraken.com (get API key info, add order, open and closed orders, extended balance, error messages).
@@ -290,6 +305,22 @@ const routes: readonly Route[] = [
 ];
 
 const highestNonce = 2n ** 64n - 1n;
+
+/**
+ * Kraken signs the path and the SHA-256 of nonce and body: HMAC-SHA512 under the secret decoded from base64, the
+ * result in base64. The method is not signed. Source: docs.kraken.com, "Spot REST authentication".
+ */
+export function verifyKraken(
+  signed: Readonly<{ path: string; nonce: string; body: string }>,
+  signature: string,
+  secret: string,
+): boolean {
+  const digest = createHash("sha256")
+    .update(signed.nonce + signed.body)
+    .digest();
+  const mac = createHmac("sha512", Buffer.from(secret, "base64")).update(signed.path).update(digest);
+  return equal(signature, mac.digest("base64"));
+}
 
 export const kraken: SimulatedVenue = {
   id: "kraken",

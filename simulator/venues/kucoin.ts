@@ -1,16 +1,32 @@
+import { createHmac } from "node:crypto";
+import type { Market, Order, TimeInForce } from "../accounts.ts";
 import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts";
-import { data, refuse } from "../envelopes/kucoin.ts";
-import { keyRefusals, keyRoutes, shownRights } from "../keys/kucoin.ts";
-import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
-import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, filledCost, findOrder, openOrders, placeOrder, timeInForceOf } from "../orders.ts";
-import type { Market, Order, OrderRules, TimeInForce } from "../orders.ts";
+import {
+  bookOf,
+  candleStarts,
+  marketNamed,
+  marketOf,
+  open,
+  quoteOf,
+  startingBalances,
+  stepOf,
+  usdtMarkets,
+} from "../market-data.ts";
+import {
+  cancelOrder,
+  filledCost,
+  findOrder,
+  openOrders,
+  type OrderRules,
+  placeOrder,
+  timeInForceOf,
+} from "../orders.ts";
 import { randomCapitals, randomHex } from "../random-text.ts";
-import { Refused } from "../refusal.ts";
-import type { Answer, Reason } from "../refusal.ts";
+import { type Answer, type Reason, Refused } from "../refusal.ts";
 import { decoded, header, jsonBody, refuseParameters } from "../request.ts";
-import { verifyKucoin, verifyKucoinPassphrase } from "../signatures/kucoin.ts";
+import { equal } from "../signing.ts";
 import type { Call, Route, SimulatedVenue } from "../venue.ts";
+import { data, keyRefusals, keyRoutes, refuse, shownRights } from "./kucoin-keys.ts";
 
 // Sources: kucoin.com/docs-new (API key info, spot high-frequency orders, accounts, error codes),
 // Kucoin/kucoin-universal-sdk.
@@ -293,6 +309,23 @@ const routes: readonly Route[] = [
   },
   { method: "GET", path: "/api/v1/positions", needs: "read", answer: positions },
 ];
+
+const mac = (text: string, secret: string): string =>
+  createHmac("sha256", secret).update(text).digest("base64");
+
+/**
+ * KuCoin signs time, method, path with query, and body: HMAC-SHA256 in base64.
+ * Source: kucoin.com/docs-new/authentication, "Signing a message".
+ */
+export const verifyKucoin = (
+  signed: Readonly<{ timestamp: string; method: string; target: string; body: string }>,
+  signature: string,
+  secret: string,
+): boolean => equal(signature, mac(signed.timestamp + signed.method + signed.target + signed.body, secret));
+
+/** Since key version 2 the passphrase does not travel: its HMAC-SHA256 under the secret does, in base64. */
+export const verifyKucoinPassphrase = (given: string, passphrase: string, secret: string): boolean =>
+  equal(given, mac(passphrase, secret));
 
 export const kucoin: SimulatedVenue = {
   id: "kucoin",

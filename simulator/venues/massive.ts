@@ -1,12 +1,9 @@
+import type { Market } from "../accounts.ts";
 import { units } from "../decimal.ts";
-import { candleStarts, quoteOf, stepOf } from "../market-data.ts";
-import { marketNamed } from "../markets.ts";
-import type { Market } from "../orders.ts";
+import { candleStarts, marketNamed, quoteOf, stepOf } from "../market-data.ts";
 import { randomAlphanumeric } from "../random-text.ts";
-import { Refused, ok } from "../refusal.ts";
-import type { Answer, Reason } from "../refusal.ts";
-import { header, parameters } from "../request.ts";
-import type { WireRequest } from "../request.ts";
+import { type Answer, ok, type Reason, Refused } from "../refusal.ts";
+import { header, parameters, type WireRequest } from "../request.ts";
 import type { PublicCall, Route, SimulatedVenue } from "../venue.ts";
 
 // Sources: massive.com/docs (formerly polygon.io): authentication, "Market status".

@@ -1,24 +1,31 @@
-import type { Key } from "../accounts.ts";
+import { createHmac } from "node:crypto";
+import type { Key, Market, Order } from "../accounts.ts";
 import { formatUnits, parseUnits } from "../decimal.ts";
-import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
-import { marketNamed, startingBalances, usdtMarkets } from "../markets.ts";
+import {
+  bookOf,
+  candleStarts,
+  marketNamed,
+  open,
+  quoteOf,
+  startingBalances,
+  stepOf,
+  usdtMarkets,
+} from "../market-data.ts";
 import {
   cancelOrder,
   filledCost,
   findOrder,
   nextNumber,
   openOrders,
+  type OrderRules,
   placeOrder,
   timeInForceOf,
   wordFor,
 } from "../orders.ts";
-import type { Market, Order, OrderRules } from "../orders.ts";
 import { randomAlphanumeric, randomHex } from "../random-text.ts";
-import { Refused, ok } from "../refusal.ts";
-import type { Answer, Reason } from "../refusal.ts";
+import { type Answer, ok, type Reason, Refused } from "../refusal.ts";
 import { header, parameters, refuseParameters } from "../request.ts";
-import { verifyMexc } from "../signatures/mexc.ts";
-import { signedPayload } from "../signatures/signed-payload.ts";
+import { equal, signedPayload } from "../signing.ts";
 import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
 
 // Sources: mexc.com/api-docs/spot-v3 (spot account and trade, error codes).
@@ -265,6 +272,13 @@ const routes: readonly Route[] = [
   { method: "DELETE", path: "/api/v3/order", needs: "trade", answer: deleteOrder },
   { method: "GET", path: "/api/v3/openOrders", needs: "read", answer: listOpenOrders },
 ];
+
+/**
+ * MEXC signs query and body together (see `signedPayload`): HMAC-SHA256 in lower-case hex. Method and path are not
+ * signed. Source: mexc.com/api-docs/spot-v3, "Signed".
+ */
+export const verifyMexc = (payload: string, signature: string, secret: string): boolean =>
+  equal(signature, createHmac("sha256", secret).update(payload).digest("hex"));
 
 export const mexc: SimulatedVenue = {
   id: "mexc",

@@ -1,18 +1,32 @@
-import { randomInt, randomUUID } from "node:crypto";
+import { createHmac, randomInt, randomUUID } from "node:crypto";
+import type { Market, Order } from "../accounts.ts";
 import { divide, formatUnits, multiply, parseUnits, units } from "../decimal.ts";
-import { data, refuse } from "../envelopes/okx.ts";
-import { keyRefusals, keyRoutes, permissionWords } from "../keys/okx.ts";
-import { bookOf, candleStarts, open, quoteOf, stepOf } from "../market-data.ts";
-import { marketNamed, marketOf, startingBalances, usdtMarkets } from "../markets.ts";
-import { cancelOrder, findOrder, openOrders, placeOrder, timeInForceOf, wordFor } from "../orders.ts";
-import type { Market, Order, OrderRules } from "../orders.ts";
+import {
+  bookOf,
+  candleStarts,
+  marketNamed,
+  marketOf,
+  open,
+  quoteOf,
+  startingBalances,
+  stepOf,
+  usdtMarkets,
+} from "../market-data.ts";
+import {
+  cancelOrder,
+  findOrder,
+  openOrders,
+  type OrderRules,
+  placeOrder,
+  timeInForceOf,
+  wordFor,
+} from "../orders.ts";
 import { randomCapitals, randomHex } from "../random-text.ts";
-import { Refused, ok } from "../refusal.ts";
-import type { Answer, Reason } from "../refusal.ts";
+import { type Answer, ok, type Reason, Refused } from "../refusal.ts";
 import { asText, header, onlyItem, refuseParameters } from "../request.ts";
-import { equal } from "../signatures/equal.ts";
-import { verifyOkx } from "../signatures/okx.ts";
+import { equal } from "../signing.ts";
 import type { Call, PublicCall, Route, SimulatedVenue } from "../venue.ts";
+import { data, keyRefusals, keyRoutes, permissionWords, refuse } from "./okx-keys.ts";
 
 // Sources: okx.com/docs-v5 (account configuration, order placement and details, error codes).
 
@@ -285,6 +299,19 @@ const routes: readonly Route[] = [
   { method: "GET", path: "/api/v5/trade/orders-pending", needs: "read", answer: pendingOrders },
   { method: "POST", path: "/api/v5/trade/cancel-order", needs: "trade", answer: cancel },
 ];
+
+/**
+ * OKX signs time, method, path with query, and body: HMAC-SHA256 in base64.
+ * Source: okx.com/docs-v5, "REST authentication".
+ */
+export function verifyOkx(
+  signed: Readonly<{ timestamp: string; method: string; target: string; body: string }>,
+  signature: string,
+  secret: string,
+): boolean {
+  const text = signed.timestamp + signed.method + signed.target + signed.body;
+  return equal(signature, createHmac("sha256", secret).update(text).digest("base64"));
+}
 
 export const okx: SimulatedVenue = {
   id: "okx",

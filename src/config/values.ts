@@ -79,10 +79,7 @@ export function isLoopback(host: string): boolean {
 const venueId = z.string().regex(/^[\w.-]{1,64}$/);
 const byEnvironment = z.record(z.string().regex(/^[a-z]{1,32}$/), guardedUrl);
 
-/**
- * Venue id → base URL, or venue id → environment → base URL. `venues/assert-names.ts` checks the names of
- * both.
- */
+/** Venue id → base URL, or venue id → environment → base URL. `venues/index.ts` knows the venues and their environments. */
 export const venueHosts = json(z.record(venueId, z.union([guardedUrl, byEnvironment])));
 
 /** Venue id → URL of an outbound proxy. */

@@ -4,7 +4,7 @@ import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import type { Turns } from "../db/turns.ts";
 import type { Stores } from "../stores/store.ts";
 import type { Verdict } from "../venues/verdict.ts";
-import type { VenueKeys } from "../venues/keys/venue-keys.ts";
+import type { VenueKeys } from "../venues/venue-keys.ts";
 import type { Venues } from "../venues/venue.ts";
 import type { Hold } from "./consequences.ts";
 

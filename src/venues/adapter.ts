@@ -1,5 +1,5 @@
-import type { HttpAnswer, HttpRequest } from "./bounded-fetch.ts";
 import type { Speaker } from "./outcomes.ts";
+import type { HttpAnswer, HttpRequest } from "./process/bounded-fetch.ts";
 import type {
   Environment,
   FieldName,

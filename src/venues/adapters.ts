@@ -1,11 +1,11 @@
 import type { Adapter } from "./adapter.ts";
-import { alpaca } from "./alpaca.ts";
 import { generalAdapter, rowAdapter } from "./ccxt/adapter.ts";
 import { loadExchange } from "./ccxt/exchange.ts";
 import { exchangeList } from "./ccxt/list.ts";
 import { createMarkets } from "./ccxt/markets.ts";
-import { exchangeTable } from "./ccxt/table.ts";
-import { massive } from "./massive.ts";
+import { alpaca } from "./exchanges/alpaca/alpaca.ts";
+import { exchangeTable } from "./exchanges/index.ts";
+import { massive } from "./exchanges/massive.ts";
 
 /** Adapters of our own, which need no code of ccxt. */
 const own = [alpaca, massive];

@@ -1,60 +1,12 @@
 import { mentionsKey } from "../crypto/pem.ts";
 import { isBareKey, type KeyFault, type KeyKind, withKey } from "../crypto/private-key.ts";
+import type { FieldForm } from "./exchanges/exchange.ts";
+import { traitsOf } from "./exchanges/index.ts";
 import type { FieldName } from "./venue.ts";
 
-/** How the signer of a venue wants a private key to be written. */
-export type KeySpelling =
-  | "PKCS#8 in PEM"
-  | "SEC 1 in PEM"
-  | "base64 of PKCS#8"
-  | "base64 of the seed"
-  | "base64 of the seed and the public key";
-
-/** What a field of a secret may hold, where a venue takes something else than a text that it made itself. */
-export type FieldForm = Readonly<{
-  /** Private keys that are taken, each with the spelling for the signer. */
-  keys?: Readonly<Partial<Record<KeyKind, KeySpelling>>>;
-  /** Private keys are also taken as base64 without their PEM lines, because the venue hands them out so. */
-  bare?: true;
-  /** What else is taken. A text when left out. */
-  otherwise?: "text" | "base64" | "nothing";
-}>;
-
-const binance: FieldForm = { keys: { Ed25519: "PKCS#8 in PEM", RSA: "PKCS#8 in PEM" } };
-const bybit: FieldForm = { keys: { RSA: "PKCS#8 in PEM" } };
-const base64: FieldForm = { otherwise: "base64" };
-
-/**
- * What ccxt's `sign` of each venue reads: `rsa` gives a text to OpenSSL, `eddsa` takes the bytes from the 16th on of what is between
- * PEM lines, and `ecdsa` takes SEC 1 with all of its four parts alone (ccxt `base/functions/{rsa,crypto}.js`).
- */
-const forms: Readonly<Record<string, Readonly<Partial<Record<FieldName, FieldForm>>>>> = {
-  backpack: { api_secret: { keys: { Ed25519: "base64 of the seed" }, otherwise: "base64" } },
-  binance: { api_secret: binance },
-  binancecoinm: { api_secret: binance },
-  binanceus: { api_secret: binance },
-  binanceusdm: { api_secret: binance },
-  btcmarkets: { api_secret: base64 },
-  btcturk: { api_secret: base64 },
-  bybit: { api_secret: bybit },
-  bybiteu: { api_secret: bybit },
-  bybitid: { api_secret: bybit },
-  coinbase: {
-    api_secret: {
-      keys: { "P-256": "SEC 1 in PEM", Ed25519: "base64 of the seed and the public key" },
-      otherwise: "base64",
-    },
-  },
-  coinbaseexchange: { api_secret: base64 },
-  coinbaseinternational: { api_secret: base64 },
-  kraken: { api_secret: base64 },
-  krakenfutures: { api_secret: base64 },
-  lbank: { api_secret: { keys: { RSA: "base64 of PKCS#8" }, bare: true } },
-  revolutx: { private_key: { keys: { Ed25519: "PKCS#8 in PEM" }, bare: true, otherwise: "nothing" } },
-};
-
+/** What the signer of this venue takes in this field. */
 export function formOf(venue: string, field: FieldName): FieldForm {
-  return forms[venue]?.[field] ?? {};
+  return traitsOf(venue).fields?.[field] ?? {};
 }
 
 const longestBytes = 8192;

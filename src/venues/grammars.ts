@@ -31,3 +31,19 @@ export const tag = text(String.raw`[A-Za-z0-9][A-Za-z0-9 _:.,=+@\-]*`, 256);
 export const ownAccount = text("[a-z][a-z_]*", 32);
 /** The length of a candle in ccxt's words: seconds, minutes, hours, days, weeks, months, years. */
 export const timeframe = text("[1-9][0-9]{0,2}[smhdwMy]", 4);
+
+const secondMs = 1000;
+const unitMs: Readonly<Record<string, number>> = {
+  s: secondMs,
+  m: 60 * secondMs,
+  h: 3600 * secondMs,
+  d: 86_400 * secondMs,
+  w: 7 * 86_400 * secondMs,
+  M: 31 * 86_400 * secondMs,
+  y: 366 * 86_400 * secondMs,
+};
+
+/** The length of a candle in milliseconds, of a month and a year the longest. */
+export function lengthOf(timeframe: string): number {
+  return Number(timeframe.slice(0, -1)) * (unitMs[timeframe.slice(-1)] ?? 0);
+}

@@ -1,3 +1,4 @@
+import type { KeyFailure, KeyRefusalReason } from "./venue-keys.ts";
 import type { Ambiguous, Cause, Indefinite, Limited, Rejected, Unproven } from "./verdict.ts";
 
 /** What an answer of a venue means, one word for every outcome but `valid`. */
@@ -61,6 +62,35 @@ export function indefinite(speaker: Speaker, outcome: Indefinite["outcome"], sai
   return { outcome, message: sentence(speaker, outcome, said) };
 }
 
+const keySentences: Readonly<Record<KeyRefusalReason, string>> = {
+  unsupported: "this key cannot be rotated through its API",
+  malformed: "a credential is malformed",
+  parent_rejected: "the parent key is refused",
+  parent_lacks_permission: "the parent key lacks the right to manage the keys of sub-accounts",
+  parent_ip_not_allowed: "the parent key may not be used from this address",
+  current_rejected: "the key in force is refused, so its account cannot be found",
+  not_a_sub_account: "the key in force is not listed among those of the parent's sub-accounts",
+  not_inheritable: "the key in force has what the API gives to no new key",
+  limit_reached: "the sub-account has as many keys as it may have",
+  refused: "the request was refused",
+};
+
+/** Why no key was created or deleted. */
+export function keyFailure(
+  speaker: Speaker,
+  problem: KeyRefusalReason | Indefinite["outcome"],
+  said: Said = {},
+): KeyFailure {
+  if (!isKeyRefusal(problem)) return indefinite(speaker, problem, said);
+  const isAddress = problem === "parent_ip_not_allowed";
+  const message = explanation(speaker, keySentences[problem], said, isAddress);
+  return { outcome: "refused", reason: problem, message };
+}
+
+function isKeyRefusal(problem: KeyRefusalReason | Indefinite["outcome"]): problem is KeyRefusalReason {
+  return Object.hasOwn(keySentences, problem);
+}
+
 /** That nothing proves a key here, and why. */
 export function unproven({ name }: Speaker, why: string): Unproven {
   return { outcome: "unproven", message: `${name}: nothing proves the key. ${why}` };
@@ -101,12 +131,7 @@ function sentence(speaker: Speaker, meaning: Meaning, said: Said): string {
 }
 
 /** What is the matter, what to do about it, and what the venue said. */
-export function explanation(
-  speaker: Speaker,
-  matter: string,
-  said: Said,
-  isAddress: boolean = false,
-): string {
+function explanation(speaker: Speaker, matter: string, said: Said, isAddress: boolean): string {
   const { causes = [], hint } = said;
   const parts = [`${speaker.name}: ${matter}.`];
   if (causes.length > 0) parts.push(`Possible causes: ${causes.map((cause) => clauses[cause]).join("; ")}.`);

@@ -85,6 +85,7 @@ export interface Venue {
 
 /** Every venue that Keyhold knows. */
 export interface Venues {
+  /** The venue of this id or former name. Keep `venue.description.id`, not the name that was asked for. */
   get(id: string): Venue | undefined;
   list(): readonly VenueDescription[];
   /** Milliseconds after which nothing of a call is under way any more, whatever happened to it. */

@@ -5,7 +5,7 @@ import { expiryOf } from "../../src/credentials/consequences.ts";
 import { register } from "../../src/credentials/register.ts";
 import { show } from "../../src/credentials/show.ts";
 import { validate } from "../../src/credentials/validate.ts";
-import { mexc } from "../../src/venues/ccxt/rows/mexc.ts";
+import { mexc } from "../../src/venues/exchanges/mexc.ts";
 import { eventNames } from "../support/record.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";

@@ -10,7 +10,7 @@ import net from "node:net";
 import os from "node:os";
 import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
-import { harden } from "../../src/venues/harden.ts";
+import { harden } from "../../src/venues/process/harden.ts";
 
 export type Probe = Readonly<{
   secret: string;

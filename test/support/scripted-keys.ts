@@ -5,7 +5,7 @@ import type {
   KeySearch,
   KeyTarget,
   VenueKeys,
-} from "../../src/venues/keys/venue-keys.ts";
+} from "../../src/venues/venue-keys.ts";
 import type { SecretFields } from "../../src/venues/venue.ts";
 import { ScriptedVenue, valid } from "./scripted-venue.ts";
 import { secretFields } from "./tenants.ts";

@@ -2,8 +2,8 @@
  * The program of a venue process with a planted fault: a call with the API key `spin-20000` holds the event loop for 20 seconds before its
  * first request, and one with `late-spin-20000` after it may have left.
  */
-import { createPerformer } from "../../src/venues/perform.ts";
-import { serveCalls } from "../../src/venues/serve-calls.ts";
+import { createPerformer } from "../../src/venues/process/perform.ts";
+import { serveCalls } from "../../src/venues/process/serve-calls.ts";
 
 function spin(ms: number): void {
   const end = performance.now() + ms;
@@ -12,11 +12,11 @@ function spin(ms: number): void {
 
 serveCalls((settings, options) => {
   const perform = createPerformer(settings, options);
-  return async (job, fields, leaving) => {
-    const key = fields.get("api_key") ?? "";
+  return async (job, credentials, options) => {
+    const key = credentials[0]?.get("api_key") ?? "";
     const ms = Number(/^(?:late-)?spin-(\d+)/.exec(key)?.[1] ?? 0);
-    if (key.startsWith("late-")) await leaving?.();
+    if (key.startsWith("late-")) await options?.leaving?.();
     if (ms > 0) spin(ms);
-    return perform(job, fields, leaving);
+    return perform(job, credentials, options);
   };
 });

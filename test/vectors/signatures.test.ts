@@ -1,16 +1,16 @@
 import { createPrivateKey, createPublicKey, sign, webcrypto } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { verifyAlpaca } from "../../simulator/signatures/alpaca.ts";
-import { verifyBinance } from "../../simulator/signatures/binance.ts";
-import { verifyBitget } from "../../simulator/signatures/bitget.ts";
-import { verifyBybit } from "../../simulator/signatures/bybit.ts";
-import { readJwt, verifyCoinbase } from "../../simulator/signatures/coinbase.ts";
-import { verifyGate } from "../../simulator/signatures/gate.ts";
-import { verifyKraken } from "../../simulator/signatures/kraken.ts";
-import { verifyKucoin, verifyKucoinPassphrase } from "../../simulator/signatures/kucoin.ts";
-import { verifyMexc } from "../../simulator/signatures/mexc.ts";
-import { verifyOkx } from "../../simulator/signatures/okx.ts";
-import { signedPayload } from "../../simulator/signatures/signed-payload.ts";
+import { verifyAlpaca } from "../../simulator/venues/alpaca.ts";
+import { verifyBinance } from "../../simulator/venues/binance.ts";
+import { verifyBitget } from "../../simulator/venues/bitget.ts";
+import { verifyBybit } from "../../simulator/venues/bybit.ts";
+import { readJwt, verifyCoinbase } from "../../simulator/venues/coinbase-tokens.ts";
+import { verifyGate } from "../../simulator/venues/gate.ts";
+import { verifyKraken } from "../../simulator/venues/kraken.ts";
+import { verifyKucoin, verifyKucoinPassphrase } from "../../simulator/venues/kucoin.ts";
+import { verifyMexc } from "../../simulator/venues/mexc.ts";
+import { verifyOkx } from "../../simulator/venues/okx.ts";
+import { signedPayload } from "../../simulator/signing.ts";
 
 type Encoding = "hex" | "base64";
 

@@ -1,7 +1,7 @@
 import type { Custody } from "../../../src/credentials/custody.ts";
 import type { StartedDatabase } from "../../../src/db/start.ts";
 import { createTurns } from "../../../src/db/turns.ts";
-import type { VenueKeys } from "../../../src/venues/keys/venue-keys.ts";
+import type { VenueKeys } from "../../../src/venues/venue-keys.ts";
 
 type Flaw = (custody: Custody, database: StartedDatabase) => Custody;
 

@@ -6,7 +6,7 @@ import { createMetricsServer } from "../../../src/http/metrics-server.ts";
 import { startClock } from "../../../src/jobs/clock.ts";
 import { openCustody, type OpenCustody } from "../../../src/open-custody.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
-import { Child } from "../../../src/venues/child.ts";
+import { Child } from "../../../src/venues/process/child.ts";
 import { flaws } from "./flaws.ts";
 
 /**

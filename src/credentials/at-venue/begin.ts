@@ -2,12 +2,12 @@ import { randomUUID } from "node:crypto";
 import type { AuditEvent } from "../../audit/events.ts";
 import { changeUnlessDone } from "../../audit/change.ts";
 import type { TenantTx } from "../../db/tenant.ts";
-import { markerOf } from "../../venues/keys/marker.ts";
 import type { Custody } from "../custody.ts";
 import { lockOpenRotation } from "../rotation.ts";
 import { lockCredential } from "../rows.ts";
 import { readRun, rotatorOf } from "./run.ts";
 import { countFromNow, findSchedule, postpone, type ScheduleRow } from "./schedule-row.ts";
+import { markerOf } from "../../venues/venue-keys.ts";
 
 /** What cannot begin today is looked at tomorrow; who was reminded is reminded again after a week. */
 const postponeDays = 1;

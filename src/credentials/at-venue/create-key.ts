@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { readTenant, serviceScope } from "../../db/tenant.ts";
 import { type ErrorCode, KeyholdError } from "../../errors.ts";
-import { markerOf } from "../../venues/keys/marker.ts";
-import type { KeyTarget, VenueKeys } from "../../venues/keys/venue-keys.ts";
 import type { SecretFields } from "../../venues/venue.ts";
 import { adopt } from "../adopt.ts";
 import type { CredentialRow } from "../credential.ts";
@@ -13,6 +11,7 @@ import { OwnedFields } from "../secret-fields.ts";
 import { isFailure, laterAfter, moved, type Next } from "./next.ts";
 import { rotatorOf, moveRun, type Run } from "./run.ts";
 import { withKeys } from "./with-keys.ts";
+import { markerOf, type KeyTarget, type VenueKeys } from "../../venues/venue-keys.ts";
 
 /** A key that was made a moment ago is not known everywhere at the venue at once: it is looked at again after these times. */
 const patienceMs: readonly number[] = [1000, 2000, 4000];

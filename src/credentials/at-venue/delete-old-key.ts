@@ -1,6 +1,6 @@
 import { readTenant, serviceScope } from "../../db/tenant.ts";
 import type { AuditEvent } from "../../audit/events.ts";
-import type { KeyRevocation } from "../../venues/keys/venue-keys.ts";
+import type { KeyRevocation } from "../../venues/venue-keys.ts";
 import type { Custody } from "../custody.ts";
 import { openRetired, type OtherVersion } from "../open.ts";
 import type { RotationRow } from "../rotation.ts";

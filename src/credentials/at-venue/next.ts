@@ -1,4 +1,4 @@
-import type { KeyFailure, KeyRevocation } from "../../venues/keys/venue-keys.ts";
+import type { KeyFailure, KeyRevocation } from "../../venues/venue-keys.ts";
 
 /** What a step at the venue has come to, and what follows. */
 export type Next =

@@ -2,11 +2,11 @@ import { sql } from "kysely";
 import type { AuditEvent } from "../../audit/events.ts";
 import { changeUnlessDone } from "../../audit/change.ts";
 import { type TenantTx, serviceScope, withTenant } from "../../db/tenant.ts";
-import { markerOf } from "../../venues/keys/marker.ts";
 import type { Custody } from "../custody.ts";
 import type { Next } from "./next.ts";
 import { rotatorOf, endRun, moveRun, type Run } from "./run.ts";
 import { countFailure } from "./schedule-row.ts";
+import { markerOf } from "../../venues/venue-keys.ts";
 
 const minuteMs = 60_000;
 const longestPauseMs = 60 * minuteMs;

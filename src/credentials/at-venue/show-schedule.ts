@@ -1,11 +1,11 @@
 import { assertScope, type Principal, scopeOf } from "../../access/principal.ts";
 import { readTenant } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";
-import { markerOf } from "../../venues/keys/marker.ts";
 import type { Custody } from "../custody.ts";
 import { readRow } from "../show.ts";
 import { readRun, type Run } from "./run.ts";
 import { findSchedule, type ScheduleRow } from "./schedule-row.ts";
+import { markerOf } from "../../venues/venue-keys.ts";
 
 /** A schedule as it leaves the service. */
 export type Schedule = Readonly<{

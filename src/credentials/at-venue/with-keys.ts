@@ -1,6 +1,6 @@
 import type { DisclosureRequest } from "../../audit/disclosures.ts";
 import { KeyholdError } from "../../errors.ts";
-import type { KeyTarget, VenueKeys } from "../../venues/keys/venue-keys.ts";
+import type { KeyTarget, VenueKeys } from "../../venues/venue-keys.ts";
 import type { Custody } from "../custody.ts";
 import { openSecret } from "../open.ts";
 import { rotatorOf, type Run } from "./run.ts";

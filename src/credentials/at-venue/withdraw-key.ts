@@ -1,9 +1,9 @@
-import { markerOf } from "../../venues/keys/marker.ts";
 import type { Custody } from "../custody.ts";
 import { OwnedFields } from "../secret-fields.ts";
 import { isFailure, laterAfter, type Next } from "./next.ts";
 import type { Run } from "./run.ts";
 import { withKeys } from "./with-keys.ts";
+import { markerOf } from "../../venues/venue-keys.ts";
 
 /** Deletes the key that was made, wherever it has got to. Only when the venue knows none with its note is the run over. */
 export async function withdrawKey(custody: Custody, run: Run): Promise<Next> {

@@ -1,22 +1,20 @@
 /** Reads the source of an exchange of ccxt: which requests each of its methods can make, in any market and with any parameter. */
 import { Exchange } from "ccxt";
-import { type BodyNames, namesInBody } from "./method-body.ts";
-import { requestKey } from "./request-key.ts";
+import { parseSync } from "oxc-parser";
+import { z } from "zod";
+import { requestKey } from "../exchanges/request-table.ts";
 
 type ExchangeClass = new (config: object) => Exchange;
-type Definition = Readonly<{ owner: object; body: Function }>;
-
-export type CallGraph = Readonly<{
-  /** Every request of the exchange. */
-  all: ReadonlySet<string>;
-  /** Requests that can follow from a call of this method. Those of the market lists follow from `loadMarkets` alone. */
-  reach(method: string): string[];
-}>;
-
 /** Markets are loaded without a credential and shared, so what loads them is no part of an operation. */
 const loadsMarkets = definitionOf(Exchange.prototype, "loadMarkets")?.body;
 
-export function callGraph(Class: ExchangeClass): CallGraph {
+/**
+ * `all`: every request of the exchange. `reach`: those that can follow from a call of a method; those of the market lists follow from
+ * `loadMarkets` alone.
+ */
+export function callGraph(
+  Class: ExchangeClass,
+): Readonly<{ all: ReadonlySet<string>; reach(method: string): string[] }> {
   const { exchange, all, byName } = listRequests(Class);
   const root: object = Object.getPrototypeOf(exchange);
   return {
@@ -72,7 +70,7 @@ function listRequests(Class: ExchangeClass) {
   return { exchange: new Listed({}), all, byName };
 }
 
-function definitionOf(from: object, name: string): Definition | undefined {
+function definitionOf(from: object, name: string): Readonly<{ owner: object; body: Function }> | undefined {
   let owner: unknown = from;
   while (typeof owner === "object" && owner !== null && owner !== Object.prototype) {
     const value: unknown = Object.getOwnPropertyDescriptor(owner, name)?.value;
@@ -88,4 +86,76 @@ function namesOf(body: Function): BodyNames {
   const names = known.get(body) ?? namesInBody(String(body));
   known.set(body, names);
   return names;
+}
+
+/** What the body of one method names. */
+export type BodyNames = Readonly<{
+  /** Members of the instance, called or not. */
+  own: ReadonlySet<string>;
+  /** Members of the class above. */
+  above: ReadonlySet<string>;
+  /** Whether a member is called by a name in a variable. */
+  isDynamic: boolean;
+  texts: ReadonlySet<string>;
+  /** Texts that stand in a call of a member, with that member. */
+  textsGiven: readonly (readonly [called: string, text: string])[];
+}>;
+
+const name = z.object({ type: z.literal("Identifier"), name: z.string() });
+const text = z.object({ type: z.literal("Literal"), value: z.string() });
+const member = z.object({
+  type: z.literal("MemberExpression"),
+  object: z.object({ type: z.enum(["ThisExpression", "Super"]) }),
+  property: z.unknown(),
+  computed: z.boolean(),
+});
+const call = z.object({ type: z.literal("CallExpression"), callee: member, arguments: z.array(z.unknown()) });
+
+/** Throws `SyntaxError` for what is no method. */
+export function namesInBody(source: string): BodyNames {
+  const { program, errors } = parseSync("method.js", `({ ${source} })`);
+  if (errors.length > 0) throw new SyntaxError(`a method cannot be read: ${errors[0]?.message}`);
+  const own = new Set<string>();
+  const above = new Set<string>();
+  const texts = new Set<string>();
+  const textsGiven: (readonly [string, string])[] = [];
+  let isDynamic = false;
+  for (const node of nodesOf(program)) {
+    if (node["type"] === "Literal") {
+      const { data } = text.safeParse(node);
+      if (data !== undefined) texts.add(data.value);
+    } else if (node["type"] === "MemberExpression") {
+      const { data } = member.safeParse(node);
+      if (data === undefined) continue;
+      const called = nameOf(data);
+      if (called === undefined) isDynamic = true;
+      else (data.object.type === "Super" ? above : own).add(called);
+    } else if (node["type"] === "CallExpression") {
+      const { data } = call.safeParse(node);
+      const called = data && nameOf(data.callee);
+      if (data === undefined || called === undefined) continue;
+      for (const it of data.arguments) {
+        const given = text.safeParse(it).data;
+        if (given !== undefined) textsGiven.push([called, given.value]);
+      }
+    }
+  }
+  return { own, above, isDynamic, texts, textsGiven };
+}
+
+function nameOf({ property, computed }: z.infer<typeof member>): string | undefined {
+  return computed ? text.safeParse(property).data?.value : name.safeParse(property).data?.name;
+}
+
+function* nodesOf(value: unknown): Generator<Readonly<Record<string, unknown>>> {
+  if (Array.isArray(value)) {
+    for (const part of value) yield* nodesOf(part);
+  } else if (isNode(value)) {
+    yield value;
+    for (const part of Object.values(value)) yield* nodesOf(part);
+  }
+}
+
+function isNode(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }

@@ -1,4 +1,7 @@
-import type { Meaning, Said } from "../outcomes.ts";
+import type { VenueCall } from "../adapter.ts";
+import { type Dialect, interpret, wordsOf } from "../interpret.ts";
+import { type Meaning, type Refusal, refusal, type Said } from "../outcomes.ts";
+import { FetchFailure, type HttpAnswer, Withheld } from "../process/bounded-fetch.ts";
 import type { Cause } from "../verdict.ts";
 
 /** Whether a thrown value is of ccxt's error class `kind` or of one below it. */
@@ -114,4 +117,43 @@ function separated(words: string): string {
 export function plainMessage(exchangeId: string, error: unknown): string {
   const message = isKind(error, "BaseError") && error instanceof Error ? error.message : "the request failed";
   return message.startsWith(`${exchangeId} `) ? message.slice(exchangeId.length + 1) : message;
+}
+
+/** Of an exchange whose codes are not in the table: what its HTTP statuses say. */
+export const httpDialect: Dialect = { error: () => undefined, codes: {} };
+
+/**
+ * What a thrown error means, by HTTP status and by ccxt's class; `undefined` for a plain refusal of the operation.
+ * `last` is the answer it was thrown on; where there is none, the request could not even be made.
+ */
+export function explainByClass(
+  id: string,
+  call: VenueCall,
+  error: unknown,
+  last: HttpAnswer | undefined,
+): Refusal | undefined {
+  if (error instanceof FetchFailure || error instanceof Withheld) throw error;
+  const said = saidOf(id, error, last);
+  if (last === undefined) {
+    // ccxt complains of a missing credential with an AuthenticationError; a signer of a bad one with any error.
+    const malformed = isKind(error, "AuthenticationError") || !isKind(error, "BaseError");
+    return malformed ? refusal(call.speaker, "malformed", said) : undefined;
+  }
+  const reading = interpret(httpDialect, last);
+  const byStatus = reading.kind === "known" ? reading.meaning : undefined;
+  const byClass = errorMeaning(error, said.text);
+  if (byClass === undefined) {
+    // The venue said no in words that ccxt knows. Whether it did so for good, a server's error leaves open.
+    const isOpen = byStatus === "venue_unavailable" || byStatus === "rate_limited";
+    return isOpen ? refusal(call.speaker, byStatus, said) : undefined;
+  }
+  // ccxt calls a venue unavailable for a 400, 403 and 404 as well.
+  const meaning = byClass.meaning === "venue_unavailable" ? (byStatus ?? byClass.meaning) : byClass.meaning;
+  return refusal(call.speaker, meaning, { ...byClass, ...said });
+}
+
+/** In the venue's own words; ccxt's own where it refused the request itself. */
+export function saidOf(id: string, error: unknown, last: HttpAnswer | undefined): Readonly<{ text: string }> {
+  const words = last === undefined ? "" : wordsOf(last.body);
+  return { text: words === "" ? plainMessage(id, error) : words };
 }

@@ -1,16 +1,15 @@
-import type { HttpAnswer, HttpRequest } from "../bounded-fetch.ts";
-import type { Environment, FieldName } from "../venue.ts";
-import { Gate } from "./gate.ts";
-import type { Exchange, Headers } from "./instance.ts";
+import type { VenueCall } from "../adapter.ts";
+import type { Mode } from "../exchanges/exchange.ts";
+import { traitsOf } from "../exchanges/index.ts";
+import type { ApiRequest } from "../exchanges/request-table.ts";
+import type { HttpRequest } from "../process/bounded-fetch.ts";
+import type { FieldName } from "../venue.ts";
+import { Gate, type Permit } from "./gate.ts";
+import type { Exchange, Signed } from "./instance.ts";
+import { isMarkerHeader, removeMarkers } from "./markers.ts";
 import type { Nonces } from "./nonces.ts";
-import type { Permit } from "./permits.ts";
-import { isMarkerHeader, removeMarkers } from "./unmarked.ts";
 
 type ExchangeClass = new (config: object) => Exchange;
-
-/** How ccxt reaches an environment: its sandbox hosts or header, its demo hosts, or neither. */
-export type Mode = "live" | "sandbox" | "demo";
-export type Modes = Readonly<Partial<Record<Environment, Mode>>>;
 
 /** ccxt's names of credential parts, beside ours. */
 export const credentialNames = {
@@ -24,8 +23,6 @@ export const credentialNames = {
   accountId: "uid",
 } as const satisfies Readonly<Record<string, FieldName>>;
 
-export type Send = (request: HttpRequest) => Promise<HttpAnswer>;
-
 const base = import.meta.resolve("ccxt");
 
 /**
@@ -37,7 +34,7 @@ export async function openExchange(
   mode: Mode,
   setup: Readonly<{
     fields: ReadonlyMap<FieldName, string>;
-    send: Send;
+    send: VenueCall["send"];
     permit: Permit;
     options?: object;
     nonces?: Nonces;
@@ -66,24 +63,23 @@ export async function openExchange(
   return exchange;
 }
 
-type WithWallet = Pick<Exchange, "options" | "walletAddress" | "privateKey" | "ethGetAddressFromPrivateKey">;
-
 /**
- * Derive has two addresses: that of the wallet, which a credential names, and that of its signer, which follows from the
- * private key. ccxt wants the first as an option.
+ * Where a credential names its wallet and ccxt wants that as an option, the address of the signer is made from the private key. It is
+ * another one.
  */
-export function completeCredential(exchange: WithWallet, id: string): void {
+export function completeCredential(
+  exchange: Pick<Exchange, "options" | "walletAddress" | "privateKey" | "ethGetAddressFromPrivateKey">,
+  id: string,
+): void {
   const { walletAddress, privateKey } = exchange;
-  if (id !== "derive" || walletAddress === undefined || privateKey === undefined) return;
-  exchange.options["deriveWalletAddress"] = walletAddress;
+  const { walletOption } = traitsOf(id);
+  if (walletOption === undefined || walletAddress === undefined || privateKey === undefined) return;
+  exchange.options[walletOption] = walletAddress;
   exchange.walletAddress = exchange.ethGetAddressFromPrivateKey(privateKey);
 }
 
 /** Signs one request of the venue's own API without sending it. Throws `Withheld` for what the exchange may not send. */
-export function signedRequest(
-  exchange: Exchange,
-  request: Readonly<{ api: string | readonly string[]; path: string; method: string; params?: object }>,
-): HttpRequest {
+export function signedRequest(exchange: Exchange, request: ApiRequest): HttpRequest {
   const signed = exchange.sign(request.path, request.api, request.method, request.params ?? {});
   return toRequest(signed.url, { ...signed, headers: { ...exchange.headers, ...signed.headers } });
 }
@@ -109,14 +105,8 @@ function hasDefaultClass(module: unknown): module is { default: ExchangeClass } 
   );
 }
 
-type FetchParameters = Readonly<{
-  method: string;
-  headers?: Headers | null;
-  body?: string | null;
-}>;
-
-function fetchThrough(send: Send): (url: string, parameters: FetchParameters) => Promise<Response> {
-  return async (url, parameters) => {
+function fetchThrough(send: VenueCall["send"]) {
+  return async (url: string, parameters: Omit<Signed, "url">): Promise<Response> => {
     const answer = await send(toRequest(url, parameters));
     const bodiless = answer.status === 204 || answer.status === 205;
     return new Response(bodiless ? null : answer.body, {
@@ -126,7 +116,7 @@ function fetchThrough(send: Send): (url: string, parameters: FetchParameters) =>
   };
 }
 
-function toRequest(url: string, { method, headers, body }: FetchParameters): HttpRequest {
+function toRequest(url: string, { method, headers, body }: Omit<Signed, "url">): HttpRequest {
   const kept = Object.entries(headers ?? {}).flatMap(([name, value]) =>
     value === undefined || isMarkerHeader(name) ? [] : [[name, String(value)] as const],
   );

@@ -6,7 +6,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { AuthenticationError, type Exchange, exchanges } from "ccxt";
-import { reviewedExchanges } from "../exchanges/reviewed.ts";
+import { exchangeTable, traitsOf } from "../exchanges/index.ts";
 import { type Operation, operations } from "../operations.ts";
 import { type FieldName, fieldNames } from "../venue.ts";
 import { callGraph } from "./call-graph.ts";
@@ -32,12 +32,10 @@ async function describe(id: string): Promise<ExchangeFacts> {
   };
 }
 
-/** Their sandbox hosts are those of another exchange, which knows no key of theirs: HitBTC's, and Delta's by a mistake in ccxt. */
-const foreignSandboxes: ReadonlySet<string> = new Set(["bequant", "fmfwio", "blockchaincom"]);
-
 /** ccxt declares sandbox hosts for exchanges that refuse to use them, so a request is made to see. */
 async function hasSandbox(id: string): Promise<boolean> {
-  if (Object.keys(create(id, {}).urls.test ?? {}).length === 0 || foreignSandboxes.has(id)) return false;
+  if (Object.keys(create(id, {}).urls.test ?? {}).length === 0 || traitsOf(id).foreignSandbox === true)
+    return false;
   return (await readBalance(id, "1", { isSandbox: true })).requests.length > 0;
 }
 
@@ -78,7 +76,7 @@ function operationsOf(exchange: Exchange): string[] {
  */
 function isOffered(id: string, operation: Operation): boolean {
   if (operation.class === "read" || operation.class === "trade") return true;
-  const reviewed = reviewedExchanges.get(id);
+  const reviewed = exchangeTable.get(id)?.requests;
   return reviewed !== undefined && (operation.class !== "transfer" || reviewed.transferAccounts !== null);
 }
 
@@ -189,7 +187,7 @@ export function reachOf({ id, operations: offered }: ExchangeFacts): Record<stri
   const table = [...new Set(methods)].map((name) => {
     const isRead = operations.find((operation) => operation.name === name)?.class !== "trade";
     const isWanted = (request: string) =>
-      !agreement.test(request) && !(isRead && writes.has(`${id} ${request}`));
+      !agreement.test(request) && !(isRead && traitsOf(id).onlyRequest === request);
     return [name, reach(name).filter(isWanted)] as const;
   });
   return Object.fromEntries(table);
@@ -197,12 +195,6 @@ export function reachOf({ id, operations: offered }: ExchangeFacts): Record<stri
 
 /** Fees for the authors of ccxt, which it approves on the way to something else. */
 const agreement = /approve|authorize_builder|builder_codes|referr/i;
-
-/** Everything that these exchanges do is one request; a read reaches it by the way to such an agreement alone. */
-const writes: ReadonlySet<string> = new Set([
-  "hyperliquid private POST exchange",
-  "lighter public POST sendTx",
-]);
 
 function write(name: string, value: unknown): void {
   writeFileSync(new URL(name, import.meta.url), `${JSON.stringify(value, null, 2)}\n`);

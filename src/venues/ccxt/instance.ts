@@ -6,7 +6,13 @@ export interface Exchange {
   walletAddress?: string;
   privateKey?: string;
   ethGetAddressFromPrivateKey(privateKey: string): string;
-  sign: Sign;
+  sign: (
+    path: string,
+    api: string | readonly string[],
+    method: string,
+    params: object,
+    ...rest: readonly unknown[]
+  ) => Signed;
   nonce: () => number;
   json: (value: unknown, ...rest: readonly unknown[]) => string;
   parseJson: (text: string) => unknown;
@@ -20,17 +26,9 @@ export interface Exchange {
   enableDemoTrading(enabled: boolean): void;
 }
 
-type Sign = (
-  path: string,
-  api: string | readonly string[],
-  method: string,
-  params: object,
-  ...rest: readonly unknown[]
-) => Signed;
+type Headers = Readonly<Record<string, string | number | undefined>>;
 
-export type Headers = Readonly<Record<string, string | number | undefined>>;
-
-type Signed = Readonly<{
+export type Signed = Readonly<{
   url: string;
   method: string;
   headers?: Headers | null;

@@ -1,13 +1,16 @@
 import type { VenueCall } from "../adapter.ts";
+import type { Ask, ClientOrderIds, Mode } from "../exchanges/exchange.ts";
+import { type Dialect, interpret } from "../interpret.ts";
 import { type Operation, operations } from "../operations.ts";
 import { nonceSpent, refusal } from "../outcomes.ts";
+import { FetchFailure, type HttpAnswer, type HttpRequest, Withheld } from "../process/bounded-fetch.ts";
 import type { Invocation, InvokeResult, OrderLookup } from "../venue.ts";
 import type { Indefinite } from "../verdict.ts";
-import type { Mode } from "./exchange.ts";
+import { classMeaning, explainByClass, httpDialect, plainMessage } from "./errors.ts";
+import { openExchange } from "./exchange.ts";
+import { namedPermit, operationPermit, type Permit } from "./gate.ts";
+import type { Markets } from "./markets.ts";
 import { type Nonces, overtaking } from "./nonces.ts";
-import { namedPermit, operationPermit, type Permit } from "./permits.ts";
-import type { ClientOrderIds } from "./row.ts";
-import { type Caller, Session, textAt } from "./session.ts";
 
 /** Runs one operation through ccxt's unified method of that name. */
 export async function invokeOperation(
@@ -87,4 +90,122 @@ function unifiedArguments(operation: Operation, invocation: Invocation, caller: 
       ? { [caller.clientOrderIds.option]: caller.clientOrderIds.format(clientOrderId) }
       : {};
   return [...operation.positional.map((name) => params[name]), { ...Object.fromEntries(named), ...id }];
+}
+
+/** What is needed to run unified methods of one exchange; without a dialect ccxt's error classes decide. */
+export type Caller = Readonly<{
+  id: string;
+  dialect: Dialect | null;
+  clientOrderIds: ClientOrderIds | null;
+  options?: object;
+  markets: Markets;
+}>;
+
+/** One call through ccxt: a fresh instance, and the last answer that it got. */
+export class Session {
+  readonly #caller: Caller;
+  readonly #mode: Mode;
+  readonly #call: VenueCall;
+  readonly #means: Readonly<{ permit: Permit; nonces?: Nonces }>;
+  #last: HttpAnswer | undefined;
+  /** Requests that may have changed something. */
+  #writes = 0;
+
+  constructor(
+    caller: Caller,
+    mode: Mode,
+    call: VenueCall,
+    means: Readonly<{ permit: Permit; nonces?: Nonces }>,
+  ) {
+    this.#caller = caller;
+    this.#mode = mode;
+    this.#call = call;
+    this.#means = means;
+  }
+
+  readonly ask: Ask = async (method, ...parameters) => {
+    const { id, markets, options = {} } = this.#caller;
+    const source = await markets.of(id, this.#mode, this.#call.sendShared);
+    const exchange = await openExchange(id, this.#mode, {
+      fields: this.#call.fields,
+      ...this.#means,
+      options,
+      send: (request) => this.#send(request),
+    });
+    exchange.setMarketsFromExchange(source);
+    const unified: unknown = Reflect.get(exchange, method);
+    if (typeof unified !== "function") throw new RangeError(`${id} has no ${method}`);
+    return Reflect.apply(unified, exchange, parameters);
+  };
+
+  async #send(request: HttpRequest): Promise<HttpAnswer> {
+    const before = this.#writes;
+    if (request.method !== "GET") this.#writes += 1;
+    try {
+      return (this.#last = await this.#call.send(request));
+    } catch (error) {
+      if (error instanceof Withheld) this.#writes = before;
+      throw error;
+    }
+  }
+
+  /** The venue's own code in the last answer. */
+  get lastCode(): string | undefined {
+    const { dialect } = this.#caller;
+    if (this.#last === undefined || dialect === null) return undefined;
+    const reading = interpret(dialect, this.#last);
+    return reading.kind === "success" ? undefined : reading.said.code;
+  }
+
+  /** ccxt returns whatever came with a status of 200, so an answer is looked at again before it is believed. */
+  accept(operation: Pick<Operation, "placesOrder">, result: unknown): InvokeResult {
+    const { speaker } = this.#call;
+    if (this.#last !== undefined && this.#last.status !== 204) {
+      const reading = interpret(this.#caller.dialect ?? httpDialect, this.#last);
+      if (reading.kind === "known") return refusal(speaker, reading.meaning, reading.said);
+      if (reading.kind === "refused") return refusal(speaker, "unexpected_answer", reading.said);
+    }
+    const named = textAt(result, "id") !== undefined;
+    if (operation.placesOrder && !named) return refusal(speaker, "unexpected_answer");
+    return { outcome: "done", result };
+  }
+
+  /** What it means that ccxt threw. */
+  explain(operation: Pick<Operation, "class">, error: unknown): InvokeResult {
+    if (error instanceof FetchFailure) throw error;
+    if (error instanceof Withheld && (operation.class === "read" || this.#writes === 0)) throw error;
+    // The last answer tells of the last request. An earlier one may have done what was asked.
+    const isPartial = operation.class !== "read" && (this.#writes > 1 || error instanceof Withheld);
+    if (isPartial) return refusal(this.#call.speaker, "unexpected_answer");
+    const { id, dialect } = this.#caller;
+    if (dialect !== null && this.#last !== undefined) {
+      return this.#explainByCode(operation, error, dialect, this.#last);
+    }
+    return explainByClass(id, this.#call, error, this.#last) ?? this.#refused(plainMessage(id, error));
+  }
+
+  #explainByCode(
+    operation: Pick<Operation, "class">,
+    error: unknown,
+    dialect: Dialect,
+    last: HttpAnswer,
+  ): InvokeResult {
+    const reading = interpret(dialect, last);
+    if (reading.kind === "known") return refusal(this.#call.speaker, reading.meaning, reading.said);
+    const words = plainMessage(this.#caller.id, error);
+    if (reading.kind === "refused") return this.#refused(reading.said.text ?? words);
+    // ccxt threw on a success. Of a read its complaint is all there is to say; anything else may have taken place.
+    if (operation.class === "read" && classMeaning(error) === undefined) return this.#refused(words);
+    return refusal(this.#call.speaker, "unexpected_answer");
+  }
+
+  #refused(words: string): InvokeResult {
+    return { outcome: "refused", message: `${this.#call.speaker.name}: ${words}` };
+  }
+}
+
+function textAt(value: unknown, name: string): string | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const found: unknown = Reflect.get(value, name);
+  return typeof found === "string" && found !== "" ? found : undefined;
 }

@@ -1,13 +1,14 @@
-import { FetchFailure } from "../bounded-fetch.ts";
-import { Withheld } from "../withheld.ts";
 import { LRUCache } from "lru-cache";
-import { type Mode, openExchange, type Send } from "./exchange.ts";
+import type { VenueCall } from "../adapter.ts";
+import type { Mode } from "../exchanges/exchange.ts";
+import { FetchFailure, Withheld } from "../process/bounded-fetch.ts";
+import { openExchange } from "./exchange.ts";
+import { marketsPermit } from "./gate.ts";
 import type { Exchange } from "./instance.ts";
-import { marketsPermit } from "./permits.ts";
 
 export type Markets = Readonly<{
   /** An instance that has the venue's markets, for others to share. */
-  of(id: string, mode: Mode, send: Send): Promise<Exchange>;
+  of(id: string, mode: Mode, send: VenueCall["send"]): Promise<Exchange>;
 }>;
 
 const hour = 3_600_000;
@@ -38,7 +39,12 @@ export function createMarkets(onLoading: (active: boolean) => void = () => {}): 
   };
 }
 
-async function load(id: string, mode: Mode, send: Send, count: (change: 1 | -1) => void): Promise<Exchange> {
+async function load(
+  id: string,
+  mode: Mode,
+  send: VenueCall["send"],
+  count: (change: 1 | -1) => void,
+): Promise<Exchange> {
   let isParsing = false;
   const parsing = (active: boolean): void => {
     if (active !== isParsing) count(active ? 1 : -1);

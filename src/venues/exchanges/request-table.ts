@@ -1,5 +1,18 @@
 import { z } from "zod";
-import { requestKey } from "../ccxt/request-key.ts";
+
+/** A request of a venue's own API, as ccxt's `sign` takes it. */
+export type ApiRequest = Readonly<{
+  api: string | readonly string[];
+  path: string;
+  method: string;
+  params?: object;
+}>;
+
+/** A request as ccxt names it: section of its API, verb, and path before parameters are put into it. */
+export function requestKey(api: ApiRequest["api"], verb: string, path: string): string {
+  const section = typeof api === "string" ? api : api.join(".");
+  return `${section} ${verb} ${path}`;
+}
 
 /**
  * What a request does to an account. The class does not follow from the verb: `public` needs no key · `read` changes nothing, or opens

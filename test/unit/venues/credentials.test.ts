@@ -1,9 +1,8 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Perform } from "../../../src/venues/perform.ts";
 import type { FieldName } from "../../../src/venues/venue.ts";
 import { Loopback } from "./loopback.ts";
-import { credentialsOf, ecPem, inspectAt, performerAt, venueIds } from "./samples.ts";
+import { credentialsOf, ecPem, inspectAt, performerAt, venueIds, type Perform } from "./samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

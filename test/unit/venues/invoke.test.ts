@@ -1,11 +1,9 @@
 import type { ServerResponse } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { findOperation } from "../../../src/venues/operations.ts";
-import { createPerformer, type Perform } from "../../../src/venues/perform.ts";
-import type { Answer } from "../../../src/venues/protocol.ts";
-import { venueSettings } from "../../../src/venues/settings.ts";
+import type { Answer } from "../../../src/venues/process/protocol.ts";
 import { Loopback, type Received } from "./loopback.ts";
-import { credentialsOf, performerAt } from "./samples.ts";
+import { credentialsOf, performerAt, type Perform } from "./samples.ts";
 
 const market = {
   symbol: "BTCUSDT",
@@ -281,8 +279,7 @@ describe("market lists", () => {
 
   test("that are late do not hold a call beyond its time, and serve the next", async () => {
     const held: ServerResponse[] = [];
-    const hosts = { binance: venue.url };
-    perform = createPerformer(venueSettings({ hosts, timeoutMs: 1500 }));
+    perform = performerAt(venue.url, { timeoutMs: 1500 });
     venue.reply((request, response) => {
       if (!isMarketList(request)) response.end(JSON.stringify({ accountType: "SPOT", balances: [] }));
       else held.push(response);

@@ -1,12 +1,32 @@
 import { describe, expect, test } from "vitest";
 import { createAdapters } from "../../../src/venues/adapters.ts";
-import { lifetimeAt, lifetimes } from "../../../src/venues/lifetimes.ts";
+import { otherExchanges } from "../../../src/venues/exchanges/others.ts";
+import { lifetimeAt } from "../../../src/venues/lifetimes.ts";
 
-const venues = new Set([...createAdapters().values()].map(({ description }) => description.id));
+const lifetimes = [...createAdapters().keys()].flatMap((id) => {
+  const lifetime = lifetimeAt(id, "live");
+  return lifetime === undefined ? [] : [[id, lifetime] as const];
+});
 
 describe("the lifetimes of keys", () => {
-  test.each(Object.entries(lifetimes))("of %s say where they were read, and are a sum of days", (id, row) => {
-    expect(venues).toContain(id);
+  test("are known of no exchange that there is not", () => {
+    expect(Object.keys(otherExchanges).filter((id) => !createAdapters().has(id))).toEqual([]);
+    expect(lifetimes.map(([id]) => id)).toEqual(
+      expect.arrayContaining([
+        "bingx",
+        "bybit",
+        "bybiteu",
+        "coinex",
+        "gateeu",
+        "htx",
+        "kucoinfutures",
+        "myokx",
+      ]),
+    );
+    expect(lifetimes).toHaveLength(15);
+  });
+
+  test.each(lifetimes)("of %s say where they were read, and are a sum of days", (_id, row) => {
     expect(new URL(row.source).protocol).toBe("https:");
     expect(Number.isInteger(row.days) && row.days > 0).toBe(true);
     expect(row.may).not.toEqual([]);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createAdapters } from "../../../src/venues/adapters.ts";
-import { reviewedExchanges } from "../../../src/venues/exchanges/reviewed.ts";
+import { exchangeTable } from "../../../src/venues/exchanges/index.ts";
 import { findOperation, operations } from "../../../src/venues/operations.ts";
 import { operationClasses } from "../../../src/venues/venue.ts";
 
@@ -112,7 +112,7 @@ describe("a transfer", () => {
       operations.some((name) => name === "transfer" || name === "withdraw"),
     );
     const ids = offering.map(({ id }) => id);
-    expect(ids.filter((id) => !reviewedExchanges.has(id))).toEqual([]);
+    expect(ids.filter((id) => !exchangeTable.has(id))).toEqual([]);
     expect(ids).not.toContain("latoken");
     expect(moving.map(({ id }) => id)).not.toContain("coinbase");
   });

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Perform } from "../../../src/venues/perform.ts";
 import { Loopback } from "./loopback.ts";
 import { refusals } from "./refusals.ts";
-import { inspectAt, performerAt } from "./samples.ts";
+import { inspectAt, performerAt, type Perform } from "./samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

@@ -1,16 +1,21 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { createAdapters } from "../../../src/venues/adapters.ts";
-import { createPerformer, type Perform } from "../../../src/venues/perform.ts";
+import { createPerformer } from "../../../src/venues/process/perform.ts";
+import type { Answer, Job } from "../../../src/venues/process/protocol.ts";
 import { type VenuesConfig, venueSettings } from "../../../src/venues/settings.ts";
 import type { Environment, FieldName } from "../../../src/venues/venue.ts";
 import type { Verdict } from "../../../src/venues/verdict.ts";
 
 export const venueIds = [...createAdapters().keys()];
 
+/** Does a job with one credential. */
+export type Perform = (job: Job, fields: ReadonlyMap<FieldName, string>) => Promise<Answer>;
+
 /** All venues at one address, performed in this process. */
 export function performerAt(url: string, config: VenuesConfig = {}): Perform {
   const hosts = Object.fromEntries(venueIds.map((id) => [id, url]));
-  return createPerformer(venueSettings({ hosts, ...config }));
+  const perform = createPerformer(venueSettings({ hosts, ...config }));
+  return (job, fields) => perform(job, [fields]);
 }
 
 /** Generated credentials in the form that the venue's signing needs. */
@@ -64,6 +69,10 @@ export async function inspectAt(
     case "withheld":
     case "absent":
     case "learned":
+    case "created":
+    case "exists":
+    case "found":
+    case "revoked":
       throw new TypeError("not a verdict");
     default:
       return answer;

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { wordsOf } from "../../../src/venues/words.ts";
+import { wordsOf } from "../../../src/venues/interpret.ts";
 
 describe("what a venue says", () => {
   test.each([

@@ -1,5 +1,5 @@
 import { readConfig } from "../src/config.ts";
-import { checkDue } from "../src/credentials/check-health.ts";
+import { checkDue } from "../src/credentials/check.ts";
 import { openCustody } from "../src/open-custody.ts";
 import { createLog } from "../src/telemetry/log.ts";
 import { answer } from "./answer.ts";

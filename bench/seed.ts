@@ -1,9 +1,10 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import { sql } from "kysely";
+import { randomBytes, randomUUID } from "node:crypto";
 import { localIssuerName } from "../src/access/local-issuer.ts";
 import { type Member, nowhere, type Operator } from "../src/access/principal.ts";
 import { change } from "../src/audit/change.ts";
-import { insertCredential, insertVersion, type NewCredential } from "../src/credentials/rows.ts";
+import { insertCredential, type NewCredential } from "../src/credentials/rows.ts";
+import { insertVersion } from "../src/credentials/versions.ts";
 import type { DataKey } from "../src/crypto/data-key.ts";
 import { seal } from "../src/crypto/envelope.ts";
 import { packRecord } from "../src/crypto/record.ts";

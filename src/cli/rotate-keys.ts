@@ -1,6 +1,5 @@
 import type { Custody } from "../credentials/custody.ts";
-import { reseal } from "../credentials/reseal.ts";
-import { underRetiredKeys } from "../credentials/reseal-due.ts";
+import { reseal, underRetiredKeys } from "../credentials/reseal.ts";
 import { rememberKek } from "../keys/installation.ts";
 import { databaseTime, sealingKeys, wrappedOtherwise } from "../tenants/data-keys/due.ts";
 import { rewrapDataKey } from "../tenants/data-keys/rewrap.ts";

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { Placed } from "../credentials/reseal-due.ts";
-import { type SecretRef, type StoreName, type Stores, storeNames } from "../stores/store.ts";
+import type { Placed } from "../credentials/reseal.ts";
+import { type SecretRef, type StoreName, storeNames, type Stores } from "../stores/store.ts";
 import { type Cli, collect } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import { withCustody } from "./operate.ts";
@@ -39,7 +39,7 @@ export function addStoreCommands(program: Command, cli: Cli): void {
 async function printVariable(cli: Cli, id: string): Promise<void> {
   const variable = await withCustody(cli, async ({ custody }) => {
     const [{ inStore }, { describeVariable }] = await Promise.all([
-      import("../credentials/reseal-due.ts"),
+      import("../credentials/reseal.ts"),
       import("../stores/env.ts"),
     ]);
     for (const name of storeNames) {
@@ -64,10 +64,7 @@ async function migrate(cli: Cli, { from, to }: Migration): Promise<void> {
   if (source === undefined || source === to)
     throw new CliError("usage", "--from and --to must name different stores");
   const moved = await withCustody(cli, async ({ custody }) => {
-    const [{ inStore }, { reseal }] = await Promise.all([
-      import("../credentials/reseal-due.ts"),
-      import("../credentials/reseal.ts"),
-    ]);
+    const { inStore, reseal } = await import("../credentials/reseal.ts");
     const target = configured(custody.stores, to);
     const moving = { ...custody, stores: await lookingIn(custody.stores, from) };
     return workThrough(cli, {
@@ -106,7 +103,7 @@ type Missing = Readonly<{
 
 async function check(cli: Cli): Promise<void> {
   const missing = await withCustody(cli, async ({ custody }) => {
-    const { inStore } = await import("../credentials/reseal-due.ts");
+    const { inStore } = await import("../credentials/reseal.ts");
     const found: Missing[] = [];
     for (const name of storeNames) {
       const placed = await inStore(custody.db, name, most);

@@ -3,6 +3,7 @@ import type { MemberRank } from "../access/ranks.ts";
 import type { CredentialsTable, StoredAccountFacts, StoredPermissions } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Freeze } from "../tenants/freezes.ts";
+import type { Permissions } from "../venues/verdict.ts";
 
 export const statuses = ["pending", "active", "inactive", "invalid", "expired", "revoked"] as const;
 export type Status = (typeof statuses)[number];
@@ -63,3 +64,34 @@ export type Credential = Readonly<{
   created_at: string;
   updated_at: string;
 }>;
+
+export function toCredential(row: CredentialRow): Credential {
+  return {
+    id: row.id,
+    account_id: row.account_id,
+    owner_id: row.owner_id,
+    venue: row.venue,
+    environment: row.environment,
+    label: row.label,
+    status: row.status,
+    switched_off_rank: row.status === "inactive" ? (row.switched_off_rank ?? "owner") : null,
+    frozen: row.frozen_at !== null,
+    freezes: row.freezes,
+    permissions: row.permissions,
+    account: row.account_facts,
+    policy: { allow: row.allow, reveal: row.reveal },
+    secret: { store: row.store, version: row.version },
+    health: row.health,
+    health_message: row.health_message,
+    expires_at: row.expires_at?.toISOString() ?? null,
+    last_validated_at: row.last_validated_at?.toISOString() ?? null,
+    revision: row.revision,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  };
+}
+
+/** Permissions as they are kept and shown. */
+export function describePermissions({ boundIps, unknownWords, ...grants }: Permissions): StoredPermissions {
+  return { ...grants, bound_ips: boundIps, unknown_words: unknownWords };
+}

@@ -1,12 +1,12 @@
 import type { Disclosures } from "../audit/disclosures.ts";
 import type { Db } from "../db/connect.ts";
-import type { DataKeySource } from "../keys/key-provider.ts";
 import type { Turns } from "../db/turns.ts";
+import type { DataKeySource } from "../keys/key-provider.ts";
 import type { Stores } from "../stores/store.ts";
-import type { Verdict } from "../venues/verdict.ts";
 import type { VenueKeys } from "../venues/keys/venue-keys.ts";
 import type { Venues } from "../venues/venue.ts";
-import type { Hold } from "./consequences.ts";
+import type { Verdict } from "../venues/verdict.ts";
+import type { Hold } from "./outcome.ts";
 
 /** What the verbs of this folder work with; each asks for the part that it needs. Wired in `app.ts`. */
 export type Custody = Readonly<{

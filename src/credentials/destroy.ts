@@ -1,11 +1,13 @@
+import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
+import { byTenant, doRound, type Tally } from "../db/sweep.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import type { EndedVersion } from "./rows.ts";
 import { storeOf, troubleOf } from "./secret-store.ts";
+import type { EndedVersion } from "./versions.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
 
@@ -94,4 +96,21 @@ export async function removeIfDeleted(tx: TenantTx, credentialId: string): Promi
       eb.not(eb.exists(eb.selectFrom("intents").select("id").where("credential_id", "=", credentialId))),
     )
     .execute();
+}
+
+type DueIntent = Readonly<{ tenant_id: string; id: string }>;
+
+/** A writer needs seconds; whoever left an intent for this long has died. */
+const abandonedAfter = "2 minutes";
+const mostAtOnce = 500;
+/** A store that is slow for one tenant leaves room for the others. */
+const round = { atOnce: 8, bounds: [byTenant(2)], roundMs: 45_000 };
+
+/** Finishes or removes what a crash left between a store and the database. A second run right after changes nothing. */
+export async function reconcile(custody: Custody): Promise<Tally> {
+  const { rows } =
+    await sql<DueIntent>`select * from clock.stale_intents(${abandonedAfter}::interval, ${mostAtOnce})`.execute(
+      custody.db,
+    );
+  return doRound(rows, ({ tenant_id, id }) => destroyIntended(custody, tenant_id, id), round);
 }

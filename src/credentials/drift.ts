@@ -1,6 +1,5 @@
 import type { AuditEvent } from "../audit/events.ts";
 import type { CredentialRow } from "./credential.ts";
-import { differing } from "./differing.ts";
 
 type Before = Pick<
   CredentialRow,
@@ -69,4 +68,21 @@ function accountEvents(before: Before, after: After): AuditEvent[] {
   // What a credential had when it was pending is nothing to compare with.
   if (changed.length === 0 || before.status === "pending") return [];
   return [{ event: "credential.account_changed", detail: { credential_id: after.id, changed } }];
+}
+
+/** The names of what differs between two sets of facts, in order; the order within lists, and of names, tells nothing. */
+export function differing(one: object, other: object): string[] {
+  const [before, after] = [new Map(Object.entries(one)), new Map(Object.entries(other))];
+  const names = new Set([...before.keys(), ...after.keys()]);
+  return [...names].filter((name) => canonical(before.get(name)) !== canonical(after.get(name))).toSorted();
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value ?? null, inOrder);
+}
+
+function inOrder(_name: string, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(String).toSorted();
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }

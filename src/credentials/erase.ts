@@ -1,14 +1,114 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
-import { system } from "../access/principal.ts";
-import { changeUnlessDone } from "../audit/change.ts";
-import type { Tally } from "../db/tally.ts";
-import { serviceScope, type TenantTx, readTenant } from "../db/tenant.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { assertScope, type Principal, system } from "../access/principal.ts";
+import { type Answered, changeUnlessDone, type Nothing, nothing } from "../audit/change.ts";
+import type { AuditEvent } from "../audit/events.ts";
+import { byTenant, doRound, type Tally } from "../db/sweep.ts";
+import { readTenant, serviceScope, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
+import { changeAccount } from "../tenants/accounts/account.ts";
+import { freezesOf } from "../tenants/freezes.ts";
 import type { Custody } from "./custody.ts";
-import { destroyIntended } from "./destroy.ts";
-import { endPortion } from "./end-portion.ts";
-import { byTenant, doRound } from "./round.ts";
+import { destroyIntended, destroyNow } from "./destroy.ts";
+import { end } from "./revoke.ts";
+
+/** So many are ended before the request is answered; a job ends the others. */
+const endedAtOnce = 20;
+
+/**
+ * Deletes an account. One short transaction marks it and everything below it, and from then on nothing of it can be used or seen.
+ * Then its credentials are revoked, recorded and destroyed in portions, so that no transaction holds the record for long.
+ */
+export async function deleteAccount(
+  custody: Pick<Custody, "db" | "stores">,
+  principal: Principal,
+  id: string,
+): Promise<Answered<Nothing>> {
+  assertScope(principal, "accounts:write");
+  // It revokes.
+  assertScope(principal, "credentials:write");
+  return changeAccount(custody.db, principal, { id, action: "delete" }, async (tx) => {
+    const credentials = await markDeleted(tx, id);
+    await tx
+      .updateTable("accounts")
+      .set({ deleted_at: sql`now()`, active: false })
+      .where("id", "=", id)
+      .execute();
+    return {
+      value: nothing,
+      events: [{ event: "account.deleted", detail: { account_id: id, credentials } }],
+      // What fails from here on, the job does.
+      after: async () => {
+        await endPortion(custody, principal, { accountId: id, most: endedAtOnce }).catch(() => undefined);
+      },
+    };
+  });
+}
+
+/** Answers how many credentials there were that are not revoked yet. */
+async function markDeleted(tx: TenantTx, accountId: string): Promise<number> {
+  const marked = await tx
+    .updateTable("credentials")
+    .set({ deleted_at: sql`now()` })
+    .where("account_id", "=", accountId)
+    .where("deleted_at", "is", null)
+    .returning("status")
+    .execute();
+  // What was revoked before, and is gone from its store, has nothing left that its row must wait for.
+  await sql`delete from credentials c where c.account_id = ${accountId} and c.status = 'revoked'
+    and not exists (select from intents i where i.credential_id = c.id)`.execute(tx);
+  return marked.filter(({ status }) => status !== "revoked").length;
+}
+
+/** Of one account, or of the whole tenant with `null`. */
+type Portion = Readonly<{ accountId: string | null; most: number }>;
+
+/**
+ * Revokes and records some credentials that were deleted with what they belonged to, then has their secrets destroyed; what a store
+ * does not do now, the reconciler asks for again. Answers how many there were: fewer than `most` when nothing is left.
+ */
+export async function endPortion(
+  custody: Pick<Custody, "db" | "stores">,
+  principal: Principal,
+  portion: Portion,
+): Promise<number> {
+  const intents: string[] = [];
+  let ended = 0;
+  await changeUnlessDone(custody.db, principal, async (tx) => {
+    const portionEnded = await endSome(tx, portion);
+    const [first, ...others] = portionEnded.events;
+    if (first === undefined) return null;
+    intents.push(...portionEnded.intents);
+    ended = portionEnded.events.length;
+    return { value: undefined, events: [first, ...others] };
+  });
+  await destroyNow(custody, principal.tenantId, intents);
+  return ended;
+}
+
+async function endSome(
+  tx: TenantTx,
+  { accountId, most }: Portion,
+): Promise<Readonly<{ intents: readonly string[]; events: readonly AuditEvent[] }>> {
+  const rows = await tx
+    .selectFrom("credentials")
+    .selectAll()
+    .select(freezesOf("credentials").as("freezes"))
+    .select(sql<Date>`now()`.as("now"))
+    .where("status", "<>", "revoked")
+    .$if(accountId !== null, (query) => query.where("account_id", "=", accountId ?? ""))
+    .orderBy("id")
+    .limit(most)
+    .forUpdate()
+    .execute();
+  const intents: string[] = [];
+  const events: AuditEvent[] = [];
+  for (const row of rows) {
+    intents.push(...(await end(tx, row, row.deleted_at ?? row.now)).intents);
+    events.push({ event: "credential.revoked", detail: { credential_id: row.id } });
+  }
+  return { intents, events };
+}
 
 type Needs = Pick<Custody, "db" | "stores"> & Readonly<{ dataKeys: Pick<Custody["dataKeys"], "destroyAll"> }>;
 

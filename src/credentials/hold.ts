@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import type { TenantTx } from "../db/tenant.ts";
 import type { Verdict } from "../venues/verdict.ts";
-import { ends, type Hold } from "./consequences.ts";
 import type { CredentialRow } from "./credential.ts";
+import { ends, type Hold } from "./outcome.ts";
 import { type LockedRow, rescheduleCredential } from "./rows.ts";
 
 const minuteMs = 60_000;

@@ -1,17 +1,16 @@
-import { assertScope, type Principal } from "../access/principal.ts";
 import type { Scope } from "../access/permissions.ts";
+import { assertScope, type Principal } from "../access/principal.ts";
 import { note } from "../audit/change.ts";
 import { KeyholdError } from "../errors.ts";
 import { findOperation, type Operation } from "../venues/operations.ts";
 import type { InvokeResult, OperationClass } from "../venues/venue.ts";
-import { codeOf, factsOf } from "./consequences.ts";
+import { callVenue, Sending } from "./call-venue.ts";
 import type { Custody } from "./custody.ts";
 import { venueOf } from "./inspect.ts";
-import { callVenue } from "./invoke/call-venue.ts";
-import type { Invocation, Invoked } from "./invoke/invocation.ts";
-import { invokeOnce } from "./invoke/once.ts";
-import { Sending } from "./invoke/sending.ts";
-import { readRow } from "./show.ts";
+import type { Invocation, Invoked } from "./invocation.ts";
+import { invokeOnce } from "./invoke-once.ts";
+import { codeOf, factsOf } from "./outcome.ts";
+import { readRow } from "./rows.ts";
 
 export type InvokeInput = Readonly<{
   operation: string;

@@ -2,29 +2,29 @@ import { randomUUID } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { type Answered, note } from "../audit/change.ts";
 import { refuseMiss } from "../audit/misses.ts";
-import { readTenant, type TenantTx } from "../db/tenant.ts";
 import type { TenantPolicy } from "../db/schema.ts";
+import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { defaultCheckMinutes } from "../tenants/tenant.ts";
-import type { Valid } from "../venues/verdict.ts";
 import type { Environment, SecretFields, Venue } from "../venues/venue.ts";
-import { expiryOf } from "./consequences.ts";
-import { type Credential, defaultPolicy, type Policy } from "./credential.ts";
+import type { Valid } from "../venues/verdict.ts";
+import { type Credential, defaultPolicy, type Policy, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
+import { ruleNotes } from "./expiry.ts";
 import { inspect, venueOf } from "./inspect.ts";
-import { spreadOut } from "./next-check.ts";
+import { accept, assertStorable } from "./judge.ts";
 import { keepVersion } from "./keep.ts";
+import { expiryOf } from "./outcome.ts";
 import {
+  asDuplicate,
   insertCredential,
-  insertVersion,
   type NewCredential,
+  rejectDuplicates,
   rescheduleCredential,
-  toCredential,
 } from "./rows.ts";
-import { assertFields } from "./secret-fields.ts";
-import { accept, assertStorable } from "./storable.ts";
-import { ruleNotes } from "./venue-rule.ts";
+import { assertFields } from "./secret.ts";
+import { spreadOut } from "./settle.ts";
+import { insertVersion } from "./versions.ts";
 
 export type Registration = Readonly<{
   accountId: string;

@@ -3,27 +3,19 @@ import type { Answered } from "../audit/change.ts";
 import { stale } from "../db/revision.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import type { Valid } from "../venues/verdict.ts";
 import type { SecretFields } from "../venues/venue.ts";
-import { accepted } from "./accepted.ts";
-import type { Credential, CredentialRow } from "./credential.ts";
+import type { Valid } from "../venues/verdict.ts";
+import { type Credential, type CredentialRow, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
 import { recoveryOf } from "./drift.ts";
 import { inspect, venueOf } from "./inspect.ts";
+import { accept, accepted, assertStorable } from "./judge.ts";
 import { keepVersion } from "./keep.ts";
-import { mergeSecret } from "./merge-secret.ts";
-import {
-  endVersions,
-  findPolicy,
-  insertVersion,
-  lockCredential,
-  toCredential,
-  updateCredential,
-} from "./rows.ts";
-import { assertFields, assertSomeFields } from "./secret-fields.ts";
-import { readRow } from "./show.ts";
-import { accept, assertStorable } from "./storable.ts";
+import { openSecret } from "./open.ts";
+import { findPolicy, lockCredential, readRow, updateCredential } from "./rows.ts";
+import { assertFields, assertSomeFields, copyFields, type OwnedFields } from "./secret.ts";
+import { endVersions, insertVersion } from "./versions.ts";
 
 /**
  * Replaces the secret at once: what is sent is merged with what is kept, the venue is asked about the whole, and only a valid
@@ -97,4 +89,33 @@ async function put(
 
 function isPast(date: Date | null, now: Date): boolean {
   return date !== null && date <= now;
+}
+
+/** What is sent over what is kept; the kept secret is not opened where all of it is sent. */
+export async function mergeSecret(
+  custody: Custody,
+  principal: Principal,
+  row: CredentialRow,
+  sent: SecretFields,
+): Promise<OwnedFields> {
+  const venue = venueOf(custody, row.venue, row.environment);
+  const merged = copyFields(sent);
+  if (venue.description.fields.every((name) => sent.has(name))) return merged;
+  const request = {
+    principal,
+    credentialId: row.id,
+    need: "activate",
+    revision: row.revision,
+    event: "credential.used",
+    detail: { purpose: "replace" },
+  } as const;
+  try {
+    return await openSecret(custody, request, ({ fields }) => {
+      for (const [name, secret] of fields) if (!merged.has(name)) merged.set(name, secret.copy());
+      return Promise.resolve(merged);
+    });
+  } catch (error) {
+    merged[Symbol.dispose]();
+    throw error;
+  }
 }

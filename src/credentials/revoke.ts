@@ -2,12 +2,12 @@ import { assertScope, type Principal } from "../access/principal.ts";
 import { type Answered, type Nothing, nothing } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantTx } from "../db/tenant.ts";
-import { unrefused } from "./accepted.ts";
-import { changeRow } from "./change-row.ts";
-import { assertMove, type Credential, type CredentialRow } from "./credential.ts";
+import { assertMove, type Credential, type CredentialRow, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction, removeIfDeleted } from "./destroy.ts";
-import { endVersions, toCredential, updateCredential } from "./rows.ts";
+import { unrefused } from "./outcome.ts";
+import { changeRow, updateCredential } from "./rows.ts";
+import { endVersions } from "./versions.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
 type Ended = Readonly<{ credential: Credential; intents: readonly string[] }>;

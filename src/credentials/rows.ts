@@ -1,9 +1,16 @@
 import { type RawBuilder, sql } from "kysely";
+import { type Principal, scopeOf } from "../access/principal.ts";
+import { type Answered, change, type Changed } from "../audit/change.ts";
+import { refuseMiss } from "../audit/misses.ts";
+import { stale } from "../db/revision.ts";
 import type { StoredPermissions, TenantPolicy } from "../db/schema.ts";
-import type { TenantTx } from "../db/tenant.ts";
+import { scrubDatabaseError } from "../db/scrub.ts";
+import { readTenant, type TenantTx } from "../db/tenant.ts";
+import { type ErrorFacts, KeyholdError } from "../errors.ts";
 import { freezesOf } from "../tenants/freezes.ts";
 import type { AccountFacts, Permissions } from "../venues/verdict.ts";
 import type { Credential, CredentialRow, Policy } from "./credential.ts";
+import type { Custody } from "./custody.ts";
 
 type Kept =
   | "grant_mac"
@@ -153,114 +160,74 @@ export async function rescheduleCredential(
   await tx.updateTable("credentials").set(notes).where("id", "=", id).execute();
 }
 
-export async function insertVersion(
-  tx: TenantTx,
-  row: Pick<CredentialRow, "tenant_id" | "id" | "version" | "store">,
-  dataKeyId: string,
-  /** For a key that Keyhold had before. */
-  keySince?: Date,
-): Promise<void> {
-  await tx
-    .insertInto("credential_versions")
-    .values({
-      tenant_id: row.tenant_id,
-      credential_id: row.id,
-      version: row.version,
-      store: row.store,
-      data_key_id: dataKeyId,
-      state: "current",
-      ...(keySince === undefined ? {} : { key_since: keySince }),
-    })
-    .execute();
+/** The row, or the refusal that a miss means. */
+export async function readRow(
+  custody: Pick<Custody, "db">,
+  principal: Principal,
+  id: string,
+  action: string,
+): Promise<CredentialRow> {
+  const row = await readTenant(custody.db, scopeOf(principal), (tx) => findCredential(tx, id));
+  return row ?? refuseMiss(custody.db, principal, { kind: "credential", id, action });
 }
 
-/** The present version becomes the one before, which is kept for an overlap. */
-export async function retireVersion(tx: TenantTx, credentialId: string, version: number): Promise<void> {
-  await tx
-    .updateTable("credential_versions")
-    .set({ state: "retired" })
-    .where("credential_id", "=", credentialId)
-    .where("version", "=", version)
-    .where("state", "=", "current")
-    .execute();
+/**
+ * A change of one credential: locks its row, lets `work` change it, and records what it did. With a `revision` the row must
+ * still have it. Throws `stale`, or what a miss means.
+ */
+export async function changeRow<T extends object>(
+  custody: Pick<Custody, "db">,
+  principal: Principal,
+  target: Readonly<{ id: string; action: string; revision?: number }>,
+  work: (tx: TenantTx, row: LockedRow) => Promise<Changed<T>>,
+): Promise<Answered<T>> {
+  try {
+    return await change(custody.db, principal, async (tx) => {
+      const row = await lockCredential(tx, target.id);
+      if (row === undefined) throw new Missing();
+      if (target.revision !== undefined && row.revision !== target.revision) throw stale(row.revision);
+      return work(tx, row);
+    });
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    return refuseMiss(custody.db, principal, { kind: "credential", id: target.id, action: target.action });
+  }
 }
 
-/** The other way round. Answers where it rests. */
-export async function reviveVersion(
-  tx: TenantTx,
-  credentialId: string,
-  version: number,
-): Promise<CredentialRow["store"]> {
-  const { store } = await tx
-    .updateTable("credential_versions")
-    .set({ state: "current" })
-    .where("credential_id", "=", credentialId)
-    .where("version", "=", version)
-    .where("state", "=", "retired")
-    .returning("store")
-    .executeTakeFirstOrThrow();
-  return store;
+/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
+class Missing extends Error {}
+
+type Place = Readonly<{
+  accountId: string;
+  venue: string;
+  environment: "live" | "paper" | "testnet";
+  label: string;
+}>;
+
+/** Throws `duplicate` if the account has a credential of this venue, environment and label that is not revoked. */
+export async function rejectDuplicates(tx: TenantTx, place: Place): Promise<void> {
+  const present = await tx
+    .selectFrom("credentials")
+    .select("id")
+    .where("account_id", "=", place.accountId)
+    .where("venue", "=", place.venue)
+    .where("environment", "=", place.environment)
+    .where("label", "=", place.label)
+    .where("status", "<>", "revoked")
+    .executeTakeFirst();
+  if (present === undefined) return;
+  throw duplicate({ credential_id: present.id });
 }
 
-export type EndedVersion = Readonly<{ version: number; store: CredentialRow["store"]; key_since: Date }>;
-
-/** Marks every version that is left as destroyed; the bytes themselves go by the intents that the caller adds. Nothing needs its key. */
-export async function endVersions(tx: TenantTx, credentialId: string): Promise<readonly EndedVersion[]> {
-  // With the old version gone there is no overlap.
-  await tx
-    .updateTable("rotations")
-    .set({ state: "finished", ended_at: sql`now()` })
-    .where("credential_id", "=", credentialId)
-    .where("state", "=", "overlap")
-    .execute();
-  return ended(tx, credentialId).execute();
+/** Of two who look at once and find nothing, the index lets one through: the other's error says so. Always throws. */
+export function asDuplicate(error: unknown): never {
+  throw scrubDatabaseError(error)?.constraint === "credentials_one_per_label" ? duplicate({}) : error;
 }
 
-/** The same for one version; nothing when it has ended before. */
-export async function endVersion(
-  tx: TenantTx,
-  credentialId: string,
-  version: number,
-): Promise<readonly EndedVersion[]> {
-  return ended(tx, credentialId).where("version", "=", version).execute();
-}
-
-function ended(tx: TenantTx, credentialId: string) {
-  return tx
-    .updateTable("credential_versions")
-    .set({ state: "destroyed", data_key_id: null, destroyed_at: sql`now()` })
-    .where("credential_id", "=", credentialId)
-    .where("state", "<>", "destroyed")
-    .returning(["version", "store", "key_since"]);
-}
-
-export function toCredential(row: CredentialRow): Credential {
-  return {
-    id: row.id,
-    account_id: row.account_id,
-    owner_id: row.owner_id,
-    venue: row.venue,
-    environment: row.environment,
-    label: row.label,
-    status: row.status,
-    switched_off_rank: row.status === "inactive" ? (row.switched_off_rank ?? "owner") : null,
-    frozen: row.frozen_at !== null,
-    freezes: row.freezes,
-    permissions: row.permissions,
-    account: row.account_facts,
-    policy: { allow: row.allow, reveal: row.reveal },
-    secret: { store: row.store, version: row.version },
-    health: row.health,
-    health_message: row.health_message,
-    expires_at: row.expires_at?.toISOString() ?? null,
-    last_validated_at: row.last_validated_at?.toISOString() ?? null,
-    revision: row.revision,
-    created_at: row.created_at.toISOString(),
-    updated_at: row.updated_at.toISOString(),
-  };
-}
-
-/** Permissions as they are kept and shown. */
-export function describePermissions({ boundIps, unknownWords, ...grants }: Permissions): StoredPermissions {
-  return { ...grants, bound_ips: boundIps, unknown_words: unknownWords };
+function duplicate(facts: ErrorFacts): KeyholdError {
+  return new KeyholdError(
+    "duplicate",
+    "The account has such a credential already. Replace its secret, revoke it, or choose another label.",
+    { facts },
+  );
 }

@@ -5,14 +5,11 @@ import type { AuditEvent } from "../audit/events.ts";
 import { stale } from "../db/revision.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import { changeRow } from "./change-row.ts";
-import { codeOf } from "./consequences.ts";
-import { assertMove, type Credential, type CredentialRow, type Policy } from "./credential.ts";
+import { assertMove, type Credential, type CredentialRow, type Policy, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
-import { type Changes, toCredential, updateCredential } from "./rows.ts";
-import { readRow } from "./show.ts";
-import { type Conclusion, consult, type Consulted } from "./consult.ts";
+import { codeOf } from "./outcome.ts";
+import { asDuplicate, changeRow, type Changes, readRow, rejectDuplicates, updateCredential } from "./rows.ts";
+import { type Conclusion, consult, type Consulted } from "./validate.ts";
 
 export type Update = Readonly<{
   label?: string;

@@ -1,22 +1,21 @@
-import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
+import { randomUUID } from "node:crypto";
 import { indexRecord } from "../audit/index-record.ts";
-import { beginDue, stepDue } from "../credentials/at-venue/due.ts";
-import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
+import { checkDue, forgetHistory } from "../credentials/check.ts";
 import type { Custody } from "../credentials/custody.ts";
+import { reconcile } from "../credentials/destroy.ts";
+import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
+import { expireDue, warnExpiring } from "../credentials/expiry.ts";
+import { resealDue } from "../credentials/reseal.ts";
+import { beginDue, stepDue } from "../credentials/rotation-at-venue/step.ts";
+import { finishDueRotations } from "../credentials/rotation.ts";
 import type { Db } from "../db/connect.ts";
-import { checkDue } from "../credentials/check-health.ts";
-import { finishDueRotations } from "../credentials/finish-rotation.ts";
-import { expireDue, reconcile } from "../credentials/reconcile.ts";
-import { forgetHistory } from "../credentials/forget-history.ts";
-import { resealDue } from "../credentials/reseal-due.ts";
-import { warnExpiring } from "../credentials/warn-expiring.ts";
-import type { Tally } from "../db/tally.ts";
-import { forgetOld } from "../webhooks/due.ts";
+import type { Tally } from "../db/sweep.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { signExisting } from "../tenants/sign-existing.ts";
 import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-keys/due.ts";
+import { signExisting } from "../tenants/sign-existing.ts";
+import { forgetOld } from "../webhooks/due.ts";
 
 type Task = (custody: Custody) => Promise<Tally>;
 

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
-import { each, type Tally } from "../db/tally.ts";
+import { each, type Tally } from "../db/sweep.ts";
 import type { DataKeySource } from "../keys/key-provider.ts";
 
 type Needs = Readonly<{ db: Db; dataKeys: DataKeySource }>;

@@ -4,7 +4,8 @@ import { z } from "zod";
 import { change } from "../../src/audit/change.ts";
 import { register } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
-import { endVersions, insertVersion, lockCredential, updateCredential } from "../../src/credentials/rows.ts";
+import { lockCredential, updateCredential } from "../../src/credentials/rows.ts";
+import { endVersions, insertVersion } from "../../src/credentials/versions.ts";
 import { seal } from "../../src/crypto/envelope.ts";
 import { Secret } from "../../src/crypto/secret.ts";
 import type { Db } from "../../src/db/connect.ts";
@@ -16,9 +17,9 @@ import { createStores } from "../../src/stores/index.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import type { SecretFields } from "../../src/venues/venue.ts";
 import { bareCustody } from "../support/bare-custody.ts";
+import { plainShape } from "../support/connection.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { memberOf } from "../support/tenants.ts";
-import { plainShape } from "../support/connection.ts";
 
 const taskShape = z.object({
   /** `careless` is what `replace` must not be: it points the credential at the new version first, and writes that after. */

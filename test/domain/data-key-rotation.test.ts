@@ -1,8 +1,8 @@
+import { sql } from "kysely";
 import { randomBytes } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
-import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { resealDue } from "../../src/credentials/reseal-due.ts";
+import { resealDue } from "../../src/credentials/reseal.ts";
 import { hardStopOperations, rotateAfterDays, rotateAfterOperations } from "../../src/crypto/key-limits.ts";
 import { DataKeys } from "../../src/keys/data-keys.ts";
 import { loadKeyFile } from "../../src/keys/file.ts";

@@ -3,11 +3,11 @@ import type { Member } from "../../src/access/principal.ts";
 import { verifyChain } from "../../src/audit/chain.ts";
 import { exportChain, readEvents } from "../../src/audit/read.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
+import { show } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
-import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 

@@ -2,7 +2,6 @@ import { z } from "zod";
 import { list as listCredentials } from "../../credentials/list.ts";
 import { register } from "../../credentials/register.ts";
 import { replace } from "../../credentials/replace.ts";
-import { show as showCredential } from "../../credentials/show.ts";
 import { update as updateCredential } from "../../credentials/update.ts";
 import type { ErrorCode } from "../../errors.ts";
 import { json } from "../answer.ts";

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { rotateAfterDays, rotateAfterOperations } from "../../crypto/key-limits.ts";
 import type { Db } from "../../db/connect.ts";
-import { each, type Tally } from "../../db/tally.ts";
+import { each, type Tally } from "../../db/sweep.ts";
 import type { DataKeySource } from "../../keys/key-provider.ts";
 import { destroyDataKey } from "./destroy.ts";
 import { type DataKeyRef, rotateDataKey } from "./rotate.ts";

@@ -1,0 +1,169 @@
+import { sql } from "kysely";
+import { system } from "../access/principal.ts";
+import { changeUnlessDone } from "../audit/change.ts";
+import { each, type Tally } from "../db/sweep.ts";
+import type { TenantTx } from "../db/tenant.ts";
+import { type Lifetime, lifetimeAt } from "../venues/lifetimes.ts";
+import type { CredentialRow } from "./credential.ts";
+import type { Custody } from "./custody.ts";
+import { lockCredential, type LockedRow, rescheduleCredential, updateCredential } from "./rows.ts";
+
+/** The venue's own rule about how long such a key lives, as it is shown. */
+export type VenueRule = Readonly<{
+  days: number;
+  counted_from: Lifetime["from"];
+  /** `unknown` where the venue does not tell what the rule depends on. */
+  applies: "yes" | "unknown";
+  source: string;
+}>;
+
+type Known = Pick<
+  CredentialRow,
+  "id" | "venue" | "environment" | "status" | "permissions" | "venue_expires_at" | "last_validated_at"
+>;
+
+/** `null` where the venue has no such rule, or none for a key like this. */
+export function venueRuleOf({ venue, environment, permissions }: Known): VenueRule | null {
+  const lifetime = lifetimeAt(venue, environment);
+  if (lifetime === undefined) return null;
+  const applies = appliesTo(lifetime, permissions);
+  if (applies === "no") return null;
+  return { days: lifetime.days, counted_from: lifetime.from, applies, source: lifetime.source };
+}
+
+function appliesTo(
+  { unboundOnly, may }: Lifetime,
+  permissions: Known["permissions"],
+): "yes" | "no" | "unknown" {
+  const conditions: ("yes" | "no" | "unknown")[] = [];
+  if (unboundOnly) {
+    const addresses = permissions?.bound_ips ?? null;
+    conditions.push(addresses === null ? "unknown" : addresses.length === 0 ? "yes" : "no");
+  }
+  if (may !== null) {
+    const grants = may.map((right) => permissions?.[right] ?? "unknown");
+    conditions.push(grants.includes("yes") ? "yes" : grants.includes("unknown") ? "unknown" : "no");
+  }
+  if (conditions.includes("no")) return "no";
+  return conditions.includes("unknown") ? "unknown" : "yes";
+}
+
+const dayMs = 86_400_000;
+
+/**
+ * The latest moment at which the venue ends the key by its own rule; `null` where there is none or it cannot be known. What the venue
+ * tells of the key itself goes before it. The venue may have made the key long before Keyhold saw it first, so it may end earlier;
+ * and a check is a use, where the venue counts those. So it is a reason to warn, and never one to refuse a use.
+ */
+export async function estimatedEnd(tx: TenantTx, row: Known): Promise<Date | null> {
+  const rule = venueRuleOf(row);
+  if (rule?.applies !== "yes" || row.venue_expires_at !== null) return null;
+  if (row.status !== "active" && row.status !== "inactive") return null;
+  const since = rule.counted_from === "last_use" ? row.last_validated_at : await keySince(tx, row.id);
+  return since === null ? null : new Date(since.getTime() + rule.days * dayMs);
+}
+
+async function keySince(tx: TenantTx, credentialId: string): Promise<Date | null> {
+  const version = await tx
+    .selectFrom("credential_versions")
+    .select("key_since")
+    .where("credential_id", "=", credentialId)
+    .where("state", "=", "current")
+    .executeTakeFirst();
+  return version?.key_since ?? null;
+}
+
+export type RuleNotes = Pick<CredentialRow, "estimated_expires_at" | "unused_days">;
+
+/** By what the clock finds credentials that a rule of their venue ends. Whoever warns looks at the rule again. */
+export async function ruleNotes(tx: TenantTx, row: Known): Promise<RuleNotes> {
+  const end = await estimatedEnd(tx, row);
+  const rule = end === null ? null : venueRuleOf(row);
+  return rule?.counted_from === "last_use"
+    ? { estimated_expires_at: null, unused_days: rule.days }
+    : { estimated_expires_at: end, unused_days: null };
+}
+
+/** When a credential ends, and whether that is told or follows from a rule of its venue. */
+export type Ending = Readonly<{ at: Date; estimated: boolean }>;
+
+/** What ends a credential first, of what is still to come; `null` where nothing is known. */
+export async function nextEnding(tx: TenantTx, row: LockedRow): Promise<Ending | null> {
+  const toCome = (at: Date | null, estimated: boolean): readonly Ending[] =>
+    at !== null && at > row.now ? [{ at, estimated }] : [];
+  const told = row.status === "active" ? row.expires_at : null;
+  const estimate = ruleCounts(row) ? await estimatedEnd(tx, row) : null;
+  const endings = [...toCome(told, false), ...toCome(estimate, true)];
+  return endings.sort((one, other) => one.at.getTime() - other.at.getTime())[0] ?? null;
+}
+
+/** Whoever is checked is checked within little more than a day. */
+const uncheckedAfterMs = 2 * 86_400_000;
+
+/**
+ * A key that its venue ends when it is not used is kept alive by the checks. So that matters only when none has reached it for two
+ * days: it is switched off, or frozen, or nothing asks.
+ */
+function ruleCounts(row: LockedRow): boolean {
+  if (venueRuleOf(row)?.counted_from !== "last_use") return row.status === "active";
+  const { last_validated_at: last, now } = row;
+  return last !== null && now.getTime() - last.getTime() > uncheckedAfterMs;
+}
+
+type Due = Readonly<{ tenant_id: string; id: string }>;
+
+/** Days ahead of an expiry at which its owner is warned, once each. */
+const warningDays = [1, 7, 14] as const;
+
+const mostAtOnce = 500;
+
+/**
+ * Warns of credentials that expire soon, at a date that is told or by a rule of their venue. A later date, or a new secret, begins
+ * anew.
+ */
+export async function warnExpiring(custody: Pick<Custody, "db">): Promise<Tally> {
+  let [done, failed] = [0, 0];
+  // The nearest first: who was not warned before gets one warning, not three.
+  for (const days of warningDays) {
+    const { rows } = await sql<Due>`select * from clock.expiring_credentials(${days}, ${mostAtOnce})`.execute(
+      custody.db,
+    );
+    const tally = await each(rows, (due) => warn(custody, due, days));
+    done += tally.done;
+    failed += tally.failed;
+  }
+  return { done, failed };
+}
+
+async function warn({ db }: Pick<Custody, "db">, { tenant_id, id }: Due, days: number): Promise<void> {
+  await changeUnlessDone(db, system(tenant_id, "warn-expiring"), async (tx) => {
+    const row = await lockCredential(tx, id);
+    const ending = row === undefined ? null : await nextEnding(tx, row);
+    if (row === undefined || ending === null) return null;
+    const { at, estimated } = ending;
+    const left = at.getTime() - row.now.getTime();
+    if (left > days * dayMs || wasWarned(row.warned_days, days, left)) return null;
+    await rescheduleCredential(tx, id, { warned_days: days });
+    const detail = { credential_id: id, days, expires_at: at.toISOString(), estimated };
+    return { value: undefined, events: [{ event: "credential.expiring", detail }] };
+  });
+}
+
+/** Before the date was moved does not count. */
+function wasWarned(warnedDays: number | null, days: number, left: number): boolean {
+  return warnedDays !== null && warnedDays <= days && left <= warnedDays * dayMs;
+}
+
+/** Marks what has passed its date. Uses are refused from the date itself; this makes the status say so. */
+export async function expireDue(custody: Custody): Promise<Tally> {
+  const { rows } = await sql<Due>`select * from clock.expired_credentials(${mostAtOnce})`.execute(custody.db);
+  return each(rows, async ({ tenant_id, id }) => {
+    await changeUnlessDone(custody.db, system(tenant_id, "expire"), async (tx) => {
+      const row = await lockCredential(tx, id);
+      // Revoked, switched off or given a later date meanwhile.
+      if (row?.status !== "active" || row.expires_at === null || row.expires_at > row.now) return null;
+      await updateCredential(tx, id, { status: "expired" });
+      return { value: undefined, events: [{ event: "credential.expired", detail: { credential_id: id } }] };
+    });
+  });
+}

@@ -1,26 +1,51 @@
-import type { StoredPermissions, TenantPolicy } from "../db/schema.ts";
+import { type Principal, scopeOf } from "../access/principal.ts";
+import { note } from "../audit/change.ts";
+import type { AuditEvent } from "../audit/events.ts";
+import type { TenantPolicy } from "../db/schema.ts";
+import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
+import type { CallTarget, Venue } from "../venues/venue.ts";
 import type { Permissions, Valid, Verdict } from "../venues/verdict.ts";
-import { expiryOf, refuseAtRegister, unprovenAdvice } from "./outcome.ts";
-import type { Changes } from "./rows.ts";
+import type { Custody } from "./custody.ts";
+import { inspect } from "./inspect.ts";
+import { expiryOf, refuseAtRegister, unprovenAdvice, unrefused } from "./outcome.ts";
+import { type Changes, findPolicy } from "./rows.ts";
 
-/** Of a key that nothing proves: not even that it may read. */
-const nothingKnown: Permissions = {
-  read: "unknown",
-  trade: "unknown",
-  withdraw: "unknown",
-  transfer: "unknown",
-  boundIps: null,
-  unknownWords: [],
-};
-
-/** Whether anything proves a key that may do this: one that is proved may read. */
-export function isProved({ read }: Pick<Permissions, "read">): boolean {
-  return read !== "unknown";
+/**
+ * Asks the venue about a secret that is to be kept, and holds its answer against the tenant's policy, which is read after the venue
+ * has answered, and against the caller's own `check`. A refusal is recorded as the caller says, and nothing has changed. Throws what
+ * the venue's answer means (`venue_rejected`, `venue_unavailable` and so on), what `assertStorable` throws, and what `check` throws.
+ */
+export async function judgeSecret(
+  custody: Pick<Custody, "db" | "inspected" | "turns">,
+  principal: Principal,
+  venue: Venue,
+  { environment, fields }: Pick<CallTarget, "environment" | "fields">,
+  {
+    check,
+    refusal,
+  }: Readonly<{
+    check?: (kept: Valid) => void;
+    refusal: (reason: string, outcome: Verdict["outcome"]) => AuditEvent;
+  }>,
+): Promise<Valid> {
+  const { tenantId } = principal;
+  const verdict = await inspect(custody, venue, { tenantId, environment, fields });
+  try {
+    const policy = await readTenant(custody.db, scopeOf(principal), (tx) => findPolicy(tx, tenantId));
+    const kept = accept(verdict, policy);
+    check?.(kept);
+    assertStorable(kept.permissions, policy);
+    return kept;
+  } catch (error) {
+    const reason = error instanceof KeyholdError ? error.code : verdict.outcome;
+    await note(custody.db, principal, refusal(reason, verdict.outcome));
+    throw error;
+  }
 }
 
 /** What is kept with a secret of which the venue says this. Throws as `refuseAtRegister` does where the tenant takes no such key. */
-export function accept(verdict: Verdict, policy: TenantPolicy): Valid {
+function accept(verdict: Verdict, policy: TenantPolicy): Valid {
   if (verdict.outcome === "valid") return verdict;
   if (verdict.outcome === "unproven" && policy.allow_unproven === true) return asKept(verdict);
   return refuseAtRegister(verdict);
@@ -32,16 +57,44 @@ export function asKept(verdict: Extract<Verdict, { outcome: "valid" | "unproven"
   return { outcome: "valid", permissions: nothingKnown, expiresAt: null, account: {} };
 }
 
+/** Of a key that nothing proves: not even that it may read. */
+const nothingKnown: Permissions = {
+  read: "unknown",
+  trade: "unknown",
+  withdraw: "unknown",
+  transfer: "unknown",
+  boundIps: null,
+  unknownWords: [],
+};
+
+/** Whether anything proves a key that may do this: a proved key may read. */
+function isProved({ read }: Permissions): boolean {
+  return read !== "unknown";
+}
+
+/** What the venue's acceptance of a new secret makes of the row that it is put into. */
+export function accepted(verdict: Valid, now: Date): Changes {
+  return {
+    permissions: verdict.permissions,
+    account_facts: verdict.account,
+    venue_expires_at: expiryOf(verdict),
+    health: isProved(verdict.permissions) ? "healthy" : "unknown",
+    health_message: null,
+    ...unrefused,
+    last_validated_at: now,
+  };
+}
+
 /**
- * Throws `venue_unproven`, `withdraw_refused` or `permissions_unknown` where the tenant's policy objects to what a key may do. A permission word
- * that Keyhold does not know counts as withdraw.
+ * Throws `venue_unproven`, `withdraw_refused` or `permissions_unknown` where the tenant's policy objects to what a key may do. A
+ * permission word that Keyhold does not know counts as withdraw.
  */
 export function assertStorable(permissions: Permissions, policy: TenantPolicy): void {
   const objection = objectionTo(permissions, policy);
   if (objection !== null) throw objection;
 }
 
-/** What `assertStorable` would throw, or `null`. */
+/** The error that `assertStorable` would throw, or `null`. */
 export function objectionTo(permissions: Permissions, policy: TenantPolicy): KeyholdError | null {
   const { withdraw, unknownWords } = permissions;
   if (!isProved(permissions) && policy.allow_unproven !== true) {
@@ -68,39 +121,4 @@ function whyRefused(unknownWords: readonly string[]): string {
   return unknownWords.length === 0
     ? `The key may withdraw. ${advice}`
     : `The key has permissions that Keyhold does not know (${unknownWords.join(", ")}), which count as withdraw. ${advice}`;
-}
-
-/**
- * What a new key may do that the old one may not: grants, words that Keyhold does not know, or addresses. What the venue did not
- * tell of the old key cannot be compared, and counts as nothing.
- */
-export function widened(before: StoredPermissions | null, after: Permissions): readonly string[] {
-  if (before === null) return [];
-  const grants = (["read", "trade", "withdraw", "transfer"] as const).filter(
-    (name) => before[name] === "no" && after[name] !== "no",
-  );
-  const words = after.unknownWords.filter((word) => !before.unknown_words.includes(word));
-  return [
-    ...grants,
-    ...words,
-    ...(isReachableFromMore(before.bound_ips, after.boundIps) ? ["bound_ips"] : []),
-  ];
-}
-
-function isReachableFromMore(before: readonly string[] | null, after: readonly string[] | null): boolean {
-  if (before === null || before.length === 0 || after === null) return false;
-  return after.length === 0 || after.some((address) => !before.includes(address));
-}
-
-/** What the venue's acceptance of a new secret makes of the row that it is put into. */
-export function accepted(verdict: Valid, now: Date): Changes {
-  return {
-    permissions: verdict.permissions,
-    account_facts: verdict.account,
-    venue_expires_at: expiryOf(verdict),
-    health: isProved(verdict.permissions) ? "healthy" : "unknown",
-    health_message: null,
-    ...unrefused,
-    last_validated_at: now,
-  };
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { type Answered, note } from "../audit/change.ts";
+import type { Answered } from "../audit/change.ts";
 import { refuseMiss } from "../audit/misses.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
@@ -11,8 +11,8 @@ import type { Valid } from "../venues/verdict.ts";
 import { type Credential, defaultPolicy, type Policy, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { ruleNotes } from "./expiry.ts";
-import { inspect, venueOf } from "./inspect.ts";
-import { accept, assertStorable } from "./judge.ts";
+import { venueOf } from "./inspect.ts";
+import { assertStorable, judgeSecret } from "./judge.ts";
 import { keepVersion } from "./keep.ts";
 import { expiryOf } from "./outcome.ts";
 import {
@@ -111,22 +111,13 @@ async function judge(
     assertDeferrable(policy);
     return null;
   }
-  const verdict = await inspect(custody, venue, { ...input, tenantId: principal.tenantId });
-  try {
-    const kept = accept(verdict, policy);
-    assertStorable(kept.permissions, policy);
-    return kept;
-  } catch (error) {
-    const reason = error instanceof KeyholdError ? error.code : verdict.outcome;
-    const { environment, accountId: account_id } = input;
-    const detail = { venue: input.venue, environment, account_id, reason };
-    await note(custody.db, principal, {
-      event: "credential.refused_at_register",
-      detail,
-      outcome: verdict.outcome,
-    });
-    throw error;
-  }
+  return judgeSecret(custody, principal, venue, input, {
+    refusal(reason, outcome) {
+      const { environment, accountId: account_id } = input;
+      const detail = { venue: input.venue, environment, account_id, reason };
+      return { event: "credential.refused_at_register", detail, outcome };
+    },
+  });
 }
 
 async function keep(

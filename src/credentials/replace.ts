@@ -1,7 +1,6 @@
-import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { assertScope, type Principal } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
 import { stale } from "../db/revision.ts";
-import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { SecretFields } from "../venues/venue.ts";
 import type { Valid } from "../venues/verdict.ts";
@@ -9,8 +8,8 @@ import { type Credential, type CredentialRow, toCredential } from "./credential.
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
 import { recoveryOf } from "./drift.ts";
-import { inspect, venueOf } from "./inspect.ts";
-import { accept, accepted, assertStorable } from "./judge.ts";
+import { venueOf } from "./inspect.ts";
+import { accepted, assertStorable, judgeSecret } from "./judge.ts";
 import { keepVersion } from "./keep.ts";
 import { openSecret } from "./open.ts";
 import { findPolicy, lockCredential, readRow, updateCredential } from "./rows.ts";
@@ -38,16 +37,21 @@ export async function replace(
   assertSomeFields(venue.description, sent);
   using fields = await mergeSecret(custody, principal, row, sent);
   assertFields(venue.description, fields);
-  const verdict = await inspect(custody, venue, {
-    tenantId: row.tenant_id,
-    environment: row.environment,
-    fields,
-  });
-  const policy = await readTenant(custody.db, scopeOf(principal), (tx) => findPolicy(tx, row.tenant_id));
-  const kept = accept(verdict, policy);
-  assertStorable(kept.permissions, policy);
+  const { environment } = row;
+  const verdict = await judgeSecret(
+    custody,
+    principal,
+    venue,
+    { environment, fields },
+    {
+      refusal(reason) {
+        const detail = { credential_id: id, reason };
+        return { event: "credential.replacement_refused", detail, outcome: reason };
+      },
+    },
+  );
   // Awaited here: the fields end with this scope.
-  return await put(custody, principal, row, fields, kept);
+  return await put(custody, principal, row, fields, verdict);
 }
 
 async function put(

@@ -1,18 +1,19 @@
 import { timingSafeEqual } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { type Answered, note } from "../audit/change.ts";
+import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import { stale } from "../db/revision.ts";
+import type { StoredPermissions } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { SecretFields } from "../venues/venue.ts";
-import type { Valid } from "../venues/verdict.ts";
+import type { Permissions, Valid } from "../venues/verdict.ts";
 import { type Credential, type CredentialRow, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
 import { recoveryOf } from "./drift.ts";
-import { inspect, venueOf } from "./inspect.ts";
-import { accept, accepted, assertStorable, widened } from "./judge.ts";
+import { venueOf } from "./inspect.ts";
+import { accepted, assertStorable, judgeSecret } from "./judge.ts";
 import { keepVersion } from "./keep.ts";
 import { openSecret } from "./open.ts";
 import { countFromNow } from "./rotation-at-venue/schedule.ts";
@@ -140,25 +141,24 @@ async function judge(
   row: CredentialRow,
   { fields, allowWider = false }: NewSecret,
 ): Promise<Valid> {
-  const venue = venueOf(custody, row.venue, row.environment);
-  const verdict = await inspect(custody, venue, {
-    tenantId: row.tenant_id,
-    environment: row.environment,
-    fields,
-  });
-  try {
-    const policy = await readTenant(custody.db, scopeOf(principal), (tx) => findPolicy(tx, row.tenant_id));
-    const kept = accept(verdict, policy);
-    assertSameAccount(row, kept);
-    if (!allowWider) assertNoWider(row, kept);
-    assertStorable(kept.permissions, policy);
-    return kept;
-  } catch (error) {
-    const reason = error instanceof KeyholdError ? error.code : verdict.outcome;
-    const detail = { credential_id: row.id, reason };
-    await note(custody.db, principal, { event: "credential.rotation_refused", detail, outcome: reason });
-    throw error;
-  }
+  const { id: credential_id, environment } = row;
+  const venue = venueOf(custody, row.venue, environment);
+  return judgeSecret(
+    custody,
+    principal,
+    venue,
+    { environment, fields },
+    {
+      check(kept) {
+        assertSameAccount(row, kept);
+        if (!allowWider) assertNoWider(row, kept);
+      },
+      refusal(reason) {
+        const detail = { credential_id, reason };
+        return { event: "credential.rotation_refused", detail, outcome: reason };
+      },
+    },
+  );
 }
 
 /** Where the venue tells whose a key is. */
@@ -179,6 +179,28 @@ function assertNoWider(row: CredentialRow, { permissions }: Valid): void {
     `The new key may do more than the old one (${wider.join(", ")}). Make one that may not, or allow it for this rotation.`,
     { facts: { wider } },
   );
+}
+
+/**
+ * What a new key may do that the old one may not: grants, words that Keyhold does not know, or addresses. What the venue did not
+ * tell of the old key cannot be compared, and counts as nothing.
+ */
+function widened(before: StoredPermissions | null, after: Permissions): readonly string[] {
+  if (before === null) return [];
+  const grants = (["read", "trade", "withdraw", "transfer"] as const).filter(
+    (name) => before[name] === "no" && after[name] !== "no",
+  );
+  const words = after.unknownWords.filter((word) => !before.unknown_words.includes(word));
+  return [
+    ...grants,
+    ...words,
+    ...(isReachableFromMore(before.bound_ips, after.boundIps) ? ["bound_ips"] : []),
+  ];
+}
+
+function isReachableFromMore(before: readonly string[] | null, after: readonly string[] | null): boolean {
+  if (before === null || before.length === 0 || after === null) return false;
+  return after.length === 0 || after.some((address) => !before.includes(address));
 }
 
 async function put(

@@ -155,7 +155,12 @@ function replaceSecret({ custody }: Needs): Route {
     description:
       "Some of the fields may be sent: they are joined with those that are kept, and the venue is asked about the whole before anything changes.",
     permission: holdersOf("credentials:write"),
-    audit: ["credential.used", "credential.secret_replaced", "credential.recovered"],
+    audit: [
+      "credential.used",
+      "credential.secret_replaced",
+      "credential.replacement_refused",
+      "credential.recovered",
+    ],
     problems: ["illegal_state", "policy_forbids", "frozen", "record_unavailable", ...keeping],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: newSecret }),

@@ -1,16 +1,20 @@
-import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
+import { randomUUID } from "node:crypto";
 import type { Principal } from "../access/principal.ts";
-import { type Answered, change, type Changed } from "../audit/change.ts";
+import { type Answered, change, type Changed, type Recorded } from "../audit/change.ts";
 import type { DataKey } from "../crypto/data-key.ts";
 import { seal, type Sealed } from "../crypto/envelope.ts";
+import { stale } from "../db/revision.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { SecretRef, Store } from "../stores/store.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
+import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { destroyIntended } from "./destroy.ts";
+import { destroyIntended, destroyNow, intendDestruction } from "./destroy.ts";
+import { type Changes, lockCredential, type LockedRow, updateCredential } from "./rows.ts";
 import { troubleOf } from "./secret-store.ts";
+import { insertVersion } from "./versions.ts";
 
 export type NewVersion = Readonly<{
   kind: "register" | "replace" | "rotate" | "reseal";
@@ -58,6 +62,42 @@ export async function keepVersion<T extends object>(
     await undo(custody, store, intent, error).catch(() => undefined);
     throw error;
   }
+}
+
+/** What takes the place of the version in force. */
+type Replacement<T> = Readonly<{
+  /** The versions that end now. */
+  ended: readonly Readonly<{ version: number; store: CredentialRow["store"] }>[];
+  changes: Changes;
+  /** For a key that Keyhold had before. */
+  keySince?: Date | undefined;
+  /** The rest of the transaction. */
+  conclude: (updated: CredentialRow) => Promise<Recorded<T>>;
+}>;
+
+/**
+ * Keeps a new version of a credential that is there, and puts it in force if the credential still has the revision that was seen. Once
+ * the row is held, `decide` says what becomes of the old version and of the row. What ends is destroyed after the commit. Throws
+ * `stale`, and what `keepVersion` throws.
+ */
+export async function putInForce<T extends object>(
+  custody: Pick<Custody, "db" | "dataKeys" | "stores">,
+  principal: Principal,
+  seen: Pick<CredentialRow, "tenant_id" | "id" | "venue" | "environment" | "revision">,
+  { kind, fields, store = custody.stores.first }: Pick<NewVersion, "kind" | "fields" | "store">,
+  decide: (tx: TenantTx, row: LockedRow, version: number) => Promise<Replacement<T>>,
+): Promise<Answered<T>> {
+  const { tenant_id: tenantId, id, venue, environment } = seen;
+  const of = { tenantId, credentialId: id, venue, environment };
+  return keepVersion(custody, principal, { kind, of, fields, store }, async (tx, { version, dataKeyId }) => {
+    const row = await lockCredential(tx, id);
+    if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
+    const { ended, changes, keySince, conclude } = await decide(tx, row, version);
+    const intents = await intendDestruction(tx, row, ended);
+    const updated = await updateCredential(tx, id, { ...changes, version, store: store.name });
+    await insertVersion(tx, updated, dataKeyId, keySince);
+    return { ...(await conclude(updated)), after: () => destroyNow(custody, tenantId, intents) };
+  });
 }
 
 async function assertTakes(store: Store): Promise<void> {

@@ -6,15 +6,14 @@ import type { SecretFields } from "../venues/venue.ts";
 import type { Valid } from "../venues/verdict.ts";
 import { type Credential, type CredentialRow, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { destroyNow, intendDestruction } from "./destroy.ts";
 import { recoveryOf } from "./drift.ts";
 import { venueOf } from "./inspect.ts";
 import { accepted, assertStorable, judgeSecret } from "./judge.ts";
-import { keepVersion } from "./keep.ts";
+import { putInForce } from "./keep.ts";
 import { openSecret } from "./open.ts";
-import { findPolicy, lockCredential, readRow, updateCredential } from "./rows.ts";
+import { findPolicy, readRow } from "./rows.ts";
 import { assertFields, assertSomeFields, copyFields, type OwnedFields } from "./secret.ts";
-import { endVersions, insertVersion } from "./versions.ts";
+import { endVersions } from "./versions.ts";
 
 /**
  * Replaces the secret at once: what is sent is merged with what is kept, the venue is asked about the whole, and only a valid
@@ -61,34 +60,26 @@ async function put(
   fields: SecretFields,
   verdict: Valid,
 ): Promise<Answered<Credential>> {
-  const { id, tenant_id: tenantId, venue, environment } = seen;
-  const of = { tenantId, credentialId: id, venue, environment };
-  return keepVersion(
-    custody,
-    principal,
-    { kind: "replace", of, fields },
-    async (tx, { version, dataKeyId }) => {
-      const row = await lockCredential(tx, id);
-      if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
-      assertStorable(verdict.permissions, await findPolicy(tx, tenantId));
-      const intents = await intendDestruction(tx, row, await endVersions(tx, id));
-      const updated = await updateCredential(tx, id, {
-        version,
-        store: custody.stores.first.name,
+  const { id, tenant_id: tenantId } = seen;
+  return putInForce(custody, principal, seen, { kind: "replace", fields }, async (tx, row, version) => {
+    assertStorable(verdict.permissions, await findPolicy(tx, tenantId));
+    return {
+      ended: await endVersions(tx, id),
+      changes: {
         status: row.status === "inactive" ? "inactive" : "active",
         ...accepted(verdict, row.now),
         // A date that has passed belonged to the old secret.
         ...(isPast(row.owner_expires_at, row.now) ? { owner_expires_at: null } : {}),
-      });
-      await insertVersion(tx, updated, dataKeyId);
-      const detail = { credential_id: id, version };
-      return {
+      },
+      conclude: async (updated) => ({
         value: toCredential(updated),
-        events: [{ event: "credential.secret_replaced", detail }, ...recoveryOf(row, updated)],
-        after: () => destroyNow(custody, tenantId, intents),
-      };
-    },
-  );
+        events: [
+          { event: "credential.secret_replaced", detail: { credential_id: id, version } },
+          ...recoveryOf(row, updated),
+        ],
+      }),
+    };
+  });
 }
 
 function isPast(date: Date | null, now: Date): boolean {

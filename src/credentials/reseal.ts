@@ -2,16 +2,13 @@ import { sql } from "kysely";
 import { type System, system } from "../access/principal.ts";
 import { type Nothing, nothing } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
-import { stale } from "../db/revision.ts";
 import { byTenant, doRound, type Tally } from "../db/sweep.ts";
 import type { Store, StoreName } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
-import { destroyNow, intendDestruction } from "./destroy.ts";
-import { keepVersion } from "./keep.ts";
+import { putInForce } from "./keep.ts";
 import { type Opened, openSecret } from "./open.ts";
-import { lockCredential, updateCredential } from "./rows.ts";
 import { storeOf } from "./secret-store.ts";
-import { endVersion, insertVersion } from "./versions.ts";
+import { endVersion } from "./versions.ts";
 
 type Needs = Pick<Custody, "db" | "dataKeys" | "disclosures" | "stores">;
 
@@ -36,7 +33,7 @@ export async function reseal(
     detail: { purpose: "reseal" },
   } as const;
   await openSecret(custody, request, (opened) =>
-    keepAnew(custody, { ...request, to: to ?? placeOf(custody, opened) }, opened),
+    keepAnew(custody, request.principal, credentialId, to ?? placeOf(custody, opened), opened),
   );
 }
 
@@ -46,41 +43,33 @@ function placeOf({ stores }: Needs, { disclosure }: Opened): Store {
   return store.capabilities.writes ? store : stores.first;
 }
 
-type Target = Readonly<{ principal: System; credentialId: string; to: Store }>;
-
 async function keepAnew(
   custody: Needs,
-  { principal, credentialId, to }: Target,
+  principal: System,
+  credentialId: string,
+  store: Store,
   { disclosure, fields }: Opened,
 ): Promise<Nothing> {
   const { venue, environment, revision } = disclosure;
-  const of = { tenantId: principal.tenantId, credentialId, venue, environment };
-  return keepVersion(
-    custody,
-    principal,
-    { kind: "reseal", of, fields, store: to },
-    async (tx, { version, dataKeyId }) => {
-      const row = await lockCredential(tx, credentialId);
-      if (row?.revision !== revision) throw stale(row?.revision ?? revision);
-      const ended = await endVersion(tx, credentialId, row.version);
-      const intents = await intendDestruction(tx, row, ended);
-      const store = to.name;
-      await tx
-        .updateTable("rotations")
-        .set({ to_version: version })
-        .where("credential_id", "=", credentialId)
-        .where("to_version", "=", row.version)
-        .execute();
-      const updated = await updateCredential(tx, credentialId, { version, store });
-      await insertVersion(tx, updated, dataKeyId, ended[0]?.key_since);
-      const detail = { credential_id: credentialId, version, store };
-      return {
-        value: nothing,
-        events: [{ event: "credential.resealed", detail }],
-        after: () => destroyNow(custody, principal.tenantId, intents),
-      };
-    },
-  );
+  const seen = { tenant_id: principal.tenantId, id: credentialId, venue, environment, revision };
+  return putInForce(custody, principal, seen, { kind: "reseal", fields, store }, async (tx, row, version) => {
+    const ended = await endVersion(tx, credentialId, row.version);
+    return {
+      ended,
+      changes: {},
+      keySince: ended[0]?.key_since,
+      async conclude() {
+        await tx
+          .updateTable("rotations")
+          .set({ to_version: version })
+          .where("credential_id", "=", credentialId)
+          .where("to_version", "=", row.version)
+          .execute();
+        const detail = { credential_id: credentialId, version, store: store.name };
+        return { value: nothing, events: [{ event: "credential.resealed", detail }] };
+      },
+    };
+  });
 }
 
 type Due = Readonly<{ tenant_id: string; id: string }>;

@@ -10,21 +10,21 @@ import type { SecretFields } from "../venues/venue.ts";
 import type { Permissions, Valid } from "../venues/verdict.ts";
 import { type Credential, type CredentialRow, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { destroyNow, intendDestruction } from "./destroy.ts";
 import { recoveryOf } from "./drift.ts";
 import { venueOf } from "./inspect.ts";
 import { accepted, assertStorable, judgeSecret } from "./judge.ts";
-import { keepVersion } from "./keep.ts";
+import { putInForce } from "./keep.ts";
 import { openSecret } from "./open.ts";
 import { countFromNow } from "./rotation-at-venue/schedule.ts";
-import { findPolicy, lockCredential, readRow, updateCredential } from "./rows.ts";
+import { findPolicy, readRow } from "./rows.ts";
 import { assertFields } from "./secret.ts";
 import {
   defaultOverlapSeconds,
+  describeRotation,
+  type EndedVersion,
   endVersion,
   findOpenRotation,
   insertRotation,
-  insertVersion,
   lockOpenRotation,
   retireVersion,
   type Rotation,
@@ -210,48 +210,39 @@ async function put(
   { fields, overlapSeconds = defaultOverlapSeconds, verdict }: NewSecret & Readonly<{ verdict: Valid }>,
   alongside?: AdoptedWith,
 ): Promise<Answered<Adopted>> {
-  const { id, tenant_id: tenantId, venue, environment } = seen;
-  const of = { tenantId, credentialId: id, venue, environment };
-  return keepVersion(
-    custody,
-    principal,
-    { kind: "rotate", of, fields },
-    async (tx, { version, dataKeyId }) => {
-      const row = await lockCredential(tx, id);
-      if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
-      assertStorable(verdict.permissions, await findPolicy(tx, tenantId));
-      if ((await lockOpenRotation(tx, id)) !== undefined) throw underWay();
-      const intents = await retire(tx, row, overlapSeconds);
-      const store = custody.stores.first.name;
-      const updated = await updateCredential(tx, id, {
-        version,
-        store,
-        warned_days: null,
-        ...accepted(verdict, row.now),
-      });
-      await insertVersion(tx, updated, dataKeyId);
-      await countFromNow(tx, id);
-      const span = { from: row.version, to: version, overlapSeconds };
-      const rotation = toRotation(await insertRotation(tx, { tenantId, credentialId: id, ...span }));
-      const { from_version, to_version } = rotation;
-      const detail = { credential_id: id, rotation_id: rotation.id, from_version, to_version };
-      return {
-        value: { credential: toCredential(updated), rotation },
-        events: [
-          { event: "credential.rotation_started", detail },
-          ...recoveryOf(row, updated),
-          ...((await alongside?.(tx, rotation)) ?? []),
-        ],
-        after: () => destroyNow(custody, tenantId, intents),
-      };
-    },
-  );
+  const { id, tenant_id: tenantId } = seen;
+  return putInForce(custody, principal, seen, { kind: "rotate", fields }, async (tx, row, version) => {
+    assertStorable(verdict.permissions, await findPolicy(tx, tenantId));
+    if ((await lockOpenRotation(tx, id)) !== undefined) throw underWay();
+    return {
+      ended: await retire(tx, row, overlapSeconds),
+      changes: { warned_days: null, ...accepted(verdict, row.now) },
+      async conclude(updated) {
+        await countFromNow(tx, id);
+        const span = { from: row.version, to: version, overlapSeconds };
+        const started = await insertRotation(tx, { tenantId, credentialId: id, ...span });
+        const rotation = toRotation(started);
+        return {
+          value: { credential: toCredential(updated), rotation },
+          events: [
+            { event: "credential.rotation_started", detail: describeRotation(started) },
+            ...recoveryOf(row, updated),
+            ...((await alongside?.(tx, rotation)) ?? []),
+          ],
+        };
+      },
+    };
+  });
 }
 
 /** Without an overlap the present version ends at once. */
-async function retire(tx: TenantTx, row: CredentialRow, overlapSeconds: number): Promise<readonly string[]> {
-  if (overlapSeconds === 0) return intendDestruction(tx, row, await endVersion(tx, row.id, row.version));
-  await retireVersion(tx, row.id, row.version);
+async function retire(
+  tx: TenantTx,
+  { id, version }: CredentialRow,
+  overlapSeconds: number,
+): Promise<readonly EndedVersion[]> {
+  if (overlapSeconds === 0) return endVersion(tx, id, version);
+  await retireVersion(tx, id, version);
   return [];
 }
 

@@ -6,7 +6,7 @@ import type { Custody } from "./custody.ts";
 import { fallBack } from "./fall-back.ts";
 import { inTurn, venueOf } from "./inspect.ts";
 import type { Invocation } from "./invocation.ts";
-import { type Opened, openSecret } from "./open.ts";
+import { type Opened, openSecret, useOf } from "./open.ts";
 import { refusesKey } from "./outcome.ts";
 import { validate } from "./validate.ts";
 
@@ -19,14 +19,8 @@ export async function callVenue(
   { principal, credentialId, operation, params }: Invocation,
   sending: Sending,
 ): Promise<InvokeResult> {
-  const request = {
-    principal,
-    credentialId,
-    need: operation.class,
-    revision: null,
-    event: "credential.used",
-    detail: { purpose: "invoke", operation: operation.name },
-  } as const;
+  const detail = { purpose: "invoke", operation: operation.name };
+  const request = useOf(principal, credentialId, operation.class, detail);
   const callWith = async ({ disclosure, fields }: Opened): Promise<InvokeResult> => {
     const { environment } = disclosure;
     const venue = venueOf(custody, disclosure.venue, environment);

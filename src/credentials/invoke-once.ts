@@ -14,7 +14,7 @@ import {
   type InvocationRow,
   type Invoked,
 } from "./invocation.ts";
-import { openSecret } from "./open.ts";
+import { openSecret, useOf } from "./open.ts";
 
 /** What has waited for its turn so long is not sent any more: a repeat must be able to tell that it never arrived. */
 const sendWithinMs = 30_000;
@@ -201,14 +201,8 @@ async function findOrder(
   { principal, credentialId }: Invocation,
   order: Readonly<{ clientOrderId: string; symbol: string }>,
 ): Promise<OrderLookup | null> {
-  const request = {
-    principal,
-    credentialId,
-    need: "trade",
-    revision: null,
-    event: "credential.used",
-    detail: { purpose: "invoke", operation: "findOrder" },
-  } as const;
+  const detail = { purpose: "invoke", operation: "findOrder" };
+  const request = useOf(principal, credentialId, "trade", detail);
   return openSecret(custody, request, async ({ disclosure, fields }) => {
     const { environment } = disclosure;
     const venue = venueOf(custody, disclosure.venue, environment);

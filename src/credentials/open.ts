@@ -1,3 +1,4 @@
+import type { Principal } from "../access/principal.ts";
 import type { DisclosureRequest, Granted, Refusal, UseRequest } from "../audit/disclosures.ts";
 import { EnvelopeError, open, type Sealed, sealedWith } from "../crypto/envelope.ts";
 import { unpackRecord } from "../crypto/record.ts";
@@ -25,6 +26,17 @@ export async function openSecret<T>(
   const { place, sealed } = await findSealed(custody, request);
   using fields = await openFields(custody, place, sealed);
   return await use({ disclosure: place, fields });
+}
+
+/** The request to open a secret for a use. With a `revision`, no other than that is opened. */
+export function useOf(
+  principal: Principal,
+  credentialId: string,
+  need: Exclude<UseRequest["need"], "reveal">,
+  detail: UseRequest["detail"],
+  revision: number | null = null,
+): UseRequest {
+  return { principal, credentialId, need, revision, event: "credential.used", detail };
 }
 
 type Needs = Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">;

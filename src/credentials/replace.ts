@@ -10,7 +10,7 @@ import { recoveryOf } from "./drift.ts";
 import { venueOf } from "./inspect.ts";
 import { accepted, assertStorable, judgeSecret } from "./judge.ts";
 import { putInForce } from "./keep.ts";
-import { openSecret } from "./open.ts";
+import { openSecret, useOf } from "./open.ts";
 import { findPolicy, readRow } from "./rows.ts";
 import { assertFields, assertSomeFields, copyFields, type OwnedFields } from "./secret.ts";
 import { endVersions } from "./versions.ts";
@@ -96,14 +96,7 @@ export async function mergeSecret(
   const venue = venueOf(custody, row.venue, row.environment);
   const merged = copyFields(sent);
   if (venue.description.fields.every((name) => sent.has(name))) return merged;
-  const request = {
-    principal,
-    credentialId: row.id,
-    need: "activate",
-    revision: row.revision,
-    event: "credential.used",
-    detail: { purpose: "replace" },
-  } as const;
+  const request = useOf(principal, row.id, "activate", { purpose: "replace" }, row.revision);
   try {
     return await openSecret(custody, request, ({ fields }) => {
       for (const [name, secret] of fields) if (!merged.has(name)) merged.set(name, secret.copy());

@@ -6,7 +6,7 @@ import { byTenant, doRound, type Tally } from "../db/sweep.ts";
 import type { Store, StoreName } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
 import { putInForce } from "./keep.ts";
-import { type Opened, openSecret } from "./open.ts";
+import { type Opened, openSecret, useOf } from "./open.ts";
 import { storeOf } from "./secret-store.ts";
 import { endVersion } from "./versions.ts";
 
@@ -24,16 +24,10 @@ export async function reseal(
   credentialId: string,
   to?: Store,
 ): Promise<void> {
-  const request = {
-    principal: system(tenantId, "reseal"),
-    credentialId,
-    need: "reseal",
-    revision: null,
-    event: "credential.used",
-    detail: { purpose: "reseal" },
-  } as const;
+  const principal = system(tenantId, "reseal");
+  const request = useOf(principal, credentialId, "reseal", { purpose: "reseal" });
   await openSecret(custody, request, (opened) =>
-    keepAnew(custody, request.principal, credentialId, to ?? placeOf(custody, opened), opened),
+    keepAnew(custody, principal, credentialId, to ?? placeOf(custody, opened), opened),
   );
 }
 

@@ -14,7 +14,7 @@ import { recoveryOf } from "./drift.ts";
 import { venueOf } from "./inspect.ts";
 import { accepted, assertStorable, judgeSecret } from "./judge.ts";
 import { putInForce } from "./keep.ts";
-import { openSecret } from "./open.ts";
+import { openSecret, useOf } from "./open.ts";
 import { countFromNow } from "./rotation-at-venue/schedule.ts";
 import { findPolicy, readRow } from "./rows.ts";
 import { assertFields } from "./secret.ts";
@@ -81,14 +81,7 @@ async function assertOther(
   row: CredentialRow,
   fresh: SecretFields,
 ): Promise<void> {
-  const request = {
-    principal,
-    credentialId: row.id,
-    need: "validate",
-    revision: row.revision,
-    event: "credential.used",
-    detail: { purpose: "rotate" },
-  } as const;
+  const request = useOf(principal, row.id, "validate", { purpose: "rotate" }, row.revision);
   const same = await openSecret(custody, request, ({ fields }) => Promise.resolve(isSame(fields, fresh)));
   if (same) throw new KeyholdError("same_secret", "Make a new key at the venue, and send that one.");
 }

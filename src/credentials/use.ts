@@ -5,7 +5,7 @@ import { KeyholdError } from "../errors.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { idOfVenue } from "./inspect.ts";
-import { openSecret } from "./open.ts";
+import { openSecret, useOf } from "./open.ts";
 
 /** A credential by its id, or by what it is for. */
 export type CredentialName =
@@ -25,14 +25,7 @@ export async function withSecret<T>(
 ): Promise<T> {
   assertScope(principal, "credentials:use");
   const credentialId = "id" in name ? name.id : await findByPurpose(custody, principal, name);
-  const request = {
-    principal,
-    credentialId,
-    need: "use",
-    revision: null,
-    event: "credential.used",
-    detail: { purpose: "scope" },
-  } as const;
+  const request = useOf(principal, credentialId, "use", { purpose: "scope" });
   return openSecret(custody, request, ({ fields }) => work(fields));
 }
 

@@ -6,7 +6,7 @@ import type { Verdict } from "../venues/verdict.ts";
 import { type CredentialRow, describePermissions, type Status } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { inspect, venueOf } from "./inspect.ts";
-import { openSecret, refused } from "./open.ts";
+import { openSecret, refused, useOf } from "./open.ts";
 import { expiryOf, isValid } from "./outcome.ts";
 import { lockCredential } from "./rows.ts";
 import { assertFields } from "./secret.ts";
@@ -64,14 +64,7 @@ async function ask(
   principal: Principal,
   { id, need, revision, purpose }: Target,
 ): Promise<Readonly<{ verdict: Verdict; version: number }>> {
-  const request = {
-    principal,
-    credentialId: id,
-    need,
-    revision,
-    event: "credential.used",
-    detail: { purpose },
-  } as const;
+  const request = useOf(principal, id, need, { purpose }, revision);
   return openSecret(custody, request, async ({ disclosure, fields }) => {
     const { environment, version } = disclosure;
     const venue = venueOf(custody, disclosure.venue, environment);

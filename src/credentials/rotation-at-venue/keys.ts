@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DisclosureRequest } from "../../audit/disclosures.ts";
 import type { AuditEvent } from "../../audit/events.ts";
 import { readTenant, serviceScope } from "../../db/tenant.ts";
 import { type ErrorCode, KeyholdError } from "../../errors.ts";
@@ -8,16 +7,13 @@ import type { KeyRevocation, KeyTarget, VenueKeys } from "../../venues/keys/venu
 import type { SecretFields } from "../../venues/venue.ts";
 import type { CredentialRow } from "../credential.ts";
 import type { Custody } from "../custody.ts";
-import { openRetired, openSecret, type OtherVersion } from "../open.ts";
+import { openRetired, openSecret, type OtherVersion, useOf } from "../open.ts";
 import { adopt } from "../rotate.ts";
 import { findCredential } from "../rows.ts";
 import { OwnedFields } from "../secret.ts";
 import { findOpenRotation, type RotationRow } from "../versions.ts";
 import { isFailure, laterAfter, moved, moveRun, type Next, rotatorOf, type Run } from "./run.ts";
 import { unsupported } from "./schedule.ts";
-
-/** What is done with the parent's key: stands in the record of both credentials. */
-export type KeyWork = "create_key" | "revoke_key";
 
 /**
  * Opens the parent's key and the one in force for as long as `work` speaks to the venue. Throws what `openSecret` throws, and
@@ -26,19 +22,14 @@ export type KeyWork = "create_key" | "revoke_key";
 export async function withKeys<T>(
   custody: Custody,
   { tenant_id, credential_id, parent_id }: Run,
-  what: KeyWork,
+  purpose: "create_key" | "revoke_key",
   work: (keys: VenueKeys, target: KeyTarget) => Promise<T>,
 ): Promise<T> {
-  const request = (credentialId: string, need: "use" | "validate"): DisclosureRequest => ({
-    principal: rotatorOf(tenant_id),
-    credentialId,
-    need,
-    revision: null,
-    event: "credential.used",
-    detail: { purpose: what, ...(credentialId === parent_id ? { for_credential_id: credential_id } : {}) },
-  });
-  return openSecret(custody, request(parent_id, "use"), ({ fields: parent }) =>
-    openSecret(custody, request(credential_id, "validate"), ({ disclosure, fields: current }) => {
+  const rotator = rotatorOf(tenant_id);
+  const ofParent = useOf(rotator, parent_id, "use", { purpose, for_credential_id: credential_id });
+  const ofCurrent = useOf(rotator, credential_id, "validate", { purpose });
+  return openSecret(custody, ofParent, ({ fields: parent }) =>
+    openSecret(custody, ofCurrent, ({ disclosure, fields: current }) => {
       const keys = custody.venueKeys(disclosure.venue);
       if (keys === undefined) throw unsupported();
       return work(keys, { tenantId: tenant_id, environment: disclosure.environment, parent, current });
@@ -135,14 +126,7 @@ class Superseded extends Error {}
 /** Deletes the key that was replaced at its venue, on behalf of the one that is in force. Throws what `openSecret` throws. */
 export async function deleteOldKey(custody: Custody, run: Run): Promise<KeyRevocation> {
   const retired = await retiredOf(custody, run);
-  const request = {
-    principal: rotatorOf(run.tenant_id),
-    credentialId: run.credential_id,
-    need: "validate",
-    revision: null,
-    event: "credential.used",
-    detail: { purpose: "revoke_key" },
-  } as const;
+  const request = useOf(rotatorOf(run.tenant_id), run.credential_id, "validate", { purpose: "revoke_key" });
   return withKeys(custody, run, "revoke_key", (keys, target) =>
     openRetired(custody, request, retired, ({ fields }) => keys.revoke(target, fields)),
   );

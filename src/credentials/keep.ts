@@ -14,7 +14,7 @@ import type { Custody } from "./custody.ts";
 import { destroyIntended, destroyNow, intendDestruction } from "./destroy.ts";
 import { type Changes, lockCredential, type LockedRow, updateCredential } from "./rows.ts";
 import { troubleOf } from "./secret-store.ts";
-import { insertVersion } from "./versions.ts";
+import { type EndedVersion, insertVersion } from "./versions.ts";
 
 export type NewVersion = Readonly<{
   kind: "register" | "replace" | "rotate" | "reseal";
@@ -67,7 +67,7 @@ export async function keepVersion<T extends object>(
 /** What takes the place of the version in force. */
 type Replacement<T> = Readonly<{
   /** The versions that end now. */
-  ended: readonly Readonly<{ version: number; store: CredentialRow["store"] }>[];
+  ended: readonly EndedVersion[];
   changes: Changes;
   /** For a key that Keyhold had before. */
   keySince?: Date | undefined;

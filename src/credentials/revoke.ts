@@ -6,7 +6,7 @@ import { assertMove, type Credential, type CredentialRow, toCredential } from ".
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction, removeIfDeleted } from "./destroy.ts";
 import { unrefused } from "./outcome.ts";
-import { changeRow, updateCredential } from "./rows.ts";
+import { changeCredential, updateCredential } from "./rows.ts";
 import { endVersions } from "./versions.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
@@ -22,7 +22,7 @@ export async function revoke(
   id: string,
 ): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
-  return changeRow(custody, principal, { id, action: "revoke" }, async (tx, row) => {
+  return changeCredential(custody.db, principal, { id, action: "revoke" }, async (tx, row) => {
     assertMove(row.status, "revoked");
     const { credential, intents } = await end(tx, row, null);
     const after = (): Promise<void> => destroyNow(custody, principal.tenantId, intents);
@@ -33,7 +33,7 @@ export async function revoke(
 /** Revokes, then removes: the credential is gone from every list at once, and its row with its last version. */
 export async function remove(custody: Needs, principal: Principal, id: string): Promise<Answered<Nothing>> {
   assertScope(principal, "credentials:write");
-  return changeRow(custody, principal, { id, action: "delete" }, async (tx, row) => {
+  return changeCredential(custody.db, principal, { id, action: "delete" }, async (tx, row) => {
     const revoked = row.status === "revoked" ? [] : [revokedEvent(id)];
     const removed: AuditEvent = { event: "credential.deleted", detail: { credential_id: id } };
     const { intents } = await end(tx, row, row.now);

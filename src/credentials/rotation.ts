@@ -12,8 +12,17 @@ import { unrefused } from "./outcome.ts";
 import type { Adopted } from "./rotate.ts";
 import { deleteOldKey, keyDeleted } from "./rotation-at-venue/keys.ts";
 import { endRun, findRun, isFailure, type Run, withdrawAfterRollBack } from "./rotation-at-venue/run.ts";
-import { changeRow, lockCredential, readRow, rescheduleCredential, updateCredential } from "./rows.ts";
-import { endVersion, reviveVersion } from "./versions.ts";
+import { changeCredential, lockCredential, readRow, rescheduleCredential, updateCredential } from "./rows.ts";
+import {
+  describeRotation,
+  endRotation,
+  endVersion,
+  lockOpenRotation,
+  reviveVersion,
+  type Rotation,
+  type RotationRow,
+  toRotation,
+} from "./versions.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
 type Due = Readonly<{ tenant_id: string; id: string }>;
@@ -40,7 +49,7 @@ export async function finishRotation(
   const run = await findRun(custody, row.tenant_id, id);
   const isDeleted = run?.stage === "overlap" && !leaveKey;
   if (isDeleted) await deleteAtVenue(custody, run);
-  return changeRow(custody, principal, { id, action: "rotate" }, async (tx, row) => {
+  return changeCredential(custody.db, principal, { id, action: "rotate" }, async (tx, row) => {
     const open = await lockOpenRotation(tx, id);
     if (open === undefined) throw noneUnderWay();
     if (run !== undefined) await endRun(tx, run);
@@ -115,7 +124,7 @@ export async function rollBack(
 ): Promise<Answered<Adopted>> {
   assertScope(principal, "credentials:write");
   const target = { id, revision, action: "rotate" };
-  return changeRow(custody, principal, target, async (tx, row) => {
+  return changeCredential(custody.db, principal, target, async (tx, row) => {
     const open = await lockOpenRotation(tx, id);
     if (open === undefined) throw noneUnderWay();
     const intents = await intendDestruction(tx, row, await endVersion(tx, id, row.version));

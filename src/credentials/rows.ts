@@ -1,15 +1,14 @@
 import { type RawBuilder, sql } from "kysely";
 import { type Principal, scopeOf } from "../access/principal.ts";
-import { type Answered, change, type Changed } from "../audit/change.ts";
+import { changeLocked } from "../audit/change-locked.ts";
 import { refuseMiss } from "../audit/misses.ts";
-import { stale } from "../db/revision.ts";
-import type { StoredPermissions, TenantPolicy } from "../db/schema.ts";
+import type { TenantPolicy } from "../db/schema.ts";
 import { scrubDatabaseError } from "../db/scrub.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { type ErrorFacts, KeyholdError } from "../errors.ts";
 import { freezesOf } from "../tenants/freezes.ts";
 import type { AccountFacts, Permissions } from "../venues/verdict.ts";
-import type { Credential, CredentialRow, Policy } from "./credential.ts";
+import { type CredentialRow, describePermissions, type Policy } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 
 type Kept =
@@ -171,31 +170,8 @@ export async function readRow(
   return row ?? refuseMiss(custody.db, principal, { kind: "credential", id, action });
 }
 
-/**
- * A change of one credential: locks its row, lets `work` change it, and records what it did. With a `revision` the row must
- * still have it. Throws `stale`, or what a miss means.
- */
-export async function changeRow<T extends object>(
-  custody: Pick<Custody, "db">,
-  principal: Principal,
-  target: Readonly<{ id: string; action: string; revision?: number }>,
-  work: (tx: TenantTx, row: LockedRow) => Promise<Changed<T>>,
-): Promise<Answered<T>> {
-  try {
-    return await change(custody.db, principal, async (tx) => {
-      const row = await lockCredential(tx, target.id);
-      if (row === undefined) throw new Missing();
-      if (target.revision !== undefined && row.revision !== target.revision) throw stale(row.revision);
-      return work(tx, row);
-    });
-  } catch (error) {
-    if (!(error instanceof Missing)) throw error;
-    return refuseMiss(custody.db, principal, { kind: "credential", id: target.id, action: target.action });
-  }
-}
-
-/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
-class Missing extends Error {}
+/** A change of one credential. Throws `stale`, or what a miss means. */
+export const changeCredential = changeLocked("credential", lockCredential);
 
 type Place = Readonly<{
   accountId: string;

@@ -8,7 +8,14 @@ import { KeyholdError } from "../errors.ts";
 import { assertMove, type Credential, type CredentialRow, type Policy, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { codeOf } from "./outcome.ts";
-import { asDuplicate, changeRow, type Changes, readRow, rejectDuplicates, updateCredential } from "./rows.ts";
+import {
+  asDuplicate,
+  changeCredential,
+  type Changes,
+  readRow,
+  rejectDuplicates,
+  updateCredential,
+} from "./rows.ts";
 import { type Conclusion, consult, type Consulted } from "./validate.ts";
 
 export type Update = Readonly<{
@@ -35,7 +42,7 @@ export async function update(
   const row = await readRow(custody, principal, id, "update");
   if (row.revision !== revision) throw stale(row.revision);
   if (input.active === true && row.status !== "active") return switchOn(custody, principal, row, input);
-  return changeRow(custody, principal, { id, revision, action: "update" }, async (tx, row) => {
+  return changeCredential(custody.db, principal, { id, revision, action: "update" }, async (tx, row) => {
     const { changes, event } = await prepare(tx, principal, row, input);
     return { value: toCredential(await write(tx, id, changes)), events: [event] };
   });

@@ -7,7 +7,7 @@ import { KeyholdError } from "../../errors.ts";
 import { markerOf } from "../../venues/keys/marker.ts";
 import type { CredentialRow } from "../credential.ts";
 import type { Custody } from "../custody.ts";
-import { changeRow, readRow } from "../rows.ts";
+import { changeCredential, readRow } from "../rows.ts";
 import { readRun, type Run } from "./run.ts";
 
 export type NewSchedule = Readonly<{
@@ -33,7 +33,7 @@ export async function schedule(
   assertScope(principal, "credentials:write");
   const { parentId, everyDays: every_days } = wanted;
   const parent = parentId === null ? null : await readRow(custody, principal, parentId, "schedule-rotation");
-  return changeRow(custody, principal, { id, action: "schedule-rotation" }, async (tx, row) => {
+  return changeCredential(custody.db, principal, { id, action: "schedule-rotation" }, async (tx, row) => {
     if (row.status === "revoked") {
       throw new KeyholdError("illegal_state", "A revoked credential is not rotated any more.");
     }
@@ -149,7 +149,7 @@ export async function unschedule(
   id: string,
 ): Promise<Answered<Nothing>> {
   assertScope(principal, "credentials:write");
-  return changeRow(custody, principal, { id, action: "unschedule-rotation" }, async (tx) => {
+  return changeCredential(custody.db, principal, { id, action: "unschedule-rotation" }, async (tx) => {
     const { numDeletedRows } = await tx
       .deleteFrom("rotation_schedules")
       .where("credential_id", "=", id)

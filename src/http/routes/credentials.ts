@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { list as listCredentials } from "../../credentials/list.ts";
+import { list as listCredentials, show as showCredential } from "../../credentials/list.ts";
 import { register } from "../../credentials/register.ts";
 import { replace } from "../../credentials/replace.ts";
 import { update as updateCredential } from "../../credentials/update.ts";

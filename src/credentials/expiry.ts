@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
-import { each, type Tally } from "../db/sweep.ts";
+import { type Due, sweep, type Tally } from "../db/sweep.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { type Lifetime, lifetimeAt } from "../venues/lifetimes.ts";
 import type { CredentialRow } from "./credential.ts";
@@ -22,7 +22,7 @@ type Known = Pick<
   "id" | "venue" | "environment" | "status" | "permissions" | "venue_expires_at" | "last_validated_at"
 >;
 
-/** `null` where the venue has no such rule, or none for a key like this. */
+/** The rule for this credential; `null` where the venue has none, or none for a key like this. */
 export function venueRuleOf({ venue, environment, permissions }: Known): VenueRule | null {
   const lifetime = lifetimeAt(venue, environment);
   if (lifetime === undefined) return null;
@@ -73,10 +73,11 @@ async function keySince(tx: TenantTx, credentialId: string): Promise<Date | null
   return version?.key_since ?? null;
 }
 
-export type RuleNotes = Pick<CredentialRow, "estimated_expires_at" | "unused_days">;
-
-/** By what the clock finds credentials that a rule of their venue ends. Whoever warns looks at the rule again. */
-export async function ruleNotes(tx: TenantTx, row: Known): Promise<RuleNotes> {
+/** The columns by which the clock finds credentials that a rule of their venue ends. Before a warning the rule is looked at again. */
+export async function ruleNotes(
+  tx: TenantTx,
+  row: Known,
+): Promise<Pick<CredentialRow, "estimated_expires_at" | "unused_days">> {
   const end = await estimatedEnd(tx, row);
   const rule = end === null ? null : venueRuleOf(row);
   return rule?.counted_from === "last_use"
@@ -84,20 +85,20 @@ export async function ruleNotes(tx: TenantTx, row: Known): Promise<RuleNotes> {
     : { estimated_expires_at: end, unused_days: null };
 }
 
-/** When a credential ends, and whether that is told or follows from a rule of its venue. */
-export type Ending = Readonly<{ at: Date; estimated: boolean }>;
-
-/** What ends a credential first, of what is still to come; `null` where nothing is known. */
-export async function nextEnding(tx: TenantTx, row: LockedRow): Promise<Ending | null> {
-  const toCome = (at: Date | null, estimated: boolean): readonly Ending[] =>
+/** What ends a credential next, a known date or one that follows from a rule of its venue; `null` where neither is known. */
+async function nextEnding(
+  tx: TenantTx,
+  row: LockedRow,
+): Promise<Readonly<{ at: Date; estimated: boolean }> | null> {
+  const toCome = (at: Date | null, estimated: boolean) =>
     at !== null && at > row.now ? [{ at, estimated }] : [];
-  const told = row.status === "active" ? row.expires_at : null;
+  const known = row.status === "active" ? row.expires_at : null;
   const estimate = ruleCounts(row) ? await estimatedEnd(tx, row) : null;
-  const endings = [...toCome(told, false), ...toCome(estimate, true)];
+  const endings = [...toCome(known, false), ...toCome(estimate, true)];
   return endings.sort((one, other) => one.at.getTime() - other.at.getTime())[0] ?? null;
 }
 
-/** Whoever is checked is checked within little more than a day. */
+/** A credential that is checked at all is checked within little more than a day. */
 const uncheckedAfterMs = 2 * 86_400_000;
 
 /**
@@ -110,25 +111,20 @@ function ruleCounts(row: LockedRow): boolean {
   return last !== null && now.getTime() - last.getTime() > uncheckedAfterMs;
 }
 
-type Due = Readonly<{ tenant_id: string; id: string }>;
-
 /** Days ahead of an expiry at which its owner is warned, once each. */
 const warningDays = [1, 7, 14] as const;
 
-const mostAtOnce = 500;
+const batchSize = 500;
 
 /**
- * Warns of credentials that expire soon, at a date that is told or by a rule of their venue. A later date, or a new secret, begins
- * anew.
+ * Warns of credentials that expire soon, at a known date or by a rule of their venue. A later date, or a new secret, begins anew.
  */
 export async function warnExpiring(custody: Pick<Custody, "db">): Promise<Tally> {
   let [done, failed] = [0, 0];
-  // The nearest first: who was not warned before gets one warning, not three.
+  // The nearest first: an owner who was not warned before gets one warning, not three.
   for (const days of warningDays) {
-    const { rows } = await sql<Due>`select * from clock.expiring_credentials(${days}, ${mostAtOnce})`.execute(
-      custody.db,
-    );
-    const tally = await each(rows, (due) => warn(custody, due, days));
+    const due = sql<Due>`select * from clock.expiring_credentials(${days}, ${batchSize})`;
+    const tally = await sweep(custody.db, due, (one) => warn(custody, one, days));
     done += tally.done;
     failed += tally.failed;
   }
@@ -149,21 +145,21 @@ async function warn({ db }: Pick<Custody, "db">, { tenant_id, id }: Due, days: n
   });
 }
 
-/** Before the date was moved does not count. */
+/** A warning from before the date was moved does not count. */
 function wasWarned(warnedDays: number | null, days: number, left: number): boolean {
   return warnedDays !== null && warnedDays <= days && left <= warnedDays * dayMs;
 }
 
-/** Marks what has passed its date. Uses are refused from the date itself; this makes the status say so. */
-export async function expireDue(custody: Custody): Promise<Tally> {
-  const { rows } = await sql<Due>`select * from clock.expired_credentials(${mostAtOnce})`.execute(custody.db);
-  return each(rows, async ({ tenant_id, id }) => {
-    await changeUnlessDone(custody.db, system(tenant_id, "expire"), async (tx) => {
+/** Marks credentials whose date has passed. Uses are refused from the date itself; this makes the status say so. */
+export async function expireDue({ db }: Pick<Custody, "db">): Promise<Tally> {
+  const due = sql<Due>`select * from clock.expired_credentials(${batchSize})`;
+  return sweep(db, due, ({ tenant_id, id }) =>
+    changeUnlessDone(db, system(tenant_id, "expire"), async (tx) => {
       const row = await lockCredential(tx, id);
       // Revoked, switched off or given a later date meanwhile.
       if (row?.status !== "active" || row.expires_at === null || row.expires_at > row.now) return null;
       await updateCredential(tx, id, { status: "expired" });
       return { value: undefined, events: [{ event: "credential.expired", detail: { credential_id: id } }] };
-    });
-  });
+    }),
+  );
 }

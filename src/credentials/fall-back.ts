@@ -5,12 +5,11 @@ import type { InvokeResult } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { type Opened, openRetired } from "./open.ts";
 import { refusesKey } from "./outcome.ts";
-
-type Retired = Readonly<{ rotation: string; version: number; store: string }>;
+import { selectOldVersion } from "./versions.ts";
 
 /**
- * The venue refused the present secret: where a rotation is under way, the one before it is tried. `null` when there is none, when it
- * could not be sent, or when the venue refuses that, too. A refusal is definite, so nothing was done that would be done twice.
+ * Tries the old secret of a rotation under way after the venue has refused the new one. Returns `null` when there is none, when the call
+ * could not be sent, or when the venue refuses that secret, too. A refusal is definite, so nothing is done twice.
  */
 export async function fallBack(
   custody: Custody,
@@ -18,29 +17,20 @@ export async function fallBack(
   call: (opened: Opened) => Promise<InvokeResult>,
 ): Promise<InvokeResult | null> {
   const { tenantId } = request.principal;
-  const retired = await findRetired(custody, tenantId, request.credentialId);
-  if (retired === undefined) return null;
-  const { version, store } = retired;
+  const old = await findOldVersion(custody, tenantId, request.credentialId);
+  if (old === undefined) return null;
+  const { rotation, version, store } = old;
   const detail = { ...request.detail, purpose: "fallback" };
   const answer = await openRetired(custody, { ...request, detail }, { version, store }, call);
   if (refusesKey(answer) || "unsent" in answer) return null;
   // A count that fails must not hide what the venue answered.
-  await count(custody, tenantId, retired.rotation).catch(() => undefined);
+  await count(custody, tenantId, rotation).catch(() => undefined);
   return answer;
 }
 
-async function findRetired(
-  { db }: Pick<Custody, "db">,
-  tenantId: string,
-  credentialId: string,
-): Promise<Retired | undefined> {
+async function findOldVersion({ db }: Pick<Custody, "db">, tenantId: string, credentialId: string) {
   return readTenant(db, serviceScope(tenantId), (tx) =>
-    tx
-      .selectFrom("rotations as r")
-      .innerJoin("credential_versions as v", (join) =>
-        join.onRef("v.credential_id", "=", "r.credential_id").onRef("v.version", "=", "r.from_version"),
-      )
-      .select(["r.id as rotation", "v.version", "v.store"])
+    selectOldVersion(tx)
       .where("r.credential_id", "=", credentialId)
       .where("r.state", "=", "overlap")
       .where("r.overlap_until", ">", sql<Date>`now()`)
@@ -49,7 +39,7 @@ async function findRetired(
   );
 }
 
-/** How often the old version is still needed: whoever sees it does not end the overlap early. */
+/** A person who sees that the old version is still needed does not end the overlap early. */
 async function count({ db }: Pick<Custody, "db">, tenantId: string, rotation: string): Promise<void> {
   await withTenant(db, serviceScope(tenantId), (tx) =>
     tx

@@ -4,12 +4,13 @@ import type { AuditEvent } from "../audit/events.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
+import { findPolicy } from "../tenants/tenant.ts";
 import type { CallTarget, Venue } from "../venues/venue.ts";
 import type { Permissions, Valid, Verdict } from "../venues/verdict.ts";
 import type { Custody } from "./custody.ts";
 import { inspect } from "./inspect.ts";
 import { expiryOf, refuseAtRegister, unprovenAdvice, unrefused } from "./outcome.ts";
-import { type Changes, findPolicy } from "./rows.ts";
+import type { Changes } from "./rows.ts";
 
 /**
  * Asks the venue about a secret that is to be kept, and holds its answer against the tenant's policy, which is read after the venue

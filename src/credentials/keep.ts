@@ -16,7 +16,7 @@ import { type Changes, lockCredential, type LockedRow, updateCredential } from "
 import { troubleOf } from "./secret-store.ts";
 import { type EndedVersion, insertVersion } from "./versions.ts";
 
-export type NewVersion = Readonly<{
+type NewVersion = Readonly<{
   kind: "register" | "replace" | "rotate" | "reseal";
   /** The first version of a new credential, or the next of one that is kept. */
   of: Omit<SecretRef, "version"> & Readonly<{ environment: Environment }>;
@@ -25,28 +25,22 @@ export type NewVersion = Readonly<{
   store?: Store;
 }>;
 
-/** What `activate` points the credential at. */
-export type Kept = Readonly<{ version: number; dataKeyId: string }>;
-
-type Needs = Pick<Custody, "db" | "dataKeys" | "stores">;
-type Intent = Readonly<{ id: string; ref: SecretRef }>;
-
 /**
  * Seals a new version and keeps it, in an order that a crash cannot turn into a loss:
  *
- * 1. the store is asked whether it takes anything: a number that is drawn and not used leaves a hole in some of them;
- * 2. an intent says what is about to be written, under a number that no writer had before (committed);
+ * 1. the store is asked whether it takes anything: in some stores a number that is drawn and not used leaves a hole;
+ * 2. an intent says what will be written, under a number that no writer had before (committed);
  * 3. the sealed bytes go to the store, write-once;
  * 4. they are read back and compared;
  * 5. `activate` points the credential at them, together with the end of the intent and the record, in one transaction.
  *
- * A process that dies before 5 leaves an intent, which the reconciler finds: it removes what was written.
+ * A process that dies before 5 leaves an intent. The reconciler finds it and removes what was written.
  */
 export async function keepVersion<T extends object>(
-  custody: Needs,
+  custody: Pick<Custody, "db" | "dataKeys" | "stores">,
   principal: Principal,
   { kind, of, fields, store = custody.stores.first }: NewVersion,
-  activate: (tx: TenantTx, kept: Kept) => Promise<Changed<T>>,
+  activate: (tx: TenantTx, kept: Readonly<{ version: number; dataKeyId: string }>) => Promise<Changed<T>>,
 ): Promise<Answered<T>> {
   await assertTakes(store);
   const key = await custody.dataKeys.toSeal(of.tenantId, fields.size);
@@ -58,7 +52,7 @@ export async function keepVersion<T extends object>(
       return activate(tx, { version: intent.ref.version, dataKeyId: key.id });
     });
   } catch (error) {
-    // Undo at once where that is possible; what fails here stays an intent and is undone by the reconciler.
+    // If this fails as well, the intent stays, and the reconciler undoes what was written.
     await undo(custody, store, intent, error).catch(() => undefined);
     throw error;
   }
@@ -106,14 +100,14 @@ async function assertTakes(store: Store): Promise<void> {
 }
 
 async function declare(
-  custody: Needs,
+  { db }: Pick<Custody, "db">,
   kind: NewVersion["kind"],
   of: NewVersion["of"],
   store: Store,
-): Promise<Intent> {
+): Promise<Readonly<{ id: string; ref: SecretRef }>> {
   const id = randomUUID();
   const { tenantId, credentialId, venue, environment } = of;
-  const version = await withTenant(custody.db, serviceScope(tenantId), async (tx) => {
+  const version = await withTenant(db, serviceScope(tenantId), async (tx) => {
     const number = kind === "register" ? 1 : await nextVersion(tx, credentialId);
     await tx
       .insertInto("intents")
@@ -133,7 +127,7 @@ async function declare(
   return { id, ref: { ...of, version } };
 }
 
-/** Two who write at once get two numbers: only one of them is activated, and the other removes its own bytes alone. */
+/** Two writers at once get two numbers: one of them is put in force, and the other removes its own bytes alone. */
 async function nextVersion(tx: TenantTx, credentialId: string): Promise<number> {
   const row = await tx
     .updateTable("credentials")
@@ -179,9 +173,14 @@ async function endIntent(tx: TenantTx, intentId: string): Promise<void> {
   if (numDeletedRows !== 1n) throw notKept(abandoned);
 }
 
-async function undo(custody: Needs, store: Store, { id, ref }: Intent, reason: unknown): Promise<void> {
+async function undo(
+  custody: Pick<Custody, "db" | "stores">,
+  store: Store,
+  { id, ref }: Readonly<{ id: string; ref: SecretRef }>,
+  reason: unknown,
+): Promise<void> {
   await destroyIntended(custody, ref.tenantId, id);
-  // A writer that slept may have written after the reconciler had been there. The number is its alone.
+  // A writer that slept may have written after the reconciler had been there. No other writer has this number.
   if (reason instanceof KeyholdError && reason.facts["reason"] === abandoned) await store.destroy(ref);
 }
 

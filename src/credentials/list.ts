@@ -21,10 +21,7 @@ export type CredentialFilter = Readonly<{
   label?: string;
 }>;
 
-/**
- * What the caller may see, newest first. Filtering by another member's account is `forbidden`, by another tenant's
- * `not_found`.
- */
+/** The credentials that the caller may see, newest first. Throws `forbidden` for a filter by another member's account, `not_found` by another tenant's. */
 export async function list(
   custody: Pick<Custody, "db" | "venues">,
   principal: Principal,
@@ -73,7 +70,7 @@ export async function list(
   return toPage(rows, page.limit, toCredential);
 }
 
-/** What a narrowed principal reaches, said for the indexes: row-level security holds it in any case. */
+/** The reach of a narrowed principal, for the sake of the indexes: row-level security enforces it in any case. */
 function within(principal: Principal): RawBuilder<SqlBool> {
   if (principal.kind !== "member" || !namesSubjects(principal.narrowing)) return sql`true`;
   const { credentials, accounts } = principal.narrowing;
@@ -90,19 +87,17 @@ export async function show(
   return toCredential(await readRow(custody, principal, id, "show"));
 }
 
-/** One version of a credential's secret; never the secret. */
-export type Version = Readonly<{
-  version: number;
-  state: "current" | "retired" | "destroyed";
-  store: string;
-  created_at: string;
-  destroyed_at: string | null;
-  /** How often callers used it, or were shown it, during the last rotation; `null` without one, and for what is destroyed. */
-  uses: number | null;
-}>;
-
-export type Versions = Readonly<{
-  items: readonly Version[];
+/** The versions of a credential's secret; never the secret. */
+type Versions = Readonly<{
+  items: readonly Readonly<{
+    version: number;
+    state: "current" | "retired" | "destroyed";
+    store: string;
+    created_at: string;
+    destroyed_at: string | null;
+    /** Uses and reveals during the last rotation; `null` without one, and for a version that is destroyed. */
+    uses: number | null;
+  }>[];
   /** The last one, under way or ended. */
   rotation: Rotation | null;
   /** When there were more uses than are counted: the time of the first that is. */
@@ -113,7 +108,7 @@ export type Versions = Readonly<{
 
 const mostShown = 100;
 
-/** The versions of a credential, newest first, with the last rotation and who may still need what it replaced. */
+/** The versions of a credential, newest first, with the last rotation and the actors that may still need the version it replaced. */
 export async function listVersions(
   custody: Pick<Custody, "db" | "reports">,
   principal: Principal,

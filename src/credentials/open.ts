@@ -19,7 +19,7 @@ export type Opened = Readonly<{ disclosure: Granted; fields: OwnedFields }>;
  * `record_unavailable`, `store_unavailable`, `store_denied`, `secret_lost`, `secret_damaged` and `key_unavailable`.
  */
 export async function openSecret<T>(
-  custody: Needs,
+  custody: Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">,
   request: DisclosureRequest,
   use: (opened: Opened) => Promise<T>,
 ): Promise<T> {
@@ -39,16 +39,11 @@ export function useOf(
   return { principal, credentialId, need, revision, event: "credential.used", detail };
 }
 
-type Needs = Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">;
-
-/** Another version of the same credential, which is kept for the overlap of a rotation. */
-export type OtherVersion = Readonly<{ version: number; store: string }>;
-
-/** The same for the version that a rotation has retired: the record judges the use as any other, and names that version. */
+/** The same for the version that a rotation has retired. The record judges the use like any other, and names that version. */
 export async function openRetired<T>(
   custody: Pick<Custody, "disclosures" | "stores" | "dataKeys">,
   request: UseRequest,
-  retired: OtherVersion,
+  retired: Readonly<{ version: number; store: string }>,
   use: (opened: Opened) => Promise<T>,
 ): Promise<T> {
   const detail = { ...request.detail, version: retired.version };
@@ -63,13 +58,16 @@ export async function openRetired<T>(
 }
 
 type Place = Granted & Readonly<{ tenantId: string; credentialId: string }>;
-type Found = Readonly<{ place: Place; sealed: ReadonlyMap<string, Sealed> }>;
 
 /**
- * What was in force when it was recorded may have been replaced or moved before its store was read, and be destroyed by now. Then
- * the version that is in force is asked for, with a record of its own; there is another only where somebody else has written one.
+ * A version that was in force when its use was recorded may have been replaced or moved before its store was read, and be destroyed by
+ * now. Then the version that is in force is asked for, with a record of its own. The loop ends, because another writer must have written
+ * a version for each round.
  */
-async function findSealed(custody: Needs, request: DisclosureRequest): Promise<Found> {
+async function findSealed(
+  custody: Pick<Custody, "db" | "disclosures" | "stores">,
+  request: DisclosureRequest,
+): Promise<Readonly<{ place: Place; sealed: ReadonlyMap<string, Sealed> }>> {
   for (;;) {
     const disclosure = await custody.disclosures.append(request);
     if (disclosure.outcome !== "ok") throw refused(disclosure.outcome);
@@ -81,12 +79,15 @@ async function findSealed(custody: Needs, request: DisclosureRequest): Promise<F
   }
 }
 
-async function isInForce({ db }: Needs, { tenantId, credentialId, version }: Place): Promise<boolean> {
+async function isInForce(
+  { db }: Pick<Custody, "db">,
+  { tenantId, credentialId, version }: Place,
+): Promise<boolean> {
   const row = await readTenant(db, serviceScope(tenantId), (tx) => findCredential(tx, credentialId));
   return row?.version === version;
 }
 
-/** `null` where the store has no such version. */
+/** The sealed fields; `null` where the store has no such version. */
 async function readSealed(
   custody: Pick<Custody, "stores">,
   place: Place,
@@ -142,16 +143,16 @@ function fieldName(name: string, { store }: Place): FieldName {
 }
 
 /**
- * Whether what the store gave is not what was sealed for this place: it does not open, or names a data key that the tenant does not have.
- * The database keeps the data key of each version that is in force, so none of those is only missing.
+ * Whether the store returned other bytes than those that were sealed for this place: they do not open, or name a data key that the tenant
+ * does not have. The database keeps the data key of each version that is in force, so none of those is merely missing.
  */
 function isDamage(error: unknown): boolean {
   if (error instanceof KeyholdError) return error.facts["reason"] === unknownDataKey;
   return error instanceof EnvelopeError;
 }
 
-/** What a caller is told when the record refuses to open a secret. */
-const told: Readonly<Record<Refusal, readonly [ErrorCode, string]>> = {
+/** The answers to a caller when the record refuses to open a secret. */
+const answers: Readonly<Record<Refusal, readonly [ErrorCode, string]>> = {
   tenant_inactive: ["forbidden", "The tenant is suspended."],
   member_inactive: ["forbidden", "Your membership is suspended."],
   principal_changed: ["unauthenticated", "Your role has changed. Send the request again."],
@@ -180,6 +181,6 @@ const told: Readonly<Record<Refusal, readonly [ErrorCode, string]>> = {
 
 /** The error for a refusal of the record; a frozen, expired or inactive credential each has its own. */
 export function refused(refusal: Refusal): KeyholdError {
-  const [code, detail] = told[refusal];
+  const [code, detail] = answers[refusal];
   return new KeyholdError(code, detail, { facts: { reason: refusal }, isRecorded: true });
 }

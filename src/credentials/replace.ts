@@ -2,6 +2,7 @@ import { assertScope, type Principal } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
 import { stale } from "../db/revision.ts";
 import { KeyholdError } from "../errors.ts";
+import { findPolicy } from "../tenants/tenant.ts";
 import type { SecretFields } from "../venues/venue.ts";
 import type { Valid } from "../venues/verdict.ts";
 import { type Credential, type CredentialRow, toCredential } from "./credential.ts";
@@ -11,7 +12,7 @@ import { venueOf } from "./inspect.ts";
 import { accepted, assertStorable, judgeSecret } from "./judge.ts";
 import { putInForce } from "./keep.ts";
 import { openSecret, useOf } from "./open.ts";
-import { findPolicy, readRow } from "./rows.ts";
+import { readRow } from "./rows.ts";
 import { assertFields, assertSomeFields, copyFields, type OwnedFields } from "./secret.ts";
 import { endVersions } from "./versions.ts";
 

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { type System, system } from "../access/principal.ts";
 import { type Nothing, nothing } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
-import { byTenant, doRound, type Tally } from "../db/sweep.ts";
+import { byTenant, doRound, type Due, roundMs, type Tally } from "../db/sweep.ts";
 import type { Store, StoreName } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
 import { putInForce } from "./keep.ts";
@@ -10,16 +10,14 @@ import { type Opened, openSecret, useOf } from "./open.ts";
 import { storeOf } from "./secret-store.ts";
 import { endVersion } from "./versions.ts";
 
-type Needs = Pick<Custody, "db" | "dataKeys" | "disclosures" | "stores">;
-
 /**
- * Keeps the same secret anew: under the tenant's present data key, in the store `to`, or where it is when that is left out. So data
- * keys are rotated and stores are changed, one credential at a time, while it is in use. It gets a new version, because a version is
- * written once, and the old one is destroyed. Works on whatever is not revoked, frozen or switched off as it may be.
- * Throws `stale` when the credential changed meanwhile, and as `use` and `register` do about stores, keys and the record.
+ * Keeps the same secret anew: under the tenant's present data key, in the store `to`, or where it is when that is left out. Data keys
+ * are rotated and stores are changed in this way, one credential at a time, while it is in use. The secret gets a new version, because a
+ * version is written once, and the old one is destroyed. A credential that is frozen or switched off is resealed too, a revoked one is
+ * not. Throws `stale` when the credential changed meanwhile, and as `use` and `register` do about stores, keys and the record.
  */
 export async function reseal(
-  custody: Needs,
+  custody: Pick<Custody, "db" | "dataKeys" | "disclosures" | "stores">,
   tenantId: string,
   credentialId: string,
   to?: Store,
@@ -31,14 +29,14 @@ export async function reseal(
   );
 }
 
-/** Where the secret is; what is read-only goes to the first store. */
-function placeOf({ stores }: Needs, { disclosure }: Opened): Store {
+/** The store that has the secret, or the first one if that takes nothing. */
+function placeOf({ stores }: Pick<Custody, "stores">, { disclosure }: Opened): Store {
   const store = storeOf(stores, disclosure.store);
   return store.capabilities.writes ? store : stores.first;
 }
 
 async function keepAnew(
-  custody: Needs,
+  custody: Pick<Custody, "db" | "dataKeys" | "stores">,
   principal: System,
   credentialId: string,
   store: Store,
@@ -66,29 +64,29 @@ async function keepAnew(
   });
 }
 
-type Due = Readonly<{ tenant_id: string; id: string }>;
-
 /** Each costs a write to the store, a destruction, and four commits. */
-const mostAtOnce = 200;
-const round = { atOnce: 4, bounds: [byTenant(1)], roundMs: 45_000 };
+const batchSize = 200;
 
-/** Goes on with a rotation of data keys that was cut off, or that the clock began. */
+/** Continues a rotation of data keys that was cut off, or that the clock began. */
 export async function resealDue(custody: Custody): Promise<Tally> {
-  const due = await underRetiredKeys(custody.db, mostAtOnce);
-  return doRound(due, ({ tenant_id, id }) => reseal(custody, tenant_id, id), round);
+  const due = await underRetiredKeys(custody.db, batchSize);
+  const limits = { atOnce: 4, bounds: [byTenant(1)], roundMs };
+  return doRound(due, ({ tenant_id, id }) => reseal(custody, tenant_id, id), limits);
 }
 
-/** Credentials whose present version is sealed with a data key that has a successor. */
-export async function underRetiredKeys(db: Db, most: number): Promise<readonly Due[]> {
-  const { rows } = await sql<Due>`select * from clock.credentials_under_retired_keys(${most})`.execute(db);
+/** Credentials whose present version is sealed with a data key that has a successor; at most `limit`. */
+export async function underRetiredKeys(db: Db, limit: number): Promise<readonly Due[]> {
+  const { rows } = await sql<Due>`select * from clock.credentials_under_retired_keys(${limit})`.execute(db);
   return rows;
 }
 
 /** A credential, and where the version that is in force lies. */
 export type Placed = Due & Readonly<{ venue: string; environment: string; version: number }>;
 
-/** Credentials whose present version rests in this store. */
-export async function inStore(db: Db, store: StoreName, most: number): Promise<readonly Placed[]> {
-  const { rows } = await sql<Placed>`select * from clock.credentials_in_store(${store}, ${most})`.execute(db);
+/** Credentials whose present version rests in this store; at most `limit`. */
+export async function inStore(db: Db, store: StoreName, limit: number): Promise<readonly Placed[]> {
+  const { rows } = await sql<Placed>`select * from clock.credentials_in_store(${store}, ${limit})`.execute(
+    db,
+  );
   return rows;
 }

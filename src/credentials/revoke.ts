@@ -9,15 +9,12 @@ import { unrefused } from "./outcome.ts";
 import { changeCredential, updateCredential } from "./rows.ts";
 import { endVersions } from "./versions.ts";
 
-type Needs = Pick<Custody, "db" | "stores">;
-type Ended = Readonly<{ credential: Credential; intents: readonly string[] }>;
-
 /**
- * Ends a credential for good: every version is destroyed, metadata and record stay. In force at once; a store that cannot be
- * reached now is asked again by the reconciler. Throws `illegal_state` when it is revoked already.
+ * Ends a credential for good: every version is destroyed, metadata and record stay. It is in force at once; if a store cannot be reached
+ * now, the reconciler asks it again. Throws `illegal_state` when the credential is revoked already.
  */
 export async function revoke(
-  custody: Needs,
+  custody: Pick<Custody, "db" | "stores">,
   principal: Principal,
   id: string,
 ): Promise<Answered<Credential>> {
@@ -31,7 +28,11 @@ export async function revoke(
 }
 
 /** Revokes, then removes: the credential is gone from every list at once, and its row with its last version. */
-export async function remove(custody: Needs, principal: Principal, id: string): Promise<Answered<Nothing>> {
+export async function remove(
+  custody: Pick<Custody, "db" | "stores">,
+  principal: Principal,
+  id: string,
+): Promise<Answered<Nothing>> {
   assertScope(principal, "credentials:write");
   return changeCredential(custody.db, principal, { id, action: "delete" }, async (tx, row) => {
     const revoked = row.status === "revoked" ? [] : [revokedEvent(id)];
@@ -42,12 +43,16 @@ export async function remove(custody: Needs, principal: Principal, id: string): 
   });
 }
 
-function revokedEvent(credential_id: string): AuditEvent {
+export function revokedEvent(credential_id: string): AuditEvent {
   return { event: "credential.revoked", detail: { credential_id } };
 }
 
 /** In the caller's transaction: the end of a credential, with intents to destroy what its store holds. */
-export async function end(tx: TenantTx, row: CredentialRow, deletedAt: Date | null): Promise<Ended> {
+export async function end(
+  tx: TenantTx,
+  row: CredentialRow,
+  deletedAt: Date | null,
+): Promise<Readonly<{ credential: Credential; intents: readonly string[] }>> {
   const versions = await endVersions(tx, row.id);
   const ended = await updateCredential(tx, row.id, {
     status: "revoked",
@@ -55,7 +60,7 @@ export async function end(tx: TenantTx, row: CredentialRow, deletedAt: Date | nu
     ...unrefused,
   });
   const intents = await intendDestruction(tx, row, versions);
-  // What was revoked before has nothing left that its row must wait for.
+  // The row of a credential that was revoked before has nothing left to wait for.
   if (deletedAt !== null) await removeIfDeleted(tx, row.id);
   return { credential: toCredential(ended), intents };
 }

@@ -6,6 +6,7 @@ import { stale } from "../db/revision.ts";
 import type { StoredPermissions } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
+import { findPolicy } from "../tenants/tenant.ts";
 import type { SecretFields } from "../venues/venue.ts";
 import type { Permissions, Valid } from "../venues/verdict.ts";
 import { type Credential, type CredentialRow, toCredential } from "./credential.ts";
@@ -16,7 +17,7 @@ import { accepted, assertStorable, judgeSecret } from "./judge.ts";
 import { putInForce } from "./keep.ts";
 import { openSecret, useOf } from "./open.ts";
 import { countFromNow } from "./rotation-at-venue/schedule.ts";
-import { findPolicy, readRow } from "./rows.ts";
+import { readRow } from "./rows.ts";
 import { assertFields } from "./secret.ts";
 import {
   defaultOverlapSeconds,
@@ -32,9 +33,9 @@ import {
 } from "./versions.ts";
 
 /**
- * Puts a new secret in the place of the present one. The venue is asked first; the new key must belong to the same account and may
- * do no more than the old one. From then on the new one is used, and for the overlap the old one is kept: a use falls back to it
- * where the venue refuses the new one. A rotation that fails leaves the old secret in force.
+ * Puts a new secret in the place of the present one. The venue is asked first; the new key must belong to the same account and may do no
+ * more than the old one. From then on the new one is used. For the overlap the old one is kept: a use falls back to it where the venue
+ * refuses the new one. A rotation that fails leaves the old secret in force.
  *
  * Throws `stale`, `illegal_state` for a credential that is not active or is being rotated, `same_secret`, `venue_account`,
  * `wider_permissions`, and as `register` does.
@@ -74,7 +75,7 @@ async function assertNoneOpen(custody: Pick<Custody, "db">, principal: Principal
   if (open !== undefined) throw underWay();
 }
 
-/** A key that is rotated to itself would be destroyed with its old version at the venue. */
+/** A key that is rotated to itself would be deleted at the venue with its old version. */
 async function assertOther(
   custody: Custody,
   principal: Principal,
@@ -108,12 +109,9 @@ export type NewSecret = Readonly<{
 
 export type Adopted = Readonly<{ credential: Credential; rotation: Rotation }>;
 
-/** Changes of the caller's own, made in the transaction that puts the new secret in force. */
-export type AdoptedWith = (tx: TenantTx, rotation: Rotation) => Promise<readonly AuditEvent[]>;
-
 /**
- * Lets the venue judge a new secret by the present one, and puts it in force beside the present one for the overlap. A refusal is
- * recorded, and nothing has changed. Throws `stale` for another revision than `row` has, `illegal_state` while a rotation is under
+ * Has the venue judge a new secret, and puts it in force beside the present one for the overlap. `alongside` makes changes of the caller's
+ * own in the same transaction. A refusal is recorded, and nothing has changed. Throws `stale` for another revision than `row` has, `illegal_state` while a rotation is under
  * way, `venue_account`, `wider_permissions`, and as `register` does.
  */
 export async function adopt(
@@ -121,13 +119,12 @@ export async function adopt(
   principal: Principal,
   row: CredentialRow,
   input: NewSecret,
-  alongside?: AdoptedWith,
+  alongside?: (tx: TenantTx, rotation: Rotation) => Promise<readonly AuditEvent[]>,
 ): Promise<Answered<Adopted>> {
   const verdict = await judge(custody, principal, row, input);
   return put(custody, principal, row, { ...input, verdict }, alongside);
 }
 
-/** The venue's word on the new key. A refusal is recorded, and nothing has changed. */
 async function judge(
   custody: Custody,
   principal: Principal,
@@ -154,7 +151,7 @@ async function judge(
   );
 }
 
-/** Where the venue tells whose a key is. */
+/** Throws `venue_account` where the venue says whose a key is, and it is of another account than the old one. */
 function assertSameAccount(row: CredentialRow, { account }: Valid): void {
   const { id } = row.account_facts;
   if (id === undefined || account.id === undefined || id === account.id) return;
@@ -175,8 +172,8 @@ function assertNoWider(row: CredentialRow, { permissions }: Valid): void {
 }
 
 /**
- * What a new key may do that the old one may not: grants, words that Keyhold does not know, or addresses. What the venue did not
- * tell of the old key cannot be compared, and counts as nothing.
+ * What a new key may do that the old one may not: grants, words that Keyhold does not know, or addresses. A right of the old key that the
+ * venue did not report cannot be compared, and counts as nothing.
  */
 function widened(before: StoredPermissions | null, after: Permissions): readonly string[] {
   if (before === null) return [];
@@ -201,7 +198,7 @@ async function put(
   principal: Principal,
   seen: CredentialRow,
   { fields, overlapSeconds = defaultOverlapSeconds, verdict }: NewSecret & Readonly<{ verdict: Valid }>,
-  alongside?: AdoptedWith,
+  alongside?: Parameters<typeof adopt>[4],
 ): Promise<Answered<Adopted>> {
   const { id, tenant_id: tenantId } = seen;
   return putInForce(custody, principal, seen, { kind: "rotate", fields }, async (tx, row, version) => {
@@ -212,8 +209,7 @@ async function put(
       changes: { warned_days: null, ...accepted(verdict, row.now) },
       async conclude(updated) {
         await countFromNow(tx, id);
-        const span = { from: row.version, to: version, overlapSeconds };
-        const started = await insertRotation(tx, { tenantId, credentialId: id, ...span });
+        const started = await insertRotation(tx, row, version, overlapSeconds);
         const rotation = toRotation(started);
         return {
           value: { credential: toCredential(updated), rotation },
@@ -239,7 +235,7 @@ async function retire(
   return [];
 }
 
-export function underWay(): KeyholdError {
+function underWay(): KeyholdError {
   return new KeyholdError(
     "illegal_state",
     "A rotation of this credential is under way. Finish it, or roll it back, before the next.",

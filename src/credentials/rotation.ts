@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { assertScope, type Principal, system } from "../access/principal.ts";
 import { type Answered, changeUnlessDone } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
-import { byTenant, doRound, type Tally } from "../db/sweep.ts";
+import { byTenant, type Due, roundMs, sweep, type Tally } from "../db/sweep.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type CredentialRow, toCredential } from "./credential.ts";
@@ -24,16 +24,9 @@ import {
   toRotation,
 } from "./versions.ts";
 
-type Needs = Pick<Custody, "db" | "stores">;
-type Due = Readonly<{ tenant_id: string; id: string }>;
-
-const mostAtOnce = 200;
-/** A store that is slow for one tenant leaves room for the others. */
-const round = { atOnce: 8, bounds: [byTenant(2)], roundMs: 45_000 };
-
 /**
- * Ends the overlap at once: the old version is destroyed. Where Keyhold made the new key, the old one is deleted at the venue first,
- * unless it is to be left there.
+ * Ends the overlap at once: the old version is destroyed. If Keyhold made the new key, the old one is deleted at the venue first, unless
+ * the caller leaves it there.
  *
  * Throws `illegal_state` when none is under way, `venue_refused` and `venue_unavailable` when the old key could not be deleted, and
  * what `openSecret` throws. Then the overlap goes on.
@@ -69,13 +62,20 @@ async function deleteAtVenue(custody: Custody, run: Run): Promise<void> {
   throw new KeyholdError(code, `${revoked.message} ${advice}`);
 }
 
+const batchSize = 200;
+
 /** Ends every rotation whose overlap is over, by the database's clock. */
-export async function finishDueRotations(custody: Needs): Promise<Tally> {
-  const { rows } = await sql<Due>`select * from clock.due_rotations(${mostAtOnce})`.execute(custody.db);
-  return doRound(rows, (due) => finishDue(custody, due), round);
+export async function finishDueRotations(custody: Pick<Custody, "db" | "stores">): Promise<Tally> {
+  return sweep(
+    custody.db,
+    sql<Due>`select * from clock.due_rotations(${batchSize})`,
+    (due) => finishDue(custody, due),
+    // A store that is slow for one tenant leaves room for the others.
+    { atOnce: 8, bounds: [byTenant(2)], roundMs },
+  );
 }
 
-async function finishDue(custody: Needs, { tenant_id, id }: Due): Promise<void> {
+async function finishDue(custody: Pick<Custody, "db" | "stores">, { tenant_id, id }: Due): Promise<void> {
   const ended: string[] = [];
   await changeUnlessDone(custody.db, system(tenant_id, "finish-rotation"), async (tx) => {
     const due = await tx
@@ -112,9 +112,8 @@ export function noneUnderWay(): KeyholdError {
 }
 
 /**
- * Puts the old secret back in force and destroys the new one, while the overlap lasts; the venue is asked about it within a minute,
- * and a key that Keyhold made there is deleted.
- * Throws `stale`, and `illegal_state` when no rotation is under way.
+ * While the overlap lasts, puts the old secret back in force and destroys the new one. The venue is asked about the old one within a
+ * minute, and a key that Keyhold made there is deleted. Throws `stale`, and `illegal_state` when no rotation is under way.
  */
 export async function rollBack(
   custody: Pick<Custody, "db" | "stores">,

@@ -2,7 +2,6 @@ import { type RawBuilder, sql } from "kysely";
 import { type Principal, scopeOf } from "../access/principal.ts";
 import { changeLocked } from "../audit/change-locked.ts";
 import { refuseMiss } from "../audit/misses.ts";
-import type { TenantPolicy } from "../db/schema.ts";
 import { scrubDatabaseError } from "../db/scrub.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { type ErrorFacts, KeyholdError } from "../errors.ts";
@@ -11,23 +10,31 @@ import type { AccountFacts, Permissions } from "../venues/verdict.ts";
 import { type CredentialRow, describePermissions, type Policy } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 
-type Kept =
-  | "grant_mac"
-  | "grant_number"
-  | "openable"
-  | "freezes"
-  | "frozen_at"
-  | "expires_at"
-  | "last_version"
-  | "tenant_id"
-  | "id"
-  | "permissions"
-  | "account_facts"
-  | "created_at"
-  | "updated_at"
-  | "revision";
+/** Columns that a verb may change. */
 export type Changes = Readonly<
-  Partial<Omit<CredentialRow, Kept>> & {
+  Partial<
+    Pick<
+      CredentialRow,
+      | "label"
+      | "status"
+      | "switched_off_rank"
+      | "allow"
+      | "reveal"
+      | "store"
+      | "version"
+      | "owner_expires_at"
+      | "venue_expires_at"
+      | "health"
+      | "health_message"
+      | "last_validated_at"
+      | "rejected_at"
+      | "refused_since"
+      | "refused_as"
+      | "held_at"
+      | "warned_days"
+      | "deleted_at"
+    >
+  > & {
     permissions?: Permissions;
     account_facts?: AccountFacts;
     /** A trigger computes it from the freezes that stand. */
@@ -48,7 +55,7 @@ export async function findCredential(tx: TenantTx, id: string): Promise<Credenti
 /** With the database's time: stored times follow one clock. */
 export type LockedRow = CredentialRow & Readonly<{ now: Date }>;
 
-/** The row, held until the transaction ends: for changes that depend on what it says. */
+/** The row, held until the transaction ends. */
 export async function lockCredential(tx: TenantTx, id: string): Promise<LockedRow | undefined> {
   return tx
     .selectFrom("credentials")
@@ -59,16 +66,6 @@ export async function lockCredential(tx: TenantTx, id: string): Promise<LockedRo
     .where("deleted_at", "is", null)
     .forUpdate()
     .executeTakeFirst();
-}
-
-/** What the tenant decides for its credentials. */
-export async function findPolicy(tx: TenantTx, tenantId: string): Promise<TenantPolicy> {
-  const row = await tx
-    .selectFrom("tenants")
-    .select("policy")
-    .where("id", "=", tenantId)
-    .executeTakeFirstOrThrow();
-  return row.policy;
 }
 
 export type NewCredential = Readonly<{
@@ -85,7 +82,7 @@ export type NewCredential = Readonly<{
   policy: Policy;
   store: CredentialRow["store"];
   ownerExpiresAt: Date | null;
-  /** Until the venue is asked about it for the first time after this. */
+  /** Minutes until the first check. */
   checkInMinutes: number;
   venueExpiresAt: Date | null;
 }>;
@@ -121,7 +118,7 @@ export async function insertCredential(tx: TenantTx, credential: NewCredential):
     .executeTakeFirstOrThrow();
 }
 
-/** Writes the changes and raises the revision, which is the ETag and what every cached copy is held against. */
+/** Writes the changes and raises the revision, which is the ETag and is compared with that of every cached copy. */
 export async function updateCredential(tx: TenantTx, id: string, changes: Changes): Promise<CredentialRow> {
   const { permissions, account_facts, ...plain } = changes;
   return tx
@@ -139,7 +136,7 @@ export async function updateCredential(tx: TenantTx, id: string, changes: Change
     .executeTakeFirstOrThrow();
 }
 
-/** Notes of the watch over a credential, which change nothing that its owner sees: the revision stays. */
+/** Writes what the checks note for themselves. Its owner sees no change, so the revision stays. */
 export async function rescheduleCredential(
   tx: TenantTx,
   id: string,
@@ -173,15 +170,11 @@ export async function readRow(
 /** A change of one credential. Throws `stale`, or what a miss means. */
 export const changeCredential = changeLocked("credential", lockCredential);
 
-type Place = Readonly<{
-  accountId: string;
-  venue: string;
-  environment: "live" | "paper" | "testnet";
-  label: string;
-}>;
-
 /** Throws `duplicate` if the account has a credential of this venue, environment and label that is not revoked. */
-export async function rejectDuplicates(tx: TenantTx, place: Place): Promise<void> {
+export async function rejectDuplicates(
+  tx: TenantTx,
+  place: Pick<NewCredential, "accountId" | "venue" | "environment" | "label">,
+): Promise<void> {
   const present = await tx
     .selectFrom("credentials")
     .select("id")
@@ -195,7 +188,7 @@ export async function rejectDuplicates(tx: TenantTx, place: Place): Promise<void
   throw duplicate({ credential_id: present.id });
 }
 
-/** Of two who look at once and find nothing, the index lets one through: the other's error says so. Always throws. */
+/** If two look at once and find nothing, the index lets one through. Throws `duplicate` for the error of the other, or the error itself. */
 export function asDuplicate(error: unknown): never {
   throw scrubDatabaseError(error)?.constraint === "credentials_one_per_label" ? duplicate({}) : error;
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { AuditEvent } from "../audit/events.ts";
 import type { TenantPolicy } from "../db/schema.ts";
 import type { TenantTx } from "../db/tenant.ts";
-import { defaultCheckMinutes } from "../tenants/tenant.ts";
+import { defaultCheckMinutes, findPolicy } from "../tenants/tenant.ts";
 import type { Outcome, Verdict } from "../venues/verdict.ts";
 import { assertMove, type CredentialRow, describePermissions } from "./credential.ts";
 import { differing, eventsOf } from "./drift.ts";
@@ -10,7 +10,7 @@ import { ruleNotes } from "./expiry.ts";
 import { askAboutOthers, holdOn } from "./hold.ts";
 import { asKept, objectionTo } from "./judge.ts";
 import { type Circumstances, consequences, type Hold, settle } from "./outcome.ts";
-import { type Changes, findPolicy, type LockedRow, rescheduleCredential, updateCredential } from "./rows.ts";
+import { type Changes, type LockedRow, rescheduleCredential, updateCredential } from "./rows.ts";
 
 /** Changes of the caller's own, made in the same transaction if the verdict leads to `active`. */
 export type Alongside = (

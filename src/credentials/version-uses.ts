@@ -4,23 +4,24 @@ import { readTenant, serviceScope } from "../db/tenant.ts";
 import type { Custody } from "./custody.ts";
 import type { RotationRow } from "./versions.ts";
 
-/** What a caller has of a secret. What Keyhold opens it for by itself, to check or to keep it, is no use. */
+/** The purposes of callers. When Keyhold opens a secret by itself, to check or to keep it, that is no use. */
 const purposes: readonly unknown[] = ["invoke", "fallback", "scope"];
 
-export type VersionUses = Readonly<{
-  /** How often each version was used or revealed; one that was not is not there. */
-  counts: ReadonlyMap<number, number>;
-  /** Of the counted uses those of the old version, which the venue accepted while it refused the new one. */
-  fallbacks: readonly RecordedEvent[];
-  /** When the record is too long for all to be counted: the time of the first use that was. */
-  countedSince: string | null;
-}>;
-
-/** From the record: the uses while a rotation was under way, the newest first. */
+/**
+ * Counts, from the record, the uses and reveals of each version while a rotation was under way. `fallbacks`: those of them in which the
+ * venue accepted the old version and refused the new one. `countedSince`: the time of the first counted use, when the record is too long
+ * for all of them.
+ */
 export async function usesOf(
   { reports }: Pick<Custody, "reports">,
   { tenant_id, credential_id, started_at, ended_at }: RotationRow,
-): Promise<VersionUses> {
+): Promise<
+  Readonly<{
+    counts: ReadonlyMap<number, number>;
+    fallbacks: readonly RecordedEvent[];
+    countedSince: string | null;
+  }>
+> {
   const span = { since: started_at, ...(ended_at === null ? {} : { until: ended_at }) };
   const filter = { credentialId: credential_id, outcome: "ok", ...span };
   const { items, isComplete } = await walkEvents(reports, tenant_id, filter);
@@ -43,7 +44,7 @@ function isUse({ event, detail }: RecordedEvent): boolean {
   );
 }
 
-/** Who has had to do with the old version, and may still hold or need it. */
+/** An actor that used or saw the old version, and may still hold or need it. */
 export type OldVersionUse = Readonly<{
   actor: Readonly<Record<string, unknown>>;
   /** `fallback`: the venue refused the new one. `revealed`: the plaintext was given out while it was in force. */
@@ -54,16 +55,14 @@ export type OldVersionUse = Readonly<{
   has_new: boolean;
 }>;
 
-type Needs = Pick<Custody, "db" | "reports">;
-
 const mostShown = 100;
 
 /**
- * From the record: who was shown the old version since it was made, and who fell back to it since the rotation. First those who have
- * not got the new one.
+ * The actors, from the record, to whom the old version was revealed since it was made, or who fell back to it since the rotation. Those
+ * who have not seen the new one come first.
  */
 export async function oldVersionUses(
-  custody: Needs,
+  custody: Pick<Custody, "db" | "reports">,
   rotation: RotationRow,
   fallbacks: readonly RecordedEvent[],
 ): Promise<readonly OldVersionUse[]> {
@@ -73,7 +72,7 @@ export async function oldVersionUses(
 
 /** Reveals since the old version was made. */
 async function revealsOf(
-  { db, reports }: Needs,
+  { db, reports }: Pick<Custody, "db" | "reports">,
   { tenant_id, credential_id, from_version }: RotationRow,
 ): Promise<Walked> {
   const made = await readTenant(db, serviceScope(tenant_id), (tx) =>
@@ -89,7 +88,7 @@ async function revealsOf(
   return walkEvents(reports, tenant_id, filter);
 }
 
-/** By actor, apart from the address and the request. Events come newest first. */
+/** Groups events, the newest first, by their actor without its address and request. */
 function group(rotation: RotationRow, events: readonly RecordedEvent[]): readonly OldVersionUse[] {
   const uses = new Map<string, OldVersionUse>();
   const followed = new Set<string>();
@@ -108,7 +107,7 @@ function group(rotation: RotationRow, events: readonly RecordedEvent[]): readonl
     .toSorted((a, b) => Number(a.has_new) - Number(b.has_new) || (a.last_at < b.last_at ? 1 : -1));
 }
 
-/** An event of an early version of Keyhold names no version: there the time decides. */
+/** An event of an early release of Keyhold names no version: there the time decides. */
 function showsNew({ from_version, started_at }: RotationRow, { event, detail, at }: RecordedEvent): boolean {
   if (event !== "credential.revealed") return false;
   const { version } = detail;
@@ -125,15 +124,15 @@ function actorOf({ detail }: RecordedEvent): Readonly<{ actor: Record<string, un
   return { actor, name };
 }
 
-/** Long enough without a fallback for everybody to have come by again. */
+/** In this time without a fallback, every caller has had another use. */
 const quietMs = 3_600_000;
 
 /**
- * Whether nobody needs the old version any more: nobody fell back to it for an hour, and whoever was shown it was shown the new one. Not
- * so when there are more reveals than are looked at.
+ * Whether no caller needs the old version any more: for an hour no use fell back to it, and every actor that saw it has seen the new one.
+ * `false` when there are more reveals than one search reads.
  */
 export async function isUnused(
-  custody: Needs,
+  custody: Pick<Custody, "db" | "reports">,
   rotation: RotationRow & Readonly<{ now: Date }>,
 ): Promise<boolean> {
   const { items, isComplete } = await revealsOf(custody, rotation);

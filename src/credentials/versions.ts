@@ -25,7 +25,7 @@ export async function insertVersion(
     .execute();
 }
 
-/** The present version becomes the one before, which is kept for an overlap. */
+/** Retires the present version, which is kept for an overlap. */
 export async function retireVersion(tx: TenantTx, credentialId: string, version: number): Promise<void> {
   await tx
     .updateTable("credential_versions")
@@ -36,7 +36,7 @@ export async function retireVersion(tx: TenantTx, credentialId: string, version:
     .execute();
 }
 
-/** The other way round. Answers where it rests. */
+/** Makes a retired version the present one again. Returns the store in which it rests. */
 export async function reviveVersion(
   tx: TenantTx,
   credentialId: string,
@@ -55,7 +55,7 @@ export async function reviveVersion(
 
 export type EndedVersion = Readonly<{ version: number; store: CredentialRow["store"]; key_since: Date }>;
 
-/** Marks every version that is left as destroyed; the bytes themselves go by the intents that the caller adds. Nothing needs its key. */
+/** Marks every version that is left as destroyed, and releases its data key. The bytes go by the intents that the caller adds. */
 export async function endVersions(tx: TenantTx, credentialId: string): Promise<readonly EndedVersion[]> {
   // With the old version gone there is no overlap.
   await tx
@@ -101,11 +101,11 @@ export type Rotation = Readonly<{
   ended_at: string | null;
 }>;
 
-/** How long both versions are kept when nothing else is said, in seconds; and for how long at most. */
+/** Seconds for which both versions are kept: where the caller says nothing, and at most. */
 export const defaultOverlapSeconds = 3600;
 export const longestOverlapSeconds = 86_400;
 
-/** The one that is under way; there is never a second. */
+/** The rotation that is under way; there is never a second. */
 export async function findOpenRotation(tx: TenantTx, credentialId: string): Promise<RotationRow | undefined> {
   return openRotation(tx, credentialId).executeTakeFirst();
 }
@@ -123,24 +123,31 @@ function openRotation(tx: TenantTx, credentialId: string) {
     .where("state", "=", "overlap");
 }
 
-type NewRotation = Readonly<{
-  tenantId: string;
-  credentialId: string;
-  from: number;
-  to: number;
-  overlapSeconds: number;
-}>;
+/** The versions that rotations have replaced, with where each rests. */
+export function selectOldVersion(tx: TenantTx) {
+  return tx
+    .selectFrom("rotations as r")
+    .innerJoin("credential_versions as v", (join) =>
+      join.onRef("v.credential_id", "=", "r.credential_id").onRef("v.version", "=", "r.from_version"),
+    )
+    .select(["r.id as rotation", "v.version", "v.store"]);
+}
 
-export async function insertRotation(tx: TenantTx, rotation: NewRotation): Promise<RotationRow> {
-  const { tenantId, credentialId, from, to, overlapSeconds } = rotation;
+/** A rotation from the present version of `row` to another. */
+export async function insertRotation(
+  tx: TenantTx,
+  row: Pick<CredentialRow, "tenant_id" | "id" | "version">,
+  to: number,
+  overlapSeconds: number,
+): Promise<RotationRow> {
   const isOver = overlapSeconds === 0;
   return tx
     .insertInto("rotations")
     .values({
-      tenant_id: tenantId,
+      tenant_id: row.tenant_id,
       id: randomUUID(),
-      credential_id: credentialId,
-      from_version: from,
+      credential_id: row.id,
+      from_version: row.version,
       to_version: to,
       state: isOver ? "finished" : "overlap",
       overlap_until: sql<Date>`now() + ${overlapSeconds} * interval '1 second'`,
@@ -163,7 +170,7 @@ export async function endRotation(
     .executeTakeFirstOrThrow();
 }
 
-/** A rotation as its events tell of it. */
+/** A rotation as its events describe it. */
 export function describeRotation(row: RotationRow) {
   const { credential_id, id: rotation_id, from_version, to_version } = row;
   return { credential_id, rotation_id, from_version, to_version };

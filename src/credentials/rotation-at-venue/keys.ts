@@ -7,11 +7,11 @@ import type { KeyRevocation, KeyTarget, VenueKeys } from "../../venues/keys/venu
 import type { SecretFields } from "../../venues/venue.ts";
 import type { CredentialRow } from "../credential.ts";
 import type { Custody } from "../custody.ts";
-import { openRetired, openSecret, type OtherVersion, useOf } from "../open.ts";
+import { openRetired, openSecret, useOf } from "../open.ts";
 import { adopt } from "../rotate.ts";
 import { findCredential } from "../rows.ts";
 import { OwnedFields } from "../secret.ts";
-import { findOpenRotation, type RotationRow } from "../versions.ts";
+import { findOpenRotation, type RotationRow, selectOldVersion } from "../versions.ts";
 import { isFailure, laterAfter, moved, moveRun, type Next, rotatorOf, type Run } from "./run.ts";
 import { unsupported } from "./schedule.ts";
 
@@ -37,12 +37,12 @@ export async function withKeys<T>(
   );
 }
 
-/** A key that was made a moment ago is not known everywhere at the venue at once: it is looked at again after these times. */
+/** A new key is not known everywhere at the venue at once: the venue is asked about it again after these times. */
 const patienceMs: readonly number[] = [1000, 2000, 4000];
 
 /**
- * Has the venue make a key like the one in force, and puts it in force beside it. A key that is there already is one whose answer was
- * lost, and its secret with it: it is deleted, and the next step makes another.
+ * Has the venue make a key like the one in force, and puts it in force beside it. If a key with the run's note is there already, the
+ * answer to its creation was lost, and its secret with it: it is deleted, and the next step makes another.
  */
 export async function createKey(custody: Custody, run: Run, patience = patienceMs): Promise<Next> {
   const { row, open } = await readTenant(custody.db, serviceScope(run.tenant_id), async (tx) => ({
@@ -58,13 +58,13 @@ export async function createKey(custody: Custody, run: Run, patience = patienceM
     switch (created.outcome) {
       case "created": {
         using fields = new OwnedFields(created.fields);
-        return await putInForce(custody, run, row, fields, patience);
+        return await adoptKey(custody, run, row, fields, patience);
       }
       case "exists":
         return removeLost(keys, target, created.key);
       case "refused": {
         const { reason, message } = created;
-        // In words of the venue that Keyhold does not know: it may have been made.
+        // Keyhold does not know the venue's words, so the key may have been made.
         return { to: reason === "refused" ? "withdraw" : "given-up", reason, message };
       }
       default:
@@ -73,7 +73,6 @@ export async function createKey(custody: Custody, run: Run, patience = patienceM
   });
 }
 
-/** Somebody has rotated by hand meanwhile. */
 const superseded: Next = { to: "withdraw", reason: "superseded", message: "It was rotated by hand." };
 
 async function removeLost(keys: VenueKeys, target: KeyTarget, key: SecretFields): Promise<Next> {
@@ -82,8 +81,8 @@ async function removeLost(keys: VenueKeys, target: KeyTarget, key: SecretFields)
   return isFailure(revoked) ? laterAfter(revoked) : { to: "again", afterMs: 0 };
 }
 
-/** From here on the secret of the key is kept; until then nobody has it, and a key without a secret must go. */
-async function putInForce(
+/** Keeps the secret of the new key. Until it is kept it can be lost, and a key whose secret is lost must go. */
+async function adoptKey(
   custody: Custody,
   run: Run,
   row: CredentialRow,
@@ -106,7 +105,7 @@ async function putInForce(
     if (pause === undefined || !maySettle(error))
       return { to: "withdraw", reason: error.code, message: error.detail };
     await sleep(pause);
-    return putInForce(custody, run, row, fields, others);
+    return adoptKey(custody, run, row, fields, others);
   }
 }
 
@@ -120,28 +119,17 @@ function maySettle({ code }: KeyholdError): boolean {
   return settling.includes(code);
 }
 
-/** Somebody else has moved the run: ends the transaction. */
+/** Another process has moved the run: ends the transaction. */
 class Superseded extends Error {}
 
-/** Deletes the key that was replaced at its venue, on behalf of the one that is in force. Throws what `openSecret` throws. */
+/** Deletes the old key at its venue. Throws what `openSecret` throws. */
 export async function deleteOldKey(custody: Custody, run: Run): Promise<KeyRevocation> {
-  const retired = await retiredOf(custody, run);
+  const retired = await readTenant(custody.db, serviceScope(run.tenant_id), (tx) =>
+    selectOldVersion(tx).where("r.id", "=", run.rotation_id).executeTakeFirstOrThrow(),
+  );
   const request = useOf(rotatorOf(run.tenant_id), run.credential_id, "validate", { purpose: "revoke_key" });
   return withKeys(custody, run, "revoke_key", (keys, target) =>
     openRetired(custody, request, retired, ({ fields }) => keys.revoke(target, fields)),
-  );
-}
-
-async function retiredOf({ db }: Pick<Custody, "db">, run: Run): Promise<OtherVersion> {
-  return readTenant(db, serviceScope(run.tenant_id), (tx) =>
-    tx
-      .selectFrom("rotations as r")
-      .innerJoin("credential_versions as v", (join) =>
-        join.onRef("v.credential_id", "=", "r.credential_id").onRef("v.version", "=", "r.from_version"),
-      )
-      .select(["v.version", "v.store"])
-      .where("r.id", "=", run.rotation_id)
-      .executeTakeFirstOrThrow(),
   );
 }
 
@@ -149,7 +137,7 @@ export function keyDeleted({ credential_id, from_version }: RotationRow): AuditE
   return { event: "credential.key_deleted", detail: { credential_id, version: from_version } };
 }
 
-/** Deletes the key that was made, wherever it has got to. Only when the venue knows none with its note is the run over. */
+/** Deletes the new key, whatever has become of it. The run is over only when the venue knows no key with its note. */
 export async function withdrawKey(custody: Custody, run: Run): Promise<Next> {
   return withKeys(custody, run, "revoke_key", async (keys, target) => {
     const found = await keys.find(target, markerOf(run.id));

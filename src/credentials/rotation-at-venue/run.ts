@@ -16,7 +16,7 @@ export async function findRun(
   return readTenant(db, serviceScope(tenantId), (tx) => readRun(tx, credentialId));
 }
 
-/** The same inside a transaction. */
+/** The same, inside a transaction. */
 export async function readRun(tx: TenantTx, credentialId: string): Promise<Run | undefined> {
   return tx
     .selectFrom("venue_rotations")
@@ -25,21 +25,20 @@ export async function readRun(tx: TenantTx, credentialId: string): Promise<Run |
     .executeTakeFirst();
 }
 
-/** Who does what the clock brings at the venue. */
+/** The actor of the rotations that Keyhold makes at the venue. */
 export function rotatorOf(tenantId: string): System {
   return system(tenantId, "rotate-at-venue");
 }
 
-type Move = Readonly<{
-  stage?: Run["stage"];
-  rotation_id?: string | null;
-  reason?: string | null;
-  attempts?: number;
-  dueInMs: number;
-}>;
-
-/** Moves a run that is still where it was seen. Answers whether it was. */
-export async function moveRun(tx: TenantTx, seen: Run, { dueInMs, ...changes }: Move): Promise<boolean> {
+/** Moves a run if it is still where it was seen. Returns whether it was. */
+export async function moveRun(
+  tx: TenantTx,
+  seen: Run,
+  {
+    dueInMs,
+    ...changes
+  }: Partial<Pick<Run, "stage" | "rotation_id" | "reason" | "attempts">> & Readonly<{ dueInMs: number }>,
+): Promise<boolean> {
   const { numUpdatedRows } = await tx
     .updateTable("venue_rotations")
     .set({ ...changes, due_at: sql<Date>`now() + ${dueInMs} * interval '1 millisecond'` })
@@ -49,7 +48,7 @@ export async function moveRun(tx: TenantTx, seen: Run, { dueInMs, ...changes }: 
   return numUpdatedRows === 1n;
 }
 
-/** Nothing of it is left to do. Answers whether it was still where it was seen. */
+/** Ends a run if it is still where it was seen. Returns whether it was. */
 export async function endRun(tx: TenantTx, seen: Run): Promise<boolean> {
   const { numDeletedRows } = await tx
     .deleteFrom("venue_rotations")
@@ -59,7 +58,7 @@ export async function endRun(tx: TenantTx, seen: Run): Promise<boolean> {
   return numDeletedRows === 1n;
 }
 
-/** The key that was put in force is not wanted any more: it goes at the venue, too. */
+/** After a roll-back the key that was put in force is deleted at the venue, too. */
 export async function withdrawAfterRollBack(tx: TenantTx, rotationId: string): Promise<void> {
   await tx
     .updateTable("venue_rotations")
@@ -68,30 +67,33 @@ export async function withdrawAfterRollBack(tx: TenantTx, rotationId: string): P
     .execute();
 }
 
-/** What a step at the venue has come to, and what follows. */
+/** Why a step has not led on. */
+export type Failure = Readonly<{ reason: string; message: string }>;
+
+/** What a step at the venue leads to. */
 export type Next =
-  /** The venue, or a store, could not tell: the step is repeated, each time a while later. */
-  | Readonly<{ to: "later"; reason: string; message: string }>
-  /** Once more after this time; nothing went wrong. */
+  /** The venue, or a store, gave no clear answer: the step is repeated, each time after a longer pause. */
+  | (Failure & Readonly<{ to: "later" }>)
+  /** The step is repeated after this time; nothing went wrong. */
   | Readonly<{ to: "again"; afterMs: number }>
-  /** The key that was made, if it was, must go. */
-  | Readonly<{ to: "withdraw"; reason: string; message: string }>
+  /** If a key was made, it must go. */
+  | (Failure & Readonly<{ to: "withdraw" }>)
   /** There is no new key at the venue (any more), and the old one is in force. */
-  | Readonly<{ to: "given-up"; reason: string; message: string }>
-  /** The overlap is over, but somebody may still need the old key. */
+  | (Failure & Readonly<{ to: "given-up" }>)
+  /** The overlap is over, but a caller may still need the old key. */
   | Readonly<{ to: "wait" }>
-  /** The step has moved the run itself, or somebody else has. */
+  /** The step has moved the run itself, or another process has. */
   | Readonly<{ to: "moved" }>;
 
 export const moved: Next = { to: "moved" };
 
-/** What a venue refuses now it may grant later: the parent key is given its right, say. */
+/** A venue may grant later what it refuses now, for example when the parent key has been given its right. */
 export function laterAfter(failure: KeyFailure): Next {
   const reason = failure.outcome === "refused" ? failure.reason : failure.outcome;
   return { to: "later", reason, message: failure.message };
 }
 
-/** Whether a deletion left the key there, or may have. That it was gone before is as good as that it is now. */
+/** Whether a deletion left the key there, or may have. A key that was gone before is no failure. */
 export function isFailure(revoked: KeyRevocation): revoked is KeyFailure {
   return revoked.outcome !== "revoked" && revoked.outcome !== "absent";
 }

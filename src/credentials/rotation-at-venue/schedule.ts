@@ -11,7 +11,7 @@ import { changeCredential, readRow } from "../rows.ts";
 import { readRun, type Run } from "./run.ts";
 
 export type NewSchedule = Readonly<{
-  /** A key of the main account; `null` where a person rotates and is reminded. */
+  /** A key of the main account; `null` where a person rotates and gets reminders. */
   parentId: string | null;
   everyDays: number;
   /** The first time; after `everyDays` when left out. */
@@ -19,8 +19,8 @@ export type NewSchedule = Readonly<{
 }>;
 
 /**
- * Has the secret of a credential replaced by Keyhold itself, or its owner reminded to, so often. Takes the place of an earlier
- * schedule. The parent key must be the caller's to change as well.
+ * Schedules that Keyhold replaces the secret of a credential every so many days, or reminds its owner to. Takes the place of an earlier
+ * schedule. The caller must be allowed to change the parent credential as well.
  *
  * Throws `illegal_state` for a revoked credential, `unsupported_by_venue`, and `malformed` for a parent that cannot be one.
  */
@@ -65,7 +65,7 @@ async function put(
     .executeTakeFirstOrThrow();
 }
 
-/** Whether the venue agrees that it is the parent, and gives it the right, is seen at the first rotation. */
+/** Whether the venue agrees that it is the parent, and has given it the right, shows at the first rotation. */
 function assertParent(
   { venueKeys }: Pick<Custody, "venueKeys">,
   row: CredentialRow,
@@ -84,6 +84,7 @@ function assertParent(
   }
 }
 
+/** The error where a venue's API makes no keys. */
 export function unsupported(): KeyholdError {
   return new KeyholdError(
     "unsupported_by_venue",
@@ -100,7 +101,7 @@ export type Schedule = Readonly<{
   /** Failures since the last success, and the last one's cause. */
   failures: number;
   last_failure: Readonly<{ reason: string; message: string; at: string }> | null;
-  /** What is being done at the venue at present. `note`: by which the new key is found there. */
+  /** The rotation under way at the venue. The new key has this `note` there. */
   under_way: Readonly<{ stage: Run["stage"]; note: string; started_at: string; attempts: number }> | null;
 }>;
 
@@ -120,11 +121,11 @@ export async function showSchedule(
   return toSchedule(row, run);
 }
 
-export function notScheduled(): KeyholdError {
+function notScheduled(): KeyholdError {
   return new KeyholdError("not_found", "No rotation of this credential is scheduled.");
 }
 
-export function toSchedule(row: ScheduleRow, run: Run | undefined): Schedule {
+function toSchedule(row: ScheduleRow, run: Run | undefined): Schedule {
   const { last_failure: reason, last_failure_message: message, last_failed_at: at } = row;
   return {
     credential_id: row.credential_id,
@@ -142,7 +143,7 @@ function underWay({ id, stage, started_at, attempts }: Run): Schedule["under_way
   return { stage, note: markerOf(id), started_at: started_at.toISOString(), attempts };
 }
 
-/** Rotates no more by itself. What is under way at the venue is brought to its end. Throws `not_found` where nothing is scheduled. */
+/** Ends a schedule. A rotation that is under way at the venue goes on to its end. Throws `not_found` where nothing is scheduled. */
 export async function unschedule(
   custody: Pick<Custody, "db">,
   principal: Principal,
@@ -197,7 +198,7 @@ export async function clearFailures(tx: TenantTx, credentialId: string): Promise
     .execute();
 }
 
-/** What failed is tried again a day later. */
+/** A failed rotation is tried again a day later. */
 export async function countFailure(
   tx: TenantTx,
   credentialId: string,

@@ -4,17 +4,17 @@ import type { AuditEvent } from "../../audit/events.ts";
 import { serviceScope, type TenantTx, withTenant } from "../../db/tenant.ts";
 import { markerOf } from "../../venues/keys/marker.ts";
 import type { Custody } from "../custody.ts";
-import { endRun, moveRun, type Next, rotatorOf, type Run } from "./run.ts";
+import { endRun, type Failure, moveRun, type Next, rotatorOf, type Run } from "./run.ts";
 import { countFailure } from "./schedule.ts";
 
 const minuteMs = 60_000;
 const longestPauseMs = 60 * minuteMs;
-/** After so many attempts, some five hours, somebody is told. */
+/** After so many attempts, some five hours, the failure is recorded. */
 const mostAttempts = 11;
-/** Whoever may still need the old key is looked for again after this. */
+/** After this time the record is searched again for callers who may still need the old key. */
 const waitMs = 15 * minuteMs;
 
-/** Reasons for which a key is withdrawn because somebody wanted it so. */
+/** Reasons that are no failure: a person rolled the rotation back, or rotated by hand. */
 const wanted: ReadonlySet<string> = new Set(["rolled_back", "superseded"]);
 
 /** Moves a run to where its step has led. `settlesAfterMs`: how long a request may still take effect at the venue. */
@@ -51,8 +51,6 @@ async function move(
   await withTenant(db, serviceScope(run.tenant_id), work);
 }
 
-type Failure = Readonly<{ reason: string; message: string }>;
-
 /** Again after half a minute, then twice as long each time, up to an hour. */
 async function putOff(
   custody: Pick<Custody, "db">,
@@ -65,8 +63,8 @@ async function putOff(
   if (attempts !== mostAttempts) {
     return move(custody, run, (tx) => putOffBy(tx, run, { attempts, dueInMs }));
   }
-  // Somebody should look. What cannot be made is given up, then what cannot be found; only the old key is tried for ever.
-  await record(custody, run, failure, (tx) => {
+  // A person should look. A key that cannot be made is given up, then one that cannot be found; only the old key is tried for ever.
+  await recordFailure(custody, run, failure, (tx) => {
     const { reason } = failure;
     if (run.stage === "creating")
       return moveRun(tx, run, { stage: "withdrawing", reason, attempts: 0, dueInMs });
@@ -74,7 +72,7 @@ async function putOff(
   });
 }
 
-/** Until the old key is deleted it can be fallen back to. */
+/** Until the old key is deleted, uses can fall back to it. */
 async function putOffBy(
   tx: TenantTx,
   run: Run,
@@ -94,37 +92,45 @@ async function prolong(tx: TenantTx, rotationId: string, byMs: number): Promise<
     .execute();
 }
 
-/** Told of once. */
+/** The first time is recorded. */
 async function wait(custody: Pick<Custody, "db">, run: Run): Promise<void> {
   const { credential_id, rotation_id } = run;
-  const work: Work = (tx) => putOffBy(tx, run, { attempts: 1, dueInMs: waitMs });
+  const work = (tx: TenantTx): Promise<boolean> => putOffBy(tx, run, { attempts: 1, dueInMs: waitMs });
   if (run.attempts > 0 || rotation_id === null) return move(custody, run, work);
   const detail = { credential_id, rotation_id };
-  await tell(custody, run, work, { event: "credential.rotation_waiting", detail });
+  await recordMove(custody, run, work, { event: "credential.rotation_waiting", detail });
 }
 
 async function giveUp(custody: Pick<Custody, "db">, run: Run, failure: Failure): Promise<void> {
-  const end: Work = (tx) => endRun(tx, run);
-  if (!wanted.has(failure.reason)) return record(custody, run, failure, end);
+  const end = (tx: TenantTx): Promise<boolean> => endRun(tx, run);
+  if (!wanted.has(failure.reason)) return recordFailure(custody, run, failure, end);
   const detail = { credential_id: run.credential_id, note: markerOf(run.id), reason: failure.reason };
-  await tell(custody, run, end, { event: "credential.key_withdrawn", detail });
+  await recordMove(custody, run, end, { event: "credential.key_withdrawn", detail });
 }
 
-/** Moves a run, and answers whether it was still where it was seen. */
-type Work = (tx: TenantTx) => Promise<boolean>;
-
-async function record(custody: Pick<Custody, "db">, run: Run, failure: Failure, work: Work): Promise<void> {
+async function recordFailure(
+  custody: Pick<Custody, "db">,
+  run: Run,
+  failure: Failure,
+  work: (tx: TenantTx) => Promise<boolean>,
+): Promise<void> {
   const { id, credential_id, stage } = run;
-  const counted: Work = async (tx) => {
+  const counted = async (tx: TenantTx): Promise<boolean> => {
     const isMoved = await work(tx);
     if (isMoved) await countFailure(tx, credential_id, failure);
     return isMoved;
   };
   const detail = { credential_id, stage, reason: failure.reason, note: markerOf(id) };
-  await tell(custody, run, counted, { event: "credential.rotation_failed", detail });
+  await recordMove(custody, run, counted, { event: "credential.rotation_failed", detail });
 }
 
-async function tell({ db }: Pick<Custody, "db">, run: Run, work: Work, event: AuditEvent): Promise<void> {
+/** Records the event if `work` has moved the run. */
+async function recordMove(
+  { db }: Pick<Custody, "db">,
+  run: Run,
+  work: (tx: TenantTx) => Promise<boolean>,
+  event: AuditEvent,
+): Promise<void> {
   await changeUnlessDone(db, rotatorOf(run.tenant_id), async (tx) =>
     (await work(tx)) ? { value: undefined, events: [event] } : null,
   );

@@ -2,7 +2,8 @@ import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
 import { changeUnlessDone } from "../../audit/change.ts";
 import type { AuditEvent } from "../../audit/events.ts";
-import { byTenant, doRound, type Tally } from "../../db/sweep.ts";
+import type { Db } from "../../db/connect.ts";
+import { byTenant, type Due, roundMs, sweep, type Tally } from "../../db/sweep.ts";
 import { readTenant, serviceScope, type TenantTx } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";
 import { markerOf } from "../../venues/keys/marker.ts";
@@ -27,56 +28,39 @@ import {
 import { clearFailures, countFromNow, findSchedule, postpone, type ScheduleRow } from "./schedule.ts";
 import { settle } from "./settle.ts";
 
-type Due = Readonly<{ tenant_id: string; id: string }>;
-
-type DueStep = Due & Readonly<{ parent_id: string; venue: string }>;
-
-const mostAtOnce = 200;
-/** A round ends before the next begins, but for the steps that are under way. */
-const roundMs = 45_000;
-
-/**
- * One parent key takes one step at a time: two for one sub-account would be in each other's way. A venue or a tenant whose steps take
- * long leaves room for the others.
- */
-const stepRound = {
-  atOnce: 24,
-  bounds: [
-    { word: ({ parent_id }: DueStep) => `parent ${parent_id}`, atOnce: 1 },
-    { word: ({ venue }: DueStep) => `venue ${venue}`, atOnce: 8 },
-    byTenant(2),
-  ],
-  roundMs,
-};
+const batchSize = 200;
 
 /** Begins what schedules want by now. */
-export async function beginDue(custody: Custody): Promise<Tally> {
-  const { rows } = await sql<Due>`select * from clock.due_schedules(${mostAtOnce})`.execute(custody.db);
-  return doRound(rows, ({ tenant_id, id }) => begin(custody, tenant_id, id), {
-    atOnce: 2,
-    bounds: [byTenant(1)],
-    roundMs,
-  });
+export async function beginDue({ db }: Pick<Custody, "db">): Promise<Tally> {
+  const due = sql<Due>`select * from clock.due_schedules(${batchSize})`;
+  const limits = { atOnce: 2, bounds: [byTenant(1)], roundMs };
+  return sweep(db, due, ({ tenant_id, id }) => begin(db, tenant_id, id), limits);
 }
 
 /** Takes the steps at venues that are due, as many as the round has time for. */
 export async function stepDue(custody: Custody): Promise<Tally> {
-  const { rows } = await sql<DueStep>`select * from clock.due_venue_rotations(${mostAtOnce})`.execute(
-    custody.db,
-  );
-  return doRound(rows, ({ tenant_id, id }) => step(custody, tenant_id, id), stepRound);
+  const due = sql<
+    Due & Readonly<{ parent_id: string; venue: string }>
+  >`select * from clock.due_venue_rotations(${batchSize})`;
+  return sweep(custody.db, due, ({ tenant_id, id }) => step(custody, tenant_id, id), {
+    atOnce: 24,
+    // A venue or a tenant whose steps take long leaves room for the others.
+    bounds: [
+      // Two steps for one sub-account would be in each other's way.
+      { word: ({ parent_id }) => `parent ${parent_id}`, atOnce: 1 },
+      { word: ({ venue }) => `venue ${venue}`, atOnce: 8 },
+      byTenant(2),
+    ],
+    roundMs,
+  });
 }
 
-/** What cannot begin today is looked at tomorrow; who was reminded is reminded again after a week. */
+/** A rotation that cannot begin today is looked at tomorrow; a reminder is repeated after a week. */
 const postponeDays = 1;
 const remindAgainDays = 7;
 
 /** Begins what a schedule wants by now: the rotation by a new key, or a reminder. Nothing is asked of the venue yet. */
-export async function begin(
-  { db }: Pick<Custody, "db">,
-  tenantId: string,
-  credentialId: string,
-): Promise<void> {
+async function begin(db: Db, tenantId: string, credentialId: string): Promise<void> {
   await changeUnlessDone(db, rotatorOf(tenantId), async (tx) => {
     const row = await lockCredential(tx, credentialId);
     const due = row === undefined ? undefined : await findSchedule(tx, row.id);
@@ -121,7 +105,7 @@ const stages: Readonly<Record<Run["stage"], (custody: Custody, run: Run) => Prom
   withdrawing: withdrawKey,
 };
 
-/** A safe guess where the venue cannot be asked what it is. */
+/** A safe guess where the credential is gone, and with it the name of the venue. */
 const unknownSettlesAfterMs = 60_000;
 
 /** Takes the next step of a rotation at the venue. Can be repeated, and be cut off anywhere. */
@@ -132,7 +116,7 @@ export async function step(custody: Custody, tenantId: string, credentialId: str
   await settle(custody, run, next, await settlesAfterMs(custody, run));
 }
 
-/** What Keyhold could not open, the venue was not asked about. */
+/** If Keyhold could not open a secret, the venue was not asked. */
 function laterAfterError(error: unknown): Next {
   if (!(error instanceof KeyholdError)) throw error;
   return { to: "later", reason: error.code, message: error.detail };
@@ -146,8 +130,8 @@ async function settlesAfterMs(custody: Custody, { tenant_id, credential_id }: Ru
   return keys?.description.settlesAfterMs ?? unknownSettlesAfterMs;
 }
 
-/** Deletes the old key at the venue once nobody needs it any more, and only then in its store. */
-export async function endOverlap(custody: Custody, run: Run): Promise<Next> {
+/** Deletes the old key at the venue once no caller needs it any more, and only then in its store. */
+async function endOverlap(custody: Custody, run: Run): Promise<Next> {
   const rotation = await rotationOf(custody, run);
   if (rotation?.state !== "overlap") return overlapGone;
   if (!(await isUnused(custody, rotation))) return { to: "wait" };
@@ -167,7 +151,7 @@ export async function endOverlap(custody: Custody, run: Run): Promise<Next> {
   return moved;
 }
 
-/** The secret was replaced, or the credential revoked: what is left at the venue is its owner's to delete. */
+/** The secret was replaced, or the credential revoked: the owner has to delete what is left at the venue. */
 const overlapGone: Next = {
   to: "given-up",
   reason: "overlap_ended",

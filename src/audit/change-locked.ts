@@ -6,8 +6,9 @@ import { type Answered, change, type Changed } from "./change.ts";
 import { type Kind, refuseMiss } from "./misses.ts";
 
 /**
- * The function that changes one thing of this kind: it locks the row that `lock` finds, lets `work` change it, and records what was
- * done. If the target names a revision, the row must still have it. It throws `stale`, or what a miss means.
+ * The function that changes one thing of this kind: it locks the row that `lock` finds, lets `work` change
+ * it, and records what was done. If the target names a revision, the row must still have it. It throws
+ * `stale`, or what a miss means.
  */
 export function changeLocked<Row extends Readonly<{ revision: number }>>(
   kind: Kind,

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { DueCheck } from "../credentials/check.ts";
+import type { Due } from "../db/sweep.ts";
 import type { Cli } from "./cli.ts";
 import { withCustody } from "./operate.ts";
 import type { Column } from "./output.ts";
@@ -70,7 +70,7 @@ async function run(cli: Cli, all: boolean): Promise<void> {
   const checked = await withCustody(cli, async ({ custody }) => {
     const { checkHealth, dueChecks, uncheckedSince } = await import("../credentials/check.ts");
     const started = new Date();
-    return workThrough<DueCheck>(cli, {
+    return workThrough<Due>(cli, {
       label: "Asking venues",
       left: () => (all ? uncheckedSince(custody.db, started, most) : dueChecks(custody.db, most)),
       idOf: ({ id }) => id,

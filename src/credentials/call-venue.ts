@@ -11,8 +11,8 @@ import { refusesKey } from "./outcome.ts";
 import { validate } from "./validate.ts";
 
 /**
- * Opens the secret for one call of the venue; an operation's class must be in the credential's policy. Throws what `openSecret`
- * throws, and `no_turn`; whether the venue was asked is known from `sending`.
+ * Opens the secret for one call of the venue; an operation's class must be in the credential's policy. Throws
+ * what `openSecret` throws, and `no_turn`; `sending` knows whether the venue was asked.
  */
 export async function callVenue(
   custody: Custody,
@@ -42,17 +42,20 @@ export async function callVenue(
 }
 
 /**
- * An authentication error in a live call decides nothing: the venue is asked about the key itself. That inspection's own failure
- * is no concern of the caller.
+ * An authentication error in a live call decides nothing: the venue is asked about the key itself. That
+ * inspection's own failure is no concern of the caller.
  */
 async function inspectAfter(custody: Custody, tenantId: string, credentialId: string): Promise<void> {
   await validate(custody, system(tenantId, "inspection"), credentialId).catch(() => undefined);
 }
 
-/** Long enough for a venue's next machine to be asked. */
+/** Long enough for another machine of the venue to take the call. */
 const pauseMs = 200;
 
-/** Reads once more where the connection failed or the venue answered with a 5xx. For what changes nothing at the venue, and nothing else. */
+/**
+ * Reads once more where the connection failed or the venue answered with a 5xx. Only for calls that change
+ * nothing at the venue.
+ */
 export async function readAgain<T extends Readonly<{ outcome: string }>>(read: () => Promise<T>): Promise<T> {
   const answer = await read();
   if (answer.outcome !== "venue_unavailable") return answer;
@@ -65,7 +68,7 @@ const broken: InvokeResult = {
   message: "The call of the venue broke off.",
 };
 
-/** How far one operation has come on its way to the venue: the one place that knows whether a byte of it may have left. */
+/** The way of one operation to the venue. It alone knows whether a byte of the operation may have left. */
 export class Sending {
   readonly clientOrderId: string | null;
   readonly #before: number;
@@ -83,8 +86,8 @@ export class Sending {
   }
 
   /**
-   * Calls the venue. Throws `no_turn` when it is too late to begin, and the `KeyholdError` by which a venue says that it was not
-   * asked; nothing else, whatever happens in the call.
+   * Calls the venue. Throws `no_turn` when it is too late to begin, and the `KeyholdError` by which a venue
+   * says that it was not asked; nothing else, whatever happens in the call.
    */
   async call(ask: () => Promise<InvokeResult>): Promise<InvokeResult> {
     if (performance.now() > this.#before) throw tooLate();

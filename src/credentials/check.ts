@@ -2,45 +2,50 @@ import { sql } from "kysely";
 import { setTimeout as sleep } from "node:timers/promises";
 import { system } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
-import { each, type Tally, together } from "../db/sweep.ts";
+import { type Due, each, type Tally, together } from "../db/sweep.ts";
 import type { Custody } from "./custody.ts";
 import { consult, type Consulted } from "./validate.ts";
 
-/** A credential that the venue is to be asked about. */
-export type DueCheck = Readonly<{ tenant_id: string; id: string }>;
-
-/** Asks the venue about a credential for its health. Throws what `openSecret` throws, for one that was frozen meanwhile, say. */
-export async function checkHealth(custody: Custody, { tenant_id, id }: DueCheck): Promise<Consulted> {
+/** Asks the venue about a credential for its health. Throws what `openSecret` throws. */
+export async function checkHealth(custody: Custody, { tenant_id, id }: Due): Promise<Consulted> {
   const target = { id, need: "validate", revision: null, purpose: "health" } as const;
   return consult(custody, system(tenant_id, "check-health"), target, (value) => ({ value }));
 }
 
-/** Credentials whose check is due and that no worker has in hand, venue by venue, the longest due first. */
-export async function dueChecks(db: Db, most: number): Promise<readonly DueCheck[]> {
-  const { rows } = await sql<DueCheck>`
-    select d.* from clock.due_venues() v cross join lateral clock.due_checks(v.venue, ${most}) d limit ${most}`.execute(
+/** Credentials whose check is due and that no worker has claimed, venue by venue, the longest due first. */
+export async function dueChecks(db: Db, limit: number): Promise<readonly Due[]> {
+  const { rows } = await sql<Due>`
+    select d.* from clock.due_venues() v cross join lateral clock.due_checks(v.venue, ${limit}) d limit ${limit}`.execute(
     db,
   );
   return rows;
 }
 
-/** Credentials that were not checked since a moment, due or not. */
-export async function uncheckedSince(db: Db, moment: Date, most: number): Promise<readonly DueCheck[]> {
-  const { rows } = await sql<DueCheck>`select * from clock.unchecked_since(${moment}, ${most})`.execute(db);
+/** Credentials that were not checked since a moment, whether due or not. */
+export async function uncheckedSince(db: Db, moment: Date, limit: number): Promise<readonly Due[]> {
+  const { rows } = await sql<Due>`select * from clock.unchecked_since(${moment}, ${limit})`.execute(db);
   return rows;
 }
 
-/** How hard a venue is asked by one process: calls at once, and begun in a second. Far below what any venue allows an address. */
-export type Pace = Readonly<{ atOnce: number; perSecond: number }>;
+/**
+ * Checks at one venue by one process: at once, and begun in a second. Far below what any venue allows an
+ * address.
+ */
+type Pace = Readonly<{ atOnce: number; perSecond: number }>;
 export const usualPace: Pace = { atOnce: 4, perSecond: 5 };
 
-/** A round ends before the next begins; what it did not come to stays due. */
+/** A round ends before the next begins; what is left stays due. */
 export const usualRoundMs = 50_000;
 const claimedAtOnce = 20;
-/** Longer than a round and the longest check together: whoever has not recorded a check by then has died, and another makes it. */
+/**
+ * Longer than a round and the longest check together: a worker that has recorded no check by then has died,
+ * and another makes it.
+ */
 const leaseSeconds = 180;
 
-/** Checks what is due together with every other process that does, each venue at its pace and none waiting for another. */
+/**
+ * Shares the due checks with every other process, each venue at its pace, and no venue waiting for another.
+ */
 export async function checkDue(custody: Custody, pace = usualPace, roundMs = usualRoundMs): Promise<Tally> {
   const over = performance.now() + roundMs;
   const { rows } = await sql<{ venue: string }>`select * from clock.due_venues()`.execute(custody.db);
@@ -48,11 +53,12 @@ export async function checkDue(custody: Custody, pace = usualPace, roundMs = usu
 }
 
 function checkVenue(custody: Custody, venue: string, pace: Pace, over: number): Promise<Tally> {
-  const check = async (due: DueCheck): Promise<void> => {
+  const check = async (due: Due): Promise<void> => {
     try {
       await checkHealth(custody, due);
     } catch (error) {
-      // It is tried again in the next round and not in this one. Where not even this can be noted, the lease ends by itself.
+      // It is tried again in the next round and not in this one. If not even that can be written, the lease
+      // ends by itself.
       await shortenLease(custody.db, due, over).catch(() => undefined);
       throw error;
     }
@@ -60,8 +66,11 @@ function checkVenue(custody: Custody, venue: string, pace: Pace, over: number): 
   return each(claimDue(custody.db, venue, pace, over), check, pace.atOnce);
 }
 
-/** Claims what is due at a venue, a few at a time, and gives it out at the venue's pace for as long as the round lasts. */
-async function* claimDue(db: Db, venue: string, { perSecond }: Pace, over: number): AsyncGenerator<DueCheck> {
+/**
+ * Claims the due checks of a venue, a few at a time, and yields them at the venue's pace for as long as the
+ * round lasts.
+ */
+async function* claimDue(db: Db, venue: string, { perSecond }: Pace, over: number): AsyncGenerator<Due> {
   const turn = turns(perSecond);
   const isOver = (): boolean => performance.now() >= over;
   while (!isOver()) {
@@ -75,8 +84,8 @@ async function* claimDue(db: Db, venue: string, { perSecond }: Pace, over: numbe
   }
 }
 
-async function claimChecks(db: Db, venue: string): Promise<readonly DueCheck[]> {
-  const { rows } = await sql<DueCheck>`
+async function claimChecks(db: Db, venue: string): Promise<readonly Due[]> {
+  const { rows } = await sql<Due>`
     select * from clock.claim_checks(${venue}, ${claimedAtOnce}, make_interval(secs => ${leaseSeconds}))`.execute(
     db,
   );
@@ -84,12 +93,12 @@ async function claimChecks(db: Db, venue: string): Promise<readonly DueCheck[]> 
 }
 
 /** The credential can be claimed again from the end of the round. */
-async function shortenLease(db: Db, { tenant_id, id }: DueCheck, over: number): Promise<void> {
+async function shortenLease(db: Db, { tenant_id, id }: Due, over: number): Promise<void> {
   const seconds = Math.max(0, over - performance.now()) / 1000;
   await sql`select clock.shorten_lease(${tenant_id}, ${id}, make_interval(secs => ${seconds}))`.execute(db);
 }
 
-/** Resolves for one after the other, so many in a second. */
+/** The function resolves for one caller after the other, so many in a second. */
 function turns(perSecond: number): () => Promise<void> {
   let next = 0;
   return async () => {
@@ -103,7 +112,7 @@ function turns(perSecond: number): () => Promise<void> {
 const forgottenAtOnce = 5000;
 
 /**
- * Removes what is older than a quarter of a year: what venues answered about keys, and calls that were settled, with the
+ * Removes rows that are older than a quarter of a year: the history of checks, and settled calls with the
  * Idempotency-Keys by which a repeat of them was recognised. The record keeps that they were made.
  */
 export async function forgetHistory({ db }: Pick<Custody, "db">): Promise<Tally> {

@@ -9,8 +9,8 @@ export const statuses = ["pending", "active", "inactive", "invalid", "expired", 
 export type Status = (typeof statuses)[number];
 
 /**
- * The legal moves, from → to. What is not here does not happen. Back to `active` leads a valid verdict of the venue alone;
- * `inactive` is the owner's hand, `expired` a date that passed or the venue's word, and `revoked` the end.
+ * The legal moves, from → to; no others happen. Only a valid verdict of the venue leads back to `active`. The
+ * owner sets `inactive`; a date that has passed or the venue sets `expired`; `revoked` is the end.
  */
 export const moves: Readonly<Record<Status, readonly Status[]>> = {
   pending: ["active", "invalid", "revoked"],
@@ -48,7 +48,10 @@ export type Credential = Readonly<{
   environment: "live" | "paper" | "testnet";
   label: string;
   status: Status;
-  /** Of whoever switched it off: that rank, or a higher one, switches it on. `null` unless it is inactive. */
+  /**
+   * The rank of the actor that switched it off: that rank, or a higher one, switches it on. `null` unless it
+   * is inactive.
+   */
   switched_off_rank: MemberRank | null;
   frozen: boolean;
   freezes: readonly Freeze[];

@@ -9,7 +9,10 @@ import type { Custody } from "./custody.ts";
 import { storeOf, troubleOf } from "./secret-store.ts";
 import type { EndedVersion } from "./versions.ts";
 
-/** In the transaction that ends versions: writes down that they must go from their store. Returns the intents' ids. */
+/**
+ * In the transaction that ends versions: writes down that they must go from their store. Returns the intents'
+ * ids.
+ */
 export async function intendDestruction(
   tx: TenantTx,
   row: CredentialRow,
@@ -30,7 +33,10 @@ export async function intendDestruction(
   return intents.map(({ id }) => id);
 }
 
-/** Destroys what can be destroyed now. After one failure the rest stays intents, which the reconciler finishes. */
+/**
+ * Destroys what can be destroyed now. After one failure the rest stays intents, which the reconciler
+ * finishes.
+ */
 export async function destroyNow(
   custody: Pick<Custody, "db" | "stores">,
   tenantId: string,
@@ -44,8 +50,9 @@ export async function destroyNow(
 }
 
 /**
- * Destroys what an intent names in its store, then ends the intent and records it. Can be repeated: a version that is gone
- * already counts as destroyed. Throws `store_unavailable` or `store_denied`, and then the intent stays.
+ * Destroys what an intent names in its store, then ends the intent and records it. Can be repeated: a version
+ * that is gone already counts as destroyed. Throws `store_unavailable` or `store_denied`, and then the intent
+ * stays.
  */
 export async function destroyIntended(
   custody: Pick<Custody, "db" | "stores">,
@@ -59,7 +66,8 @@ export async function destroyIntended(
   const gone = await store.destroy({ tenantId, credentialId: credential_id, version, venue, environment });
   if (gone.outcome !== "destroyed") throw troubleOf(store.name, gone);
   await changeUnlessDone(custody.db, system(tenantId, "destroy"), async (tx) => {
-    // Of two processes that destroy the last versions of a credential, the second must see what the first has done.
+    // Of two processes that destroy the last versions of a credential, the second must see what the first has
+    // done.
     await tx.selectFrom("credentials").select("id").where("id", "=", credential_id).forUpdate().execute();
     const { numDeletedRows } = await tx.deleteFrom("intents").where("id", "=", intentId).executeTakeFirst();
     if (numDeletedRows === 0n) return null;
@@ -72,8 +80,8 @@ export async function destroyIntended(
 }
 
 /**
- * Claims the intent: from here on its writer cannot put in force what is destroyed next. A writer that is doing so at this moment wins,
- * and there is no intent any more.
+ * Claims the intent: from here on its writer cannot put in force what is destroyed next. A writer that is
+ * doing so at this moment wins, and there is no intent any more.
  */
 async function claim(custody: Pick<Custody, "db">, tenantId: string, intentId: string) {
   return withTenant(custody.db, serviceScope(tenantId), (tx) =>
@@ -86,7 +94,9 @@ async function claim(custody: Pick<Custody, "db">, tenantId: string, intentId: s
   );
 }
 
-/** The row of a deleted credential goes with its last version; a row that has no version left goes at once. */
+/**
+ * The row of a deleted credential goes with its last version; a row that has no version left goes at once.
+ */
 export async function removeIfDeleted(tx: TenantTx, credentialId: string): Promise<void> {
   await tx
     .deleteFrom("credentials")
@@ -104,7 +114,10 @@ export async function removeIfDeleted(tx: TenantTx, credentialId: string): Promi
 const abandonedAfter = "2 minutes";
 const batchSize = 500;
 
-/** Finishes or removes what a crash left between a store and the database. A second run right after changes nothing. */
+/**
+ * Finishes or removes what a crash left between a store and the database. A second run right after changes
+ * nothing.
+ */
 export async function reconcile(custody: Pick<Custody, "db" | "stores">): Promise<Tally> {
   return sweep(
     custody.db,

@@ -15,9 +15,10 @@ import { end, revokedEvent } from "./revoke.ts";
 const endedAtOnce = 20;
 
 /**
- * Deletes an account. It stands here, and not with the tenants, because it ends with its credentials. One short transaction marks it and
- * everything below it; from then on nothing of it can be used or seen. Then its credentials are revoked, recorded and destroyed in
- * portions, so that no transaction holds the record for long.
+ * Deletes an account. It stands here, and not with the tenants, because it ends with its credentials. One
+ * short transaction marks it and everything below it; from then on nothing of it can be used or seen. Then
+ * its credentials are revoked, recorded and destroyed in portions, so that no transaction holds the record
+ * for long.
  */
 export async function deleteAccount(
   custody: Pick<Custody, "db" | "stores">,
@@ -52,16 +53,17 @@ async function markDeleted(tx: TenantTx, accountId: string): Promise<number> {
     .where("deleted_at", "is", null)
     .returning("status")
     .execute();
-  // The row of a credential that was revoked before, and is gone from its store, has nothing left to wait for.
+  // The row of a credential that was revoked before, and is gone from its store, has nothing left to wait
+  // for.
   await sql`delete from credentials c where c.account_id = ${accountId} and c.status = 'revoked'
     and not exists (select from intents i where i.credential_id = c.id)`.execute(tx);
   return marked.filter(({ status }) => status !== "revoked").length;
 }
 
 /**
- * Revokes and records some of the credentials that were deleted with their account, or with their tenant when `accountId` is `null`. Then
- * has their secrets destroyed; the reconciler repeats what a store does not do now. Returns how many there were: fewer than `limit` when
- * nothing is left.
+ * Revokes and records some of the credentials that were deleted with their account, or with their tenant when
+ * `accountId` is `null`. Then has their secrets destroyed; the reconciler repeats what a store does not do
+ * now. Returns how many there were: fewer than `limit` when nothing is left.
  */
 async function endPortion(
   custody: Pick<Custody, "db" | "stores">,
@@ -99,12 +101,18 @@ async function lockUnended(tx: TenantTx, accountId: string | null, limit: number
 const batchSize = 100;
 /** Credentials that end in one transaction: it holds the record for some milliseconds. */
 const portionSize = 10;
-/** A pause after each portion, as so many times its length: a large deletion takes a quarter of a processor at most. */
+/**
+ * A pause after each portion, as so many times its length: a large deletion takes a quarter of a processor at
+ * most.
+ */
 const restFor = 3;
 /** One tenant's deletions are done in order: they would only wait for the same chain. */
 const limits = { atOnce: 4, bounds: [byTenant(1)], roundMs };
 
-/** Ends the credentials of deleted accounts, and removes the rows of accounts whose secrets are gone from their stores. */
+/**
+ * Ends the credentials of deleted accounts, and removes the rows of accounts whose secrets are gone from
+ * their stores.
+ */
 export async function eraseAccounts(custody: Pick<Custody, "db" | "stores">): Promise<Tally> {
   const over = performance.now() + roundMs;
   const due = sql<Due>`select * from clock.deleted_accounts(${batchSize})`;
@@ -129,8 +137,8 @@ async function eraseAccount(custody: Pick<Custody, "db">, tenantId: string, id: 
 }
 
 /**
- * Ends deleted tenants in an order that leaves nothing readable behind: the secrets in their stores, then the data keys, then the
- * rows. The record stays. A tenant whose store does not answer is tried again.
+ * Ends deleted tenants in an order that leaves nothing readable behind: the secrets in their stores, then the
+ * data keys, then the rows. The record stays. A tenant whose store does not answer is tried again.
  */
 export async function eraseTenants(
   custody: Pick<Custody, "db" | "stores"> & Readonly<{ dataKeys: Pick<Custody["dataKeys"], "destroyAll"> }>,

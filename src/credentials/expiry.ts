@@ -8,11 +8,11 @@ import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { lockCredential, type LockedRow, rescheduleCredential, updateCredential } from "./rows.ts";
 
-/** The venue's own rule about how long such a key lives, as it is shown. */
+/** The venue's own rule about how long such a key lives, as it leaves the service. */
 export type VenueRule = Readonly<{
   days: number;
   counted_from: Lifetime["from"];
-  /** `unknown` where the venue does not tell what the rule depends on. */
+  /** `unknown` where the venue does not report what the rule depends on. */
   applies: "yes" | "unknown";
   source: string;
 }>;
@@ -51,9 +51,10 @@ function appliesTo(
 const dayMs = 86_400_000;
 
 /**
- * The latest moment at which the venue ends the key by its own rule; `null` where there is none or it cannot be known. What the venue
- * tells of the key itself goes before it. The venue may have made the key long before Keyhold saw it first, so it may end earlier;
- * and a check is a use, where the venue counts those. So it is a reason to warn, and never one to refuse a use.
+ * The latest moment at which the venue ends the key by its own rule; `null` where there is no rule or the
+ * moment cannot be known. A date that the venue names for the key goes before it. The venue may have made the
+ * key long before Keyhold saw it first, so it may end earlier; and where the venue counts uses, a check is
+ * one. Therefore it is a reason to warn, and never one to refuse a use.
  */
 export async function estimatedEnd(tx: TenantTx, row: Known): Promise<Date | null> {
   const rule = venueRuleOf(row);
@@ -73,7 +74,10 @@ async function keySince(tx: TenantTx, credentialId: string): Promise<Date | null
   return version?.key_since ?? null;
 }
 
-/** The columns by which the clock finds credentials that a rule of their venue ends. Before a warning the rule is looked at again. */
+/**
+ * The columns by which the clock finds credentials that a rule of their venue ends. Before a warning the rule
+ * is looked at again.
+ */
 export async function ruleNotes(
   tx: TenantTx,
   row: Known,
@@ -85,7 +89,10 @@ export async function ruleNotes(
     : { estimated_expires_at: end, unused_days: null };
 }
 
-/** What ends a credential next, a known date or one that follows from a rule of its venue; `null` where neither is known. */
+/**
+ * What ends a credential next, a known date or one that follows from a rule of its venue; `null` where
+ * neither is known.
+ */
 async function nextEnding(
   tx: TenantTx,
   row: LockedRow,
@@ -102,8 +109,9 @@ async function nextEnding(
 const uncheckedAfterMs = 2 * 86_400_000;
 
 /**
- * A key that its venue ends when it is not used is kept alive by the checks. So that matters only when none has reached it for two
- * days: it is switched off, or frozen, or nothing asks.
+ * Whether the venue's rule counts now. Checks keep a key alive that its venue ends when it is not used. That
+ * rule counts only when no check has reached the key for two days: it is switched off, or frozen, or no clock
+ * runs.
  */
 function ruleCounts(row: LockedRow): boolean {
   if (venueRuleOf(row)?.counted_from !== "last_use") return row.status === "active";
@@ -117,7 +125,8 @@ const warningDays = [1, 7, 14] as const;
 const batchSize = 500;
 
 /**
- * Warns of credentials that expire soon, at a known date or by a rule of their venue. A later date, or a new secret, begins anew.
+ * Warns of credentials that expire soon, at a known date or by a rule of their venue. A later date, or a
+ * rotation, begins anew.
  */
 export async function warnExpiring(custody: Pick<Custody, "db">): Promise<Tally> {
   let [done, failed] = [0, 0];
@@ -150,7 +159,10 @@ function wasWarned(warnedDays: number | null, days: number, left: number): boole
   return warnedDays !== null && warnedDays <= days && left <= warnedDays * dayMs;
 }
 
-/** Marks credentials whose date has passed. Uses are refused from the date itself; this makes the status say so. */
+/**
+ * Marks credentials whose date has passed. Uses are refused from the date itself; this makes the status say
+ * so.
+ */
 export async function expireDue({ db }: Pick<Custody, "db">): Promise<Tally> {
   const due = sql<Due>`select * from clock.expired_credentials(${batchSize})`;
   return sweep(db, due, ({ tenant_id, id }) =>

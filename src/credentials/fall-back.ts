@@ -8,8 +8,9 @@ import { refusesKey } from "./outcome.ts";
 import { selectOldVersion } from "./versions.ts";
 
 /**
- * Tries the old secret of a rotation under way after the venue has refused the new one. Returns `null` when there is none, when the call
- * could not be sent, or when the venue refuses that secret, too. A refusal is definite, so nothing is done twice.
+ * Tries the old secret of a rotation under way after the venue has refused the new one. Returns `null` when
+ * there is none, when the call could not be sent, or when the venue refuses that secret, too. A refusal is
+ * definite, so nothing is done twice.
  */
 export async function fallBack(
   custody: Custody,

@@ -23,8 +23,8 @@ export async function freeze(
 }
 
 /**
- * Lifts the freezes of a credential that the caller may lift; the answer shows those that are left. Throws `forbidden` when the caller
- * may lift none of those that stand.
+ * Lifts the freezes of a credential that the caller may lift, and returns the credential with those that are
+ * left. Throws `forbidden` when the caller may lift none of them.
  */
 export async function unfreeze(
   custody: Pick<Custody, "db">,

@@ -6,33 +6,31 @@ import type { Custody } from "./custody.ts";
 import { estimatedEnd, type VenueRule, venueRuleOf } from "./expiry.ts";
 import { readRow } from "./rows.ts";
 
-/** One answer of the venue about the credential. */
-export type Check = Readonly<{
-  at: string;
-  purpose: string;
-  outcome: string;
-  /** What it left the credential with. */
-  status: string;
-  health: string;
-}>;
-
-export type Health = Readonly<{
+type Health = Readonly<{
   status: CredentialRow["status"];
   health: CredentialRow["health"];
   health_message: string | null;
   last_validated_at: string | null;
-  /** `null` for what is not checked: active, pending and invalid credentials are. */
+  /** `null` unless the credential is active, pending or invalid: others are not checked. */
   next_check_at: string | null;
   expires_at: string | null;
   /** The venue's own rule about how long such a key lives; `null` where none is known for it. */
   venue_rule: VenueRule | null;
-  /** When the key ends at the latest by that rule, where the venue does not tell. Keyhold ends nothing by it. */
+  /**
+   * When the key ends at the latest by that rule, where the venue names no date. Keyhold ends nothing by it.
+   */
   estimated_expires_at: string | null;
-  /** Newest first. */
-  checks: readonly Check[];
+  /** Answers of the venue, the newest first, with the status and health that each left. */
+  checks: readonly Readonly<{
+    at: string;
+    purpose: string;
+    outcome: string;
+    status: string;
+    health: string;
+  }>[];
 }>;
 
-/** How a credential is, and what the venue answered before; at most `limit` checks. */
+/** The health of a credential, and its last checks; at most `limit` of them. */
 export async function healthOf(
   custody: Pick<Custody, "db">,
   principal: Principal,
@@ -59,7 +57,7 @@ export async function healthOf(
   };
 }
 
-async function lastChecks(tx: TenantTx, id: string, limit: number): Promise<readonly Check[]> {
+async function lastChecks(tx: TenantTx, id: string, limit: number): Promise<Health["checks"]> {
   const rows = await tx
     .selectFrom("health_checks")
     .selectAll()
@@ -77,7 +75,7 @@ async function lastChecks(tx: TenantTx, id: string, limit: number): Promise<read
   }));
 }
 
-export type HealthSummary = Readonly<{
+type HealthSummary = Readonly<{
   /** Credentials that the caller may see, by venue, status and health. */
   items: readonly Readonly<{ venue: string; status: string; health: string; count: number }>[];
   /** Checks of the last 24 hours. */
@@ -88,15 +86,7 @@ export type HealthSummary = Readonly<{
   expiring: number;
 }>;
 
-type Facts = Readonly<{
-  count: number;
-  refused: number;
-  undecided: number;
-  oldest_due: Date | null;
-  expiring: number;
-}>;
-
-/** How the credentials are that the caller may see. */
+/** The health of all credentials that the caller may see. */
 export async function healthSummary(
   custody: Pick<Custody, "db">,
   principal: Principal,
@@ -109,7 +99,9 @@ export async function healthSummary(
       where tenant_id = ${tenantId}::uuid and deleted_at is null group by 1, 2, 3 order by 1, 2, 3`.execute(
       tx,
     );
-    const { rows } = await sql<Facts>`
+    const { rows } = await sql<
+      HealthSummary["checks"] & Readonly<{ oldest_due: Date | null; expiring: number }>
+    >`
       select count(*)::integer as count, count(*) filter (where h.outcome in ('rejected', 'ambiguous'))::integer as refused,
         count(*) filter (where h.outcome not in ('valid', 'rejected', 'ambiguous', 'insufficient_permission', 'ip_not_allowed'))::integer
           as undecided,

@@ -9,7 +9,7 @@ import { KeyholdError } from "../errors.ts";
 import type { Operation } from "../venues/operations.ts";
 import type { InvokeResult } from "../venues/venue.ts";
 
-/** One operation, asked for and checked: what is sent to the venue but the secret. */
+/** One operation whose parameters were checked: all that is sent to the venue but the secret. */
 export type Invocation = Readonly<{
   principal: Principal;
   credentialId: string;
@@ -17,7 +17,9 @@ export type Invocation = Readonly<{
   params: Readonly<Record<string, unknown>>;
 }>;
 
-/** What came of an invocation; `outcome_unknown` when the venue's answer was lost and cannot be looked up. */
+/**
+ * The result of an invocation; `outcome_unknown` when the venue's answer was lost and cannot be looked up.
+ */
 export type Invoked = Readonly<{
   outcome: "done" | "outcome_unknown";
   operation: string;
@@ -26,19 +28,21 @@ export type Invoked = Readonly<{
   client_order_id: string | null;
 }>;
 
-/** `settled` by the database's clock: whatever was sent has arrived at the venue or never will. */
+/** `settled` by the database's clock: a request that was sent has arrived at the venue or never will. */
 export type InvocationRow = Selectable<Database["invocations"]> & Readonly<{ settled: boolean }>;
 
-/** By what a repeat is recognised, and its order found at the venue. */
-export type Mark = Readonly<{
+/** By this a repeat is recognised, and its order found at the venue. */
+type Mark = Readonly<{
   key: string;
   requestMac: Uint8Array;
   clientOrderId: string | null;
-  /** Milliseconds until the order is at the venue or never will be; before, its absence there proves nothing. */
+  /**
+   * Milliseconds until the order is at the venue or never will be; before, its absence there proves nothing.
+   */
   settledAfterMs: number;
 }>;
 
-/** Writes down what is about to be asked of a venue, or finds what was written under the same key. */
+/** Writes down what is about to be asked of a venue, or finds the row under the same key. */
 export async function declare(
   db: Db,
   invocation: Invocation,
@@ -94,10 +98,10 @@ async function insertOrFind(
 }
 
 /**
- * Keeps what came of it, with its event, and answers with what is told. Of several that learn the same of one operation, one records it.
- * Throws `record_unavailable` when it cannot be kept.
+ * Keeps the result with its event, and returns the answer to the caller. If several learn the same of one
+ * operation, one of them records it. Throws `record_unavailable` when it cannot be kept.
  */
-export async function finish(
+export async function keepResult(
   db: Db,
   { principal, credentialId, operation }: Invocation,
   row: InvocationRow,
@@ -112,7 +116,7 @@ export async function finish(
     outcome: state === "unknown" ? "outcome_unknown" : answer.outcome,
     client_order_id: row.client_order_id,
   };
-  const known: Told[] = [];
+  const known: Described[] = [];
   await changeUnlessDone(db, principal, async (tx) => {
     const { numUpdatedRows } = await tx
       .updateTable("invocations")
@@ -128,7 +132,7 @@ export async function finish(
   }).catch((cause: unknown) => {
     throw unwritten(row, cause);
   });
-  return describe(known[0] ?? { ...row, state, message, result });
+  return answerOf(known[0] ?? { ...row, state, message, result });
 }
 
 function unwritten({ client_order_id }: InvocationRow, cause: unknown): KeyholdError {
@@ -139,22 +143,22 @@ function unwritten({ client_order_id }: InvocationRow, cause: unknown): KeyholdE
   );
 }
 
-async function findInvocation(tx: TenantTx, id: string): Promise<readonly Told[]> {
+async function findInvocation(tx: TenantTx, id: string): Promise<readonly Described[]> {
   return tx.selectFrom("invocations").selectAll().where("id", "=", id).execute();
 }
 
-/** Frees the key of what was never sent. */
+/** Frees the key of an operation that was never sent. */
 export async function forget(db: Db, { principal }: Invocation, id: string): Promise<void> {
   await withTenant(db, serviceScope(principal.tenantId), (tx) =>
     tx.deleteFrom("invocations").where("id", "=", id).execute(),
   );
 }
 
-type Told = Pick<InvocationRow, "state" | "operation" | "message" | "client_order_id"> &
+type Described = Pick<InvocationRow, "state" | "operation" | "message" | "client_order_id"> &
   Readonly<{ result: unknown }>;
 
-/** What is told of a row. Throws `venue_refused` for what the venue refused. */
-export function describe({ state, operation, result, message, client_order_id }: Told): Invoked {
+/** The answer that a row gives. Throws `venue_refused` for an operation that the venue refused. */
+export function answerOf({ state, operation, result, message, client_order_id }: Described): Invoked {
   if (state === "refused") {
     throw new KeyholdError("venue_refused", message ?? "The venue refused the operation.", {
       facts: { client_order_id },

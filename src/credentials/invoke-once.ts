@@ -6,36 +6,34 @@ import { callVenue, readAgain, Sending } from "./call-venue.ts";
 import type { Custody } from "./custody.ts";
 import { inTurn, venueOf } from "./inspect.ts";
 import {
+  answerOf,
   declare,
-  describe,
-  finish,
   forget,
   type Invocation,
   type InvocationRow,
   type Invoked,
+  keepResult,
 } from "./invocation.ts";
 import { openSecret, useOf } from "./open.ts";
 
-/** What has waited for its turn so long is not sent any more: a repeat must be able to tell that it never arrived. */
+/**
+ * After this time in a queue an operation is not sent any more: a repeat must be able to see that it never
+ * arrived.
+ */
 const sendWithinMs = 30_000;
 /** An order may take this long to appear at the venue once nothing of its call is under way. */
 const appearsWithinMs = 10_000;
 
-export type Once = Readonly<{
-  key: string | null;
-  /** Whether it places an order that the venue finds by an id of ours. */
-  isFound: boolean;
-}>;
-
 /**
- * An operation that must not happen twice. The Idempotency-Key, and the client order id that follows from it, are committed
- * before the venue is called; a repeat answers with what is known, looks an order up at the venue when its answer was lost, and
- * never sends it again.
+ * An operation that must not happen twice. The Idempotency-Key, and the client order id that follows from it,
+ * are committed before the venue is called. A repeat returns what is known, looks an order up at the venue
+ * when its answer was lost, and never sends it again. `isFound`: whether it places an order that the venue
+ * finds by an id of ours.
  */
 export async function invokeOnce(
   custody: Custody,
   invocation: Invocation,
-  { key, isFound }: Once,
+  { key, isFound }: Readonly<{ key: string | null; isFound: boolean }>,
 ): Promise<Invoked> {
   if (key === null) {
     throw new KeyholdError(
@@ -55,7 +53,7 @@ export async function invokeOnce(
     );
   }
   if (isNew) return send(custody, invocation, row);
-  if (row.state === "done" || row.state === "refused") return describe(row);
+  if (row.state === "done" || row.state === "refused") return answerOf(row);
   return lookUp(custody, invocation, row);
 }
 
@@ -73,8 +71,9 @@ async function macOf(
 }
 
 /**
- * 32 lower-case hexadecimal digits that follow from tenant, credential, principal and key: a repeat finds the same order. Every venue takes
- * this form: OKX takes letters and digits alone, Kraken exactly a short UUID, and Gate is given the first 28.
+ * 32 lower-case hexadecimal digits that follow from tenant, credential, principal and key: a repeat finds the
+ * same order. Every venue takes this form: OKX takes letters and digits alone, Kraken exactly a short UUID,
+ * and Gate is given the first 28.
  */
 async function clientOrderIdOf(custody: Custody, invocation: Invocation, key: string): Promise<string> {
   const name = JSON.stringify([invocation.credentialId, principalName(invocation.principal), key]);
@@ -82,28 +81,25 @@ async function clientOrderIdOf(custody: Custody, invocation: Invocation, key: st
   return Buffer.from(mac).subarray(0, 16).toString("hex");
 }
 
-/** Once a byte of it may have left, nothing ends the row but what the venue answered. */
+/** Once a byte may have left, only an answer of the venue ends the row. */
 async function send(custody: Custody, invocation: Invocation, row: InvocationRow): Promise<Invoked> {
   const sending = new Sending(row.client_order_id, performance.now() + sendWithinMs);
   const unsent = await callVenue(custody, invocation, sending).catch(asError);
   const { answer } = sending;
-  if (answer !== null) return finish(custody.db, invocation, row, stateOf(answer), answer);
+  if (answer !== null) return keepResult(custody.db, invocation, row, stateOf(answer), answer);
   throw await free(custody, invocation, row, unsent);
 }
-
-/** What was thrown, or an answer that is none of the venue's. */
-type Unsent = Error | InvokeResult;
 
 function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error("a call broke off", { cause: thrown });
 }
 
-/** Nothing has left: the key is free for another attempt. Answers what the caller is told. */
+/** Nothing has left: the key is free for another attempt. Returns the error for the caller. */
 async function free(
   custody: Custody,
   invocation: Invocation,
   row: InvocationRow,
-  why: Unsent,
+  why: Error | InvokeResult,
 ): Promise<KeyholdError> {
   const error = whyUnsent(why);
   const isFree = await forget(custody.db, invocation, row.id).then(
@@ -119,7 +115,7 @@ async function free(
   });
 }
 
-function whyUnsent(why: Unsent): KeyholdError {
+function whyUnsent(why: Error | InvokeResult): KeyholdError {
   if (why instanceof KeyholdError) return why;
   if (why instanceof Error) {
     return new KeyholdError("not_sent", "The database cannot be reached now.", {
@@ -172,27 +168,27 @@ const unknowable =
 const tooEarly =
   "The venue's answer was lost, and the order is not known there yet. Repeat this request in a moment.";
 
-/** After a lost answer: asks the venue for the order by the id that it was given. Sends nothing. */
-export async function lookUp(custody: Custody, invocation: Invocation, row: InvocationRow): Promise<Invoked> {
+/** Asks the venue, after a lost answer, for the order by the id that it was given. Sends nothing. */
+async function lookUp(custody: Custody, invocation: Invocation, row: InvocationRow): Promise<Invoked> {
   if (row.client_order_id === null || row.symbol === null) {
-    return describe({ ...row, state: "unknown", message: unknowable });
+    return answerOf({ ...row, state: "unknown", message: unknowable });
   }
   const found = await findOrder(custody, invocation, {
     clientOrderId: row.client_order_id,
     symbol: row.symbol,
   });
-  if (found === null) return describe({ ...row, state: "unknown", message: unknowable });
+  if (found === null) return answerOf({ ...row, state: "unknown", message: unknowable });
   switch (found.outcome) {
     case "done":
-      return finish(custody.db, invocation, row, "done", found);
+      return keepResult(custody.db, invocation, row, "done", found);
     case "absent": {
-      if (!row.settled) return describe({ ...row, state: "unknown", message: tooEarly });
+      if (!row.settled) return answerOf({ ...row, state: "unknown", message: tooEarly });
       const message =
         "The venue knows no such order: it was not placed. Use a new Idempotency-Key to place it.";
-      return finish(custody.db, invocation, row, "refused", { outcome: "refused", message });
+      return keepResult(custody.db, invocation, row, "refused", { outcome: "refused", message });
     }
     default:
-      return describe({ ...row, state: "unknown", message: found.message });
+      return answerOf({ ...row, state: "unknown", message: found.message });
   }
 }
 

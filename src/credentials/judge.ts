@@ -13,9 +13,10 @@ import { expiryOf, refuseAtRegister, unprovenAdvice, unrefused } from "./outcome
 import type { Changes } from "./rows.ts";
 
 /**
- * Asks the venue about a secret that is to be kept, and holds its answer against the tenant's policy, which is read after the venue
- * has answered, and against the caller's own `check`. A refusal is recorded as the caller says, and nothing has changed. Throws what
- * the venue's answer means (`venue_rejected`, `venue_unavailable` and so on), what `assertStorable` throws, and what `check` throws.
+ * Asks the venue about a secret that is to be kept, and holds its answer against the tenant's policy, which
+ * is read after the venue has answered, and against the caller's own `check`. A refusal is recorded as the
+ * caller says, and nothing has changed. Throws what the venue's answer means (`venue_rejected`,
+ * `venue_unavailable` and so on), what `assertStorable` throws, and what `check` throws.
  */
 export async function judgeSecret(
   custody: Pick<Custody, "db" | "inspected" | "turns">,
@@ -45,7 +46,10 @@ export async function judgeSecret(
   }
 }
 
-/** What is kept with a secret of which the venue says this. Throws as `refuseAtRegister` does where the tenant takes no such key. */
+/**
+ * What is kept with a secret of which the venue says this. Throws as `refuseAtRegister` does where the tenant
+ * takes no such key.
+ */
 function accept(verdict: Verdict, policy: TenantPolicy): Valid {
   if (verdict.outcome === "valid") return verdict;
   if (verdict.outcome === "unproven" && policy.allow_unproven === true) return asKept(verdict);
@@ -87,8 +91,8 @@ export function accepted(verdict: Valid, now: Date): Changes {
 }
 
 /**
- * Throws `venue_unproven`, `withdraw_refused` or `permissions_unknown` where the tenant's policy objects to what a key may do. A
- * permission word that Keyhold does not know counts as withdraw.
+ * Throws `venue_unproven`, `withdraw_refused` or `permissions_unknown` where the tenant's policy objects to
+ * what a key may do. A permission word that Keyhold does not know counts as withdraw.
  */
 export function assertStorable(permissions: Permissions, policy: TenantPolicy): void {
   const objection = objectionTo(permissions, policy);

@@ -28,11 +28,13 @@ type NewVersion = Readonly<{
 /**
  * Seals a new version and keeps it, in an order that a crash cannot turn into a loss:
  *
- * 1. the store is asked whether it takes anything: in some stores a number that is drawn and not used leaves a hole;
+ * 1. the store is asked whether it takes anything: in some stores a number that is drawn and not used leaves
+ * a hole;
  * 2. an intent says what will be written, under a number that no writer had before (committed);
  * 3. the sealed bytes go to the store, write-once;
  * 4. they are read back and compared;
- * 5. `activate` points the credential at them, together with the end of the intent and the record, in one transaction.
+ * 5. `activate` points the credential at them, together with the end of the intent and the record, in one
+ * transaction.
  *
  * A process that dies before 5 leaves an intent. The reconciler finds it and removes what was written.
  */
@@ -70,9 +72,9 @@ type Replacement<T> = Readonly<{
 }>;
 
 /**
- * Keeps a new version of a credential that is there, and puts it in force if the credential still has the revision that was seen. Once
- * the row is held, `decide` says what becomes of the old version and of the row. What ends is destroyed after the commit. Throws
- * `stale`, and what `keepVersion` throws.
+ * Keeps a new version of a credential that is there, and puts it in force if the credential still has the
+ * revision that was seen. Once the row is held, `decide` says what becomes of the old version and of the row.
+ * What ends is destroyed after the commit. Throws `stale`, and what `keepVersion` throws.
  */
 export async function putInForce<T extends object>(
   custody: Pick<Custody, "db" | "dataKeys" | "stores">,
@@ -127,7 +129,10 @@ async function declare(
   return { id, ref: { ...of, version } };
 }
 
-/** Two writers at once get two numbers: one of them is put in force, and the other removes its own bytes alone. */
+/**
+ * Two writers at once get two numbers: one of them is put in force, and the other removes its own bytes
+ * alone.
+ */
 async function nextVersion(tx: TenantTx, credentialId: string): Promise<number> {
   const row = await tx
     .updateTable("credentials")
@@ -180,7 +185,8 @@ async function undo(
   reason: unknown,
 ): Promise<void> {
   await destroyIntended(custody, ref.tenantId, id);
-  // A writer that slept may have written after the reconciler had been there. No other writer has this number.
+  // A writer that slept may have written after the reconciler had been there. No other writer has this
+  // number.
   if (reason instanceof KeyholdError && reason.facts["reason"] === abandoned) await store.destroy(ref);
 }
 

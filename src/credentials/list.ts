@@ -21,7 +21,10 @@ export type CredentialFilter = Readonly<{
   label?: string;
 }>;
 
-/** The credentials that the caller may see, newest first. Throws `forbidden` for a filter by another member's account, `not_found` by another tenant's. */
+/**
+ * The credentials that the caller may see, newest first. Throws `forbidden` for a filter by another member's
+ * account, `not_found` by another tenant's.
+ */
 export async function list(
   custody: Pick<Custody, "db" | "venues">,
   principal: Principal,
@@ -70,7 +73,9 @@ export async function list(
   return toPage(rows, page.limit, toCredential);
 }
 
-/** The reach of a narrowed principal, for the sake of the indexes: row-level security enforces it in any case. */
+/**
+ * The reach of a narrowed principal, for the sake of the indexes: row-level security enforces it in any case.
+ */
 function within(principal: Principal): RawBuilder<SqlBool> {
   if (principal.kind !== "member" || !namesSubjects(principal.narrowing)) return sql`true`;
   const { credentials, accounts } = principal.narrowing;
@@ -108,7 +113,10 @@ type Versions = Readonly<{
 
 const mostShown = 100;
 
-/** The versions of a credential, newest first, with the last rotation and the actors that may still need the version it replaced. */
+/**
+ * The versions of a credential, newest first, with the last rotation and the actors that may still need the
+ * version it replaced.
+ */
 export async function listVersions(
   custody: Pick<Custody, "db" | "reports">,
   principal: Principal,

@@ -14,9 +14,10 @@ import { OwnedFields } from "./secret.ts";
 export type Opened = Readonly<{ disclosure: Granted; fields: OwnedFields }>;
 
 /**
- * Opens the secret of a credential for the length of `use`: the record is written first, and the plaintext is zeroed after.
- * Throws what the record refuses (`not_found`, `forbidden`, `credential_inactive`, `illegal_state`, `policy_forbids` …),
- * `record_unavailable`, `store_unavailable`, `store_denied`, `secret_lost`, `secret_damaged` and `key_unavailable`.
+ * Opens the secret of a credential for the length of `use`: the record is written first, and the plaintext is
+ * zeroed after. Throws what the record refuses (`not_found`, `forbidden`, `credential_inactive`,
+ * `illegal_state`, `policy_forbids` …), `record_unavailable`, `store_unavailable`, `store_denied`,
+ * `secret_lost`, `secret_damaged` and `key_unavailable`.
  */
 export async function openSecret<T>(
   custody: Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">,
@@ -39,7 +40,10 @@ export function useOf(
   return { principal, credentialId, need, revision, event: "credential.used", detail };
 }
 
-/** The same for the version that a rotation has retired. The record judges the use like any other, and names that version. */
+/**
+ * The same for the version that a rotation has retired. The record judges the use like any other, and names
+ * that version.
+ */
 export async function openRetired<T>(
   custody: Pick<Custody, "disclosures" | "stores" | "dataKeys">,
   request: UseRequest,
@@ -60,9 +64,9 @@ export async function openRetired<T>(
 type Place = Granted & Readonly<{ tenantId: string; credentialId: string }>;
 
 /**
- * A version that was in force when its use was recorded may have been replaced or moved before its store was read, and be destroyed by
- * now. Then the version that is in force is asked for, with a record of its own. The loop ends, because another writer must have written
- * a version for each round.
+ * A version that was in force when its use was recorded may have been replaced or moved before its store was
+ * read, and be destroyed by now. Then the version that is in force is asked for, with a record of its own.
+ * The loop ends, because another writer must have written a version for each round.
  */
 async function findSealed(
   custody: Pick<Custody, "db" | "disclosures" | "stores">,
@@ -143,8 +147,9 @@ function fieldName(name: string, { store }: Place): FieldName {
 }
 
 /**
- * Whether the store returned other bytes than those that were sealed for this place: they do not open, or name a data key that the tenant
- * does not have. The database keeps the data key of each version that is in force, so none of those is merely missing.
+ * Whether the store returned other bytes than those that were sealed for this place: they do not open, or
+ * name a data key that the tenant does not have. The database keeps the data key of each version that is in
+ * force, so none of those is merely missing.
  */
 function isDamage(error: unknown): boolean {
   if (error instanceof KeyholdError) return error.facts["reason"] === unknownDataKey;

@@ -3,12 +3,15 @@ import type { InvokeResult } from "../venues/venue.ts";
 import type { Ambiguous, Outcome, Rejected, Valid, Verdict } from "../venues/verdict.ts";
 import type { CredentialRow, Status } from "./credential.ts";
 
-/** What an outcome of the venue leads to: kept or refused at register, and what it does to a credential that is kept. */
+/**
+ * The consequences of an outcome: whether a new secret is kept, and what happens to a credential that is
+ * kept.
+ */
 type Consequence = Readonly<{
   atRegister: "kept" | ErrorCode;
   /** `unchanged` touches nothing at all; `degraded` and `ambiguous` stay usable, the latter for a time. */
   later: "active" | "ended" | "ambiguous" | "degraded" | "unproven" | "unchanged";
-  /** What a caller whose credential was not kept is told beside the message. A later try is named where it can help. */
+  /** Stands beside the message when a secret was not kept. It names a later try where that can help. */
   advice?: string;
 }>;
 
@@ -18,11 +21,11 @@ const unavailable = {
   advice: "Nothing was stored; try again later.",
 } as const;
 
-/** What helps a caller whose key nothing proves. */
+/** Advice to a caller whose key nothing proves. */
 export const unprovenAdvice =
   "The tenant's policy refuses such keys; with `allow_unproven` they are kept as they are.";
 
-/** Every outcome and what follows from it. Indefinite outcomes change nothing, ever. */
+/** Every outcome and its consequences. Indefinite outcomes change nothing, ever. */
 export const consequences: Readonly<Record<Outcome, Consequence>> = {
   valid: { atRegister: "kept", later: "active" },
   rejected: { atRegister: "venue_rejected", later: "ended" },
@@ -47,31 +50,32 @@ export const consequences: Readonly<Record<Outcome, Consequence>> = {
   unexpected_answer: { ...unavailable, advice: "Nothing was stored." },
 };
 
-/** `true` or `false` where the venue decided, `null` where it could not tell. */
+/** `true` or `false` where the venue decided, `null` where it gave no clear answer. */
 export function isValid(verdict: Verdict): boolean | null {
   if (verdict.outcome === "valid") return true;
   const { later } = consequences[verdict.outcome];
   return later === "unchanged" || later === "unproven" ? null : false;
 }
 
-/** The error that an outcome is; a valid verdict after which a credential is still not active is a matter of its state. */
+/**
+ * The error for an outcome. After a valid verdict a credential can still not be active: that is an error of
+ * its state.
+ */
 export function codeOf(outcome: Outcome): ErrorCode {
   const { atRegister } = consequences[outcome];
   return atRegister === "kept" ? "illegal_state" : atRegister;
 }
 
-type Refusal = Exclude<Verdict, Valid>;
-
-/** Throws what a caller is told whose credential cannot be kept. */
-export function refuseAtRegister(verdict: Refusal): never {
+/** Throws the error for a caller whose secret cannot be kept. */
+export function refuseAtRegister(verdict: Exclude<Verdict, Valid>): never {
   const { advice = "Nothing was stored." } = consequences[verdict.outcome];
   throw new KeyholdError(codeOf(verdict.outcome), `${verdict.message} ${advice}`, {
     facts: factsOf(verdict),
   });
 }
 
-/** What stands beside the message of a refusal. */
-export function factsOf(verdict: Refusal): ErrorFacts {
+/** The facts beside the message of a refusal. */
+export function factsOf(verdict: Exclude<Verdict, Valid>): ErrorFacts {
   const { outcome } = verdict;
   if (outcome === "rejected") return { outcome, reason: verdict.reason };
   return outcome === "ambiguous" ? { outcome, possible_causes: verdict.causes } : { outcome };
@@ -82,14 +86,15 @@ export function refusesKey(answer: InvokeResult): answer is Rejected | Ambiguous
   return answer.outcome === "rejected" || answer.outcome === "ambiguous";
 }
 
-/** When the venue ends the key, at the latest; `null` when it does not tell or the key never ends. */
+/** When the venue ends the key, at the latest; `null` when it names no date or the key never ends. */
 export function expiryOf({ expiresAt, expiresWithinMs = 0 }: Valid): Date | null {
   return expiresAt === null ? null : new Date(Date.parse(expiresAt) + expiresWithinMs);
 }
 
 /**
- * The same of a key whose end was known before. A venue that gives the time that is left in whole days names another moment in each
- * answer. While they agree, the first one holds, unless it has passed and the venue still takes the key.
+ * The same for a key whose end was known before. A venue that gives the remaining time in whole days names
+ * another moment in each answer. While they agree, the first one holds, unless it has passed and the venue
+ * still accepts the key.
  */
 function steadyExpiryOf(verdict: Valid, known: Date | null, now: Date): Date | null {
   const latest = expiryOf(verdict);
@@ -112,7 +117,7 @@ export type Settlement = Readonly<{
   venueExpiresAt: Date | null;
 }>;
 
-/** Of a credential that nothing is held against. */
+/** The columns of a credential that no refusal is held against. */
 export const unrefused = { rejected_at: null, refused_since: null, refused_as: null, held_at: null } as const;
 
 type Standing = Pick<
@@ -126,12 +131,12 @@ type Standing = Pick<
   | "venue_expires_at"
 >;
 
-/** What is known beside the verdict when it is settled. */
+/** All that decides beside the row and the verdict. */
 export type Circumstances = Readonly<{
   now: Date;
   /** Whether the owner asked to switch the credential on. */
   activates: boolean;
-  /** Why the tenant's policy would not take a key that may do this; `null` when it would. */
+  /** The objection of the tenant's policy to what the key may do; `null` when there is none. */
   objection: string | null;
   /** How long an ambiguous refusal must last to end a credential. */
   ambiguousMs: number;
@@ -139,13 +144,16 @@ export type Circumstances = Readonly<{
   hold: Hold | null;
 }>;
 
-/** Our clock is far off the venue's; the venue refuses too many; or it refuses our address for other keys, too. */
+/**
+ * Why a refusal ends nothing: our clock is far off the venue's, the venue refuses too many keys, or it
+ * refuses our address.
+ */
 export type Hold = "clock" | "many" | "address";
 
 /**
- * What a verdict makes of a credential that is kept; `null` when it changes nothing. What would have been refused at register ends
- * a pending credential at once, but for an ambiguous refusal. An active one is ended only by a refusal that is repeated a minute later,
- * because venues err, or by an ambiguous one that lasts.
+ * What a verdict makes of a credential that is kept; `null` when it changes nothing. A refusal ends a pending
+ * credential at once, unless it is ambiguous. Because venues err, an active one ends only by a refusal that
+ * is repeated a minute later, or by an ambiguous one that lasts.
  */
 export function settle(row: Standing, verdict: Verdict, circumstances: Circumstances): Settlement | null {
   if (row.status === "revoked") return null;
@@ -169,7 +177,7 @@ export function settle(row: Standing, verdict: Verdict, circumstances: Circumsta
     case "ambiguous":
       return { ...kept, health: "degraded", ...endOrWait(row, verdict, circumstances) };
     case "unproven":
-      // Of a key that is in use nothing new is known.
+      // Nothing new is known about a key that is in use.
       if (row.status === "active") return null;
       return { ...kept, health: "unknown", ...accept(row, verdict, circumstances) };
     case "ended":
@@ -178,8 +186,8 @@ export function settle(row: Standing, verdict: Verdict, circumstances: Circumsta
 }
 
 /**
- * Since when the venue refuses a credential that it accepted before, and how. A pending one was never accepted, and only the time of an
- * ambiguous refusal matters to it.
+ * Since when the venue refuses a credential that it accepted before, and how. A pending credential was never
+ * accepted; for it only the time of an ambiguous refusal matters.
  */
 function refusalOf(
   row: Standing,
@@ -195,7 +203,7 @@ function refusalOf(
 
 const refusals = ["rejected", "ambiguous", "ip_not_allowed"] as const;
 
-/** A venue that refuses the address for certain knows the key. */
+/** A venue that definitely refuses the address knows the key. */
 function knowsKey(refusedAs: CredentialRow["refused_as"]): boolean {
   return refusedAs === "ip_not_allowed";
 }
@@ -223,7 +231,7 @@ export function ends(
   }
 }
 
-/** A valid verdict leads to `active`, unless the policy, a date or the owner's own hand stands against it. */
+/** A valid verdict leads to `active`, unless the policy, a date or the owner is against it. */
 function accept(
   row: Standing,
   verdict: Verdict,
@@ -240,16 +248,20 @@ function accept(
     const status = row.status === "pending" ? "invalid" : row.status;
     return { status, venueExpiresAt, health: "unhealthy", healthMessage: objection };
   }
-  // Switched off while the venue was being asked: the owner's hand stays.
+  // Its owner switched it off while the venue was being asked, so it stays off.
   if (row.status === "inactive" && !activates) return { venueExpiresAt };
-  // The clock takes what is pending or invalid from `active` to `expired`, which is the one move that leads there.
+  // A pending or invalid credential becomes active first, and the clock makes it expired: no other move leads
+  // there.
   if (passed && (row.status === "inactive" || row.status === "expired")) {
     return { venueExpiresAt, healthMessage: "Its expiry date has passed. Set a later one." };
   }
   return { status: "active", venueExpiresAt };
 }
 
-/** A second definite refusal ends an active credential; what holds it back leaves it degraded. */
+/**
+ * A second definite refusal ends an active credential; while a refusal is held back, the credential is
+ * degraded.
+ */
 function endOrDoubt(row: Standing, verdict: Verdict, circumstances: Circumstances): Partial<Settlement> {
   const { now, hold } = circumstances;
   if (row.status !== "active" && row.status !== "pending") return {};
@@ -262,7 +274,10 @@ function endOrDoubt(row: Standing, verdict: Verdict, circumstances: Circumstance
   return { status: expired ? "expired" : "invalid" };
 }
 
-/** What may be the address or the clock is waited for: it recovers by itself, or ends when it has lasted. */
+/**
+ * A refusal that may be about the address or the clock is waited for: the credential recovers, or ends when
+ * the refusal has lasted.
+ */
 function endOrWait(row: Standing, verdict: Verdict, circumstances: Circumstances): Partial<Settlement> {
   if (row.status === "invalid" || row.status === "expired") return { health: "unhealthy" };
   if (circumstances.hold !== null || !ends(row, verdict, circumstances)) return {};

@@ -17,9 +17,10 @@ import { assertFields, assertSomeFields, copyFields, type OwnedFields } from "./
 import { endVersions } from "./versions.ts";
 
 /**
- * Replaces the secret at once: what is sent is merged with what is kept, the venue is asked about the whole, and only a valid
- * secret takes the old one's place, which is destroyed. A credential that was invalid or expired becomes active; one that is
- * switched off stays so. Throws as `register` does, and `stale` for another revision.
+ * Replaces the secret at once: what is sent is merged with what is kept, the venue is asked about the whole,
+ * and only a valid secret takes the old one's place, which is destroyed. A credential that was invalid or
+ * expired becomes active; one that is switched off stays so. Throws as `register` does, and `stale` for
+ * another revision.
  */
 export async function replace(
   custody: Custody,

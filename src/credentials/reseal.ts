@@ -11,10 +11,12 @@ import { storeOf } from "./secret-store.ts";
 import { endVersion } from "./versions.ts";
 
 /**
- * Keeps the same secret anew: under the tenant's present data key, in the store `to`, or where it is when that is left out. Data keys
- * are rotated and stores are changed in this way, one credential at a time, while it is in use. The secret gets a new version, because a
- * version is written once, and the old one is destroyed. A credential that is frozen or switched off is resealed too, a revoked one is
- * not. Throws `stale` when the credential changed meanwhile, and as `use` and `register` do about stores, keys and the record.
+ * Keeps the same secret anew: under the tenant's present data key, in the store `to`, or where it is when
+ * that is left out. Data keys are rotated and stores are changed in this way, one credential at a time, while
+ * it is in use. The secret gets a new version, because a version is written once, and the old one is
+ * destroyed. A credential that is frozen or switched off is resealed too, a revoked one is not. Throws
+ * `stale` when the credential changed meanwhile, and as `use` and `register` do about stores, keys and the
+ * record.
  */
 export async function reseal(
   custody: Pick<Custody, "db" | "dataKeys" | "disclosures" | "stores">,

@@ -3,9 +3,9 @@ import type { Custody } from "./custody.ts";
 import { type Opened, openSecret } from "./open.ts";
 
 /**
- * The plaintext for a caller who may have it, after the record says so: one JSON document as bytes, off V8's heap, which the
- * caller must zero once they are sent. Strings would stay in the heap and cannot be zeroed.
- * Throws what `openSecret` throws; `forbidden` without the scope.
+ * Returns the plaintext to a caller who may have it, after the record of it is committed: one JSON document
+ * as bytes, off V8's heap, which the caller must zero once they are sent. Strings would stay in the heap and
+ * cannot be zeroed. Throws what `openSecret` throws; `forbidden` without the scope.
  */
 export async function reveal(
   custody: Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">,
@@ -50,8 +50,8 @@ const backslash = 0x5c;
 const hexDigits = Buffer.from("0123456789abcdef");
 
 /**
- * Writes UTF-8 text as a JSON string (RFC 8259 §7) without making a JavaScript string of it. Answers where it ends in `target`,
- * which needs room for six bytes a byte and two quotes.
+ * Writes UTF-8 text as a JSON string (RFC 8259 §7) without making a JavaScript string of it. Returns where it
+ * ends in `target`, which needs room for six bytes a byte and two quotes.
  */
 export function writeJsonText(target: Uint8Array, start: number, text: Uint8Array): number {
   let at = start;

@@ -10,8 +10,9 @@ import { changeCredential, updateCredential } from "./rows.ts";
 import { endVersions } from "./versions.ts";
 
 /**
- * Ends a credential for good: every version is destroyed, metadata and record stay. It is in force at once; if a store cannot be reached
- * now, the reconciler asks it again. Throws `illegal_state` when the credential is revoked already.
+ * Ends a credential for good: every version is destroyed, metadata and record stay. It is in force at once;
+ * if a store cannot be reached now, the reconciler asks it again. Throws `illegal_state` when the credential
+ * is revoked already.
  */
 export async function revoke(
   custody: Pick<Custody, "db" | "stores">,
@@ -27,7 +28,9 @@ export async function revoke(
   });
 }
 
-/** Revokes, then removes: the credential is gone from every list at once, and its row with its last version. */
+/**
+ * Revokes, then removes: the credential is gone from every list at once, and its row with its last version.
+ */
 export async function remove(
   custody: Pick<Custody, "db" | "stores">,
   principal: Principal,

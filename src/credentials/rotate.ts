@@ -33,12 +33,13 @@ import {
 } from "./versions.ts";
 
 /**
- * Puts a new secret in the place of the present one. The venue is asked first; the new key must belong to the same account and may do no
- * more than the old one. From then on the new one is used. For the overlap the old one is kept: a use falls back to it where the venue
- * refuses the new one. A rotation that fails leaves the old secret in force.
+ * Puts a new secret in the place of the present one. The venue is asked first; the new key must belong to the
+ * same account and may do no more than the old one. From then on the new one is used. For the overlap the old
+ * one is kept: a use falls back to it where the venue refuses the new one. A rotation that fails leaves the
+ * old secret in force.
  *
- * Throws `stale`, `illegal_state` for a credential that is not active or is being rotated, `same_secret`, `venue_account`,
- * `wider_permissions`, and as `register` does.
+ * Throws `stale`, `illegal_state` for a credential that is not active or is being rotated, `same_secret`,
+ * `venue_account`, `wider_permissions`, and as `register` does.
  */
 export async function rotate(
   custody: Custody,
@@ -110,9 +111,10 @@ export type NewSecret = Readonly<{
 export type Adopted = Readonly<{ credential: Credential; rotation: Rotation }>;
 
 /**
- * Has the venue judge a new secret, and puts it in force beside the present one for the overlap. `alongside` makes changes of the caller's
- * own in the same transaction. A refusal is recorded, and nothing has changed. Throws `stale` for another revision than `row` has, `illegal_state` while a rotation is under
- * way, `venue_account`, `wider_permissions`, and as `register` does.
+ * Has the venue judge a new secret, and puts it in force beside the present one for the overlap. `alongside`
+ * makes changes of the caller's own in the same transaction. A refusal is recorded, and nothing has changed.
+ * Throws `stale` for another revision than `row` has, `illegal_state` while a rotation is under way,
+ * `venue_account`, `wider_permissions`, and as `register` does.
  */
 export async function adopt(
   custody: Custody,
@@ -151,7 +153,9 @@ async function judge(
   );
 }
 
-/** Throws `venue_account` where the venue says whose a key is, and it is of another account than the old one. */
+/**
+ * Throws `venue_account` where the venue says whose a key is, and it is of another account than the old one.
+ */
 function assertSameAccount(row: CredentialRow, { account }: Valid): void {
   const { id } = row.account_facts;
   if (id === undefined || account.id === undefined || id === account.id) return;
@@ -172,8 +176,8 @@ function assertNoWider(row: CredentialRow, { permissions }: Valid): void {
 }
 
 /**
- * What a new key may do that the old one may not: grants, words that Keyhold does not know, or addresses. A right of the old key that the
- * venue did not report cannot be compared, and counts as nothing.
+ * What a new key may do that the old one may not: grants, words that Keyhold does not know, or addresses. A
+ * right of the old key that the venue did not report cannot be compared, and counts as nothing.
  */
 function widened(before: StoredPermissions | null, after: Permissions): readonly string[] {
   if (before === null) return [];

@@ -25,11 +25,11 @@ import {
 } from "./versions.ts";
 
 /**
- * Ends the overlap at once: the old version is destroyed. If Keyhold made the new key, the old one is deleted at the venue first, unless
- * the caller leaves it there.
+ * Ends the overlap at once: the old version is destroyed. If Keyhold made the new key, the old one is deleted
+ * at the venue first, unless the caller leaves it there.
  *
- * Throws `illegal_state` when none is under way, `venue_refused` and `venue_unavailable` when the old key could not be deleted, and
- * what `openSecret` throws. Then the overlap goes on.
+ * Throws `illegal_state` when none is under way, `venue_refused` and `venue_unavailable` when the old key
+ * could not be deleted, and what `openSecret` throws. Then the overlap goes on.
  */
 export async function finishRotation(
   custody: Custody,
@@ -47,7 +47,7 @@ export async function finishRotation(
     if (open === undefined) throw noneUnderWay();
     if (run !== undefined) await endRun(tx, run);
     const deleted = isDeleted ? [keyDeleted(open)] : [];
-    const { rotation, intents } = await finish(tx, row, open);
+    const { rotation, intents } = await finishOpen(tx, row, open);
     const after = (): Promise<void> => destroyNow(custody, principal.tenantId, intents);
     return { value: rotation, events: [finishedEvent(open), ...deleted], after };
   });
@@ -87,14 +87,14 @@ async function finishDue(custody: Pick<Custody, "db" | "stores">, { tenant_id, i
     const open = row === undefined ? undefined : await lockOpenRotation(tx, row.id);
     // Finished by hand or rolled back meanwhile.
     if (row === undefined || open?.id !== id) return null;
-    ended.push(...(await finish(tx, row, open)).intents);
+    ended.push(...(await finishOpen(tx, row, open)).intents);
     return { value: undefined, events: [finishedEvent(open)] };
   });
   await destroyNow(custody, tenant_id, ended);
 }
 
 /** In the caller's transaction: the old version ends, with an intent to destroy it. */
-export async function finish(tx: TenantTx, row: CredentialRow, open: RotationRow) {
+export async function finishOpen(tx: TenantTx, row: CredentialRow, open: RotationRow) {
   const rotation = toRotation(await endRotation(tx, open.id, "finished"));
   const ended = await endVersion(tx, row.id, open.from_version);
   return { rotation, intents: await intendDestruction(tx, row, ended) };
@@ -112,8 +112,9 @@ export function noneUnderWay(): KeyholdError {
 }
 
 /**
- * While the overlap lasts, puts the old secret back in force and destroys the new one. The venue is asked about the old one within a
- * minute, and a key that Keyhold made there is deleted. Throws `stale`, and `illegal_state` when no rotation is under way.
+ * While the overlap lasts, puts the old secret back in force and destroys the new one. The venue is asked
+ * about the old one within a minute, and a key that Keyhold made there is deleted. Throws `stale`, and
+ * `illegal_state` when no rotation is under way.
  */
 export async function rollBack(
   custody: Pick<Custody, "db" | "stores">,

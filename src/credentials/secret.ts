@@ -16,8 +16,8 @@ export function copyFields(fields: SecretFields): OwnedFields {
 }
 
 /**
- * Throws `malformed` unless the fields are those that the venue needs, each of a form that it could accept. The message names
- * fields, never values.
+ * Throws `malformed` unless the fields are those that the venue needs, each of a form that it could accept.
+ * The message names fields, never values.
  */
 export function assertFields(venue: VenueDescription, fields: SecretFields): void {
   const problems = [
@@ -33,7 +33,7 @@ export function assertFields(venue: VenueDescription, fields: SecretFields): voi
   });
 }
 
-/** Throws `malformed` for names that the venue does not have; for a replacement, which may send some fields only. */
+/** The same for a replacement, which may send only some of the fields. */
 export function assertSomeFields(venue: VenueDescription, fields: SecretFields): void {
   const needed = venue.fields.filter((name) => fields.has(name));
   if (needed.length === 0) {

@@ -18,7 +18,7 @@ export type Alongside = (
   row: LockedRow,
 ) => Promise<Readonly<{ changes: Changes; event: AuditEvent }>>;
 
-/** `activate` is for what is switched off, and switches it on. */
+/** `activate` is for a credential that is switched off, and switches it on. */
 export type Target = Readonly<{
   id: string;
   need: "validate" | "activate";
@@ -26,31 +26,21 @@ export type Target = Readonly<{
   purpose: "validate" | "health";
 }>;
 
-export type Asked = Pick<Target, "need" | "purpose"> &
-  Readonly<{
-    /** `null` when it is about another version than the present one. */
-    verdict: Verdict | null;
-    outcome: Outcome;
-  }>;
+/** After a check any worker may claim the next one. A verdict about another version leaves the check due. */
+const unclaimed = { check_leased_until: null } as const;
 
-export type Settled = Readonly<{
-  row: CredentialRow;
-  /** Why a refusal was held back; `null` when none was. */
-  hold: Hold | null;
-  events: readonly AuditEvent[];
-}>;
-
-/** What was due was checked, or, with a verdict about another version, is due still: for whichever worker comes next. */
-const inNoHand = { check_leased_until: null } as const;
-
-/** What the venue's answer makes of the row: status and health, what it tells of the key, the next check, and the history. */
+/**
+ * Applies the venue's answer to the row: status and health, the facts of the key, the next check, and the
+ * history. `verdict` is `null` when it is about another version than the present one. Returns the row, the
+ * events, and why a refusal was held back.
+ */
 export async function settleRow(
   tx: TenantTx,
   before: LockedRow,
-  asked: Asked,
+  asked: Pick<Target, "need" | "purpose"> & Readonly<{ verdict: Verdict | null; outcome: Outcome }>,
   ambiguousMs: number,
   alongside?: Alongside,
-): Promise<Settled> {
+): Promise<Readonly<{ row: CredentialRow; hold: Hold | null; events: readonly AuditEvent[] }>> {
   const { verdict, need, purpose } = asked;
   const policy = await findPolicy(tx, before.tenant_id);
   const hold = verdict === null ? null : await holdOn(tx, before, verdict, ambiguousMs);
@@ -63,8 +53,8 @@ export async function settleRow(
     const { check_minutes: everyMinutes = defaultCheckMinutes } = policy;
     const known = { now, everyMinutes, verdict, attempts, row, ...refusals };
     const schedule = nextCheck({ ...known, random: Math.random() });
-    await rescheduleCredential(tx, row.id, { ...schedule, ...inNoHand, ...(await ruleNotes(tx, row)) });
-  } else await rescheduleCredential(tx, row.id, inNoHand);
+    await rescheduleCredential(tx, row.id, { ...schedule, ...unclaimed, ...(await ruleNotes(tx, row)) });
+  } else await rescheduleCredential(tx, row.id, unclaimed);
   if (verdict !== null && begins(before, row)) await askAboutOthers(tx, { ...row, now: before.now });
   await remember(tx, row, purpose, asked.outcome);
   const drift = verdict === null ? [] : eventsOf(before, row, reasonOf(verdict));
@@ -106,15 +96,15 @@ function consequencesOf(
   };
 }
 
-/** That the venue was asked once more and said the same leaves the revision as it is. */
+/** Leaves the revision as it is when the venue has said the same again. */
 async function write(tx: TenantTx, row: LockedRow, changes: Changes): Promise<CredentialRow> {
   const { last_validated_at, permissions, ...plain } = changes;
-  const telling = {
+  const changed = {
     ...plain,
     ...(permissions === undefined ? {} : { permissions: describePermissions(permissions) }),
   };
-  const known = Object.fromEntries(Object.entries(row).filter(([name]) => name in telling));
-  if (differing(known, telling).length > 0) return updateCredential(tx, row.id, changes);
+  const known = Object.fromEntries(Object.entries(row).filter(([name]) => name in changed));
+  if (differing(known, changed).length > 0) return updateCredential(tx, row.id, changes);
   if (last_validated_at === undefined) return row;
   await rescheduleCredential(tx, row.id, { last_validated_at });
   return { ...row, last_validated_at };
@@ -154,25 +144,26 @@ function reasonOf(verdict: Verdict): string {
 }
 
 const minuteMs = 60_000;
-/** A venue that could not tell is asked again after these times, each longer than the one before; then at the usual interval. */
+/** A venue that gave no clear answer is asked again after these times, then at the usual interval. */
 const patienceMs = [0.5 * minuteMs, 2 * minuteMs];
-/** A refusal is confirmed when the minute has passed that decides. */
+/** A refusal is confirmed once the deciding minute has passed. */
 const confirmMs = minuteMs + 1000;
 /** A refusal that was held back is looked at again after this long. */
 const heldMs = 15 * minuteMs;
-/** A credential that is invalid is asked about rarely: in case it was refused by mistake, or its key is in force again. */
+/**
+ * The venue is rarely asked about an invalid credential: in case it was refused by mistake, or its key is in
+ * force again.
+ */
 const invalidMs = [24 * 60 * minuteMs, 7 * 24 * 60 * minuteMs] as const;
-/** Checks are spread, so that what was registered together is not checked together for ever. */
+/** Checks are spread, so that credentials that were registered together are not checked together for ever. */
 const spread = 0.1;
-
-export type CheckSchedule = Readonly<{ next_check_at: Date; check_attempts: number }>;
 
 export type Checked = Readonly<{
   now: Date;
   /** Of the tenant. */
   everyMinutes: number;
   verdict: Verdict;
-  /** How often in a row the venue could not tell before. */
+  /** How often in a row the venue has given no clear answer before. */
   attempts: number;
   /** After the verdict was settled. */
   row: Pick<CredentialRow, "status" | "rejected_at" | "refused_since">;
@@ -189,7 +180,7 @@ export function spreadOut(time: number, random: number): number {
 }
 
 /** When the venue is asked again. */
-export function nextCheck(checked: Checked): CheckSchedule {
+export function nextCheck(checked: Checked): Readonly<{ next_check_at: Date; check_attempts: number }> {
   const { now, everyMinutes, verdict, attempts, row, random } = checked;
   const after = (ms: number): Date => new Date(now.getTime() + ms);
   if (row.status === "invalid")
@@ -210,7 +201,10 @@ function growing({ now, row }: Checked, [least, most]: readonly [number, number]
   return Math.min(Math.max(lasted, least), most);
 }
 
-/** After an ambiguous refusal; at the latest when it has lasted as long as decides. */
+/**
+ * The pause after an ambiguous refusal. It ends at the latest when the refusal has lasted long enough to
+ * decide.
+ */
 function untilAsked(checked: Checked): number {
   const { now, everyMinutes, row, ambiguousMs, random } = checked;
   const pause = spreadOut(growing(checked, [minuteMs, everyMinutes * minuteMs]), random);

@@ -18,7 +18,7 @@ import {
 } from "./rows.ts";
 import { type Conclusion, consult, type Consulted } from "./validate.ts";
 
-export type Update = Readonly<{
+type Update = Readonly<{
   label?: string;
   /** Switching on asks the venue first: only a valid verdict leads back to `active`. */
   active?: boolean;
@@ -27,8 +27,9 @@ export type Update = Readonly<{
 }>;
 
 /**
- * Changes label, policy, expiry or the active flag, all or nothing, if the credential still has the revision that the caller has
- * seen. Throws `stale` otherwise, `forbidden` for switching on what a higher rank has switched off, `duplicate` for a label in use, `illegal_state`, and for switching on what `validate` throws
+ * Changes label, policy, expiry or the active flag, all or nothing, if the credential still has the revision
+ * that the caller has seen. Throws `stale` otherwise, `duplicate` for a label in use, and `illegal_state`.
+ * Switching on throws `forbidden` when a higher rank has switched the credential off, what `validate` throws,
  * and what the venue's refusal means.
  */
 export async function update(
@@ -48,7 +49,10 @@ export async function update(
   });
 }
 
-/** One transaction takes the venue's verdict and the other changes; without a valid verdict there are none. */
+/**
+ * One transaction applies the venue's verdict and the other changes. Without a valid verdict there are no
+ * other changes.
+ */
 async function switchOn(
   custody: Custody,
   principal: Principal,

@@ -12,8 +12,8 @@ import { lockCredential } from "./rows.ts";
 import { assertFields } from "./secret.ts";
 import { type Alongside, settleRow, type Target } from "./settle.ts";
 
-/** What is told of a verdict: `is_valid` is null when the venue could not tell. */
-export type Validation = Readonly<{
+/** A verdict as it leaves the service. `is_valid` is null when the venue gave no clear answer. */
+type Validation = Readonly<{
   is_valid: boolean | null;
   outcome: Verdict["outcome"];
   message: string;
@@ -26,10 +26,13 @@ export type Validation = Readonly<{
 
 export type Consulted = Readonly<{ validation: Validation; row: CredentialRow }>;
 
-/** What its caller makes of a verdict that has taken its consequences: an answer, or a refusal that is thrown once it is recorded. */
+/** The answer to the caller, or a refusal that is thrown once the verdict is recorded. */
 export type Conclusion<T> = Readonly<{ value: T; refusal?: KeyholdError | null }>;
 
-/** Opens the secret for the venue's verdict, lets it take its consequences, and answers what `conclude` makes of it. */
+/**
+ * Asks the venue about a kept secret, applies the verdict to the credential, and returns what `conclude`
+ * makes of it.
+ */
 export async function consult<T extends object>(
   custody: Custody,
   principal: Principal,
@@ -41,15 +44,15 @@ export async function consult<T extends object>(
   return change(custody.db, principal, async (tx) => {
     const before = await lockCredential(tx, target.id);
     if (before === undefined) throw refused("absent");
-    // A verdict about a version that was replaced meanwhile says nothing of the one that is there.
+    // A verdict about a version that was replaced meanwhile says nothing about the present one.
     const asked = { verdict: before.version === version ? verdict : null, outcome: verdict.outcome };
     const asking = { ...target, ...asked };
     const { row, hold, events } = await settleRow(tx, before, asking, custody.ambiguousMs, alongside);
-    const told = describe(verdict);
-    const message = asked.verdict === null ? told.message : (row.health_message ?? told.message);
+    const described = describeVerdict(verdict);
+    const message = asked.verdict === null ? described.message : (row.health_message ?? described.message);
     const detail = { credential_id: row.id, outcome: verdict.outcome, status: row.status };
     return {
-      ...conclude({ validation: { ...told, message }, row }),
+      ...conclude({ validation: { ...described, message }, row }),
       events: [{ event: "credential.validated", detail }, ...events],
       after: () => {
         if (target.purpose === "health") custody.checked(row.tenant_id, row.venue, verdict.outcome);
@@ -75,7 +78,7 @@ async function ask(
   });
 }
 
-export function describe(verdict: Verdict): Validation {
+function describeVerdict(verdict: Verdict): Validation {
   const valid = verdict.outcome === "valid" ? verdict : null;
   return {
     is_valid: isValid(verdict),
@@ -89,17 +92,15 @@ export function describe(verdict: Verdict): Validation {
   };
 }
 
-export type Validated = Validation & Readonly<{ status: Status }>;
-
 /**
- * Asks the venue about a credential that is kept, and lets the verdict take its consequences. Throws what `openSecret` throws;
- * `credential_inactive` for one that is switched off.
+ * Asks the venue about a credential that is kept, and applies the verdict to it. Throws what `openSecret`
+ * throws; `credential_inactive` for one that is switched off.
  */
 export async function validate(
   custody: Custody,
   principal: Principal,
   credentialId: string,
-): Promise<Answered<Validated>> {
+): Promise<Answered<Validation & Readonly<{ status: Status }>>> {
   assertScope(principal, "credentials:validate");
   const target = { id: credentialId, need: "validate", revision: null, purpose: "validate" } as const;
   return consult(custody, principal, target, ({ validation, row }) => ({
@@ -108,8 +109,8 @@ export async function validate(
 }
 
 /**
- * The verdict about a secret that is not kept: nothing but the outcome is recorded. Throws `malformed` for an unknown venue or
- * fields that do not fit it.
+ * Asks the venue about a secret that is not kept; the outcome alone is recorded. Throws `malformed` for an
+ * unknown venue or fields that do not fit it.
  */
 export async function validateSecret(
   custody: Custody,
@@ -122,6 +123,6 @@ export async function validateSecret(
   const verdict = await inspect(custody, venue, { ...input, tenantId: principal.tenantId });
   const detail = { venue: venue.description.id, environment: input.environment, outcome: verdict.outcome };
   return change(custody.db, principal, () =>
-    Promise.resolve({ value: describe(verdict), events: [{ event: "credential.checked", detail }] }),
+    Promise.resolve({ value: describeVerdict(verdict), events: [{ event: "credential.checked", detail }] }),
   );
 }

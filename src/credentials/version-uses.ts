@@ -8,9 +8,9 @@ import type { RotationRow } from "./versions.ts";
 const purposes: readonly unknown[] = ["invoke", "fallback", "scope"];
 
 /**
- * Counts, from the record, the uses and reveals of each version while a rotation was under way. `fallbacks`: those of them in which the
- * venue accepted the old version and refused the new one. `countedSince`: the time of the first counted use, when the record is too long
- * for all of them.
+ * Counts, from the record, the uses and reveals of each version while a rotation was under way. `fallbacks`:
+ * those of them in which the venue accepted the old version and refused the new one. `countedSince`: the time
+ * of the first counted use, when the record is too long for all of them.
  */
 export async function usesOf(
   { reports }: Pick<Custody, "reports">,
@@ -47,7 +47,9 @@ function isUse({ event, detail }: RecordedEvent): boolean {
 /** An actor that used or saw the old version, and may still hold or need it. */
 export type OldVersionUse = Readonly<{
   actor: Readonly<Record<string, unknown>>;
-  /** `fallback`: the venue refused the new one. `revealed`: the plaintext was given out while it was in force. */
+  /**
+   * `fallback`: the venue refused the new one. `revealed`: the plaintext was given out while it was in force.
+   */
   how: "fallback" | "revealed";
   count: number;
   last_at: string;
@@ -58,8 +60,8 @@ export type OldVersionUse = Readonly<{
 const mostShown = 100;
 
 /**
- * The actors, from the record, to whom the old version was revealed since it was made, or who fell back to it since the rotation. Those
- * who have not seen the new one come first.
+ * The actors, from the record, to whom the old version was revealed since it was made, or who fell back to it
+ * since the rotation. Those who have not seen the new one come first.
  */
 export async function oldVersionUses(
   custody: Pick<Custody, "db" | "reports">,
@@ -128,8 +130,8 @@ function actorOf({ detail }: RecordedEvent): Readonly<{ actor: Record<string, un
 const quietMs = 3_600_000;
 
 /**
- * Whether no caller needs the old version any more: for an hour no use fell back to it, and every actor that saw it has seen the new one.
- * `false` when there are more reveals than one search reads.
+ * Whether no caller needs the old version any more: for an hour no use fell back to it, and every actor that
+ * saw it has seen the new one. `false` when there are more reveals than one search reads.
  */
 export async function isUnused(
   custody: Pick<Custody, "db" | "reports">,

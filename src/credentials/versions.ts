@@ -55,7 +55,10 @@ export async function reviveVersion(
 
 export type EndedVersion = Readonly<{ version: number; store: CredentialRow["store"]; key_since: Date }>;
 
-/** Marks every version that is left as destroyed, and releases its data key. The bytes go by the intents that the caller adds. */
+/**
+ * Marks every version that is left as destroyed, and releases its data key. The bytes go by the intents that
+ * the caller adds.
+ */
 export async function endVersions(tx: TenantTx, credentialId: string): Promise<readonly EndedVersion[]> {
   // With the old version gone there is no overlap.
   await tx

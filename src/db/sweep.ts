@@ -38,8 +38,9 @@ export async function sweep<T>(
 }
 
 /**
- * Does what is due within limits, so that one tenant, key or venue that is slow leaves room for the others. Items begin in their order
- * as far as the bounds let them. An item that fails does not hold up the others. Resolves when all that was begun has ended.
+ * Does what is due within limits, so that one tenant, key or venue that is slow leaves room for the others.
+ * Items begin in their order as far as the bounds let them. An item that fails does not hold up the others.
+ * Resolves when all that was begun has ended.
  */
 export async function doRound<T>(
   items: readonly T[],
@@ -79,8 +80,8 @@ export async function doRound<T>(
 }
 
 /**
- * Does what a list has or a generator yields, so many at once. An item that fails does not hold up the others. Throws what `items`
- * throws, once all that was begun has ended.
+ * Does what a list has or a generator yields, so many at once. An item that fails does not hold up the
+ * others. Throws what `items` throws, once all that was begun has ended.
  */
 export async function each<T>(
   items: readonly T[] | AsyncGenerator<T>,

@@ -16,8 +16,8 @@ import { isFailure, laterAfter, moved, moveRun, type Next, rotatorOf, type Run }
 import { unsupported } from "./schedule.ts";
 
 /**
- * Opens the parent's key and the one in force for as long as `work` speaks to the venue. Throws what `openSecret` throws, and
- * `unsupported_by_venue` where the venue's API makes no keys.
+ * Opens the parent's key and the one in force for as long as `work` speaks to the venue. Throws what
+ * `openSecret` throws, and `unsupported_by_venue` where the venue's API makes no keys.
  */
 export async function withKeys<T>(
   custody: Custody,
@@ -37,12 +37,16 @@ export async function withKeys<T>(
   );
 }
 
-/** A new key is not known everywhere at the venue at once: the venue is asked about it again after these times. */
+/**
+ * A new key is not known everywhere at the venue at once: the venue is asked about it again after these
+ * times.
+ */
 const patienceMs: readonly number[] = [1000, 2000, 4000];
 
 /**
- * Has the venue make a key like the one in force, and puts it in force beside it. If a key with the run's note is there already, the
- * answer to its creation was lost, and its secret with it: it is deleted, and the next step makes another.
+ * Has the venue make a key like the one in force, and puts it in force beside it. If a key with the run's
+ * note is there already, the answer to its creation was lost, and its secret with it: it is deleted, and the
+ * next step makes another.
  */
 export async function createKey(custody: Custody, run: Run, patience = patienceMs): Promise<Next> {
   const { row, open } = await readTenant(custody.db, serviceScope(run.tenant_id), async (tx) => ({
@@ -81,7 +85,9 @@ async function removeLost(keys: VenueKeys, target: KeyTarget, key: SecretFields)
   return isFailure(revoked) ? laterAfter(revoked) : { to: "again", afterMs: 0 };
 }
 
-/** Keeps the secret of the new key. Until it is kept it can be lost, and a key whose secret is lost must go. */
+/**
+ * Keeps the secret of the new key. Until it is kept it can be lost, and a key whose secret is lost must go.
+ */
 async function adoptKey(
   custody: Custody,
   run: Run,
@@ -137,7 +143,10 @@ export function keyDeleted({ credential_id, from_version }: RotationRow): AuditE
   return { event: "credential.key_deleted", detail: { credential_id, version: from_version } };
 }
 
-/** Deletes the new key, whatever has become of it. The run is over only when the venue knows no key with its note. */
+/**
+ * Deletes the new key, whatever has become of it. The run is over only when the venue knows no key with its
+ * note.
+ */
 export async function withdrawKey(custody: Custody, run: Run): Promise<Next> {
   return withKeys(custody, run, "revoke_key", async (keys, target) => {
     const found = await keys.find(target, markerOf(run.id));

@@ -19,10 +19,11 @@ export type NewSchedule = Readonly<{
 }>;
 
 /**
- * Schedules that Keyhold replaces the secret of a credential every so many days, or reminds its owner to. Takes the place of an earlier
- * schedule. The caller must be allowed to change the parent credential as well.
+ * Schedules that Keyhold replaces the secret of a credential every so many days, or reminds its owner to.
+ * Takes the place of an earlier schedule. The caller must be allowed to change the parent credential as well.
  *
- * Throws `illegal_state` for a revoked credential, `unsupported_by_venue`, and `malformed` for a parent that cannot be one.
+ * Throws `illegal_state` for a revoked credential, `unsupported_by_venue`, and `malformed` for a parent that
+ * cannot be one.
  */
 export async function schedule(
   custody: Pick<Custody, "db" | "venueKeys">,
@@ -65,7 +66,9 @@ async function put(
     .executeTakeFirstOrThrow();
 }
 
-/** Whether the venue agrees that it is the parent, and has given it the right, shows at the first rotation. */
+/**
+ * Whether the venue agrees that it is the parent, and has given it the right, shows at the first rotation.
+ */
 function assertParent(
   { venueKeys }: Pick<Custody, "venueKeys">,
   row: CredentialRow,
@@ -143,7 +146,10 @@ function underWay({ id, stage, started_at, attempts }: Run): Schedule["under_way
   return { stage, note: markerOf(id), started_at: started_at.toISOString(), attempts };
 }
 
-/** Ends a schedule. A rotation that is under way at the venue goes on to its end. Throws `not_found` where nothing is scheduled. */
+/**
+ * Ends a schedule. A rotation that is under way at the venue goes on to its end. Throws `not_found` where
+ * nothing is scheduled.
+ */
 export async function unschedule(
   custody: Pick<Custody, "db">,
   principal: Principal,

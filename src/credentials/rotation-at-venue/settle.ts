@@ -17,8 +17,11 @@ const waitMs = 15 * minuteMs;
 /** Reasons that are no failure: a person rolled the rotation back, or rotated by hand. */
 const wanted: ReadonlySet<string> = new Set(["rolled_back", "superseded"]);
 
-/** Moves a run to where its step has led. `settlesAfterMs`: how long a request may still take effect at the venue. */
-export async function settle(
+/**
+ * Moves a run to where its step has led. `settlesAfterMs`: how long a request may still take effect at the
+ * venue.
+ */
+export async function settleRun(
   custody: Pick<Custody, "db">,
   run: Run,
   next: Next,
@@ -63,7 +66,8 @@ async function putOff(
   if (attempts !== mostAttempts) {
     return move(custody, run, (tx) => putOffBy(tx, run, { attempts, dueInMs }));
   }
-  // A person should look. A key that cannot be made is given up, then one that cannot be found; only the old key is tried for ever.
+  // A person should look. A key that cannot be made is given up, then one that cannot be found; only the old
+  // key is tried for ever.
   await recordFailure(custody, run, failure, (tx) => {
     const { reason } = failure;
     if (run.stage === "creating")

@@ -9,7 +9,7 @@ import { KeyholdError } from "../../errors.ts";
 import { markerOf } from "../../venues/keys/marker.ts";
 import type { Custody } from "../custody.ts";
 import { destroyNow } from "../destroy.ts";
-import { finish, finishedEvent } from "../rotation.ts";
+import { finishedEvent, finishOpen } from "../rotation.ts";
 import { findCredential, lockCredential } from "../rows.ts";
 import { isUnused } from "../version-uses.ts";
 import { lockOpenRotation } from "../versions.ts";
@@ -26,7 +26,7 @@ import {
   type Run,
 } from "./run.ts";
 import { clearFailures, countFromNow, findSchedule, postpone, type ScheduleRow } from "./schedule.ts";
-import { settle } from "./settle.ts";
+import { settleRun } from "./settle.ts";
 
 const batchSize = 200;
 
@@ -59,7 +59,10 @@ export async function stepDue(custody: Custody): Promise<Tally> {
 const postponeDays = 1;
 const remindAgainDays = 7;
 
-/** Begins what a schedule wants by now: the rotation by a new key, or a reminder. Nothing is asked of the venue yet. */
+/**
+ * Begins what a schedule wants by now: the rotation by a new key, or a reminder. Nothing is asked of the
+ * venue yet.
+ */
 async function begin(db: Db, tenantId: string, credentialId: string): Promise<void> {
   await changeUnlessDone(db, rotatorOf(tenantId), async (tx) => {
     const row = await lockCredential(tx, credentialId);
@@ -113,7 +116,7 @@ export async function step(custody: Custody, tenantId: string, credentialId: str
   const run = await findRun(custody, tenantId, credentialId);
   if (run === undefined) return;
   const next = await stages[run.stage](custody, run).catch(laterAfterError);
-  await settle(custody, run, next, await settlesAfterMs(custody, run));
+  await settleRun(custody, run, next, await settlesAfterMs(custody, run));
 }
 
 /** If Keyhold could not open a secret, the venue was not asked. */
@@ -144,7 +147,7 @@ async function endOverlap(custody: Custody, run: Run): Promise<Next> {
     // Finished by hand or rolled back meanwhile.
     if (row === undefined || open?.id !== run.rotation_id || !(await endRun(tx, run))) return null;
     await clearFailures(tx, row.id);
-    ended.push(...(await finish(tx, row, open)).intents);
+    ended.push(...(await finishOpen(tx, row, open)).intents);
     return { value: undefined, events: [keyDeleted(open), finishedEvent(open)] };
   });
   await destroyNow(custody, run.tenant_id, ended);

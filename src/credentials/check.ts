@@ -43,9 +43,7 @@ const claimedAtOnce = 20;
  */
 const leaseSeconds = 180;
 
-/**
- * Shares the due checks with every other process, each venue at its pace, and no venue waiting for another.
- */
+/** Shares the due checks with every other process, each venue at its pace, and no venue waiting for another. */
 export async function checkDue(custody: Custody, pace = usualPace, roundMs = usualRoundMs): Promise<Tally> {
   const over = performance.now() + roundMs;
   const { rows } = await sql<{ venue: string }>`select * from clock.due_venues()`.execute(custody.db);

@@ -14,9 +14,7 @@ import type { Hold } from "./outcome.ts";
  */
 export type Custody = Readonly<{
   db: Db;
-  /**
-   * For searches and exports, which may take long: connections of their own, and a bound on each statement.
-   */
+  /** For searches and exports, which may take long: connections of their own, and a bound on each statement. */
   reports: Db;
   disclosures: Pick<Disclosures, "append">;
   dataKeys: DataKeySource;

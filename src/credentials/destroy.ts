@@ -33,10 +33,7 @@ export async function intendDestruction(
   return intents.map(({ id }) => id);
 }
 
-/**
- * Destroys what can be destroyed now. After one failure the rest stays intents, which the reconciler
- * finishes.
- */
+/** Destroys what can be destroyed now. After one failure the rest stays intents, which the reconciler finishes. */
 export async function destroyNow(
   custody: Pick<Custody, "db" | "stores">,
   tenantId: string,
@@ -94,9 +91,7 @@ async function claim(custody: Pick<Custody, "db">, tenantId: string, intentId: s
   );
 }
 
-/**
- * The row of a deleted credential goes with its last version; a row that has no version left goes at once.
- */
+/** The row of a deleted credential goes with its last version; a row that has no version left goes at once. */
 export async function removeIfDeleted(tx: TenantTx, credentialId: string): Promise<void> {
   await tx
     .deleteFrom("credentials")

@@ -159,10 +159,7 @@ function wasWarned(warnedDays: number | null, days: number, left: number): boole
   return warnedDays !== null && warnedDays <= days && left <= warnedDays * dayMs;
 }
 
-/**
- * Marks credentials whose date has passed. Uses are refused from the date itself; this makes the status say
- * so.
- */
+/** Marks credentials whose date has passed. Uses are refused from the date itself; this makes the status say so. */
 export async function expireDue({ db }: Pick<Custody, "db">): Promise<Tally> {
   const due = sql<Due>`select * from clock.expired_credentials(${batchSize})`;
   return sweep(db, due, ({ tenant_id, id }) =>

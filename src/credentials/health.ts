@@ -16,9 +16,7 @@ type Health = Readonly<{
   expires_at: string | null;
   /** The venue's own rule about how long such a key lives; `null` where none is known for it. */
   venue_rule: VenueRule | null;
-  /**
-   * When the key ends at the latest by that rule, where the venue names no date. Keyhold ends nothing by it.
-   */
+  /** When the key ends at the latest by that rule, where the venue names no date. Keyhold ends nothing by it. */
   estimated_expires_at: string | null;
   /** Answers of the venue, the newest first, with the status and health that each left. */
   checks: readonly Readonly<{

@@ -65,10 +65,7 @@ function areMany({ own_keys, own_refused, other_keys, other_fifths }: Counts): b
   return (own_refused >= 2 && own_refused * 5 > own_keys) || other_fifths > other_keys;
 }
 
-/**
- * Counts the credentials that turned from accepted to refused: `own` in that span, `others` since that
- * moment.
- */
+/** Counts the credentials that turned from accepted to refused: `own` in that span, `others` since that moment. */
 async function countRefused(
   tx: TenantTx,
   { tenant_id, venue, environment }: CredentialRow,

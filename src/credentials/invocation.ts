@@ -17,9 +17,7 @@ export type Invocation = Readonly<{
   params: Readonly<Record<string, unknown>>;
 }>;
 
-/**
- * The result of an invocation; `outcome_unknown` when the venue's answer was lost and cannot be looked up.
- */
+/** The result of an invocation; `outcome_unknown` when the venue's answer was lost and cannot be looked up. */
 export type Invoked = Readonly<{
   outcome: "done" | "outcome_unknown";
   operation: string;
@@ -36,9 +34,7 @@ type Mark = Readonly<{
   key: string;
   requestMac: Uint8Array;
   clientOrderId: string | null;
-  /**
-   * Milliseconds until the order is at the venue or never will be; before, its absence there proves nothing.
-   */
+  /** Milliseconds until the order is at the venue or never will be; before, its absence there proves nothing. */
   settledAfterMs: number;
 }>;
 

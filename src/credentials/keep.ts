@@ -28,13 +28,11 @@ type NewVersion = Readonly<{
 /**
  * Seals a new version and keeps it, in an order that a crash cannot turn into a loss:
  *
- * 1. the store is asked whether it takes anything: in some stores a number that is drawn and not used leaves
- * a hole;
+ * 1. the store is asked whether it takes anything: in some stores an unused number leaves a hole;
  * 2. an intent says what will be written, under a number that no writer had before (committed);
  * 3. the sealed bytes go to the store, write-once;
  * 4. they are read back and compared;
- * 5. `activate` points the credential at them, together with the end of the intent and the record, in one
- * transaction.
+ * 5. `activate` points the credential at them, in one transaction with the end of the intent and the record.
  *
  * A process that dies before 5 leaves an intent. The reconciler finds it and removes what was written.
  */
@@ -129,10 +127,7 @@ async function declare(
   return { id, ref: { ...of, version } };
 }
 
-/**
- * Two writers at once get two numbers: one of them is put in force, and the other removes its own bytes
- * alone.
- */
+/** Two writers at once get two numbers: one is put in force, and the other removes its own bytes alone. */
 async function nextVersion(tx: TenantTx, credentialId: string): Promise<number> {
   const row = await tx
     .updateTable("credentials")
@@ -185,8 +180,7 @@ async function undo(
   reason: unknown,
 ): Promise<void> {
   await destroyIntended(custody, ref.tenantId, id);
-  // A writer that slept may have written after the reconciler had been there. No other writer has this
-  // number.
+  // A writer that slept may have written after the reconciler. No other writer has this number.
   if (reason instanceof KeyholdError && reason.facts["reason"] === abandoned) await store.destroy(ref);
 }
 

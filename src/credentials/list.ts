@@ -73,9 +73,7 @@ export async function list(
   return toPage(rows, page.limit, toCredential);
 }
 
-/**
- * The reach of a narrowed principal, for the sake of the indexes: row-level security enforces it in any case.
- */
+/** The reach of a narrowed principal, for the sake of the indexes: row-level security enforces it in any case. */
 function within(principal: Principal): RawBuilder<SqlBool> {
   if (principal.kind !== "member" || !namesSubjects(principal.narrowing)) return sql`true`;
   const { credentials, accounts } = principal.narrowing;

@@ -3,10 +3,7 @@ import type { InvokeResult } from "../venues/venue.ts";
 import type { Ambiguous, Outcome, Rejected, Valid, Verdict } from "../venues/verdict.ts";
 import type { CredentialRow, Status } from "./credential.ts";
 
-/**
- * The consequences of an outcome: whether a new secret is kept, and what happens to a credential that is
- * kept.
- */
+/** The consequences of an outcome: whether a new secret is kept, and what happens to a credential that is kept. */
 type Consequence = Readonly<{
   atRegister: "kept" | ErrorCode;
   /** `unchanged` touches nothing at all; `degraded` and `ambiguous` stay usable, the latter for a time. */
@@ -106,7 +103,7 @@ function steadyExpiryOf(verdict: Valid, known: Date | null, now: Date): Date | n
 /** How long after a first refusal a second one decides. */
 const confirmAfterMs = 60_000;
 
-export type Settlement = Readonly<{
+type Settlement = Readonly<{
   status: Status;
   health: CredentialRow["health"];
   healthMessage: string | null;

@@ -1,6 +1,6 @@
 import { assertScope, type Principal } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
-import { stale } from "../db/revision.ts";
+import { assertSeen } from "../db/revision.ts";
 import { KeyholdError } from "../errors.ts";
 import { findPolicy } from "../tenants/tenant.ts";
 import type { SecretFields } from "../venues/venue.ts";
@@ -33,7 +33,7 @@ export async function replace(
   const row = await readRow(custody, principal, id, "replace");
   if (row.status === "revoked")
     throw new KeyholdError("illegal_state", "A revoked credential cannot be replaced.");
-  if (row.revision !== revision) throw stale(row.revision);
+  assertSeen(row.revision, revision);
   const venue = venueOf(custody, row.venue, row.environment);
   assertSomeFields(venue.description, sent);
   using fields = await mergeSecret(custody, principal, row, sent);
@@ -88,8 +88,8 @@ function isPast(date: Date | null, now: Date): boolean {
   return date !== null && date <= now;
 }
 
-/** What is sent over what is kept; the kept secret is not opened where all of it is sent. */
-export async function mergeSecret(
+/** The sent fields, and the kept ones that were not sent. The kept secret is opened only if it is needed. */
+async function mergeSecret(
   custody: Custody,
   principal: Principal,
   row: CredentialRow,

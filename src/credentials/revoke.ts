@@ -28,9 +28,7 @@ export async function revoke(
   });
 }
 
-/**
- * Revokes, then removes: the credential is gone from every list at once, and its row with its last version.
- */
+/** Revokes, then removes: the credential is gone from every list at once, and its row with its last version. */
 export async function remove(
   custody: Pick<Custody, "db" | "stores">,
   principal: Principal,

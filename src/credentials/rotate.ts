@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
-import { stale } from "../db/revision.ts";
+import { assertSeen } from "../db/revision.ts";
 import type { StoredPermissions } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
@@ -50,7 +50,7 @@ export async function rotate(
 ): Promise<Answered<Adopted>> {
   assertScope(principal, "credentials:write");
   const row = await readRow(custody, principal, id, "rotate");
-  if (row.revision !== revision) throw stale(row.revision);
+  assertSeen(row.revision, revision);
   assertRotatable(row);
   const venue = venueOf(custody, row.venue, row.environment);
   assertFields(venue.description, input.fields);
@@ -153,9 +153,7 @@ async function judge(
   );
 }
 
-/**
- * Throws `venue_account` where the venue says whose a key is, and it is of another account than the old one.
- */
+/** Throws `venue_account` where the venue says whose a key is, and it is not the old one's account. */
 function assertSameAccount(row: CredentialRow, { account }: Valid): void {
   const { id } = row.account_facts;
   if (id === undefined || account.id === undefined || id === account.id) return;

@@ -104,7 +104,7 @@ export function finishedEvent(open: RotationRow): AuditEvent {
   return { event: "credential.rotation_finished", detail: describeRotation(open) };
 }
 
-export function noneUnderWay(): KeyholdError {
+function noneUnderWay(): KeyholdError {
   return new KeyholdError(
     "illegal_state",
     "No rotation of this credential is under way. Once one has ended, only one of its two secrets is left.",

@@ -118,10 +118,7 @@ export async function insertCredential(tx: TenantTx, credential: NewCredential):
     .executeTakeFirstOrThrow();
 }
 
-/**
- * Writes the changes and raises the revision, which is the ETag and is compared with that of every cached
- * copy.
- */
+/** Writes the changes and raises the revision, which is the ETag and is compared with that of every cached copy. */
 export async function updateCredential(tx: TenantTx, id: string, changes: Changes): Promise<CredentialRow> {
   const { permissions, account_facts, ...plain } = changes;
   return tx
@@ -173,10 +170,7 @@ export async function readRow(
 /** A change of one credential. Throws `stale`, or what a miss means. */
 export const changeCredential = changeLocked("credential", lockCredential);
 
-/**
- * Throws `duplicate` if the account has a credential of this venue, environment and label that is not
- * revoked.
- */
+/** Throws `duplicate` if the account has a credential of this venue, environment and label that is not revoked. */
 export async function rejectDuplicates(
   tx: TenantTx,
   place: Pick<NewCredential, "accountId" | "venue" | "environment" | "label">,

@@ -28,9 +28,7 @@ export function troubleOf(store: string, { outcome, reason }: Denied | Unavailab
       });
 }
 
-/**
- * The error for a version that the database counts on, and that was destroyed or moved behind Keyhold's back.
- */
+/** The error for a version that the database counts on, and that was destroyed or moved behind Keyhold's back. */
 export function lost(store: string): KeyholdError {
   return new KeyholdError(
     "secret_lost",

@@ -2,7 +2,7 @@ import { assertScope, type Principal } from "../access/principal.ts";
 import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
 import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
-import { stale } from "../db/revision.ts";
+import { assertSeen } from "../db/revision.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { assertMove, type Credential, type CredentialRow, type Policy, toCredential } from "./credential.ts";
@@ -41,7 +41,7 @@ export async function update(
 ): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
   const row = await readRow(custody, principal, id, "update");
-  if (row.revision !== revision) throw stale(row.revision);
+  assertSeen(row.revision, revision);
   if (input.active === true && row.status !== "active") return switchOn(custody, principal, row, input);
   return changeCredential(custody.db, principal, { id, revision, action: "update" }, async (tx, row) => {
     const { changes, event } = await prepare(tx, principal, row, input);
@@ -63,7 +63,7 @@ async function switchOn(
   if (status === "inactive") assertMaySwitchOn(principal, rank, "credential");
   const target = { id, need: "activate", revision, purpose: "validate" } as const;
   return consult(custody, principal, target, switchedOn, (tx, row) => {
-    if (row.revision !== revision) throw stale(row.revision);
+    assertSeen(row.revision, revision);
     return prepare(tx, principal, row, input);
   }).catch(asDuplicate);
 }

@@ -47,9 +47,7 @@ function isUse({ event, detail }: RecordedEvent): boolean {
 /** An actor that used or saw the old version, and may still hold or need it. */
 export type OldVersionUse = Readonly<{
   actor: Readonly<Record<string, unknown>>;
-  /**
-   * `fallback`: the venue refused the new one. `revealed`: the plaintext was given out while it was in force.
-   */
+  /** `fallback`: the venue refused the new one. `revealed`: the plaintext was given out while it was in force. */
   how: "fallback" | "revealed";
   count: number;
   last_at: string;

@@ -146,9 +146,7 @@ async function runLane(
 /** A process that has not renewed its lease by then has died, and another takes its lane. */
 const leaseSeconds = 60;
 
-/**
- * Does the work unless another process is at it. If a long pause lets two do it at once, that does no harm.
- */
+/** Does the work unless another process is at it. If a long pause lets two do it at once, that does no harm. */
 async function alone(
   { custody: { db }, log }: Pick<Parameters<typeof startClock>[0], "custody" | "log">,
   lane: string,

@@ -19,7 +19,7 @@ import { unsupported } from "./schedule.ts";
  * Opens the parent's key and the one in force for as long as `work` speaks to the venue. Throws what
  * `openSecret` throws, and `unsupported_by_venue` where the venue's API makes no keys.
  */
-export async function withKeys<T>(
+async function withKeys<T>(
   custody: Custody,
   { tenant_id, credential_id, parent_id }: Run,
   purpose: "create_key" | "revoke_key",
@@ -37,10 +37,7 @@ export async function withKeys<T>(
   );
 }
 
-/**
- * A new key is not known everywhere at the venue at once: the venue is asked about it again after these
- * times.
- */
+/** A new key is not known everywhere at the venue at once: the venue is asked about it again after these times. */
 const patienceMs: readonly number[] = [1000, 2000, 4000];
 
 /**
@@ -85,9 +82,7 @@ async function removeLost(keys: VenueKeys, target: KeyTarget, key: SecretFields)
   return isFailure(revoked) ? laterAfter(revoked) : { to: "again", afterMs: 0 };
 }
 
-/**
- * Keeps the secret of the new key. Until it is kept it can be lost, and a key whose secret is lost must go.
- */
+/** Keeps the secret of the new key. Until it is kept it can be lost, and a key whose secret is lost must go. */
 async function adoptKey(
   custody: Custody,
   run: Run,

@@ -66,9 +66,7 @@ async function put(
     .executeTakeFirstOrThrow();
 }
 
-/**
- * Whether the venue agrees that it is the parent, and has given it the right, shows at the first rotation.
- */
+/** Whether the venue agrees that it is the parent, and has given it the right, shows at the first rotation. */
 function assertParent(
   { venueKeys }: Pick<Custody, "venueKeys">,
   row: CredentialRow,

@@ -116,7 +116,7 @@ export function objectionTo(permissions: Permissions, policy: TenantPolicy): Key
   if (policy.allow_unknown_permissions !== false || unknown.length === 0) return null;
   return new KeyholdError(
     "permissions_unknown",
-    `The venue does not tell whether the key may ${unknown.join(", ")}, and the tenant's policy refuses such keys.`,
+    `The venue does not report whether the key may ${unknown.join(", ")}, and the tenant's policy refuses such keys.`,
     { facts: { unknown } },
   );
 }

@@ -1,9 +1,9 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import { sql } from "kysely";
+import { randomBytes, randomUUID } from "node:crypto";
 import { localIssuerName } from "../src/access/local-issuer.ts";
 import { type Member, nowhere, type Operator } from "../src/access/principal.ts";
 import { change } from "../src/audit/change.ts";
-import { insertCredential, insertVersion, type NewCredential } from "../src/credentials/rows.ts";
+import { insertCredential, type NewCredential } from "../src/credentials/rows.ts";
 import { seal } from "../src/crypto/envelope.ts";
 import { packRecord } from "../src/crypto/packed-fields.ts";
 import { Secret } from "../src/crypto/secret.ts";
@@ -13,6 +13,7 @@ import { createTenant } from "../src/tenants/create.ts";
 import type { Environment } from "../src/venues/venue.ts";
 import { memberOf } from "../test/support/tenants.ts";
 import type { Installation } from "./installation.ts";
+import { insertVersion } from "../src/credentials/versions.ts";
 import type { DataKey } from "../src/crypto/keys.ts";
 
 /** A tenant with an owner, one account and credentials that may be revealed. */

@@ -4,10 +4,9 @@ import { prover } from "./audit/change.ts";
 import { Disclosures } from "./audit/disclosures.ts";
 import { Grants, signWith } from "./audit/grants.ts";
 import type { Config } from "./config/config.ts";
-import type { Hold } from "./credentials/consequences.ts";
 import type { Custody } from "./credentials/custody.ts";
 import type { Db } from "./db/connect.ts";
-import { type DatabaseEvent, type StartedDatabase, startDatabase, type StartOptions } from "./db/start.ts";
+import { type DatabaseEvent, startDatabase, type StartedDatabase, type StartOptions } from "./db/start.ts";
 import { createTurns, type Turns } from "./db/turns.ts";
 import { storedRefusals } from "./db/venue-refusals.ts";
 import { DataKeys } from "./key-encryption/data-keys.ts";
@@ -21,6 +20,7 @@ import { assertVenueNames, createVenues, type PoolEvent, type PoolOptions } from
 import { outboxAge } from "./webhooks/due.ts";
 import type { Webhooks } from "./webhooks/endpoint.ts";
 import { createGuard } from "./webhooks/guard.ts";
+import type { Hold } from "./credentials/outcome.ts";
 
 /**
  * The domain with its adapters and without doors: the base of the service and of the commands of an operator.

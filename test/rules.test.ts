@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { errors } from "../src/errors.ts";
-import { circlesIn, type File, exportsOf, importsOf, namesImportedBy, readFiles } from "./imports.ts";
+import { circlesIn, exportsOf, type File, importsOf, namesImportedBy, readFiles } from "./imports.ts";
 
 /** The architecture, checked. Every rule has a control beside it: the same rule, pointed at a planted breach, must fire. */
 type Rule = (files: readonly File[]) => string[];
@@ -157,13 +157,13 @@ const bookkeepers = [
   "src/audit/change.ts",
   "src/credentials/keep.ts",
   "src/credentials/destroy.ts",
-  "src/credentials/invoke/rows.ts",
-  "src/credentials/invoke/fall-back.ts",
+  "src/credentials/invocation.ts",
+  "src/credentials/fall-back.ts",
   "src/key-encryption/data-keys.ts",
   "src/stores/postgres.ts",
   "src/http/idempotency.ts",
   "src/webhooks/settle.ts",
-  "src/credentials/at-venue/settle.ts",
+  "src/credentials/rotation-at-venue/settle.ts",
 ];
 const writes = only(
   /\bwithTenant\b/,

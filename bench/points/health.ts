@@ -1,6 +1,6 @@
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { venueIds } from "../../simulator/venue.ts";
-import { usualPace, usualRoundMs } from "../../src/credentials/check-health.ts";
+import { usualPace, usualRoundMs } from "../../src/credentials/check.ts";
 import { usualIntervalMs } from "../../src/jobs/clock.ts";
 import { callsFor } from "../calls.ts";
 import { type ChecksResult, runChecks } from "../checks.ts";

@@ -1,15 +1,15 @@
 import { z } from "zod";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
-import { finishDueRotations } from "../../src/credentials/finish-rotation.ts";
-import { reconcile } from "../../src/credentials/reconcile.ts";
+import { reconcile } from "../../src/credentials/destroy.ts";
 import { register } from "../../src/credentials/register.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
+import { finishDueRotations } from "../../src/credentials/rotation.ts";
+import { plainShape } from "../../test/support/connection.ts";
 import { secretFields } from "../../test/support/tenants.ts";
 import { storeChoices } from "../ground.ts";
-import { flawNames } from "./flaws.ts";
 import { moments } from "./effects.ts";
-import { plainShape } from "../../test/support/connection.ts";
+import { flawNames } from "./flaws.ts";
 
 export const scenarioNames = ["register", "rotate", "rotate-at-once", "finish", "reconcile"] as const;
 export type Scenario = (typeof scenarioNames)[number];

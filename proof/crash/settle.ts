@@ -1,14 +1,14 @@
-import { readdir } from "node:fs/promises";
 import { sql } from "kysely";
-import { finishDueRotations } from "../../src/credentials/finish-rotation.ts";
-import { reconcile } from "../../src/credentials/reconcile.ts";
+import { readdir } from "node:fs/promises";
+import { reconcile } from "../../src/credentials/destroy.ts";
+import { finishDueRotations } from "../../src/credentials/rotation.ts";
 import type { Db } from "../../src/db/connect.ts";
 import { countRows } from "../../test/support/record.ts";
 import type { Ground } from "../ground.ts";
-import { assertDone, registerOne, rotateOne } from "./scenarios.ts";
 import type { Case } from "./condition.ts";
-import { ageIntents } from "./victims.ts";
 import type { Found, Round } from "./findings.ts";
+import { assertDone, registerOne, rotateOne } from "./scenarios.ts";
+import { ageIntents } from "./victims.ts";
 
 /** As the clock does once a minute, when whatever was left is old enough. Nobody may be at work. */
 export async function settle(ground: Ground): Promise<Omit<Round, "processes">> {

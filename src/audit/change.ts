@@ -17,7 +17,7 @@ declare const answered: unique symbol;
 export type Answered<T extends object> = T & { readonly [answered]: true };
 
 /** The result of a change, and its events. A change without an event does not compile. */
-type Recorded<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...AuditEvent[]] }>;
+export type Recorded<T> = Readonly<{ value: T; events: readonly [AuditEvent, ...AuditEvent[]] }>;
 
 export type Changed<T> = Recorded<T> &
   Readonly<{

@@ -80,6 +80,7 @@ export interface EventDetails {
   "credential.rotation_failed": { credential_id: string; stage: string; reason: string; note: string };
   "credential.updated": { credential_id: string; changed: readonly string[] };
   "credential.secret_replaced": { credential_id: string; version: number };
+  "credential.replacement_refused": { credential_id: string; reason: string };
   "credential.rotation_refused": { credential_id: string; reason: string };
   "credential.frozen": { credential_id: string; reason: string | null; rank?: string };
   "credential.unfrozen": { credential_id: string };
@@ -184,6 +185,7 @@ const named: Readonly<Record<EventName, true>> = {
   "credential.rotation_failed": true,
   "credential.updated": true,
   "credential.secret_replaced": true,
+  "credential.replacement_refused": true,
   "credential.rotation_refused": true,
   "credential.frozen": true,
   "credential.unfrozen": true,

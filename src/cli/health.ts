@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { DueCheck } from "../credentials/check-health.ts";
+import type { Due } from "../db/sweep.ts";
 import type { Cli } from "./cli.ts";
 import { withCustody } from "./operate.ts";
 import type { Column } from "./output.ts";
@@ -68,9 +68,9 @@ function summarise({ output }: Cli, summary: HealthSummary): void {
 async function run(cli: Cli, all: boolean): Promise<void> {
   const outcomes = new Map<string, number>();
   const checked = await withCustody(cli, async ({ custody }) => {
-    const { checkHealth, dueChecks, uncheckedSince } = await import("../credentials/check-health.ts");
+    const { checkHealth, dueChecks, uncheckedSince } = await import("../credentials/check.ts");
     const started = new Date();
-    return workThrough<DueCheck>(cli, {
+    return workThrough<Due>(cli, {
       label: "Asking venues",
       left: () => (all ? uncheckedSince(custody.db, started, most) : dueChecks(custody.db, most)),
       idOf: ({ id }) => id,

@@ -1,6 +1,4 @@
 import type { Custody } from "../credentials/custody.ts";
-import { reseal } from "../credentials/reseal.ts";
-import { underRetiredKeys } from "../credentials/reseal-due.ts";
 import { rememberKek } from "../key-encryption/installation.ts";
 import { databaseTime, sealingKeys, wrappedOtherwise } from "../tenants/data-keys/due.ts";
 import { rewrapDataKey } from "../tenants/data-keys/rewrap.ts";
@@ -8,6 +6,7 @@ import { rotateDataKey } from "../tenants/data-keys/rotate.ts";
 import type { Cli } from "./cli.ts";
 import { withCustody } from "./operate.ts";
 import { workThrough } from "./work-through.ts";
+import { reseal, underRetiredKeys } from "../credentials/reseal.ts";
 
 const most = 1_000_000;
 

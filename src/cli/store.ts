@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { Placed } from "../credentials/reseal-due.ts";
 import { type SecretRef, type Stores } from "../stores/store.ts";
 import { type Cli, collect } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import { withCustody } from "./operate.ts";
 import { workThrough } from "./work-through.ts";
+import type { Placed } from "../credentials/reseal.ts";
 import { storeNames, type StoreName } from "../config/stores.ts";
 
 const most = 1_000_000;
@@ -40,7 +40,7 @@ export function addStoreCommands(program: Command, cli: Cli): void {
 async function printVariable(cli: Cli, id: string): Promise<void> {
   const variable = await withCustody(cli, async ({ custody }) => {
     const [{ inStore }, { describeVariable }] = await Promise.all([
-      import("../credentials/reseal-due.ts"),
+      import("../credentials/reseal.ts"),
       import("../stores/env.ts"),
     ]);
     for (const name of storeNames) {
@@ -65,10 +65,7 @@ async function migrate(cli: Cli, { from, to }: Migration): Promise<void> {
   if (source === undefined || source === to)
     throw new CliError("usage", "--from and --to must name different stores");
   const moved = await withCustody(cli, async ({ custody }) => {
-    const [{ inStore }, { reseal }] = await Promise.all([
-      import("../credentials/reseal-due.ts"),
-      import("../credentials/reseal.ts"),
-    ]);
+    const { inStore, reseal } = await import("../credentials/reseal.ts");
     const target = configured(custody.stores, to);
     const moving = { ...custody, stores: await lookingIn(custody.stores, from) };
     return workThrough(cli, {
@@ -107,7 +104,7 @@ type Missing = Readonly<{
 
 async function check(cli: Cli): Promise<void> {
   const missing = await withCustody(cli, async ({ custody }) => {
-    const { inStore } = await import("../credentials/reseal-due.ts");
+    const { inStore } = await import("../credentials/reseal.ts");
     const found: Missing[] = [];
     for (const name of storeNames) {
       const placed = await inStore(custody.db, name, most);

@@ -1,4 +1,4 @@
-import { each } from "../db/tally.ts";
+import { each } from "../db/sweep.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";

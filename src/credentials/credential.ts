@@ -4,13 +4,14 @@ import type { Database } from "../db/schema.ts";
 import type { StoredAccountFacts, StoredPermissions } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Freeze } from "../tenants/freezes.ts";
+import type { Permissions } from "../venues/verdict.ts";
 
 export const statuses = ["pending", "active", "inactive", "invalid", "expired", "revoked"] as const;
 export type Status = (typeof statuses)[number];
 
 /**
- * The legal moves, from → to. What is not here does not happen. Back to `active` leads a valid verdict of the venue alone;
- * `inactive` is the owner's hand, `expired` a date that passed or the venue's word, and `revoked` the end.
+ * The legal moves, from → to; no others happen. Only a valid verdict of the venue leads back to `active`. The
+ * owner sets `inactive`; a date that has passed or the venue sets `expired`; `revoked` is the end.
  */
 export const moves: Readonly<Record<Status, readonly Status[]>> = {
   pending: ["active", "invalid", "revoked"],
@@ -48,7 +49,10 @@ export type Credential = Readonly<{
   environment: "live" | "paper" | "testnet";
   label: string;
   status: Status;
-  /** Of whoever switched it off: that rank, or a higher one, switches it on. `null` unless it is inactive. */
+  /**
+   * The rank of the actor that switched it off: that rank, or a higher one, switches it on. `null` unless it
+   * is inactive.
+   */
   switched_off_rank: MemberRank | null;
   frozen: boolean;
   freezes: readonly Freeze[];
@@ -64,3 +68,34 @@ export type Credential = Readonly<{
   created_at: string;
   updated_at: string;
 }>;
+
+export function toCredential(row: CredentialRow): Credential {
+  return {
+    id: row.id,
+    account_id: row.account_id,
+    owner_id: row.owner_id,
+    venue: row.venue,
+    environment: row.environment,
+    label: row.label,
+    status: row.status,
+    switched_off_rank: row.status === "inactive" ? (row.switched_off_rank ?? "owner") : null,
+    frozen: row.frozen_at !== null,
+    freezes: row.freezes,
+    permissions: row.permissions,
+    account: row.account_facts,
+    policy: { allow: row.allow, reveal: row.reveal },
+    secret: { store: row.store, version: row.version },
+    health: row.health,
+    health_message: row.health_message,
+    expires_at: row.expires_at?.toISOString() ?? null,
+    last_validated_at: row.last_validated_at?.toISOString() ?? null,
+    revision: row.revision,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  };
+}
+
+/** Permissions as they are kept and shown. */
+export function describePermissions({ boundIps, unknownWords, ...grants }: Permissions): StoredPermissions {
+  return { ...grants, bound_ips: boundIps, unknown_words: unknownWords };
+}

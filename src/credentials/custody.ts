@@ -6,9 +6,12 @@ import type { Stores } from "../stores/store.ts";
 import type { Verdict } from "../venues/verdict.ts";
 import type { VenueKeys } from "../venues/venue-keys.ts";
 import type { Venues } from "../venues/venue.ts";
-import type { Hold } from "./consequences.ts";
+import type { Hold } from "./outcome.ts";
 
-/** What the verbs of this folder work with; each asks for the part that it needs. Wired in `app.ts`. */
+/**
+ * What the verbs of this folder work with; each asks for the part that it needs. Connected in
+ * `open-custody.ts`.
+ */
 export type Custody = Readonly<{
   db: Db;
   /** For searches and exports, which may take long: connections of their own, and a bound on each statement. */
@@ -20,11 +23,11 @@ export type Custody = Readonly<{
   /** The management of keys at a venue; `undefined` where its API has none. */
   venueKeys: (venue: string) => VenueKeys | undefined;
   turns: Turns;
-  /** Told of every inspection: for the metrics. */
+  /** Called after every inspection, for the metrics. */
   inspected: (venue: string, verdict: Verdict, seconds: number) => void;
-  /** Told of every check for health. */
+  /** Called after every health check. */
   checked: (tenantId: string, venue: string, outcome: Verdict["outcome"]) => void;
-  /** Told that a refusal was held back, and why: the operator should look. */
+  /** Called when a refusal is held back, with the reason: the operator should look. */
   refusalHeld: (venue: string, why: Hold) => void;
   /** How long an ambiguous refusal must last to end a credential. */
   ambiguousMs: number;

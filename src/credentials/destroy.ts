@@ -1,15 +1,18 @@
+import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
+import { byTenant, type Due, roundMs, sweep, type Tally } from "../db/sweep.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import type { EndedVersion } from "./rows.ts";
 import { storeOf, troubleOf } from "./secret-store.ts";
+import type { EndedVersion } from "./versions.ts";
 
-type Needs = Pick<Custody, "db" | "stores">;
-
-/** In the transaction that ends them: notes which versions must go from their store. Answers the intents' ids. */
+/**
+ * In the transaction that ends versions: writes down that they must go from their store. Returns the intents'
+ * ids.
+ */
 export async function intendDestruction(
   tx: TenantTx,
   row: CredentialRow,
@@ -30,24 +33,29 @@ export async function intendDestruction(
   return intents.map(({ id }) => id);
 }
 
-/** What fails here stays an intent, which the reconciler finishes. After one failure the others are left to it as well. */
+/** Destroys what can be destroyed now. After one failure the rest stays intents, which the reconciler finishes. */
 export async function destroyNow(
-  custody: Needs,
+  custody: Pick<Custody, "db" | "stores">,
   tenantId: string,
   intents: readonly string[],
 ): Promise<void> {
   try {
     for (const intent of intents) await destroyIntended(custody, tenantId, intent);
   } catch {
-    // The versions are not in force any more, so the caller has nothing to be told.
+    // The versions are no longer in force, so the failure is no concern of the caller.
   }
 }
 
 /**
- * Destroys what an intent names in its store, then ends the intent and records it. Can be repeated: a version that is gone
- * already counts as destroyed. Throws `store_unavailable` or `store_denied`, and then the intent stays.
+ * Destroys what an intent names in its store, then ends the intent and records it. Can be repeated: a version
+ * that is gone already counts as destroyed. Throws `store_unavailable` or `store_denied`, and then the intent
+ * stays.
  */
-export async function destroyIntended(custody: Needs, tenantId: string, intentId: string): Promise<void> {
+export async function destroyIntended(
+  custody: Pick<Custody, "db" | "stores">,
+  tenantId: string,
+  intentId: string,
+): Promise<void> {
   const intent = await claim(custody, tenantId, intentId);
   if (intent === undefined) return;
   const store = storeOf(custody.stores, intent.store);
@@ -55,7 +63,8 @@ export async function destroyIntended(custody: Needs, tenantId: string, intentId
   const gone = await store.destroy({ tenantId, credentialId: credential_id, version, venue, environment });
   if (gone.outcome !== "destroyed") throw troubleOf(store.name, gone);
   await changeUnlessDone(custody.db, system(tenantId, "destroy"), async (tx) => {
-    // Of two who destroy the last versions of a credential, the second must see what the first has done.
+    // Of two processes that destroy the last versions of a credential, the second must see what the first has
+    // done.
     await tx.selectFrom("credentials").select("id").where("id", "=", credential_id).forUpdate().execute();
     const { numDeletedRows } = await tx.deleteFrom("intents").where("id", "=", intentId).executeTakeFirst();
     if (numDeletedRows === 0n) return null;
@@ -68,8 +77,8 @@ export async function destroyIntended(custody: Needs, tenantId: string, intentId
 }
 
 /**
- * The intent, for its destroyer: from here on its writer cannot activate what is destroyed next. A writer who is activating it
- * this moment wins, and there is no intent any more.
+ * Claims the intent: from here on its writer cannot put in force what is destroyed next. A writer that is
+ * doing so at this moment wins, and there is no intent any more.
  */
 async function claim(custody: Pick<Custody, "db">, tenantId: string, intentId: string) {
   return withTenant(custody.db, serviceScope(tenantId), (tx) =>
@@ -82,16 +91,34 @@ async function claim(custody: Pick<Custody, "db">, tenantId: string, intentId: s
   );
 }
 
-/** A deleted credential's row goes with its last version; what has no version left goes at once. */
+/** The row of a deleted credential goes with its last version; a row that has no version left goes at once. */
 export async function removeIfDeleted(tx: TenantTx, credentialId: string): Promise<void> {
   await tx
     .deleteFrom("credentials")
     .where("id", "=", credentialId)
     .where("deleted_at", "is not", null)
-    // One that is only marked still has its versions.
+    // A credential that is only marked as deleted still has its versions.
     .where("status", "=", "revoked")
     .where((eb) =>
       eb.not(eb.exists(eb.selectFrom("intents").select("id").where("credential_id", "=", credentialId))),
     )
     .execute();
+}
+
+/** A writer needs seconds. If an intent is this old, the process that wrote it has died. */
+const abandonedAfter = "2 minutes";
+const batchSize = 500;
+
+/**
+ * Finishes or removes what a crash left between a store and the database. A second run right after changes
+ * nothing.
+ */
+export async function reconcile(custody: Pick<Custody, "db" | "stores">): Promise<Tally> {
+  return sweep(
+    custody.db,
+    sql<Due>`select * from clock.stale_intents(${abandonedAfter}::interval, ${batchSize})`,
+    ({ tenant_id, id }) => destroyIntended(custody, tenant_id, id),
+    // A store that is slow for one tenant leaves room for the others.
+    { atOnce: 8, bounds: [byTenant(2)], roundMs },
+  );
 }

@@ -1,6 +1,5 @@
 import type { AuditEvent } from "../audit/events.ts";
 import type { CredentialRow } from "./credential.ts";
-import { differing } from "./differing.ts";
 
 type Before = Pick<
   CredentialRow,
@@ -8,7 +7,7 @@ type Before = Pick<
 >;
 type After = Before & Pick<CredentialRow, "id">;
 
-/** What a check found to be other than before, as events: whoever waits for one of them need not compare. */
+/** What a check found changed, as events, so that a receiver need not compare. */
 export function eventsOf(before: Before, after: After, reason: string): readonly AuditEvent[] {
   return [
     ...statusEvents(before, after, reason),
@@ -18,7 +17,10 @@ export function eventsOf(before: Before, after: After, reason: string): readonly
   ];
 }
 
-/** For a change that is no check: whoever was told that the credential ailed is told that it does no more. */
+/**
+ * The event after a change that is no check: a receiver that heard of the credential's trouble hears that it
+ * is over.
+ */
 export function recoveryOf(
   before: Before,
   { id: credential_id, status, health }: After,
@@ -49,12 +51,12 @@ function healthEvents(
   return recovers ? [{ event: "credential.recovered", detail: { credential_id } }] : [];
 }
 
-/** The owner is told once, and again at the first refusal of one that lacked something before. */
+/** Whether the health is such that the owner was notified of it. */
 function ails({ health }: Pick<CredentialRow, "health">): boolean {
   return health === "degraded" || health === "unhealthy";
 }
 
-/** Nothing has changed where the venue was not asked before, or does not tell. */
+/** Nothing has changed where the venue was not asked before, or does not report permissions. */
 function permissionEvents(before: Before, after: After): AuditEvent[] {
   if (before.permissions === null || after.permissions === null) return [];
   const changed = differing(before.permissions, after.permissions);
@@ -66,7 +68,27 @@ function accountEvents(before: Before, after: After): AuditEvent[] {
   const wasAsked = Object.keys(before.account_facts).length > 0;
   const changed = wasAsked ? differing(before.account_facts, after.account_facts) : [];
   if (before.venue_expires_at?.getTime() !== after.venue_expires_at?.getTime()) changed.push("expires_at");
-  // What a credential had when it was pending is nothing to compare with.
+  // A pending credential had nothing to compare with.
   if (changed.length === 0 || before.status === "pending") return [];
   return [{ event: "credential.account_changed", detail: { credential_id: after.id, changed } }];
+}
+
+/**
+ * The names of the facts that differ between two sets, in order. The order within lists, and of names, does
+ * not count.
+ */
+export function differing(one: object, other: object): string[] {
+  const [before, after] = [new Map(Object.entries(one)), new Map(Object.entries(other))];
+  const names = new Set([...before.keys(), ...after.keys()]);
+  return [...names].filter((name) => canonical(before.get(name)) !== canonical(after.get(name))).toSorted();
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value ?? null, inOrder);
+}
+
+function inOrder(_name: string, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(String).toSorted();
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }

@@ -1,10 +1,9 @@
 import { assertScope, type Principal } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
 import { addFreeze, eventsOfLifting, frozenAt, liftFreezes } from "../tenants/freezes.ts";
-import { changeRow } from "./change-row.ts";
-import type { Credential } from "./credential.ts";
+import { type Credential, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { toCredential, updateCredential } from "./rows.ts";
+import { changeCredential, updateCredential } from "./rows.ts";
 
 /** Stops every use of a credential, effective at once in every process. */
 export async function freeze(
@@ -14,8 +13,8 @@ export async function freeze(
   reason: string | null,
 ): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
-  return changeRow(custody, principal, { id, action: "freeze" }, async (tx, { tenant_id: tenantId }) => {
-    const rank = await addFreeze(tx, principal, { tenantId, credentialId: id }, reason);
+  return changeCredential(custody.db, principal, { id, action: "freeze" }, async (tx) => {
+    const rank = await addFreeze(tx, principal, { tenantId: principal.tenantId, credentialId: id }, reason);
     return {
       value: toCredential(await updateCredential(tx, id, { frozen_at: frozenAt.added })),
       events: [{ event: "credential.frozen", detail: { credential_id: id, reason, rank } }],
@@ -24,8 +23,8 @@ export async function freeze(
 }
 
 /**
- * Lifts the freezes of a credential that the caller may lift; the answer shows those that are left. Throws `forbidden` when the caller
- * may lift none of those that stand.
+ * Lifts the freezes of a credential that the caller may lift, and returns the credential with those that are
+ * left. Throws `forbidden` when the caller may lift none of them.
  */
 export async function unfreeze(
   custody: Pick<Custody, "db">,
@@ -33,8 +32,8 @@ export async function unfreeze(
   id: string,
 ): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
-  return changeRow(custody, principal, { id, action: "unfreeze" }, async (tx, { tenant_id: tenantId }) => {
-    const lifted = await liftFreezes(tx, principal, { tenantId, credentialId: id });
+  return changeCredential(custody.db, principal, { id, action: "unfreeze" }, async (tx) => {
+    const lifted = await liftFreezes(tx, principal, { tenantId: principal.tenantId, credentialId: id });
     const about = { credential_id: id };
     return {
       value: toCredential(await updateCredential(tx, id, { frozen_at: frozenAt.lifted })),

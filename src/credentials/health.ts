@@ -1,37 +1,34 @@
+import { sql } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { readRow } from "./show.ts";
-import { estimatedEnd, type VenueRule, venueRuleOf } from "./venue-rule.ts";
+import { estimatedEnd, type VenueRule, venueRuleOf } from "./expiry.ts";
+import { readRow } from "./rows.ts";
 
-/** One answer of the venue about the credential. */
-export type Check = Readonly<{
-  at: string;
-  purpose: string;
-  outcome: string;
-  /** What it left the credential with. */
-  status: string;
-  health: string;
-}>;
-
-export type Health = Readonly<{
+type Health = Readonly<{
   status: CredentialRow["status"];
   health: CredentialRow["health"];
   health_message: string | null;
   last_validated_at: string | null;
-  /** `null` for what is not checked: active, pending and invalid credentials are. */
+  /** `null` unless the credential is active, pending or invalid: others are not checked. */
   next_check_at: string | null;
   expires_at: string | null;
   /** The venue's own rule about how long such a key lives; `null` where none is known for it. */
   venue_rule: VenueRule | null;
-  /** When the key ends at the latest by that rule, where the venue does not tell. Keyhold ends nothing by it. */
+  /** When the key ends at the latest by that rule, where the venue names no date. Keyhold ends nothing by it. */
   estimated_expires_at: string | null;
-  /** Newest first. */
-  checks: readonly Check[];
+  /** Answers of the venue, the newest first, with the status and health that each left. */
+  checks: readonly Readonly<{
+    at: string;
+    purpose: string;
+    outcome: string;
+    status: string;
+    health: string;
+  }>[];
 }>;
 
-/** How a credential is, and what the venue answered before; at most `limit` checks. */
+/** The health of a credential, and its last checks; at most `limit` of them. */
 export async function healthOf(
   custody: Pick<Custody, "db">,
   principal: Principal,
@@ -58,7 +55,7 @@ export async function healthOf(
   };
 }
 
-async function lastChecks(tx: TenantTx, id: string, limit: number): Promise<readonly Check[]> {
+async function lastChecks(tx: TenantTx, id: string, limit: number): Promise<Health["checks"]> {
   const rows = await tx
     .selectFrom("health_checks")
     .selectAll()
@@ -74,4 +71,51 @@ async function lastChecks(tx: TenantTx, id: string, limit: number): Promise<read
     status,
     health,
   }));
+}
+
+type HealthSummary = Readonly<{
+  /** Credentials that the caller may see, by venue, status and health. */
+  items: readonly Readonly<{ venue: string; status: string; health: string; count: number }>[];
+  /** Checks of the last 24 hours. */
+  checks: Readonly<{ count: number; refused: number; undecided: number }>;
+  /** When the check that has waited longest was due; `null` when none waits. */
+  oldest_due_at: string | null;
+  /** Active credentials that end within 14 days. */
+  expiring: number;
+}>;
+
+/** The health of all credentials that the caller may see. */
+export async function healthSummary(
+  custody: Pick<Custody, "db">,
+  principal: Principal,
+): Promise<HealthSummary> {
+  assertScope(principal, "credentials:read");
+  const { tenantId } = principal;
+  return readTenant(custody.db, scopeOf(principal), async (tx) => {
+    const { rows: items } = await sql<HealthSummary["items"][number]>`
+      select venue, status, health, count(*)::integer as count from credentials
+      where tenant_id = ${tenantId}::uuid and deleted_at is null group by 1, 2, 3 order by 1, 2, 3`.execute(
+      tx,
+    );
+    const { rows } = await sql<
+      HealthSummary["checks"] & Readonly<{ oldest_due: Date | null; expiring: number }>
+    >`
+      select count(*)::integer as count, count(*) filter (where h.outcome in ('rejected', 'ambiguous'))::integer as refused,
+        count(*) filter (where h.outcome not in ('valid', 'rejected', 'ambiguous', 'insufficient_permission', 'ip_not_allowed'))::integer
+          as undecided,
+        (select min(c.next_check_at) from credentials c where c.tenant_id = ${tenantId}::uuid and c.deleted_at is null
+          and c.status in ('active', 'pending') and c.next_check_at < now()) as oldest_due,
+        (select count(*)::integer from credentials c where c.tenant_id = ${tenantId}::uuid and c.deleted_at is null
+          and c.status = 'active' and c.expires_at < now() + interval '14 days') as expiring
+      from health_checks h where h.tenant_id = ${tenantId}::uuid and h.checked_at > now() - interval '24 hours'`.execute(
+      tx,
+    );
+    const { count = 0, refused = 0, undecided = 0, oldest_due = null, expiring = 0 } = rows[0] ?? {};
+    return {
+      items,
+      checks: { count, refused, undecided },
+      oldest_due_at: oldest_due?.toISOString() ?? null,
+      expiring,
+    };
+  });
 }

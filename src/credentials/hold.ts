@@ -1,20 +1,24 @@
 import { sql } from "kysely";
 import type { TenantTx } from "../db/tenant.ts";
 import type { Verdict } from "../venues/verdict.ts";
-import { ends, type Hold } from "./consequences.ts";
 import type { CredentialRow } from "./credential.ts";
+import { ends, type Hold } from "./outcome.ts";
 import { type LockedRow, rescheduleCredential } from "./rows.ts";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
-/** When a refusal has lasted so many times as long as an ambiguous one must, it ends the credential, whatever else is refused. */
+/**
+ * A refusal that has lasted so many times as long as an ambiguous one must ends the credential, whatever else
+ * is refused.
+ */
 const longestTimes = 7;
 
 /**
- * Why this refusal must not end the credential now; `null` when it may, or would not. Venues err, addresses and clocks change, and then
- * many keys are refused at once. No other tenant alone holds a refusal back.
+ * Why this refusal must not end the credential now; `null` when it may, or would not. Venues err, addresses
+ * and clocks change, and then many keys are refused at once. The keys of one other tenant alone hold no
+ * refusal back.
  */
 export async function holdOn(
   tx: TenantTx,
@@ -50,7 +54,10 @@ function before(date: Date, ms: number): Date {
   return new Date(date.getTime() - ms);
 }
 
-/** Of the keys at one venue: the tenant's own, and the others', where no tenant's refused keys count for more than a fifth. */
+/**
+ * The keys at one venue: the tenant's own, and the others', of which no tenant's refused keys count for more
+ * than a fifth.
+ */
 type Counts = Readonly<{ own_keys: number; own_refused: number; other_keys: number; other_fifths: number }>;
 
 /** Two refusals and more than a fifth of the tenant's keys; or more than a fifth of the others'. */
@@ -58,7 +65,7 @@ function areMany({ own_keys, own_refused, other_keys, other_fifths }: Counts): b
   return (own_refused >= 2 && own_refused * 5 > own_keys) || other_fifths > other_keys;
 }
 
-/** `own` and `others`: when the credentials that count turned from accepted to refused. */
+/** Counts the credentials that turned from accepted to refused: `own` in that span, `others` since that moment. */
 async function countRefused(
   tx: TenantTx,
   { tenant_id, venue, environment }: CredentialRow,
@@ -81,8 +88,8 @@ async function isAnotherAccepted(tx: TenantTx, row: CredentialRow, since: Date):
 }
 
 /**
- * After the first refusal of one of a tenant's keys at a venue, two others are asked about at once: whether they are refused as well says
- * whether it is this key.
+ * After the first refusal of one of a tenant's keys at a venue, two others become due at once: if they are
+ * refused as well, the cause is not this key.
  */
 export async function askAboutOthers(tx: TenantTx, row: LockedRow): Promise<void> {
   const seen = {

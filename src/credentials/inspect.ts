@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { KeyholdError } from "../errors.ts";
-import type { Verdict } from "../venues/verdict.ts";
 import {
   type CallTarget,
   type Environment,
@@ -8,6 +7,7 @@ import {
   type FieldName,
   type Venue,
 } from "../venues/venue.ts";
+import type { Verdict } from "../venues/verdict.ts";
 import type { Custody } from "./custody.ts";
 
 /** The venue of this id. Throws `malformed` when there is none, or none of this environment. */
@@ -24,12 +24,15 @@ export function venueOf(custody: Pick<Custody, "venues">, id: string, environmen
   return venue;
 }
 
-/** The id under which a venue's credentials are kept, of a former name as well. */
+/** The id under which a venue's credentials are kept, for a present or a former name. */
 export function idOfVenue(custody: Pick<Custody, "venues">, name: string): string {
   return custody.venues.get(name)?.description.id ?? name;
 }
 
-/** Asks the venue whether the secret works and what it may do. Never throws for what the venue answers; throws `no_turn`. */
+/**
+ * Asks the venue whether the secret works and what it may do. Throws `no_turn`, and never for an answer of
+ * the venue.
+ */
 export async function inspect(
   custody: Pick<Custody, "inspected" | "turns">,
   venue: Venue,
@@ -41,12 +44,13 @@ export async function inspect(
   return verdict;
 }
 
-/** What of a secret names the key and is no secret itself. */
+/** The fields that name a key and are no secret themselves. */
 const naming: readonly FieldName[] = ["api_key", "uid", "wallet_address"];
 
 /**
- * Where nonces must rise, two calls at once would spoil each other: they are made one after the other, in all processes. A turn
- * is the tenant's own, so that no tenant waits for another that knows its key's name. Throws `no_turn`.
+ * Makes a call in its turn. Where nonces must rise, two calls at once would spoil each other, so they are
+ * made one after the other, in all processes. Each tenant has turns of its own, so that no tenant waits for
+ * another that knows its key's name. Throws `no_turn`.
  */
 export async function inTurn<T>(
   custody: Pick<Custody, "turns">,

@@ -1,24 +1,16 @@
-import { assertScope, type Principal } from "../access/principal.ts";
 import type { Scope } from "../access/permissions.ts";
+import { assertScope, type Principal } from "../access/principal.ts";
 import { note } from "../audit/change.ts";
 import { KeyholdError } from "../errors.ts";
 import { findOperation, type Operation } from "../venues/operations.ts";
 import type { InvokeResult, OperationClass } from "../venues/venue.ts";
-import { codeOf, factsOf } from "./consequences.ts";
+import { callVenue, Sending } from "./call-venue.ts";
 import type { Custody } from "./custody.ts";
 import { venueOf } from "./inspect.ts";
-import { callVenue } from "./invoke/call-venue.ts";
-import type { Invocation, Invoked } from "./invoke/invocation.ts";
-import { invokeOnce } from "./invoke/once.ts";
-import { Sending } from "./invoke/sending.ts";
-import { readRow } from "./show.ts";
-
-export type InvokeInput = Readonly<{
-  operation: string;
-  params: Readonly<Record<string, unknown>>;
-  /** Demanded for every operation above class read. */
-  idempotencyKey: string | null;
-}>;
+import type { Invocation, Invoked } from "./invocation.ts";
+import { invokeOnce } from "./invoke-once.ts";
+import { codeOf, factsOf } from "./outcome.ts";
+import { readRow } from "./rows.ts";
 
 const scopeOfClass: Readonly<Record<OperationClass, Scope>> = {
   read: "credentials:use",
@@ -28,16 +20,21 @@ const scopeOfClass: Readonly<Record<OperationClass, Scope>> = {
 };
 
 /**
- * Runs one operation at the venue and answers with its result alone; the key does not leave. An operation above class read is
- * written down before the venue is called and is never sent twice. Throws `unknown_operation`, `malformed`,
- * `idempotency_key_required`, `idempotency_mismatch`, `forbidden`, `policy_forbids`, what `openSecret` throws, `no_turn`, for
- * reads what the venue's answer means, and for all else `not_sent` and `unsendable`.
+ * Runs one operation at the venue and returns its result alone; the key does not leave. An operation above
+ * class read needs an Idempotency-Key; it is written down before the venue is called, and is never sent
+ * twice. Throws `unknown_operation`, `malformed`, `idempotency_key_required`, `idempotency_mismatch`,
+ * `forbidden`, `policy_forbids`, what `openSecret` throws, `no_turn`, for reads what the venue's answer
+ * means, and for all else `not_sent` and `unsendable`.
  */
 export async function invoke(
   custody: Custody,
   principal: Principal,
   credentialId: string,
-  input: InvokeInput,
+  input: Readonly<{
+    operation: string;
+    params: Readonly<Record<string, unknown>>;
+    idempotencyKey: string | null;
+  }>,
 ): Promise<Invoked> {
   assertScope(principal, "credentials:use");
   const row = await readRow(custody, principal, credentialId, "invoke");

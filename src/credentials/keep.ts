@@ -1,18 +1,23 @@
-import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
+import { randomUUID } from "node:crypto";
 import type { Principal } from "../access/principal.ts";
 import { type Answered, change, type Changed } from "../audit/change.ts";
+import { type Recorded } from "../audit/change.ts";
 import { seal, type Sealed } from "../crypto/envelope.ts";
+import { stale } from "../db/revision.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { SecretRef, Store } from "../stores/store.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
+import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { destroyIntended } from "./destroy.ts";
+import { destroyIntended, destroyNow, intendDestruction } from "./destroy.ts";
+import { type Changes, lockCredential, type LockedRow, updateCredential } from "./rows.ts";
 import { troubleOf } from "./secret-store.ts";
+import { type EndedVersion, insertVersion } from "./versions.ts";
 import type { DataKey } from "../crypto/keys.ts";
 
-export type NewVersion = Readonly<{
+type NewVersion = Readonly<{
   kind: "register" | "replace" | "rotate" | "reseal";
   /** The first version of a new credential, or the next of one that is kept. */
   of: Omit<SecretRef, "version"> & Readonly<{ environment: Environment }>;
@@ -21,28 +26,22 @@ export type NewVersion = Readonly<{
   store?: Store;
 }>;
 
-/** What `activate` points the credential at. */
-export type Kept = Readonly<{ version: number; dataKeyId: string }>;
-
-type Needs = Pick<Custody, "db" | "dataKeys" | "stores">;
-type Intent = Readonly<{ id: string; ref: SecretRef }>;
-
 /**
  * Seals a new version and keeps it, in an order that a crash cannot turn into a loss:
  *
- * 1. the store is asked whether it takes anything: a number that is drawn and not used leaves a hole in some of them;
- * 2. an intent says what is about to be written, under a number that no writer had before (committed);
+ * 1. the store is asked whether it takes anything: in some stores an unused number leaves a hole;
+ * 2. an intent says what will be written, under a number that no writer had before (committed);
  * 3. the sealed bytes go to the store, write-once;
  * 4. they are read back and compared;
- * 5. `activate` points the credential at them, together with the end of the intent and the record, in one transaction.
+ * 5. `activate` points the credential at them, in one transaction with the end of the intent and the record.
  *
- * A process that dies before 5 leaves an intent, which the reconciler finds: it removes what was written.
+ * A process that dies before 5 leaves an intent. The reconciler finds it and removes what was written.
  */
 export async function keepVersion<T extends object>(
-  custody: Needs,
+  custody: Pick<Custody, "db" | "dataKeys" | "stores">,
   principal: Principal,
   { kind, of, fields, store = custody.stores.first }: NewVersion,
-  activate: (tx: TenantTx, kept: Kept) => Promise<Changed<T>>,
+  activate: (tx: TenantTx, kept: Readonly<{ version: number; dataKeyId: string }>) => Promise<Changed<T>>,
 ): Promise<Answered<T>> {
   await assertTakes(store);
   const key = await custody.dataKeys.toSeal(of.tenantId, fields.size);
@@ -54,10 +53,46 @@ export async function keepVersion<T extends object>(
       return activate(tx, { version: intent.ref.version, dataKeyId: key.id });
     });
   } catch (error) {
-    // Undo at once where that is possible; what fails here stays an intent and is undone by the reconciler.
+    // If this fails as well, the intent stays, and the reconciler undoes what was written.
     await undo(custody, store, intent, error).catch(() => undefined);
     throw error;
   }
+}
+
+/** What takes the place of the version in force. */
+type Replacement<T> = Readonly<{
+  /** The versions that end now. */
+  ended: readonly EndedVersion[];
+  changes: Changes;
+  /** For a key that Keyhold had before. */
+  keySince?: Date | undefined;
+  /** The rest of the transaction. */
+  conclude: (updated: CredentialRow) => Promise<Recorded<T>>;
+}>;
+
+/**
+ * Keeps a new version of a credential that is there, and puts it in force if the credential still has the
+ * revision that was seen. Once the row is held, `decide` says what becomes of the old version and of the row.
+ * What ends is destroyed after the commit. Throws `stale`, and what `keepVersion` throws.
+ */
+export async function putInForce<T extends object>(
+  custody: Pick<Custody, "db" | "dataKeys" | "stores">,
+  principal: Principal,
+  seen: Pick<CredentialRow, "tenant_id" | "id" | "venue" | "environment" | "revision">,
+  { kind, fields, store = custody.stores.first }: Pick<NewVersion, "kind" | "fields" | "store">,
+  decide: (tx: TenantTx, row: LockedRow, version: number) => Promise<Replacement<T>>,
+): Promise<Answered<T>> {
+  const { tenant_id: tenantId, id, venue, environment } = seen;
+  const of = { tenantId, credentialId: id, venue, environment };
+  return keepVersion(custody, principal, { kind, of, fields, store }, async (tx, { version, dataKeyId }) => {
+    const row = await lockCredential(tx, id);
+    if (row?.revision !== seen.revision) throw stale(row?.revision ?? seen.revision);
+    const { ended, changes, keySince, conclude } = await decide(tx, row, version);
+    const intents = await intendDestruction(tx, row, ended);
+    const updated = await updateCredential(tx, id, { ...changes, version, store: store.name });
+    await insertVersion(tx, updated, dataKeyId, keySince);
+    return { ...(await conclude(updated)), after: () => destroyNow(custody, tenantId, intents) };
+  });
 }
 
 async function assertTakes(store: Store): Promise<void> {
@@ -66,14 +101,14 @@ async function assertTakes(store: Store): Promise<void> {
 }
 
 async function declare(
-  custody: Needs,
+  { db }: Pick<Custody, "db">,
   kind: NewVersion["kind"],
   of: NewVersion["of"],
   store: Store,
-): Promise<Intent> {
+): Promise<Readonly<{ id: string; ref: SecretRef }>> {
   const id = randomUUID();
   const { tenantId, credentialId, venue, environment } = of;
-  const version = await withTenant(custody.db, serviceScope(tenantId), async (tx) => {
+  const version = await withTenant(db, serviceScope(tenantId), async (tx) => {
     const number = kind === "register" ? 1 : await nextVersion(tx, credentialId);
     await tx
       .insertInto("intents")
@@ -93,7 +128,7 @@ async function declare(
   return { id, ref: { ...of, version } };
 }
 
-/** Two who write at once get two numbers: only one of them is activated, and the other removes its own bytes alone. */
+/** Two writers at once get two numbers: one is put in force, and the other removes its own bytes alone. */
 async function nextVersion(tx: TenantTx, credentialId: string): Promise<number> {
   const row = await tx
     .updateTable("credentials")
@@ -139,9 +174,14 @@ async function endIntent(tx: TenantTx, intentId: string): Promise<void> {
   if (numDeletedRows !== 1n) throw notKept(abandoned);
 }
 
-async function undo(custody: Needs, store: Store, { id, ref }: Intent, reason: unknown): Promise<void> {
+async function undo(
+  custody: Pick<Custody, "db" | "stores">,
+  store: Store,
+  { id, ref }: Readonly<{ id: string; ref: SecretRef }>,
+  reason: unknown,
+): Promise<void> {
   await destroyIntended(custody, ref.tenantId, id);
-  // A writer that slept may have written after the reconciler had been there. The number is its alone.
+  // A writer that slept may have written after the reconciler. No other writer has this number.
   if (reason instanceof KeyholdError && reason.facts["reason"] === abandoned) await store.destroy(ref);
 }
 

@@ -1,52 +1,54 @@
 import { randomUUID } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { type Answered, note } from "../audit/change.ts";
+import { type Answered } from "../audit/change.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import type { TenantPolicy } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
 import { defaultCheckMinutes } from "../tenants/tenant.ts";
-import type { Valid } from "../venues/verdict.ts";
 import type { Environment, SecretFields, Venue } from "../venues/venue.ts";
-import { expiryOf } from "./consequences.ts";
-import { type Credential, defaultPolicy, type Policy } from "./credential.ts";
+import type { Valid } from "../venues/verdict.ts";
+import { type Credential, defaultPolicy, type Policy, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
-import { inspect, venueOf } from "./inspect.ts";
-import { spreadOut } from "./next-check.ts";
+import { ruleNotes } from "./expiry.ts";
+import { venueOf } from "./inspect.ts";
+import { assertStorable, judgeSecret } from "./judge.ts";
 import { keepVersion } from "./keep.ts";
+import { expiryOf } from "./outcome.ts";
 import {
+  asDuplicate,
   insertCredential,
-  insertVersion,
   type NewCredential,
+  rejectDuplicates,
   rescheduleCredential,
-  toCredential,
 } from "./rows.ts";
-import { assertFields } from "./secret-fields.ts";
-import { accept, assertStorable } from "./storable.ts";
-import { ruleNotes } from "./venue-rule.ts";
+import { spreadOut } from "./settle.ts";
+import { insertVersion } from "./versions.ts";
 import { refuseMiss } from "../audit/refusals.ts";
+import { assertFields } from "./secret.ts";
 
 export type Registration = Readonly<{
   accountId: string;
   venue: string;
   environment: Environment;
   label?: string;
-  /** Stays the caller's to dispose of. */
+  /** The caller disposes of them. */
   fields: SecretFields;
   policy?: Partial<Policy>;
   expiresAt?: Date | null;
-  /** `deferred` keeps a credential that the venue was not asked about as `pending`, where the tenant's policy permits it. */
+  /**
+   * `deferred` keeps a credential that the venue was not asked about as `pending`, where the tenant's policy
+   * permits it.
+   */
   validation?: "now" | "deferred";
 }>;
 
 type Labelled = Registration & Readonly<{ label: string }>;
-type Account = Readonly<{ ownerId: string; policy: TenantPolicy }>;
 
 /**
- * Takes a new credential: asks the venue first, keeps it only if the venue says it is valid and the tenant's policy has no
- * objection. Throws `malformed`, `forbidden`, `not_found`, `duplicate`, `venue_rejected`, `venue_ambiguous`, `venue_unproven`,
- * `venue_permission`, `venue_ip`,
- * `venue_unavailable`, `withdraw_refused`, `permissions_unknown`, `store_unavailable`, `key_unavailable`; then nothing is kept.
+ * Registers a credential: asks the venue first, and keeps the secret only if the venue accepts it and the
+ * tenant's policy has no objection. Throws `malformed`, `forbidden`, `not_found`, `duplicate`,
+ * `venue_rejected`, `venue_ambiguous`, `venue_unproven`, `venue_permission`, `venue_ip`, `venue_unavailable`,
+ * `withdraw_refused`, `permissions_unknown`, `store_unavailable`, `key_unavailable`; then nothing is kept.
  */
 export async function register(
   custody: Custody,
@@ -56,10 +58,10 @@ export async function register(
   assertScope(principal, "credentials:write");
   const venue = venueOf(custody, input.venue, input.environment);
   assertFields(venue.description, input.fields);
-  // A venue may be asked for by a former name; it is kept under its own.
+  // The caller may use a former name of the venue; the credential is kept under the present one.
   const asked = { ...input, venue: venue.description.id, label: input.label ?? "default" };
   const account = await findAccount(custody, principal, asked);
-  const verdict = await judge(custody, principal, venue, asked, account);
+  const verdict = await judge(custody, principal, venue, asked, account.policy);
   const id = randomUUID();
   const credential: NewCredential = {
     tenantId: principal.tenantId,
@@ -86,7 +88,7 @@ async function findAccount(
   custody: Pick<Custody, "db">,
   principal: Principal,
   input: Labelled,
-): Promise<Account> {
+): Promise<Readonly<{ ownerId: string; policy: TenantPolicy }>> {
   const found = await readTenant(custody.db, scopeOf(principal), async (tx) => {
     const account = await selectAccount(tx, input.accountId).executeTakeFirst();
     if (account !== undefined) await rejectDuplicates(tx, input);
@@ -105,28 +107,19 @@ async function judge(
   principal: Principal,
   venue: Venue,
   input: Labelled,
-  { policy }: Account,
+  policy: TenantPolicy,
 ): Promise<Valid | null> {
   if (input.validation === "deferred") {
     assertDeferrable(policy);
     return null;
   }
-  const verdict = await inspect(custody, venue, { ...input, tenantId: principal.tenantId });
-  try {
-    const kept = accept(verdict, policy);
-    assertStorable(kept.permissions, policy);
-    return kept;
-  } catch (error) {
-    const reason = error instanceof KeyholdError ? error.code : verdict.outcome;
-    const { environment, accountId: account_id } = input;
-    const detail = { venue: input.venue, environment, account_id, reason };
-    await note(custody.db, principal, {
-      event: "credential.refused_at_register",
-      detail,
-      outcome: verdict.outcome,
-    });
-    throw error;
-  }
+  return judgeSecret(custody, principal, venue, input, {
+    refusal(reason, outcome) {
+      const { environment, accountId: account_id } = input;
+      const detail = { venue: input.venue, environment, account_id, reason };
+      return { event: "credential.refused_at_register", detail, outcome };
+    },
+  });
 }
 
 async function keep(
@@ -154,8 +147,8 @@ async function keep(
 }
 
 /**
- * The venue took its time: who deletes, freezes or switches off the account now waits, and finds the credential; who has done so is
- * obeyed, and so is the tenant's policy as it is by now.
+ * Looks at the account again, because the venue took its time: it may have been deleted, frozen or switched
+ * off meanwhile, and the policy changed. From here on such a change waits, and finds the credential.
  */
 async function holdAccount(tx: TenantTx, { accountId, permissions, status }: NewCredential): Promise<void> {
   const account = await selectAccount(tx, accountId)
@@ -177,9 +170,11 @@ function selectAccount(tx: TenantTx, id: string) {
     .where("accounts.deleted_at", "is", null);
 }
 
-type Taking = Readonly<{ active: boolean; frozen_at: Date | null; tenant_frozen_at: Date | null }>;
-
-function assertTakes({ active, frozen_at, tenant_frozen_at }: Taking): void {
+function assertTakes({
+  active,
+  frozen_at,
+  tenant_frozen_at,
+}: Readonly<{ active: boolean; frozen_at: Date | null; tenant_frozen_at: Date | null }>): void {
   if (!active)
     throw new KeyholdError("credential_inactive", "The account is switched off. Activate it first.");
   if ((frozen_at ?? tenant_frozen_at) !== null)

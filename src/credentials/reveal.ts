@@ -1,12 +1,11 @@
 import { assertScope, type Principal } from "../access/principal.ts";
 import type { Custody } from "./custody.ts";
 import { type Opened, openSecret } from "./open.ts";
-import { writeJsonText } from "./json-bytes.ts";
 
 /**
- * The plaintext for a caller who may have it, after the record says so: one JSON document as bytes, off V8's heap, which the
- * caller must zero once they are sent. Strings would stay in the heap and cannot be zeroed.
- * Throws what `openSecret` throws; `forbidden` without the scope.
+ * Returns the plaintext to a caller who may have it, after the record of it is committed: one JSON document
+ * as bytes, off V8's heap, which the caller must zero once they are sent. Strings would stay in the heap and
+ * cannot be zeroed. Throws what `openSecret` throws; `forbidden` without the scope.
  */
 export async function reveal(
   custody: Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys">,
@@ -44,4 +43,28 @@ function document(credentialId: string, { disclosure, fields }: Opened): Uint8Ar
   }
   at += bytes.write("}}", at, "latin1");
   return bytes.subarray(0, at);
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const hexDigits = Buffer.from("0123456789abcdef");
+
+/**
+ * Writes UTF-8 text as a JSON string (RFC 8259 §7) without making a JavaScript string of it. Returns where it
+ * ends in `target`, which needs room for six bytes a byte and two quotes.
+ */
+export function writeJsonText(target: Uint8Array, start: number, text: Uint8Array): number {
+  let at = start;
+  target[at++] = quote;
+  for (const byte of text) {
+    if (byte < 0x20) {
+      target.set([backslash, 0x75, 0x30, 0x30, hexDigits[byte >> 4] ?? 0, hexDigits[byte & 15] ?? 0], at);
+      at += 6;
+    } else {
+      if (byte === quote || byte === backslash) target[at++] = backslash;
+      target[at++] = byte;
+    }
+  }
+  target[at++] = quote;
+  return at;
 }

@@ -1,102 +1,142 @@
-import { randomUUID } from "node:crypto";
-import { type Selectable, sql } from "kysely";
-import type { Database } from "../db/schema.ts";
+import { sql } from "kysely";
+import { assertScope, type Principal, system } from "../access/principal.ts";
+import { type Answered, changeUnlessDone } from "../audit/change.ts";
+import type { AuditEvent } from "../audit/events.ts";
+import { byTenant, type Due, roundMs, sweep, type Tally } from "../db/sweep.ts";
 import type { TenantTx } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import { type CredentialRow, toCredential } from "./credential.ts";
+import type { Custody } from "./custody.ts";
+import { destroyNow, intendDestruction } from "./destroy.ts";
+import { unrefused } from "./outcome.ts";
+import type { Adopted } from "./rotate.ts";
+import { deleteOldKey, keyDeleted } from "./rotation-at-venue/keys.ts";
+import { endRun, findRun, isFailure, type Run, withdrawAfterRollBack } from "./rotation-at-venue/run.ts";
+import { changeCredential, lockCredential, readRow, rescheduleCredential, updateCredential } from "./rows.ts";
+import {
+  describeRotation,
+  endRotation,
+  endVersion,
+  lockOpenRotation,
+  reviveVersion,
+  type Rotation,
+  type RotationRow,
+  toRotation,
+} from "./versions.ts";
 
-export type RotationRow = Selectable<Database["rotations"]>;
-
-/** A rotation as it leaves the service. */
-export type Rotation = Readonly<{
-  id: string;
-  state: RotationRow["state"];
-  from_version: number;
-  to_version: number;
-  overlap_until: string;
-  /** How often the old version was used, because the venue refused the new one. */
-  fallbacks: number;
-  last_fallback_at: string | null;
-  started_at: string;
-  ended_at: string | null;
-}>;
-
-/** How long both versions are kept when nothing else is said, in seconds; and for how long at most. */
-export const defaultOverlapSeconds = 3600;
-export const longestOverlapSeconds = 86_400;
-
-/** The one that is under way; there is never a second. */
-export async function findOpenRotation(tx: TenantTx, credentialId: string): Promise<RotationRow | undefined> {
-  return openRotation(tx, credentialId).executeTakeFirst();
-}
-
-/** The same, held until the transaction ends. */
-export async function lockOpenRotation(tx: TenantTx, credentialId: string): Promise<RotationRow | undefined> {
-  return openRotation(tx, credentialId).forUpdate().executeTakeFirst();
-}
-
-function openRotation(tx: TenantTx, credentialId: string) {
-  return tx
-    .selectFrom("rotations")
-    .selectAll()
-    .where("credential_id", "=", credentialId)
-    .where("state", "=", "overlap");
-}
-
-type NewRotation = Readonly<{
-  tenantId: string;
-  credentialId: string;
-  from: number;
-  to: number;
-  overlapSeconds: number;
-}>;
-
-export async function insertRotation(tx: TenantTx, rotation: NewRotation): Promise<RotationRow> {
-  const { tenantId, credentialId, from, to, overlapSeconds } = rotation;
-  const isOver = overlapSeconds === 0;
-  return tx
-    .insertInto("rotations")
-    .values({
-      tenant_id: tenantId,
-      id: randomUUID(),
-      credential_id: credentialId,
-      from_version: from,
-      to_version: to,
-      state: isOver ? "finished" : "overlap",
-      overlap_until: sql<Date>`now() + ${overlapSeconds} * interval '1 second'`,
-      ended_at: isOver ? sql<Date>`now()` : null,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow();
-}
-
-export async function endRotation(
-  tx: TenantTx,
+/**
+ * Ends the overlap at once: the old version is destroyed. If Keyhold made the new key, the old one is deleted
+ * at the venue first, unless the caller leaves it there.
+ *
+ * Throws `illegal_state` when none is under way, `venue_refused` and `venue_unavailable` when the old key
+ * could not be deleted, and what `openSecret` throws. Then the overlap goes on.
+ */
+export async function finishRotation(
+  custody: Custody,
+  principal: Principal,
   id: string,
-  state: "finished" | "rolled_back",
-): Promise<RotationRow> {
-  return tx
-    .updateTable("rotations")
-    .set({ state, ended_at: sql`now()` })
-    .where("id", "=", id)
-    .returningAll()
-    .executeTakeFirstOrThrow();
+  { leaveKey = false }: Readonly<{ leaveKey?: boolean }> = {},
+): Promise<Answered<Rotation>> {
+  assertScope(principal, "credentials:write");
+  const row = await readRow(custody, principal, id, "rotate");
+  const run = await findRun(custody, row.tenant_id, id);
+  const isDeleted = run?.stage === "overlap" && !leaveKey;
+  if (isDeleted) await deleteAtVenue(custody, run);
+  return changeCredential(custody.db, principal, { id, action: "rotate" }, async (tx, row) => {
+    const open = await lockOpenRotation(tx, id);
+    if (open === undefined) throw noneUnderWay();
+    if (run !== undefined) await endRun(tx, run);
+    const deleted = isDeleted ? [keyDeleted(open)] : [];
+    const { rotation, intents } = await finishOpen(tx, row, open);
+    const after = (): Promise<void> => destroyNow(custody, principal.tenantId, intents);
+    return { value: rotation, events: [finishedEvent(open), ...deleted], after };
+  });
 }
 
-/** A rotation as its events tell of it. */
-export function describeRotation(row: RotationRow) {
-  const { credential_id, id: rotation_id, from_version, to_version } = row;
-  return { credential_id, rotation_id, from_version, to_version };
+async function deleteAtVenue(custody: Custody, run: Run): Promise<void> {
+  const revoked = await deleteOldKey(custody, run);
+  if (!isFailure(revoked)) return;
+  const advice =
+    "The old key is in force still. Finish later, or delete it at the venue yourself and finish with leave_key.";
+  const code = revoked.outcome === "refused" ? "venue_refused" : "venue_unavailable";
+  throw new KeyholdError(code, `${revoked.message} ${advice}`);
 }
 
-export function toRotation(row: RotationRow): Rotation {
-  return {
-    id: row.id,
-    state: row.state,
-    from_version: row.from_version,
-    to_version: row.to_version,
-    overlap_until: row.overlap_until.toISOString(),
-    fallbacks: row.fallbacks,
-    last_fallback_at: row.last_fallback_at?.toISOString() ?? null,
-    started_at: row.started_at.toISOString(),
-    ended_at: row.ended_at?.toISOString() ?? null,
-  };
+const batchSize = 200;
+
+/** Ends every rotation whose overlap is over, by the database's clock. */
+export async function finishDueRotations(custody: Pick<Custody, "db" | "stores">): Promise<Tally> {
+  return sweep(
+    custody.db,
+    sql<Due>`select * from clock.due_rotations(${batchSize})`,
+    (due) => finishDue(custody, due),
+    // A store that is slow for one tenant leaves room for the others.
+    { atOnce: 8, bounds: [byTenant(2)], roundMs },
+  );
+}
+
+async function finishDue(custody: Pick<Custody, "db" | "stores">, { tenant_id, id }: Due): Promise<void> {
+  const ended: string[] = [];
+  await changeUnlessDone(custody.db, system(tenant_id, "finish-rotation"), async (tx) => {
+    const due = await tx
+      .selectFrom("rotations")
+      .select("credential_id")
+      .where("id", "=", id)
+      .executeTakeFirst();
+    const row = due === undefined ? undefined : await lockCredential(tx, due.credential_id);
+    const open = row === undefined ? undefined : await lockOpenRotation(tx, row.id);
+    // Finished by hand or rolled back meanwhile.
+    if (row === undefined || open?.id !== id) return null;
+    ended.push(...(await finishOpen(tx, row, open)).intents);
+    return { value: undefined, events: [finishedEvent(open)] };
+  });
+  await destroyNow(custody, tenant_id, ended);
+}
+
+/** In the caller's transaction: the old version ends, with an intent to destroy it. */
+export async function finishOpen(tx: TenantTx, row: CredentialRow, open: RotationRow) {
+  const rotation = toRotation(await endRotation(tx, open.id, "finished"));
+  const ended = await endVersion(tx, row.id, open.from_version);
+  return { rotation, intents: await intendDestruction(tx, row, ended) };
+}
+
+export function finishedEvent(open: RotationRow): AuditEvent {
+  return { event: "credential.rotation_finished", detail: describeRotation(open) };
+}
+
+function noneUnderWay(): KeyholdError {
+  return new KeyholdError(
+    "illegal_state",
+    "No rotation of this credential is under way. Once one has ended, only one of its two secrets is left.",
+  );
+}
+
+/**
+ * While the overlap lasts, puts the old secret back in force and destroys the new one. The venue is asked
+ * about the old one within a minute, and a key that Keyhold made there is deleted. Throws `stale`, and
+ * `illegal_state` when no rotation is under way.
+ */
+export async function rollBack(
+  custody: Pick<Custody, "db" | "stores">,
+  principal: Principal,
+  id: string,
+  revision: number,
+): Promise<Answered<Adopted>> {
+  assertScope(principal, "credentials:write");
+  const target = { id, revision, action: "rotate" };
+  return changeCredential(custody.db, principal, target, async (tx, row) => {
+    const open = await lockOpenRotation(tx, id);
+    if (open === undefined) throw noneUnderWay();
+    const intents = await intendDestruction(tx, row, await endVersion(tx, id, row.version));
+    const store = await reviveVersion(tx, id, open.from_version);
+    const back = await updateCredential(tx, id, { version: open.from_version, store, ...unrefused });
+    await rescheduleCredential(tx, id, { next_check_at: row.now, check_attempts: 0 });
+    const rotation = toRotation(await endRotation(tx, open.id, "rolled_back"));
+    await withdrawAfterRollBack(tx, open.id);
+    return {
+      value: { credential: toCredential(back), rotation },
+      events: [{ event: "credential.rotation_rolled_back", detail: describeRotation(open) }],
+      after: () => destroyNow(custody, principal.tenantId, intents),
+    };
+  });
 }

@@ -1,27 +1,41 @@
 import { type RawBuilder, sql } from "kysely";
-import type { StoredPermissions, TenantPolicy } from "../db/stored-json.ts";
 import type { TenantTx } from "../db/tenant.ts";
+import { type Principal, scopeOf } from "../access/principal.ts";
+import { changeLocked } from "../audit/change-locked.ts";
+import { scrubDatabaseError } from "../db/scrub.ts";
+import { readTenant } from "../db/tenant.ts";
+import { type ErrorFacts, KeyholdError } from "../errors.ts";
 import { freezesOf } from "../tenants/freezes.ts";
 import type { AccountFacts, Permissions } from "../venues/verdict.ts";
-import type { Credential, CredentialRow, Policy } from "./credential.ts";
+import { type CredentialRow, describePermissions, type Policy } from "./credential.ts";
+import type { Custody } from "./custody.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
-type Kept =
-  | "grant_mac"
-  | "grant_number"
-  | "openable"
-  | "freezes"
-  | "frozen_at"
-  | "expires_at"
-  | "last_version"
-  | "tenant_id"
-  | "id"
-  | "permissions"
-  | "account_facts"
-  | "created_at"
-  | "updated_at"
-  | "revision";
+/** Columns that a verb may change. */
 export type Changes = Readonly<
-  Partial<Omit<CredentialRow, Kept>> & {
+  Partial<
+    Pick<
+      CredentialRow,
+      | "label"
+      | "status"
+      | "switched_off_rank"
+      | "allow"
+      | "reveal"
+      | "store"
+      | "version"
+      | "owner_expires_at"
+      | "venue_expires_at"
+      | "health"
+      | "health_message"
+      | "last_validated_at"
+      | "rejected_at"
+      | "refused_since"
+      | "refused_as"
+      | "held_at"
+      | "warned_days"
+      | "deleted_at"
+    >
+  > & {
     permissions?: Permissions;
     account_facts?: AccountFacts;
     /** A trigger computes it from the freezes that stand. */
@@ -42,7 +56,7 @@ export async function findCredential(tx: TenantTx, id: string): Promise<Credenti
 /** With the database's time: stored times follow one clock. */
 export type LockedRow = CredentialRow & Readonly<{ now: Date }>;
 
-/** The row, held until the transaction ends: for changes that depend on what it says. */
+/** The row, held until the transaction ends. */
 export async function lockCredential(tx: TenantTx, id: string): Promise<LockedRow | undefined> {
   return tx
     .selectFrom("credentials")
@@ -53,16 +67,6 @@ export async function lockCredential(tx: TenantTx, id: string): Promise<LockedRo
     .where("deleted_at", "is", null)
     .forUpdate()
     .executeTakeFirst();
-}
-
-/** What the tenant decides for its credentials. */
-export async function findPolicy(tx: TenantTx, tenantId: string): Promise<TenantPolicy> {
-  const row = await tx
-    .selectFrom("tenants")
-    .select("policy")
-    .where("id", "=", tenantId)
-    .executeTakeFirstOrThrow();
-  return row.policy;
 }
 
 export type NewCredential = Readonly<{
@@ -79,7 +83,7 @@ export type NewCredential = Readonly<{
   policy: Policy;
   store: CredentialRow["store"];
   ownerExpiresAt: Date | null;
-  /** Until the venue is asked about it for the first time after this. */
+  /** Minutes until the first check. */
   checkInMinutes: number;
   venueExpiresAt: Date | null;
 }>;
@@ -115,7 +119,7 @@ export async function insertCredential(tx: TenantTx, credential: NewCredential):
     .executeTakeFirstOrThrow();
 }
 
-/** Writes the changes and raises the revision, which is the ETag and what every cached copy is held against. */
+/** Writes the changes and raises the revision, which is the ETag and is compared with that of every cached copy. */
 export async function updateCredential(tx: TenantTx, id: string, changes: Changes): Promise<CredentialRow> {
   const { permissions, account_facts, ...plain } = changes;
   return tx
@@ -133,7 +137,7 @@ export async function updateCredential(tx: TenantTx, id: string, changes: Change
     .executeTakeFirstOrThrow();
 }
 
-/** Notes of the watch over a credential, which change nothing that its owner sees: the revision stays. */
+/** Writes what the checks note for themselves. Its owner sees no change, so the revision stays. */
 export async function rescheduleCredential(
   tx: TenantTx,
   id: string,
@@ -153,114 +157,50 @@ export async function rescheduleCredential(
   await tx.updateTable("credentials").set(notes).where("id", "=", id).execute();
 }
 
-export async function insertVersion(
+/** The row, or the refusal that a miss means. */
+export async function readRow(
+  custody: Pick<Custody, "db">,
+  principal: Principal,
+  id: string,
+  action: string,
+): Promise<CredentialRow> {
+  const row = await readTenant(custody.db, scopeOf(principal), (tx) => findCredential(tx, id));
+  return row ?? refuseMiss(custody.db, principal, { kind: "credential", id, action });
+}
+
+/** A change of one credential. Throws `stale`, or what a miss means. */
+export const changeCredential = changeLocked("credential", lockCredential);
+
+/** Throws `duplicate` if the account has a credential of this venue, environment and label that is not revoked. */
+export async function rejectDuplicates(
   tx: TenantTx,
-  row: Pick<CredentialRow, "tenant_id" | "id" | "version" | "store">,
-  dataKeyId: string,
-  /** For a key that Keyhold had before. */
-  keySince?: Date,
+  place: Pick<NewCredential, "accountId" | "venue" | "environment" | "label">,
 ): Promise<void> {
-  await tx
-    .insertInto("credential_versions")
-    .values({
-      tenant_id: row.tenant_id,
-      credential_id: row.id,
-      version: row.version,
-      store: row.store,
-      data_key_id: dataKeyId,
-      state: "current",
-      ...(keySince === undefined ? {} : { key_since: keySince }),
-    })
-    .execute();
+  const present = await tx
+    .selectFrom("credentials")
+    .select("id")
+    .where("account_id", "=", place.accountId)
+    .where("venue", "=", place.venue)
+    .where("environment", "=", place.environment)
+    .where("label", "=", place.label)
+    .where("status", "<>", "revoked")
+    .executeTakeFirst();
+  if (present === undefined) return;
+  throw duplicate({ credential_id: present.id });
 }
 
-/** The present version becomes the one before, which is kept for an overlap. */
-export async function retireVersion(tx: TenantTx, credentialId: string, version: number): Promise<void> {
-  await tx
-    .updateTable("credential_versions")
-    .set({ state: "retired" })
-    .where("credential_id", "=", credentialId)
-    .where("version", "=", version)
-    .where("state", "=", "current")
-    .execute();
+/**
+ * If two look at once and find nothing, the index lets one through. Throws `duplicate` for the error of the
+ * other, or the error itself.
+ */
+export function asDuplicate(error: unknown): never {
+  throw scrubDatabaseError(error)?.constraint === "credentials_one_per_label" ? duplicate({}) : error;
 }
 
-/** The other way round. Answers where it rests. */
-export async function reviveVersion(
-  tx: TenantTx,
-  credentialId: string,
-  version: number,
-): Promise<CredentialRow["store"]> {
-  const { store } = await tx
-    .updateTable("credential_versions")
-    .set({ state: "current" })
-    .where("credential_id", "=", credentialId)
-    .where("version", "=", version)
-    .where("state", "=", "retired")
-    .returning("store")
-    .executeTakeFirstOrThrow();
-  return store;
-}
-
-export type EndedVersion = Readonly<{ version: number; store: CredentialRow["store"]; key_since: Date }>;
-
-/** Marks every version that is left as destroyed; the bytes themselves go by the intents that the caller adds. Nothing needs its key. */
-export async function endVersions(tx: TenantTx, credentialId: string): Promise<readonly EndedVersion[]> {
-  // With the old version gone there is no overlap.
-  await tx
-    .updateTable("rotations")
-    .set({ state: "finished", ended_at: sql`now()` })
-    .where("credential_id", "=", credentialId)
-    .where("state", "=", "overlap")
-    .execute();
-  return ended(tx, credentialId).execute();
-}
-
-/** The same for one version; nothing when it has ended before. */
-export async function endVersion(
-  tx: TenantTx,
-  credentialId: string,
-  version: number,
-): Promise<readonly EndedVersion[]> {
-  return ended(tx, credentialId).where("version", "=", version).execute();
-}
-
-function ended(tx: TenantTx, credentialId: string) {
-  return tx
-    .updateTable("credential_versions")
-    .set({ state: "destroyed", data_key_id: null, destroyed_at: sql`now()` })
-    .where("credential_id", "=", credentialId)
-    .where("state", "<>", "destroyed")
-    .returning(["version", "store", "key_since"]);
-}
-
-export function toCredential(row: CredentialRow): Credential {
-  return {
-    id: row.id,
-    account_id: row.account_id,
-    owner_id: row.owner_id,
-    venue: row.venue,
-    environment: row.environment,
-    label: row.label,
-    status: row.status,
-    switched_off_rank: row.status === "inactive" ? (row.switched_off_rank ?? "owner") : null,
-    frozen: row.frozen_at !== null,
-    freezes: row.freezes,
-    permissions: row.permissions,
-    account: row.account_facts,
-    policy: { allow: row.allow, reveal: row.reveal },
-    secret: { store: row.store, version: row.version },
-    health: row.health,
-    health_message: row.health_message,
-    expires_at: row.expires_at?.toISOString() ?? null,
-    last_validated_at: row.last_validated_at?.toISOString() ?? null,
-    revision: row.revision,
-    created_at: row.created_at.toISOString(),
-    updated_at: row.updated_at.toISOString(),
-  };
-}
-
-/** Permissions as they are kept and shown. */
-export function describePermissions({ boundIps, unknownWords, ...grants }: Permissions): StoredPermissions {
-  return { ...grants, bound_ips: boundIps, unknown_words: unknownWords };
+function duplicate(facts: ErrorFacts): KeyholdError {
+  return new KeyholdError(
+    "duplicate",
+    "The account has such a credential already. Replace its secret, revoke it, or choose another label.",
+    { facts },
+  );
 }

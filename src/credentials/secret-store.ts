@@ -16,8 +16,8 @@ export function storeOf(stores: Stores, name: string): Store {
 }
 
 /**
- * What a caller is told when a store failed. The reason is one word of a closed set, which the guide to the stores explains;
- * what the store itself said stays with it.
+ * The error for a caller when a store failed. The reason is one word of a closed set, which the guide to the
+ * stores explains; the store's own words are not passed on.
  */
 export function troubleOf(store: string, { outcome, reason }: Denied | Unavailable): KeyholdError {
   const facts = { store, reason };
@@ -30,7 +30,7 @@ export function troubleOf(store: string, { outcome, reason }: Denied | Unavailab
       });
 }
 
-/** A version that the database counts on, destroyed or moved behind Keyhold's back. */
+/** The error for a version that the database counts on, and that was destroyed or moved behind Keyhold's back. */
 export function lost(store: string): KeyholdError {
   return new KeyholdError(
     "secret_lost",
@@ -39,7 +39,10 @@ export function lost(store: string): KeyholdError {
   );
 }
 
-/** For bytes that were changed, or that belong to another credential. A writer of the store can cause this, and opens nothing by it. */
+/**
+ * The error for bytes that were changed, or belong to another credential. A writer of the store can cause
+ * this, and opens nothing by it.
+ */
 export function damaged(store: string, cause: unknown): KeyholdError {
   return new KeyholdError(
     "secret_damaged",

@@ -2,19 +2,23 @@ import { assertScope, type Principal } from "../access/principal.ts";
 import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
 import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
-import { stale } from "../db/revision.ts";
+import { assertSeen } from "../db/revision.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import { changeRow } from "./change-row.ts";
-import { codeOf } from "./consequences.ts";
-import { assertMove, type Credential, type CredentialRow, type Policy } from "./credential.ts";
+import { assertMove, type Credential, type CredentialRow, type Policy, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { asDuplicate, rejectDuplicates } from "./duplicates.ts";
-import { type Changes, toCredential, updateCredential } from "./rows.ts";
-import { readRow } from "./show.ts";
-import { type Conclusion, consult, type Consulted } from "./consult.ts";
+import { codeOf } from "./outcome.ts";
+import {
+  asDuplicate,
+  changeCredential,
+  type Changes,
+  readRow,
+  rejectDuplicates,
+  updateCredential,
+} from "./rows.ts";
+import { type Conclusion, consult, type Consulted } from "./validate.ts";
 
-export type Update = Readonly<{
+type Update = Readonly<{
   label?: string;
   /** Switching on asks the venue first: only a valid verdict leads back to `active`. */
   active?: boolean;
@@ -23,8 +27,9 @@ export type Update = Readonly<{
 }>;
 
 /**
- * Changes label, policy, expiry or the active flag, all or nothing, if the credential still has the revision that the caller has
- * seen. Throws `stale` otherwise, `forbidden` for switching on what a higher rank has switched off, `duplicate` for a label in use, `illegal_state`, and for switching on what `validate` throws
+ * Changes label, policy, expiry or the active flag, all or nothing, if the credential still has the revision
+ * that the caller has seen. Throws `stale` otherwise, `duplicate` for a label in use, and `illegal_state`.
+ * Switching on throws `forbidden` when a higher rank has switched the credential off, what `validate` throws,
  * and what the venue's refusal means.
  */
 export async function update(
@@ -36,15 +41,18 @@ export async function update(
 ): Promise<Answered<Credential>> {
   assertScope(principal, "credentials:write");
   const row = await readRow(custody, principal, id, "update");
-  if (row.revision !== revision) throw stale(row.revision);
+  assertSeen(row.revision, revision);
   if (input.active === true && row.status !== "active") return switchOn(custody, principal, row, input);
-  return changeRow(custody, principal, { id, revision, action: "update" }, async (tx, row) => {
+  return changeCredential(custody.db, principal, { id, revision, action: "update" }, async (tx, row) => {
     const { changes, event } = await prepare(tx, principal, row, input);
     return { value: toCredential(await write(tx, id, changes)), events: [event] };
   });
 }
 
-/** One transaction takes the venue's verdict and the other changes; without a valid verdict there are none. */
+/**
+ * One transaction applies the venue's verdict and the other changes. Without a valid verdict there are no
+ * other changes.
+ */
 async function switchOn(
   custody: Custody,
   principal: Principal,
@@ -55,7 +63,7 @@ async function switchOn(
   if (status === "inactive") assertMaySwitchOn(principal, rank, "credential");
   const target = { id, need: "activate", revision, purpose: "validate" } as const;
   return consult(custody, principal, target, switchedOn, (tx, row) => {
-    if (row.revision !== revision) throw stale(row.revision);
+    assertSeen(row.revision, revision);
     return prepare(tx, principal, row, input);
   }).catch(asDuplicate);
 }

@@ -6,16 +6,18 @@ import type { Custody } from "./custody.ts";
 import { idOfVenue } from "./inspect.ts";
 import { openSecret } from "./open.ts";
 import { refuseMiss } from "../audit/refusals.ts";
+import { useOf } from "./open.ts";
 
-/** A credential by its id, or by what it is for. */
+/** A credential by its id, or by its account, venue, environment and label. */
 export type CredentialName =
   | Readonly<{ id: string }>
   | Readonly<{ accountId: string; venue: string; environment: Environment; label?: string }>;
 
 /**
- * Lends the plaintext to `work` for its length; nothing is kept after. For service code: HTTP offers `invoke` and `reveal`.
- * Wrong owner (`forbidden`), switched off (`credential_inactive`), expired (`illegal_state`) and not found (`not_found`) are
- * distinct errors; without the scope `credentials:use` it is `forbidden`, too.
+ * Lends the plaintext to `work` for its length; nothing is kept after. For service code: HTTP offers `invoke`
+ * and `reveal`. Wrong owner (`forbidden`), switched off (`credential_inactive`), expired (`illegal_state`)
+ * and not found (`not_found`) are distinct errors; without the scope `credentials:use` it is `forbidden`,
+ * too.
  */
 export async function withSecret<T>(
   custody: Pick<Custody, "db" | "disclosures" | "stores" | "dataKeys" | "venues">,
@@ -25,14 +27,7 @@ export async function withSecret<T>(
 ): Promise<T> {
   assertScope(principal, "credentials:use");
   const credentialId = "id" in name ? name.id : await findByPurpose(custody, principal, name);
-  const request = {
-    principal,
-    credentialId,
-    need: "use",
-    revision: null,
-    event: "credential.used",
-    detail: { purpose: "scope" },
-  } as const;
+  const request = useOf(principal, credentialId, "use", { purpose: "scope" });
   return openSecret(custody, request, ({ fields }) => work(fields));
 }
 

@@ -1,35 +1,36 @@
-import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
+import { randomUUID } from "node:crypto";
 import { indexRecord } from "../audit/index-record.ts";
-import { beginDue, stepDue } from "../credentials/at-venue/due.ts";
-import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
+import { checkDue, forgetHistory } from "../credentials/check.ts";
 import type { Custody } from "../credentials/custody.ts";
+import { reconcile } from "../credentials/destroy.ts";
+import { eraseAccounts, eraseTenants } from "../credentials/erase.ts";
+import { expireDue, warnExpiring } from "../credentials/expiry.ts";
+import { resealDue } from "../credentials/reseal.ts";
+import { beginDue, stepDue } from "../credentials/rotation-at-venue/step.ts";
+import { finishDueRotations } from "../credentials/rotation.ts";
 import type { Db } from "../db/connect.ts";
-import { checkDue } from "../credentials/check-health.ts";
-import { finishDueRotations } from "../credentials/finish-rotation.ts";
-import { expireDue, reconcile } from "../credentials/reconcile.ts";
-import { forgetHistory } from "../credentials/forget-history.ts";
-import { resealDue } from "../credentials/reseal-due.ts";
-import { warnExpiring } from "../credentials/warn-expiring.ts";
-import type { Tally } from "../db/tally.ts";
-import { forgetOld } from "../webhooks/due.ts";
+import type { Tally } from "../db/sweep.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { signExisting } from "../tenants/sign-existing.ts";
 import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-keys/due.ts";
-
-type Task = (custody: Custody) => Promise<Tally>;
+import { signExisting } from "../tenants/sign-existing.ts";
+import { forgetOld } from "../webhooks/due.ts";
 
 type Lane = Readonly<{
   name: string;
-  /** `alone`: by one process at a time, for tasks that list what is due. `shared`: by all at once, for tasks that claim it. */
+  /**
+   * `alone`: by one process at a time, for tasks that list what is due. `shared`: by all at once, for tasks
+   * that claim it.
+   */
   done: "alone" | "shared";
-  tasks: Readonly<Record<string, Task>>;
+  tasks: Readonly<Record<string, (custody: Custody) => Promise<Tally>>>;
 }>;
 
 /**
- * The work that time brings, in lanes that do not wait for one another; within a lane it is done in order. What asks a store or a venue
- * shares no lane with what does not. Each task is safe to repeat and to be cut off.
+ * The scheduled work, in lanes that do not wait for one another; within a lane it is done in order. A task
+ * that asks a store or a venue shares no lane with one that does not. Each task is safe to repeat and to be
+ * cut off.
  */
 const lanes: readonly Lane[] = [
   { name: "intents", done: "alone", tasks: { reconcile } },
@@ -69,16 +70,10 @@ const lanes: readonly Lane[] = [
 ];
 
 export type Clock = Readonly<{
-  /** Runs every task once, but for those that one process does alone and another is at. */
+  /** Runs every task once, except those that one process does alone while another process is at them. */
   tick(): Promise<void>;
-  /** Begins no round any more, and waits for those under way. */
+  /** Begins no more rounds, and waits for those under way. */
   stop(): Promise<void>;
-}>;
-
-type Needs = Readonly<{
-  custody: Custody;
-  log: Log;
-  metrics: Pick<Metrics, "jobRuns" | "jobLastRun" | "jobEnded">;
 }>;
 
 export type ClockOptions = Readonly<{
@@ -91,12 +86,16 @@ export const usualIntervalMs = 60_000;
 
 /** Runs the lanes every `everyMs`. */
 export function startClock(
-  needs: Needs,
+  parts: Readonly<{
+    custody: Custody;
+    log: Log;
+    metrics: Pick<Metrics, "jobRuns" | "jobLastRun" | "jobEnded">;
+  }>,
   { everyMs = usualIntervalMs, lanesApart = true }: ClockOptions = {},
 ): Clock {
-  for (const job of lanes.flatMap(({ tasks }) => Object.keys(tasks))) needs.metrics.jobEnded(job);
+  for (const job of lanes.flatMap(({ tasks }) => Object.keys(tasks))) parts.metrics.jobEnded(job);
   const holder = randomUUID();
-  const runs = lanes.map((lane) => () => runLane(needs, lane, holder));
+  const runs = lanes.map((lane) => () => runLane(parts, lane, holder));
   const together = (): Promise<unknown> => Promise.all(runs.map((run) => run()));
   const rounds = (lanesApart ? runs : [together]).map((run) => new Rounds(run, everyMs));
   return {
@@ -105,7 +104,10 @@ export function startClock(
   };
 }
 
-/** Rounds with a timer of their own. One that takes longer than the interval is not followed by those that it missed. */
+/**
+ * Rounds with a timer of their own. After a round that takes longer than the interval, the missed rounds are
+ * left out.
+ */
 class Rounds {
   readonly #work: () => Promise<unknown>;
   readonly #timer: NodeJS.Timeout;
@@ -130,19 +132,23 @@ class Rounds {
   }
 }
 
-async function runLane(needs: Needs, { name, done, tasks }: Lane, holder: string): Promise<void> {
+async function runLane(
+  parts: Parameters<typeof startClock>[0],
+  { name, done, tasks }: Lane,
+  holder: string,
+): Promise<void> {
   const runAll = async (): Promise<void> => {
-    for (const [job, task] of Object.entries(tasks)) await run(needs, job, task);
+    for (const [job, task] of Object.entries(tasks)) await run(parts, job, task);
   };
-  await (done === "shared" ? runAll() : alone(needs, name, holder, runAll));
+  await (done === "shared" ? runAll() : alone(parts, name, holder, runAll));
 }
 
-/** A process that has not asked again by then has died, and another takes its lane. */
+/** A process that has not renewed its lease by then has died, and another takes its lane. */
 const leaseSeconds = 60;
 
-/** Does the work unless another process is at it. Two that were at it at once, after a long pause of one, would do no harm. */
+/** Does the work unless another process is at it. If a long pause lets two do it at once, that does no harm. */
 async function alone(
-  { custody: { db }, log }: Needs,
+  { custody: { db }, log }: Pick<Parameters<typeof startClock>[0], "custody" | "log">,
   lane: string,
   holder: string,
   work: () => Promise<void>,
@@ -169,7 +175,11 @@ async function takeLane(db: Db, lane: string, holder: string): Promise<boolean> 
   return rows[0]?.mine === true;
 }
 
-async function run({ custody, log, metrics }: Needs, job: string, task: Task): Promise<void> {
+async function run(
+  { custody, log, metrics }: Parameters<typeof startClock>[0],
+  job: string,
+  task: (custody: Custody) => Promise<Tally>,
+): Promise<void> {
   try {
     const { failed } = await task(custody);
     if (failed > 0) log.warn("a job could not finish everything and will try again", { job, count: failed });

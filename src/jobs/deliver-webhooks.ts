@@ -4,7 +4,7 @@ import { deliver, type DeliverOptions } from "../webhooks/deliver.ts";
 import { claimDue, type Due } from "../webhooks/due.ts";
 import type { Webhooks } from "../webhooks/endpoint.ts";
 
-type Needs = Readonly<{
+type Parts = Readonly<{
   webhooks: Webhooks;
   log: Log;
   metrics: Pick<Metrics, "webhookDeliveries" | "webhookSeconds">;
@@ -19,11 +19,11 @@ export type DeliveriesOptions = DeliverOptions &
   }>;
 
 /**
- * Sends webhooks from now on; as many processes as there are share the work. A process that dies loses nothing: what it had taken is
- * taken by another when its lease is over.
+ * Sends webhooks from now on. All processes share the work. A process that dies loses nothing: another takes
+ * its messages when their lease is over.
  */
 export class Deliveries {
-  readonly #needs: Needs;
+  readonly #parts: Parts;
   readonly #atOnce: number;
   readonly #options: DeliverOptions;
   readonly #timer: NodeJS.Timeout;
@@ -32,8 +32,8 @@ export class Deliveries {
   #wanted = false;
   #stopped = false;
 
-  constructor(needs: Needs, { everyMs = 1000, atOnce = 32, ...options }: DeliveriesOptions = {}) {
-    this.#needs = needs;
+  constructor(parts: Parts, { everyMs = 1000, atOnce = 32, ...options }: DeliveriesOptions = {}) {
+    this.#parts = parts;
     this.#atOnce = atOnce;
     this.#options = options;
     this.#timer = setInterval(() => void this.#look(), everyMs);
@@ -58,11 +58,11 @@ export class Deliveries {
     }
   }
 
-  /** One look at a time; whoever asks for one meanwhile has another made, for what has changed since. */
+  /** One look at a time. A request for one meanwhile leads to another, for what has changed since. */
   #look(): Promise<void> {
     this.#wanted = true;
     this.#looking ??= this.#lookUntilDone()
-      .catch((error: unknown) => this.#needs.log.error("the outbox of webhooks could not be read", { error }))
+      .catch((error: unknown) => this.#parts.log.error("the outbox of webhooks could not be read", { error }))
       .finally(() => (this.#looking = null));
     return this.#looking;
   }
@@ -71,13 +71,13 @@ export class Deliveries {
     while (this.#wanted && !this.#stopped) {
       this.#wanted = false;
       const free = this.#atOnce - this.#underway.size;
-      if (free > 0) this.#begin(await claimDue(this.#needs.webhooks.db, free));
+      if (free > 0) this.#begin(await claimDue(this.#parts.webhooks.db, free));
     }
   }
 
   #begin(claimed: readonly Due[]): void {
     for (const due of claimed) {
-      const attempt = attemptOne(this.#needs, due, this.#options).finally(() => {
+      const attempt = attemptOne(this.#parts, due, this.#options).finally(() => {
         this.#underway.delete(attempt);
         void this.#look();
       });
@@ -86,9 +86,9 @@ export class Deliveries {
   }
 }
 
-/** Never throws: what could not be noted is sent again when its lease is over. */
+/** Never throws: an attempt whose outcome could not be written is repeated when its lease is over. */
 async function attemptOne(
-  { webhooks, log, metrics }: Needs,
+  { webhooks, log, metrics }: Parts,
   due: Due,
   options: DeliverOptions,
 ): Promise<void> {

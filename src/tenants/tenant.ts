@@ -56,6 +56,16 @@ function selectTenant(tx: TenantTx | PlatformTx, id: string) {
   return tx.selectFrom("tenants").selectAll().select(freezesOf("tenants").as("freezes")).where("id", "=", id);
 }
 
+/** What the tenant decides for its credentials. */
+export async function findPolicy(tx: TenantTx, tenantId: string): Promise<TenantPolicy> {
+  const row = await tx
+    .selectFrom("tenants")
+    .select("policy")
+    .where("id", "=", tenantId)
+    .executeTakeFirstOrThrow();
+  return row.policy;
+}
+
 /** The tenant's row, held until the transaction ends. Throws `not_found`. */
 export async function lockTenant(tx: TenantTx | PlatformTx, id: string): Promise<Row> {
   const row = await selectTenant(tx, id).forUpdate().executeTakeFirst();

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
-import type { Tally } from "../db/tally.ts";
+import type { Tally } from "../db/sweep.ts";
 
 /** A message that the claimer has to send until its lease ends. */
 export type Due = Readonly<{ tenant_id: string; id: string }>;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { IssuedKey, KeyOptions } from "../../simulator/control.ts";
 import { type Fault, fault } from "../../simulator/faults.ts";
 import type { VenueId } from "../../simulator/venue.ts";
-import { checkDue } from "../../src/credentials/check-health.ts";
+import { checkDue } from "../../src/credentials/check.ts";
 import { type Answered, type ApiTenant, type ApiWorld, createApiWorld } from "../support/api.ts";
 import { makeDue } from "../support/due.ts";
 

@@ -6,15 +6,15 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
+import { reconcile } from "../../src/credentials/destroy.ts";
 import { list } from "../../src/credentials/list.ts";
-import { reconcile } from "../../src/credentials/reconcile.ts";
 import { register } from "../../src/credentials/register.ts";
 import { withSecret } from "../../src/credentials/use.ts";
+import { plainConnection } from "../support/connection.ts";
 import { countRows } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 import type { Task } from "./register-child.ts";
-import { plainConnection } from "../support/connection.ts";
 
 let world: World;
 let custody: Custody;

@@ -3,8 +3,7 @@ import { Client } from "pg";
 import { z } from "zod";
 import { withCustody } from "../../src/cli/operate.ts";
 import { run } from "../../src/cli/program.ts";
-import { inStore } from "../../src/credentials/reseal-due.ts";
-import { reseal } from "../../src/credentials/reseal.ts";
+import { inStore, reseal } from "../../src/credentials/reseal.ts";
 import type { Store } from "../../src/stores/store.ts";
 
 const taskShape = z.object({

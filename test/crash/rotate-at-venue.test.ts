@@ -1,21 +1,20 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Effect, Effects, type Point, pointsOf } from "../../proof/crash/effects.ts";
 import { mortalDb, mortalRecord, mortalStore } from "../../proof/crash/mortal.ts";
 import type { Member } from "../../src/access/principal.ts";
-import { beginDue, stepDue } from "../../src/credentials/at-venue/due.ts";
-import { schedule } from "../../src/credentials/at-venue/schedule.ts";
-import { step } from "../../src/credentials/at-venue/step.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
-import { reconcile } from "../../src/credentials/reconcile.ts";
+import { reconcile } from "../../src/credentials/destroy.ts";
 import { register } from "../../src/credentials/register.ts";
-import { rollBack } from "../../src/credentials/roll-back.ts";
+import { schedule } from "../../src/credentials/rotation-at-venue/schedule.ts";
+import { beginDue, step, stepDue } from "../../src/credentials/rotation-at-venue/step.ts";
+import { rollBack } from "../../src/credentials/rotation.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { openPool } from "../../src/db/connect.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { nameIn, ScriptedSubAccount } from "../support/scripted-keys.ts";
 import { signed } from "../support/rights.ts";
+import { nameIn, ScriptedSubAccount } from "../support/scripted-keys.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 import { createStores } from "../../src/stores/open.ts";
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import { checkDue, dueChecks, usualPace, usualRoundMs } from "../../src/credentials/check-health.ts";
+import { checkDue, dueChecks, usualPace, usualRoundMs } from "../../src/credentials/check.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { healthOf } from "../../src/credentials/health.ts";
 import { register } from "../../src/credentials/register.ts";

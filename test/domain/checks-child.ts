@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { checkDue } from "../../src/credentials/check-health.ts";
+import { checkDue } from "../../src/credentials/check.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { bareCustody } from "../support/bare-custody.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { plainShape } from "../support/connection.ts";
 import { createStores } from "../../src/stores/open.ts";
+import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 
 const taskShape = z.object({
   connection: plainShape,

@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { schedule } from "../../src/credentials/at-venue/schedule.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { register } from "../../src/credentials/register.ts";
+import { schedule } from "../../src/credentials/rotation-at-venue/schedule.ts";
 import { type ClockOptions, startClock } from "../../src/jobs/clock.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Custody } from "../../src/credentials/custody.ts";
-import { deleteAccount } from "../../src/credentials/delete-account.ts";
+import { deleteAccount } from "../../src/credentials/erase.ts";
+import { show } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
-import { show } from "../../src/credentials/show.ts";
 import { startClock } from "../../src/jobs/clock.ts";
 import { createLog, type Log } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";

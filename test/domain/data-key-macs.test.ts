@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Custody } from "../../src/credentials/custody.ts";
-import { resealDue } from "../../src/credentials/reseal-due.ts";
+import { resealDue } from "../../src/credentials/reseal.ts";
 import { deriveMac } from "../../src/crypto/mac.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";

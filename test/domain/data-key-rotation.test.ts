@@ -1,8 +1,7 @@
+import { sql } from "kysely";
 import { randomBytes } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
-import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { resealDue } from "../../src/credentials/reseal-due.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { addKey, removeOldKeys } from "../../src/key-encryption/key-file.ts";
@@ -20,6 +19,7 @@ import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";
 import { deleteTenant, suspendTenant } from "../../src/tenants/suspend.ts";
 import { eventNames } from "../support/record.ts";
 import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
+import { resealDue } from "../../src/credentials/reseal.ts";
 import { hardStopOperations, rotateAfterDays, rotateAfterOperations } from "../../src/crypto/keys.ts";
 
 let world: ResealWorld;

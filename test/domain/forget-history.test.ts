@@ -1,8 +1,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { checkHealth } from "../../src/credentials/check-health.ts";
+import { checkHealth, forgetHistory } from "../../src/credentials/check.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
-import { forgetHistory } from "../../src/credentials/forget-history.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";

@@ -1,20 +1,19 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import { checkDue, checkHealth } from "../../src/credentials/check-health.ts";
+import { checkDue, checkHealth } from "../../src/credentials/check.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
-import { healthOf } from "../../src/credentials/health.ts";
-import { healthSummary } from "../../src/credentials/health-summary.ts";
+import { warnExpiring } from "../../src/credentials/expiry.ts";
+import { healthOf, healthSummary } from "../../src/credentials/health.ts";
+import { show } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
-import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
-import { warnExpiring } from "../../src/credentials/warn-expiring.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
 import { makeDue } from "../support/due.ts";
 import { eventNames } from "../support/record.ts";
+import { forge } from "../support/rights.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
-import { forge } from "../support/rights.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -1,10 +1,10 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { checkHealth } from "../../src/credentials/check-health.ts";
-import type { Hold } from "../../src/credentials/consequences.ts";
+import { checkHealth } from "../../src/credentials/check.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
+import { show } from "../../src/credentials/list.ts";
+import type { Hold } from "../../src/credentials/outcome.ts";
 import { register } from "../../src/credentials/register.ts";
-import { show } from "../../src/credentials/show.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
 import { eventNames, eventsOf } from "../support/record.ts";

@@ -1,11 +1,11 @@
 import type { Pool } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import { checkDue } from "../../src/credentials/check-health.ts";
+import { checkDue } from "../../src/credentials/check.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
-import { validateSecret } from "../../src/credentials/validate-secret.ts";
+import { validateSecret } from "../../src/credentials/validate.ts";
 import { openPool } from "../../src/db/connect.ts";
 import { createTurns, type TurnOptions, type Turns } from "../../src/db/turns.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
-import { list } from "../../src/credentials/list.ts";
+import { list, show } from "../../src/credentials/list.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { withSecret } from "../../src/credentials/use.ts";
-import { show } from "../../src/credentials/show.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
 import { countRows, eventsOf } from "../support/record.ts";

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
+import { reconcile } from "../../src/credentials/destroy.ts";
+import { expireDue } from "../../src/credentials/expiry.ts";
 import { freeze } from "../../src/credentials/freeze.ts";
-import { expireDue, reconcile } from "../../src/credentials/reconcile.ts";
+import { show } from "../../src/credentials/list.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
-import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import type { CallTarget } from "../../src/venues/venue.ts";

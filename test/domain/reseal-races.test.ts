@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { reconcile } from "../../src/credentials/destroy.ts";
 import { freeze } from "../../src/credentials/freeze.ts";
-import { reconcile } from "../../src/credentials/reconcile.ts";
+import { show } from "../../src/credentials/list.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { reseal } from "../../src/credentials/reseal.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
-import { show } from "../../src/credentials/show.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";

@@ -1,20 +1,19 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Member, system } from "../../src/access/principal.ts";
-import { deleteAccount } from "../../src/credentials/delete-account.ts";
+import { deleteAccount } from "../../src/credentials/erase.ts";
+import { expireDue } from "../../src/credentials/expiry.ts";
 import { freeze } from "../../src/credentials/freeze.ts";
-import { expireDue } from "../../src/credentials/reconcile.ts";
-import { reseal } from "../../src/credentials/reseal.ts";
-import { inStore } from "../../src/credentials/reseal-due.ts";
+import { show } from "../../src/credentials/list.ts";
+import { inStore, reseal } from "../../src/credentials/reseal.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
-import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";
 import { freezeTenant } from "../../src/tenants/freeze.ts";
 import { deleteTenant, suspendTenant } from "../../src/tenants/suspend.ts";
 import { eventsOf } from "../support/record.ts";
-import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
 import { forge } from "../support/rights.ts";
+import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { Disclosures } from "../../src/audit/disclosures.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { freeze } from "../../src/credentials/freeze.ts";
+import { show } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
-import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { withTenant } from "../../src/db/tenant.ts";

@@ -1,21 +1,20 @@
+import { sql } from "kysely";
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { dirname, join } from "node:path";
-import { sql } from "kysely";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import { checkDue, dueChecks } from "../../src/credentials/check-health.ts";
+import { checkDue, dueChecks } from "../../src/credentials/check.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
-import { healthOf } from "../../src/credentials/health.ts";
-import { healthSummary } from "../../src/credentials/health-summary.ts";
+import { healthOf, healthSummary } from "../../src/credentials/health.ts";
 import { register } from "../../src/credentials/register.ts";
 import type { CallTarget } from "../../src/venues/venue.ts";
+import { plainConnection } from "../support/connection.ts";
 import { makeDue } from "../support/due.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 import type { Task } from "./checks-child.ts";
-import { plainConnection } from "../support/connection.ts";
 
 let world: World;
 let owner: Member;

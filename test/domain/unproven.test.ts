@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
+import { show } from "../../src/credentials/list.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
-import { show } from "../../src/credentials/show.ts";
 import { validate } from "../../src/credentials/validate.ts";
 import { updatePolicy } from "../../src/tenants/update.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";

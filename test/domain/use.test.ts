@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
+import { show } from "../../src/credentials/list.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
-import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { type CredentialName, withSecret } from "../../src/credentials/use.ts";
 import type { Secret } from "../../src/crypto/secret.ts";
-import { suspendTenant } from "../../src/tenants/suspend.ts";
 import { updateAccount } from "../../src/tenants/accounts/update.ts";
 import { updateMember } from "../../src/tenants/members/update.ts";
+import { suspendTenant } from "../../src/tenants/suspend.ts";
 import { eventsOf } from "../support/record.ts";
 import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";

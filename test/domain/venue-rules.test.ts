@@ -1,23 +1,22 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import { checkHealth } from "../../src/credentials/check-health.ts";
+import { checkHealth } from "../../src/credentials/check.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
+import { expireDue, warnExpiring } from "../../src/credentials/expiry.ts";
 import { freeze } from "../../src/credentials/freeze.ts";
 import { healthOf } from "../../src/credentials/health.ts";
-import { expireDue } from "../../src/credentials/reconcile.ts";
+import { show } from "../../src/credentials/list.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { reseal } from "../../src/credentials/reseal.ts";
-import { rollBack } from "../../src/credentials/roll-back.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
-import { show } from "../../src/credentials/show.ts";
+import { rollBack } from "../../src/credentials/rotation.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
-import { warnExpiring } from "../../src/credentials/warn-expiring.ts";
 import { eventsOf } from "../support/record.ts";
+import { forge } from "../support/rights.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
-import { forge } from "../support/rights.ts";
 
 let world: World;
 let tenant: Tenant;

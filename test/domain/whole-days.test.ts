@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
-import { expiryOf } from "../../src/credentials/consequences.ts";
+import { show } from "../../src/credentials/list.ts";
+import { expiryOf } from "../../src/credentials/outcome.ts";
 import { register } from "../../src/credentials/register.ts";
-import { show } from "../../src/credentials/show.ts";
 import { validate } from "../../src/credentials/validate.ts";
 import { mexc } from "../../src/venues/exchanges/mexc.ts";
 import { eventNames } from "../support/record.ts";

@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
+import { randomBytes } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { IssuedKey } from "../../simulator/control.ts";
 import type { VenueId } from "../../simulator/venue.ts";
-import { checkDue } from "../../src/credentials/check-health.ts";
+import { checkDue } from "../../src/credentials/check.ts";
 import { createInstallation, type Installation } from "../support/installation.ts";
 import { Receiver } from "../support/receiver.ts";
 import type { Service } from "../support/service.ts";

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { IssuedKey } from "../../simulator/control.ts";
-import { finishDueRotations } from "../../src/credentials/finish-rotation.ts";
+import { finishDueRotations } from "../../src/credentials/rotation.ts";
 import { createInstallation, type Installation } from "../support/installation.ts";
 import { leaksIn } from "../support/leaks.ts";
 import { Receiver } from "../support/receiver.ts";

@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
+import { randomUUID } from "node:crypto";
 import type { Member } from "../../src/access/principal.ts";
 import { indexRecord } from "../../src/audit/index-record.ts";
-import { checkHealth } from "../../src/credentials/check-health.ts";
+import { checkHealth } from "../../src/credentials/check.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
 import { rotate } from "../../src/credentials/rotate.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { deleteAccount } from "../../credentials/delete-account.ts";
+import { deleteAccount } from "../../credentials/erase.ts";
 import { createAccount } from "../../tenants/accounts/create.ts";
 import { freezeAccount, unfreezeAccount } from "../../tenants/accounts/freeze.ts";
 import { listAccounts } from "../../tenants/accounts/list.ts";

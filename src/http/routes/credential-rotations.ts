@@ -1,8 +1,7 @@
 import { z } from "zod";
-import { finishRotation } from "../../credentials/finish-rotation.ts";
-import { rollBack } from "../../credentials/roll-back.ts";
+import { listVersions } from "../../credentials/list.ts";
 import { rotate as rotateCredential } from "../../credentials/rotate.ts";
-import { listVersions } from "../../credentials/versions.ts";
+import { finishRotation, rollBack } from "../../credentials/rotation.ts";
 import { json } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";

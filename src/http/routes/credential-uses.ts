@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { invoke as invokeOperation } from "../../credentials/invoke.ts";
 import { reveal as revealSecret } from "../../credentials/reveal.ts";
-import { validate as validateCredential } from "../../credentials/validate.ts";
-import { validateSecret } from "../../credentials/validate-secret.ts";
+import { validate as validateCredential, validateSecret } from "../../credentials/validate.ts";
 import type { ErrorCode } from "../../errors.ts";
 import { json, secretBytes } from "../answer.ts";
 import { holdersOf } from "../permission.ts";

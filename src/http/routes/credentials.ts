@@ -1,8 +1,7 @@
 import { z } from "zod";
-import { list as listCredentials } from "../../credentials/list.ts";
+import { list as listCredentials, show as showCredential } from "../../credentials/list.ts";
 import { register } from "../../credentials/register.ts";
 import { replace } from "../../credentials/replace.ts";
-import { show as showCredential } from "../../credentials/show.ts";
 import { update as updateCredential } from "../../credentials/update.ts";
 import type { ErrorCode } from "../../errors.ts";
 import { json } from "../answer.ts";
@@ -156,7 +155,12 @@ function replaceSecret({ custody }: Needs): Route {
     description:
       "Some of the fields may be sent: they are joined with those that are kept, and the venue is asked about the whole before anything changes.",
     permission: holdersOf("credentials:write"),
-    audit: ["credential.used", "credential.secret_replaced", "credential.recovered"],
+    audit: [
+      "credential.used",
+      "credential.secret_replaced",
+      "credential.replacement_refused",
+      "credential.recovered",
+    ],
     problems: ["illegal_state", "policy_forbids", "frozen", "record_unavailable", ...keeping],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: newSecret }),

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { healthOf } from "../../credentials/health.ts";
-import { healthSummary as summarise } from "../../credentials/health-summary.ts";
+import { healthOf, healthSummary as summarise } from "../../credentials/health.ts";
 import { json } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";

@@ -1,7 +1,5 @@
 import { z } from "zod";
-import { schedule } from "../../credentials/at-venue/schedule.ts";
-import { showSchedule } from "../../credentials/at-venue/show-schedule.ts";
-import { unschedule } from "../../credentials/at-venue/unschedule.ts";
+import { schedule, showSchedule, unschedule } from "../../credentials/rotation-at-venue/schedule.ts";
 import { json, noContent } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { statuses } from "../../credentials/credential.ts";
-import { OwnedFields } from "../../credentials/secret-fields.ts";
+import { OwnedFields } from "../../credentials/secret.ts";
 import { Secret } from "../../crypto/secret.ts";
 import { environments, fieldNames, operationClasses } from "../../venues/venue.ts";
 import { component, listOf } from "../components.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { longestOverlapSeconds } from "../../credentials/rotation.ts";
+import { longestOverlapSeconds } from "../../credentials/versions.ts";
 import { component } from "../components.ts";
 import { id, time } from "./common.ts";
 import { credential, credentialExample, newSecret } from "./credentials.ts";

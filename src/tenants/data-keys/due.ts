@@ -1,10 +1,10 @@
 import { sql } from "kysely";
 import type { Db } from "../../db/connect.ts";
-import { each, type Tally } from "../../db/tally.ts";
 import type { DataKeySource } from "../../key-encryption/key-provider.ts";
 import { destroyDataKey } from "./destroy.ts";
 import { type DataKeyRef, rotateDataKey } from "./rotate.ts";
 import { rotateAfterDays, rotateAfterOperations } from "../../crypto/keys.ts";
+import { each, type Tally } from "../../db/sweep.ts";
 
 type Row = Readonly<{ tenant_id: string; id: string }>;
 type Needs = Readonly<{ db: Db; dataKeys: DataKeySource }>;

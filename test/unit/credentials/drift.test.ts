@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { differing } from "../../../src/credentials/differing.ts";
-import { eventsOf, recoveryOf } from "../../../src/credentials/drift.ts";
+import { differing, eventsOf, recoveryOf } from "../../../src/credentials/drift.ts";
 
 type Before = Parameters<typeof eventsOf>[0];
 

@@ -12,7 +12,7 @@ export type KeyOptions = Readonly<{
   passphrase?: string;
   /** What is not said is: may read and trade, may not withdraw or transfer. */
   permissions?: Partial<KeyPermissions>;
-  /** Permission words of the venue's that nobody has heard of, shown beside the usual ones. */
+  /** Permission words of the venue that no document has, shown beside the usual ones. */
   extraWords?: readonly string[];
   /** Addresses that may use the key; any when not given. */
   boundIps?: readonly string[];

@@ -11,7 +11,7 @@ import { venues } from "./venues/index.ts";
 export type Simulator = Readonly<{
   /**
    * Origin of a venue's host, such as `http://127.0.0.1:41234`: put it where the venue's own scheme and host stand
-   * and keep the path. Where a venue tells environments apart by a header, all have the same origin.
+   * and keep the path. Where a venue separates environments by a header, all have the same origin.
    */
   url(venue: VenueId, environment?: Environment): string;
   /** Every origin there is. */

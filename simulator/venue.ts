@@ -64,7 +64,7 @@ export interface SimulatedVenue {
   readonly id: VenueId;
   /** Environments that have a host of their own; each is served on a port of its own. The first is the default. */
   readonly hosts: readonly Environment[];
-  /** For venues that have one host and tell demo trading by a header: keys that are not live are demo keys. */
+  /** For venues that have one host and know demo trading by a header: keys that are not live are demo keys. */
   isDemo?(headers: Readonly<Record<string, string>>): boolean;
   readonly startingBalances: Readonly<Record<string, Units>>;
   readonly refusals: Readonly<Record<Reason, Answer>>;

@@ -127,7 +127,7 @@ const exchangeInfo = ({ nowMs }: PublicCall): Answer =>
 
 const showAccount = ({ account }: Call): Answer =>
   ok({
-    // These flags tell of the account, never of the key.
+    // These flags are about the account, never about the key.
     canTrade: true,
     canWithdraw: true,
     canDeposit: true,

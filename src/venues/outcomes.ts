@@ -122,10 +122,10 @@ const clauses: Readonly<Record<Cause, string>> = {
 };
 
 function sentence(speaker: Speaker, meaning: Meaning, said: Said): string {
-  const told = meaning === "ambiguous" ? { causes: anyCause, ...said } : said;
-  const message = explanation(speaker, sentences[meaning], told, meaning === "ip_not_allowed");
+  const known = meaning === "ambiguous" ? { causes: anyCause, ...said } : said;
+  const message = explanation(speaker, sentences[meaning], known, meaning === "ip_not_allowed");
   const { sisters = [] } = speaker;
-  const mayBeKey = meaning === "bad_key" || (told.causes ?? []).includes("key");
+  const mayBeKey = meaning === "bad_key" || (known.causes ?? []).includes("key");
   if (!mayBeKey || sisters.length === 0) return message;
   return `${message} If it is a key of ${sisters.join(" or ")}, register it there.`;
 }

@@ -15,7 +15,7 @@ export type VenuesConfig = Readonly<{
   callsPerTenant?: number;
   /** Outbound HTTP proxy by venue id. */
   proxies?: Readonly<Record<string, string>>;
-  /** The addresses that venues see, for all venues or by venue id; told in an IP refusal. */
+  /** The addresses that venues see, for all venues or by venue id; named in an IP refusal. */
   egressAddresses?: readonly string[] | Readonly<Record<string, readonly string[]>>;
   /** Base URL by venue id, or by venue id and environment: replaces the host that code would call. */
   hosts?: Readonly<Record<string, string | Readonly<Partial<Record<Environment, string>>>>>;

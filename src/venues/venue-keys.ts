@@ -56,7 +56,7 @@ export type KeyTarget = Readonly<{
   environment: Environment;
   /** A key of the main account, with the right to manage the keys of its sub-accounts. */
   parent: SecretFields;
-  /** A working key of the sub-account: it tells where a key belongs, and what a new one inherits. */
+  /** A working key of the sub-account: it shows where a key belongs, and what a new one inherits. */
   current: SecretFields;
 }>;
 
@@ -104,7 +104,7 @@ const digits = 18;
 
 /**
  * The note that marks the key of one rotation at the venue, chosen before the key exists so that it can be found when
- * the answer to its creation was lost. The same for the same intent; tells nothing about it.
+ * the answer to its creation was lost. The same for the same intent; it shows nothing of it.
  *
  * 20 characters, a letter first, then lower-case letters and digits: the one form that every venue here accepts
  * (Bitget wants a letter first and at most 20, KuCoin at most 24).

@@ -174,7 +174,7 @@ export class Session {
   explain(operation: Pick<Operation, "class">, error: unknown): InvokeResult {
     if (error instanceof FetchFailure) throw error;
     if (error instanceof Withheld && (operation.class === "read" || this.#writes === 0)) throw error;
-    // The last answer tells of the last request. An earlier one may have done what was asked.
+    // The last answer is about the last request. An earlier one may have done what was asked.
     const isPartial = operation.class !== "read" && (this.#writes > 1 || error instanceof Withheld);
     if (isPartial) return refusal(this.#call.speaker, "unexpected_answer");
     const { id, dialect } = this.#caller;

@@ -56,7 +56,7 @@ function readRestrictions(json: unknown): KeyInformation | undefined {
       trade: grant([...tradeFlags].some((name) => isGiven(name) && !hasEnded(name))),
       withdraw: withdrawal(data.enableWithdrawals, unknownWords),
       transfer: grant([...transferFlags].some(isGiven)),
-      // It tells whether the key is bound, not to which addresses.
+      // It shows whether the key is bound, not to which addresses.
       boundIps: data.ipRestrict ? null : [],
       unknownWords,
     },
@@ -74,7 +74,7 @@ const spotAccount = z.looseObject({
 function readAccount(json: unknown): KeyInformation | undefined {
   const { data } = spotAccount.safeParse(json);
   if (data === undefined) return undefined;
-  // `canTrade` and `canWithdraw` speak of the account, not of the key.
+  // `canTrade` and `canWithdraw` are about the account, not the key.
   return {
     permissions: unknownPermissions,
     expiresAt: null,
@@ -108,7 +108,7 @@ const error = z.looseObject({ code: z.number().negative(), msg: z.string().optio
 
 // developers.binance.com, "Sub Account": "API management" (Create, Query and Delete Sub-account API Key, Get IP
 // Restriction for a Sub-account API Key) and "Query Sub-account List"; for ordinary main accounts, not for brokers
-// alone. Spot "Account information" tells a key's account.
+// alone. Spot "Account information" shows a key's account.
 
 const account = z.looseObject({ uid: z.number() });
 

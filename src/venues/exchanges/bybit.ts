@@ -67,7 +67,7 @@ const wallet = z.looseObject({
   result: z.looseObject({ list: z.array(z.looseObject({ accountType: z.string() })) }),
 });
 
-/** The wallet is read whatever is in it. Nothing tells what a key of demo trading may do. */
+/** Any wallet proves the key. No call shows what a key of demo trading may do. */
 const walletBalance: Probe = {
   request: () => ({
     api: "private",

@@ -4,7 +4,7 @@ import type { Indefinite } from "../verdict.ts";
 import type { ApiRequest } from "./request-table.ts";
 
 /**
- * Asks as one of the two keys and hands over the JSON of a success, `null` where there is no body. Throws
+ * Asks as one of the two keys and returns the JSON of a success, `null` where there is no body. Throws
  * `KeyProblem` and `FetchFailure`.
  */
 export type KeySession = Readonly<{

@@ -41,7 +41,7 @@ function read(json: unknown): KeyInformation | undefined {
   const { ipWhiteList, remainingValidity } = data;
   const permissions = permissionsOf(vocabulary, listOf(data.permissions), boundTo(listOf(ipWhiteList ?? "")));
   if (permissions === undefined) return undefined;
-  // Whole days are all it tells; a key that is bound to an address has no end.
+  // It gives whole days; a key that is bound to an address has no end.
   const days = typeof remainingValidity === "number" && remainingValidity >= 0 ? remainingValidity : null;
   if (days === null) return { permissions, expiresAt: null, account: {} };
   // It gives whole days, so the key may live up to a day longer.

@@ -76,7 +76,7 @@ const issuing: KeyIssuing = {
     const config = await session.asCurrent({ api: "private", path: "account/config", method: "GET" });
     const [{ uid, mainUid }] = configuration.parse(config).data;
     if (uid === mainUid) throw new KeyProblem("not_a_sub_account");
-    // Keys are managed by the sub-account's name, which only its main account is told.
+    // Keys are managed by the sub-account's name, which the venue shows to its main account only.
     const all = await allPages(async (after: string | undefined) => {
       const params = { limit: String(subAccountsPerPage), ...(after === undefined ? {} : { after }) };
       const { data } = subAccounts.parse(

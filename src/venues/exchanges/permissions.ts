@@ -2,7 +2,7 @@ import type { Grant, Permissions } from "../verdict.ts";
 
 export const grant = (given: boolean): Grant => (given ? "yes" : "no");
 
-/** Of a key that answered a read, at a venue that tells nothing more. */
+/** Of a key that answered a read, at a venue that shows nothing more. */
 export const unknownPermissions: Permissions = {
   read: "yes",
   trade: "unknown",
@@ -17,7 +17,7 @@ export type Vocabulary = Readonly<Record<string, readonly ("read" | "trade" | "w
 
 /**
  * Permissions from a list of words, of a key that has just answered a read. Words outside the vocabulary are kept as unknown. An empty
- * list is not the answer that a venue documents for such a key, so it tells nothing: `undefined`.
+ * list is not the answer that a venue documents for such a key, so it shows nothing: `undefined`.
  */
 export function permissionsOf(
   vocabulary: Vocabulary,

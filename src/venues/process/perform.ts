@@ -140,8 +140,8 @@ async function ask(
     .catch((error: unknown) =>
       job.verb === "invoke" && line.isUnsent() ? explainUnsent(error, speaker) : explain(error, speaker),
     );
-  const heard = line.isClockOff() ? doubted(answer, speaker) : answer;
-  const marked = job.verb === "invoke" && line.isUnsent() ? markedUnsent(heard) : heard;
+  const judged = line.isClockOff() ? doubted(answer, speaker) : answer;
+  const marked = job.verb === "invoke" && line.isUnsent() ? markedUnsent(judged) : judged;
   return withDoubt(marked, job.venue, fields);
 }
 

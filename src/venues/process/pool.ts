@@ -46,7 +46,7 @@ export type PoolChild = Pick<
 export type PoolOptions = Readonly<{
   /** Starts a process, which calls `onLost` once when it has ended. */
   start?: (settings: VenueSettings, onLost: (running: readonly string[]) => void) => PoolChild;
-  /** Hears of processes that were replaced and of tenants that are kept apart. */
+  /** Called for processes that were replaced and tenants that are kept apart. */
   report?: (event: PoolEvent) => void;
   /** Without it a process whose event loop stands still is left until its calls are overdue. */
   replaceStalled?: boolean;
@@ -106,7 +106,7 @@ class ProcessPool {
   readonly #ending = new Map<PoolChild, ReplacedBecause | "closed">();
   #watch: NodeJS.Timeout | undefined;
   #lastTurn = 0;
-  #told = 0;
+  #reported = 0;
   #closed = false;
 
   constructor(settings: VenueSettings, options: PoolOptions) {
@@ -229,8 +229,8 @@ class ProcessPool {
   /** Ends the processes of suspects that are none any more, and says how many there are. */
   #tidy(): void {
     const { count } = this.#suspects;
-    if (count !== this.#told) this.#options.report?.({ kind: "suspects", count });
-    this.#told = count;
+    if (count !== this.#reported) this.#options.report?.({ kind: "suspects", count });
+    this.#reported = count;
     if (count > 0) return;
     for (const [cell, child] of this.#cells) {
       this.#cells.delete(cell);

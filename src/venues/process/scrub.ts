@@ -30,7 +30,7 @@ function without(text: string, forms: readonly string[]): string {
   return forms.reduce((rest, form) => rest.replaceAll(form, removed), text);
 }
 
-/** Values too short to be told from ordinary words are left: masking `1` would ruin every answer. */
+/** Values that are as short as ordinary words are left: masking `1` would ruin every answer. */
 function formsOf(value: string): string[] {
   if (value.length < 6) return [];
   const json = JSON.stringify(value).slice(1, -1);

@@ -90,7 +90,7 @@ async function inspect(call: VenueCall): Promise<Verdict> {
   if (data === undefined) return refusal(call.speaker, "unexpected_answer");
   return {
     outcome: "valid",
-    // Alpaca's keys have no scopes of their own, and no call tells what one may do.
+    // Alpaca's keys have no scopes of their own, and no call shows what one may do.
     permissions: {
       read: "yes",
       trade: "unknown",

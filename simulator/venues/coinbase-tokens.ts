@@ -94,7 +94,7 @@ export function readJwt(token: string): Jwt | undefined {
 }
 
 /** Whether the token says that it is signed the way this key signs. */
-export function signsWith({ header }: Jwt, key: KeyObject): boolean {
+function signsWith({ header }: Jwt, key: KeyObject): boolean {
   const alg = key.asymmetricKeyType === "ed25519" ? "EdDSA" : "ES256";
   return typeof header === "object" && header !== null && "alg" in header && header.alg === alg;
 }

@@ -93,7 +93,7 @@ function modeOf(modes: KnownExchange["environments"], environment: Environment):
  * Asks the venue's key-information call. ccxt only signs: the answer is read here, because its error classes blur
  * what the venue's codes separate.
  */
-export async function inspectKey(row: KnownExchange, mode: Mode, call: VenueCall): Promise<Verdict> {
+async function inspectKey(row: KnownExchange, mode: Mode, call: VenueCall): Promise<Verdict> {
   const attempt = (nonces: Nonces) => probe(row, mode, call, nonces);
   return overtaking<Verdict>(row.id, call, attempt, () => nonceSpent(call.speaker));
 }

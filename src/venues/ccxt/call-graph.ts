@@ -112,7 +112,7 @@ const member = z.object({
 const call = z.object({ type: z.literal("CallExpression"), callee: member, arguments: z.array(z.unknown()) });
 
 /** Throws `SyntaxError` for what is no method. */
-export function namesInBody(source: string): BodyNames {
+function namesInBody(source: string): BodyNames {
   const { program, errors } = parseSync("method.js", `({ ${source} })`);
   if (errors.length > 0) throw new SyntaxError(`a method cannot be read: ${errors[0]?.message}`);
   const own = new Set<string>();

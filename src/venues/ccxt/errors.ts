@@ -38,7 +38,7 @@ type Reading = Readonly<{ meaning: Meaning }> & Pick<Said, "causes">;
  * The same by the venue's words as well. ccxt's AuthenticationError covers key, secret, address, permission and time at one venue or
  * another, and PermissionDenied an address; InvalidNonce is a nonce or a time. Words that name one of them alone decide.
  */
-export function errorMeaning(error: unknown, words: string): Reading | undefined {
+function errorMeaning(error: unknown, words: string): Reading | undefined {
   const meaning = classMeaning(error);
   const named = causesIn(words);
   const isAddress = named.length === 1 && named[0] === "address";

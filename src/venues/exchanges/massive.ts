@@ -108,7 +108,7 @@ export const massive: Adapter = {
 type Read = Readonly<{ path: string; show: (json: unknown) => unknown }>;
 
 /** The request of an operation on market data; `undefined` for any other operation. */
-export function marketRead({ operation, params }: Invocation, now: number): Read | undefined {
+function marketRead({ operation, params }: Invocation, now: number): Read | undefined {
   if (operation === "fetchTicker") return ticker(tickerParams.parse(params).symbol);
   return operation === "fetchOHLCV" ? candles(candlesParams.parse(params), now) : undefined;
 }

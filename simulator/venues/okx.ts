@@ -131,11 +131,15 @@ const balance = ({ account, nowMs }: Call): Answer =>
 const orderRules: OrderRules = {
   newId: () => String(10n ** 18n + BigInt(randomInt(2 ** 47))),
   clientOrderId: /^[A-Za-z\d]{1,32}$/,
-  // "If the clOrdId is associated with more than one order, only the latest one will be returned" (order details).
+  // "If the clOrdId is associated with more than one order, only the latest one will be returned" (order
+  // details).
   uniqueAmong: "open",
 };
 
-/** One word says type and time in force; every order but the market's is a limit order ("Place order", `ordType`). */
+/**
+ * One word says type and time in force; every order but the market's is a limit order ("Place order",
+ * `ordType`).
+ */
 const orderTypes = { limit: "gtc", ioc: "ioc", fok: "fok", post_only: "post_only", market: "ioc" } as const;
 
 /** What adds another order to this one, or prices it otherwise. */

@@ -16,7 +16,10 @@ export type Said = Readonly<{
   causes?: readonly Cause[];
 }>;
 
-/** Who is talking: the venue's name, the addresses it sees, and the venues to which a key may belong that it does not know. */
+/**
+ * Who is talking: the venue's name, the addresses it sees, and the venues to which a key may belong that it
+ * does not know.
+ */
 export type Speaker = Readonly<{
   name: string;
   addresses: readonly string[];

@@ -53,7 +53,7 @@ export type InvokeResult =
   | Rejected
   | Ambiguous
   | Limited
-  /** For anything above class read the operation may have taken place. */
+  /** The operation may have taken place if its class is above read. */
   | Indefinite;
 
 /** `absent` is definite: the venue knows no order with this client order id. */

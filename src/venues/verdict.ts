@@ -29,7 +29,10 @@ export type Valid = Readonly<{
   permissions: Permissions;
   /** RFC 3339 time at which the venue ends the key; `null` when it does not say or the key never ends. */
   expiresAt: string | null;
-  /** How much later the end may be, in milliseconds, where the venue gives the time that is left in whole units. */
+  /**
+   * How much later the end may be, in milliseconds, where the venue gives the time that is left in whole
+   * units.
+   */
   expiresWithinMs?: number;
   account: AccountFacts;
 }>;
@@ -37,7 +40,10 @@ export type Valid = Readonly<{
 /** Present where nothing of the call has left this machine, so that nothing took place. */
 export type MaybeUnsent = Readonly<{ unsent?: true }>;
 
-/** Present where the clock of this machine is far off the venue's, so that a refusal proves nothing about the key. */
+/**
+ * Present where the clock of this machine is far off the venue's, so that a refusal proves nothing about the
+ * key.
+ */
 export type MaybeClockOff = Readonly<{ clockOff?: true }>;
 
 /** Definite: the venue knows the credential is bad, with an answer that covers the credential alone. */
@@ -82,12 +88,18 @@ export type Indefinite = MaybeUnsent &
     message: string;
   }>;
 
-/** The venue was asked, or need not be: its answers are the same for a key that is good and for one that is not. */
+/**
+ * The venue was asked, or need not be: its answers are the same for a key that is good and for one that is
+ * not.
+ */
 export type Unproven = MaybeUnsent &
   Readonly<{
     outcome: "unproven";
     message: string;
-    /** The form of an answer that may be a refusal: to be compared with how the venue refuses a key that it does not know. */
+    /**
+     * The form of an answer that may be a refusal: to be compared with how the venue refuses a key that it
+     * does not know.
+     */
     form?: string;
   }>;
 

@@ -1,4 +1,7 @@
-/** Reads the source of an exchange of ccxt: which requests each of its methods can make, in any market and with any parameter. */
+/**
+ * Reads the source of an exchange of ccxt: which requests each of its methods can make, in any market and
+ * with any parameter.
+ */
 import { Exchange } from "ccxt";
 import { parseSync } from "oxc-parser";
 import { z } from "zod";
@@ -9,8 +12,8 @@ type ExchangeClass = new (config: object) => Exchange;
 const loadsMarkets = definitionOf(Exchange.prototype, "loadMarkets")?.body;
 
 /**
- * `all`: every request of the exchange. `reach`: those that can follow from a call of a method; those of the market lists follow from
- * `loadMarkets` alone.
+ * `all`: every request of the exchange. `reach`: those that can follow from a call of a method; those of the
+ * market lists follow from `loadMarkets` alone.
  */
 export function callGraph(
   Class: ExchangeClass,
@@ -46,7 +49,10 @@ export function callGraph(
   };
 }
 
-/** ccxt makes two implicit methods for each request of its table; where two requests give one name, the later one counts. */
+/**
+ * ccxt makes two implicit methods for each request of its table; where two requests give one name, the later
+ * one counts.
+ */
 function listRequests(Class: ExchangeClass) {
   const all = new Set<string>();
   const byName = new Map<string, string>();

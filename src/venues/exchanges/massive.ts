@@ -6,7 +6,8 @@ import { candlesParams, tickerParams } from "../operations.ts";
 import { refusal } from "../outcomes.ts";
 import type { Invocation } from "../venue.ts";
 
-// massive.com (formerly polygon.io): REST authentication, "Market Status". Market data only: there is no account.
+// massive.com (formerly polygon.io): REST authentication, "Market Status". Market data only: there is no
+// account.
 
 const error = z.looseObject({
   status: z.string(),
@@ -103,7 +104,8 @@ export const massive: Adapter = {
   },
 };
 
-// massive.com/docs: "Unified Snapshot" (all classes of assets), "Custom Bars". Tickers are Massive's own: AAPL, X:BTCUSD, C:EURUSD.
+// massive.com/docs: "Unified Snapshot" (all classes of assets), "Custom Bars". Tickers are Massive's own:
+// AAPL, X:BTCUSD, C:EURUSD.
 
 type Read = Readonly<{ path: string; show: (json: unknown) => unknown }>;
 

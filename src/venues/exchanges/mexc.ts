@@ -58,7 +58,7 @@ export const mexc: KnownExchange = {
   risingNonce: false,
   probes: () => [
     {
-      // To be read only: a POST on this path changes the addresses that the key is bound to.
+      // It must only be read: a POST on this path changes the addresses that the key is bound to.
       request: (fields) => ({
         api: ["spot", "private"],
         path: "apiKeyInfo",
@@ -98,7 +98,8 @@ export const mexc: KnownExchange = {
   },
   clientOrderIds: { option: "clientOrderId", format: asIs, find: findByOption, absentCodes: ["-2013"] },
   lifetime: {
-    // The page has the days that are left; that they begin at 90 is seen in answers to keys of which the age is known.
+    // The page has the days that are left; that they begin at 90 is seen in answers to keys of which the age
+    // is known.
     days: 90,
     from: "creation",
     unboundOnly: true,

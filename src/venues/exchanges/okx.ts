@@ -31,8 +31,8 @@ const error = z.looseObject({
   data: z.array(z.looseObject({ sCode: z.string().optional(), sMsg: z.string().optional() })).optional(),
 });
 
-// okx.com/docs-v5, "Sub-account": sub-account list; create, query and delete the API key of a sub-account; error codes
-// 59500 to 59508.
+// okx.com/docs-v5, "Sub-account": sub-account list; create, query and delete the API key of a sub-account;
+// error codes 59500 to 59508.
 
 const givable = new Set(["read_only", "trade"]);
 

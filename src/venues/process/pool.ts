@@ -7,8 +7,9 @@ import { type Place, Suspects } from "./suspects.ts";
 
 export type Pool = Readonly<{
   /**
-   * Never throws for what happens in a venue process. A process that is lost after the call has left is an indefinite outcome. A call
-   * that was not made is marked as unsent: the tenant has too many at once, or process after process was lost before it left.
+   * Never throws for what happens in a venue process. A process that is lost after the call has left is an
+   * indefinite outcome. A call that was not made is marked as unsent: the tenant has too many at once, or
+   * process after process was lost before it left.
    */
   call(
     tenantId: string,
@@ -61,7 +62,10 @@ export type PoolOptions = Readonly<{
 const callsPerProcess = 20_000;
 /** Another process is started only when the first has so many calls under way. */
 const busyEnough = 4;
-/** A call is given to a process within this time or not at all, and is overdue when it takes its time-out beside this. */
+/**
+ * A call is given to a process within this time or not at all, and is overdue when it takes its time-out
+ * beside this.
+ */
 const usualPatienceMs = 10_000;
 
 /** After so many milliseconds nothing of a call is under way any more, whatever happened to it. */
@@ -72,7 +76,10 @@ export function endsWithinMs({ timeoutMs }: VenueSettings, options: PoolOptions)
 const barred =
   "Calls of this tenant stopped more than one process that calls venues, so none is made for up to an hour.";
 
-/** How often a call that did not leave goes to another process. One that had begun may be what stopped the first. */
+/**
+ * How often a call that did not leave goes to another process. One that had begun may be what stopped the
+ * first.
+ */
 const mostMoves = { given: 2, begun: 1 };
 
 type Work = (child: PoolChild, order: Order) => Promise<Answer>;
@@ -89,8 +96,8 @@ export function createPool(settings: VenueSettings, options: PoolOptions = {}): 
 }
 
 /**
- * No more than `settings.processes` take the calls of all tenants, and one each those of suspects and of the last suspect. One that is
- * being replaced may still be finishing its own.
+ * No more than `settings.processes` take the calls of all tenants, and one each those of suspects and of the
+ * last suspect. One that is being replaced may still be finishing its own.
  */
 class ProcessPool {
   readonly #settings: VenueSettings;
@@ -99,7 +106,10 @@ class ProcessPool {
   readonly #atOnce: CallsAtOnce;
   #general: PoolChild[] = [];
   readonly #cells = new Map<Exclude<Place, "open" | "barred">, PoolChild>();
-  /** Started when a process falls silent: the calls that it holds have two seconds, and a process takes one of them to start. */
+  /**
+   * Started when a process falls silent: the calls that it holds have two seconds, and a process takes one of
+   * them to start.
+   */
   #spare: PoolChild | undefined;
   readonly #retired = new Set<PoolChild>();
   /** Processes that this pool ends, and why. */

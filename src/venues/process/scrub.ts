@@ -5,8 +5,8 @@ const signature = /[A-Za-z0-9+/_-]{40,}={0,2}/g;
 const urlQuery = /(https?:\/\/[^\s?"']*)\?[^\s"']*/g;
 
 /**
- * Takes out of a text what must not leave a venue process: the credential's own values as they are and as URLs
- * and JSON write them, queries of URLs, and anything as long as a signature.
+ * Takes out of a text what must not leave a venue process: the credential's own values as they are and as
+ * URLs and JSON write them, queries of URLs, and anything as long as a signature.
  */
 export function createScrubber(values: Iterable<string>) {
   const forms = [...values].flatMap(formsOf);

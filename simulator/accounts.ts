@@ -19,8 +19,9 @@ export type Market = Readonly<{ id: string; base: string; quote: string; price: 
 export type OrderStatus = "open" | "filled" | "cancelled" | "expired";
 
 /**
- * A limit order that does not cross rests (`gtc`, `day`, and no day ends here) or ends at once (`ioc`, `fok`: fills are
- * whole or none here, so that the two differ in name only). One that is `post_only` never fills when it comes.
+ * A limit order that does not cross rests (`gtc`, `day`, and no day ends here) or ends at once (`ioc`, `fok`:
+ * fills are whole or none here, so that the two differ in name only). One that is `post_only` never fills
+ * when it comes.
  */
 export type TimeInForce = "gtc" | "day" | "ioc" | "fok" | "post_only";
 

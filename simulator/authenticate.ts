@@ -7,8 +7,8 @@ import type { Claim, PrivateRoute } from "./venue.ts";
 const defaultWindowMs = 5000;
 
 /**
- * Decides whether a request may do what its route does: key, signature, passphrase, clock, nonce, then what binds
- * the key. A nonce counts as used once the signature holds. Throws `Refused`.
+ * Decides whether a request may do what its route does: key, signature, passphrase, clock, nonce, then what
+ * binds the key. A nonce counts as used once the signature holds. Throws `Refused`.
  */
 export function authenticate(state: VenueState, request: WireRequest, needs: PrivateRoute["needs"]): Key {
   const { venue } = state;

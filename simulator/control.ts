@@ -12,7 +12,7 @@ export type KeyOptions = Readonly<{
   passphrase?: string;
   /** What is not said is: may read and trade, may not withdraw or transfer. */
   permissions?: Partial<KeyPermissions>;
-  /** Permission words of the venue's that nobody has heard of, shown beside the usual ones. */
+  /** Permission words of the venue that no document has, shown beside the usual ones. */
   extraWords?: readonly string[];
   /** Addresses that may use the key; any when not given. */
   boundIps?: readonly string[];
@@ -83,7 +83,7 @@ export type KeyView = Readonly<{
 
 const usualPermissions: KeyPermissions = { read: true, trade: true, withdraw: false, transfer: false };
 
-/** The hand on the simulator: what a person would do on the venues' web sites, and what no person can. */
+/** Controls the simulator: what a person would do on the web sites of the venues, and faults beside. */
 export class Control {
   readonly #states: ReadonlyMap<VenueId, VenueState>;
   readonly #log: RequestLog;
@@ -180,7 +180,7 @@ export class Control {
     this.#state(venue).faults.plan(fault, scope);
   }
 
-  /** Of one venue, or of all. */
+  /** Clears the faults of one venue, or of all. */
   clearFaults(venue?: VenueId): void {
     const states = venue === undefined ? this.#states.values() : [this.#state(venue)];
     for (const state of states) state.faults.clear();

@@ -1,4 +1,7 @@
-/** An amount of money or of an asset as a whole number of hundred-millionths: exact where floating point is not. */
+/**
+ * An amount of money or of an asset as a whole number of hundred-millionths: exact where floating point is
+ * not.
+ */
 export type Units = bigint;
 
 const places = 8;

@@ -28,7 +28,9 @@ export type FaultScope = Readonly<{
 
 type Rule = { readonly fault: Fault; readonly scope: FaultScope; left: number };
 
-/** The failures a venue has been told to show, oldest first; the first that fits a request is the one shown. */
+/**
+ * The failures that are planned for a venue, oldest first; the first that fits a request is the one shown.
+ */
 export class Faults {
   #rules: Rule[] = [];
 

@@ -27,7 +27,9 @@ export type OrderRules = Readonly<{
    * `nothing`: the venue does not look, and every order with the same id is another order.
    */
   uniqueAmong: "nothing" | "open" | "ever";
-  /** What is answered to an order that ends at once, where the venue does not accept it first and end it then. */
+  /**
+   * What is answered to an order that ends at once, where the venue does not accept it first and end it then.
+   */
   refused?: Readonly<Partial<Record<"fok" | "post_only", Answer>>>;
 }>;
 
@@ -37,9 +39,9 @@ let lastNumber = 1_000_000;
 export const nextNumber = (): string => String(++lastNumber);
 
 /**
- * Places an order and moves the balances. A market order, or a limit order that crosses the market's price, is
- * filled whole and at once at that price; any other rests until it is cancelled, unless its time in force says
- * otherwise. Throws `Refused`.
+ * Places an order and moves the balances. A market order, or a limit order that crosses the market's price,
+ * is filled whole and at once at that price; any other rests until it is cancelled, unless its time in force
+ * says otherwise. Throws `Refused`.
  */
 export function placeOrder(account: Account, request: OrderRequest, nowMs: number, rules: OrderRules): Order {
   const { market } = request;
@@ -85,7 +87,9 @@ function statusAtOnce(
   return "expired";
 }
 
-/** Cancels an open order and frees what it held. Throws `Refused("unknown_order")` when it is open no more. */
+/**
+ * Cancels an open order and frees what it held. Throws `Refused("unknown_order")` when it is open no more.
+ */
 export function cancelOrder(account: Account, order: Order, nowMs: number): Order {
   if (order.status !== "open") throw new Refused("unknown_order");
   const asset = order.side === "buy" ? order.market.quote : order.market.base;
@@ -99,8 +103,8 @@ export function cancelOrder(account: Account, order: Order, nowMs: number): Orde
 }
 
 /**
- * By the venue's id, or by the client's when there is none; in that market only, where the venue asks for one. Throws
- * `Refused("unknown_order")`.
+ * By the venue's id, or by the client's when there is none; in that market only, where the venue asks for
+ * one. Throws `Refused("unknown_order")`.
  */
 export function findOrder(
   account: Account,
@@ -149,7 +153,9 @@ function acceptedClientOrderId(
   return wanted;
 }
 
-/** What a venue's word means. Throws `Refused("malformed_request")` for a word that the venue does not have. */
+/**
+ * What a venue's word means. Throws `Refused("malformed_request")` for a word that the venue does not have.
+ */
 export function timeInForceOf(words: Readonly<Record<string, TimeInForce>>, word: string): TimeInForce {
   const found = Object.hasOwn(words, word) ? words[word] : undefined;
   if (found === undefined) throw new Refused("malformed_request");

@@ -49,7 +49,10 @@ export type Answer = Readonly<{
   headers?: Readonly<Record<string, string>>;
 }>;
 
-/** Ends the handling of a request. `answer` replaces the venue's usual one where an endpoint or a rule has its own. */
+/**
+ * Ends the handling of a request. `answer` replaces the venue's usual one where an endpoint or a rule has its
+ * own.
+ */
 export class Refused extends Error {
   override readonly name = "Refused";
   readonly reason: Reason | KeyReason | OrderReason;

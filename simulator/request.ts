@@ -17,7 +17,9 @@ export type WireRequest = Readonly<{
 /** Names in lower case; a header that was not sent is empty. */
 export const header = (request: WireRequest, name: string): string => request.headers[name] ?? "";
 
-/** A query as it reads without its encoding; throws `Refused("malformed_request")` where it cannot be read. */
+/**
+ * A query as it reads without its encoding; throws `Refused("malformed_request")` where it cannot be read.
+ */
 export function decoded(query: string): string {
   try {
     return decodeURIComponent(query);
@@ -61,8 +63,8 @@ export const asText = (value: unknown): string | undefined =>
 const unset: readonly string[] = ["", "0", "false", "none"];
 
 /**
- * Throws `Refused("malformed_request")` where one of these parameters is set in an order: each would change what becomes
- * of it, in a way that is not simulated, and an order without it would be another order.
+ * Throws `Refused("malformed_request")` where one of these parameters is set in an order: each would change
+ * what becomes of it, in a way that is not simulated, and an order without it would be another order.
  */
 export function refuseParameters(order: Readonly<Record<string, unknown>>, names: readonly string[]): void {
   const isSet = (value: unknown): boolean =>
@@ -70,7 +72,9 @@ export function refuseParameters(order: Readonly<Record<string, unknown>>, names
   if (names.some((name) => isSet(order[name]))) throw new Refused("malformed_request");
 }
 
-/** Parameters by name, from wherever this request carries them: query, form body or the top of a JSON body. */
+/**
+ * Parameters by name, from wherever this request carries them: query, form body or the top of a JSON body.
+ */
 export function parameters(request: WireRequest): ReadonlyMap<string, string> {
   const found = new Map(new URLSearchParams(request.query));
   if (header(request, "content-type").includes("json")) {

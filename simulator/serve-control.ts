@@ -10,8 +10,9 @@ import fastify from "fastify";
 type OfKey<T = unknown> = { Body: { venue: VenueId; apiKey: string } & T };
 
 /**
- * The control API, for other processes: one POST per verb of `Control`, with its arguments as one JSON object, and
- * `GET /_control/hosts`. It listens on loopback and asks for no token: whoever may use it may run the simulator.
+ * The control API, for other processes: one POST per verb of `Control`, with its arguments as one JSON
+ * object, and `GET /_control/hosts`. It listens on loopback and asks for no token: a program that reaches it
+ * may also run the simulator.
  */
 export function serveControl(
   control: Control,

@@ -12,7 +12,9 @@ import fastify from "fastify";
 
 const bodyLimitBytes = 1_048_576;
 
-/** One host of a venue: its routes, with bodies left as text because signatures cover them as they were sent. */
+/**
+ * One host of a venue: its routes, with bodies left as text because signatures cover them as they were sent.
+ */
 export function serveVenue(state: VenueState, host: Environment, log: RequestLog): FastifyInstance {
   const app = fastify({ forceCloseConnections: true, exposeHeadRoutes: false, bodyLimit: bodyLimitBytes });
   app.removeAllContentTypeParsers();

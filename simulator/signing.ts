@@ -7,8 +7,8 @@ export function equal(given: string, expected: string): boolean {
 }
 
 /**
- * For venues that sign query and body together: both as they were sent, one after the other, without the `signature`
- * itself, which may stand anywhere in either.
+ * For venues that sign query and body together: both as they were sent, one after the other, without the
+ * `signature` itself, which may stand anywhere in either.
  */
 export const signedPayload = (query: string, body: string): string =>
   withoutSignature(query) + withoutSignature(body);

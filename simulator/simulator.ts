@@ -10,8 +10,8 @@ import { venues } from "./venues/index.ts";
 
 export type Simulator = Readonly<{
   /**
-   * Origin of a venue's host, such as `http://127.0.0.1:41234`: put it where the venue's own scheme and host stand
-   * and keep the path. Where a venue tells environments apart by a header, all have the same origin.
+   * Origin of a venue's host, such as `http://127.0.0.1:41234`: put it where the venue's own scheme and host
+   * stand and keep the path. Where a venue separates environments by a header, all have the same origin.
    */
   url(venue: VenueId, environment?: Environment): string;
   /** Every origin there is. */
@@ -26,8 +26,8 @@ export type Simulator = Readonly<{
 const loopback = "127.0.0.1";
 
 /**
- * Starts all venues, each host on a loopback port of its own. With `port`, the control API listens there and the
- * hosts on the ports that follow, in the order of `hosts`; without, every port is a free one.
+ * Starts all venues, each host on a loopback port of its own. With `port`, the control API listens there and
+ * the hosts on the ports that follow, in the order of `hosts`; without, every port is a free one.
  */
 export async function startSimulator({ port }: { port?: number } = {}): Promise<Simulator> {
   const log = new RequestLog();

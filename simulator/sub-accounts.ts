@@ -73,8 +73,8 @@ export const subPermissions = (given: Pick<KeyPermissions, "trade" | "transfer">
 });
 
 /**
- * A new key can be given what keys here are shown to have, and nothing else: rights are all or nothing in the simulator,
- * so a client that leaves one word out is refused. Throws `Refused`.
+ * A new key can be given what keys here are shown to have, and nothing else: rights are all or nothing in the
+ * simulator, so a client that leaves one word out is refused. Throws `Refused`.
  */
 export function demandSame(asked: unknown, shown: unknown): void {
   if (!isDeepStrictEqual(asked, shown)) throw new Refused("malformed_request");

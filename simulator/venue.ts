@@ -62,20 +62,31 @@ export type Route = PublicRoute | PrivateRoute;
 /** One venue as it looks from outside. The whole of its state is kept for it (see `venue-state.ts`). */
 export interface SimulatedVenue {
   readonly id: VenueId;
-  /** Environments that have a host of their own; each is served on a port of its own. The first is the default. */
+  /**
+   * Environments that have a host of their own; each is served on a port of its own. The first is the
+   * default.
+   */
   readonly hosts: readonly Environment[];
-  /** For venues that have one host and tell demo trading by a header: keys that are not live are demo keys. */
+  /**
+   * For venues that have one host and know demo trading by a header: keys that are not live are demo keys.
+   */
   isDemo?(headers: Readonly<Record<string, string>>): boolean;
   readonly startingBalances: Readonly<Record<string, Units>>;
   readonly refusals: Readonly<Record<Reason, Answer>>;
-  /** For venues whose routes manage the keys of sub-accounts: what they answer for the reasons that they have. */
+  /**
+   * For venues whose routes manage the keys of sub-accounts: what they answer for the reasons that they have.
+   */
   readonly keyRefusals?: Readonly<Partial<Record<KeyReason, Answer>>>;
   readonly routes: readonly Route[];
-  /** Makes credentials that look like the venue's own; its usual kind of key where no way of signing is named. */
+  /**
+   * Makes credentials that look like the venue's own; its usual kind of key where no way of signing is named.
+   */
   issue(wanted: Readonly<{ environment: Environment; signing: Signing | undefined }>): Credentials;
   /** What the venue keeps of a secret; the secret itself unless the client holds a private key. */
   verifier?(apiSecret: string): string | KeyObject;
-  /** Reads the headers or parameters that authenticate; throws `Refused("missing_credentials")` without them. */
+  /**
+   * Reads the headers or parameters that authenticate; throws `Refused("missing_credentials")` without them.
+   */
   claim(request: WireRequest): Claim;
   signatureHolds(request: WireRequest, key: Key): boolean;
   passphraseHolds?(request: WireRequest, key: Key): boolean;

@@ -71,7 +71,10 @@ const mostDays = 3660;
 const usualDays = 30;
 const isoDay = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 
-/** The exchange never closes here: one session follows the other at midnight UTC, so that no test depends on the hour. */
+/**
+ * The exchange never closes here: one session follows the other at midnight UTC, so that no test depends on
+ * the hour.
+ */
 export function clock({ nowMs }: Call): Answer {
   const midnight = new Date((Math.floor(nowMs / dayMs) + 1) * dayMs).toISOString();
   return ok({

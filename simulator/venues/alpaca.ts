@@ -166,7 +166,9 @@ const showOrder = (order: Order) => ({
   legs: null,
 });
 
-/** Auctions (`opg`, `cls`) are not simulated. Pairs know `gtc` and `ioc` alone, parts of a share `day` alone. */
+/**
+ * Auctions (`opg`, `cls`) are not simulated. Pairs know `gtc` and `ioc` alone, parts of a share `day` alone.
+ */
 function timeInForce(text: Call["text"], market: Market): TimeInForce {
   const given = timeInForceOf(timesInForce, text("time_in_force") ?? "");
   const isPart = text("notional") !== undefined || (parseUnits(text("qty")) ?? 0n) % units("1") > 0n;
@@ -225,7 +227,9 @@ function createOrder({ account, request, text, nowMs }: Call): Answer {
 const usualLimit = 50;
 const highestLimit = 500;
 
-/** A number of orders; throws `Refused("malformed_request")` for what is none or more than the venue gives. */
+/**
+ * A number of orders; throws `Refused("malformed_request")` for what is none or more than the venue gives.
+ */
 function readLimit(text: string | undefined): number {
   const limit = Number(text ?? usualLimit);
   if (!Number.isInteger(limit) || limit < 1 || limit > highestLimit) throw new Refused("malformed_request");
@@ -300,7 +304,9 @@ const routes: readonly Route[] = [
   { method: "DELETE", path: "/v2/orders/:id", needs: "trade", answer: deleteOrder },
 ];
 
-/** Alpaca signs nothing: the secret itself travels in a header. Source: docs.alpaca.markets, "Authentication". */
+/**
+ * Alpaca signs nothing: the secret itself travels in a header. Source: docs.alpaca.markets, "Authentication".
+ */
 export const verifyAlpaca = (secretHeader: string, secret: string): boolean => equal(secretHeader, secret);
 
 export const alpaca: SimulatedVenue = {

@@ -3,8 +3,9 @@ import { type Answer, type KeyReason, ok, Refused } from "../refusal.ts";
 import { demandSame, listed, subPermissions } from "../sub-accounts.ts";
 import type { Call, Route } from "../venue.ts";
 
-// Sources: developers.binance.com, "Sub Account" (Query Sub-account List; API management: Create, Query and Delete
-// Sub-account API Key, Get IP Restriction). Their error codes are not documented; those here were chosen.
+// Sources: developers.binance.com, "Sub Account" (Query Sub-account List; API management: Create, Query and
+// Delete Sub-account API Key, Get IP Restriction). Their error codes are not documented; those here were
+// chosen.
 
 export const refuse = (status: number, code: number, msg: string): Answer => ({
   status,

@@ -20,7 +20,8 @@ import type { Call, Route, SimulatedVenue } from "../venue.ts";
 import { keyRefusals, keyRoutes, refuse } from "./binance-keys.ts";
 import { priceRoutes } from "./binance-prices.ts";
 
-// Sources: developers.binance.com (spot errors, wallet "API key permission"), binance-spot-api-docs rest-api.md.
+// Sources: developers.binance.com (spot errors, wallet "API key permission"), binance-spot-api-docs
+// rest-api.md.
 
 const markets = usdtMarkets((base, quote) => `${base}${quote}`);
 const defaultRecvWindowMs = 5000;
@@ -178,7 +179,10 @@ const account = ({ account }: Call): Answer =>
 
 const timesInForce = { GTC: "gtc", IOC: "ioc", FOK: "fok" } as const;
 
-/** Of an order of this type: LIMIT must say it, and no other type may ("New order", "Mandatory parameters by type"). */
+/**
+ * Of an order of this type: LIMIT must say it, and no other type may ("New order", "Mandatory parameters by
+ * type").
+ */
 function timeInForce(type: string | undefined, given: string | undefined): TimeInForce {
   if (type === "LIMIT") {
     if (!given) throw missing("timeInForce");
@@ -348,8 +352,9 @@ const routes: readonly Route[] = [
 ];
 
 /**
- * Binance signs query and body together (see `signedPayload`): HMAC-SHA256 in hex, or RSA (PKCS #1 v1.5 with SHA-256) or Ed25519 in base64. Method, path and headers are not signed.
- * Source: binance-spot-api-docs, rest-api.md, "SIGNED endpoint security".
+ * Binance signs query and body together (see `signedPayload`): HMAC-SHA256 in hex, or RSA (PKCS #1 v1.5 with
+ * SHA-256) or Ed25519 in base64. Method, path and headers are not signed. Source: binance-spot-api-docs,
+ * rest-api.md, "SIGNED endpoint security".
  */
 export function verifyBinance(payload: string, signature: string, verifier: string | KeyObject): boolean {
   if (typeof verifier === "string") {

@@ -4,8 +4,8 @@ import { asText, jsonBody } from "../request.ts";
 import { demandSame, isTexts, pageOf, subPermissions, writes } from "../sub-accounts.ts";
 import type { Call, PrivateRoute, Route } from "../venue.ts";
 
-// Sources: bitget.com/api-doc/uta/account/sub-account (SubAccount-API-Create, SubAccount-API-Get, SubAccount-API-Delete).
-// Their error codes are not documented; those here were chosen.
+// Sources: bitget.com/api-doc/uta/account/sub-account (SubAccount-API-Create, SubAccount-API-Get,
+// SubAccount-API-Delete). Their error codes are not documented; those here were chosen.
 
 export const refuse = (status: number, code: string, msg: string): Answer => ({
   status,

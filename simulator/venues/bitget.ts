@@ -201,7 +201,7 @@ const showOrder = (order: Order) => ({
   uTime: String(order.updatedAtMs),
 });
 
-/** An order that nobody knows is an empty list here, not an error. */
+/** An unknown order is an empty list here, not an error. */
 function orderInfo({ account, text }: Call): Answer {
   const [id, clientOid] = [text("orderId"), text("clientOid")];
   const named = account.orders.filter((order) =>

@@ -4,8 +4,9 @@ import { asText, isRecord, jsonBody } from "../request.ts";
 import { demandSame, listed, pageOf, subPermissions, writes } from "../sub-accounts.ts";
 import type { Call, Route } from "../venue.ts";
 
-// Sources: bybit-exchange.github.io/docs/v5/user (create-subuid-apikey, list-sub-apikeys, rm-sub-apikey). Codes for a
-// sub-account or a key that does not exist and for too many keys are not documented; those here were chosen.
+// Sources: bybit-exchange.github.io/docs/v5/user (create-subuid-apikey, list-sub-apikeys, rm-sub-apikey).
+// Codes for a sub-account or a key that does not exist and for too many keys are not documented; those here
+// were chosen.
 
 export const refuse = (retCode: number, retMsg: string): Answer =>
   ok({ retCode, retMsg, result: {}, retExtInfo: {} });
@@ -41,7 +42,9 @@ export const shownIps = ({ boundIps }: Key): readonly string[] => (boundIps.leng
 const wordsOf = ({ permissions, extraWords, account }: Key) =>
   permissionWords(permissions, { extraWords, isSub: account.parent !== null });
 
-/** "The API key must have one of the below permissions: Account Transfer, Subaccount Transfer, Withdrawal." */
+/**
+ * "The API key must have one of the below permissions: Account Transfer, Subaccount Transfer, Withdrawal."
+ */
 function demandRight({ permissions }: Key): void {
   if (!permissions.transfer && !permissions.withdraw) throw new Refused("insufficient_permission");
 }

@@ -38,7 +38,8 @@ import {
   shownIps,
 } from "./bybit-keys.ts";
 
-// Sources: bybit-exchange.github.io/docs/v5 (user/apikey-info, order, account/wallet-balance, demo, enum, error).
+// Sources: bybit-exchange.github.io/docs/v5 (user/apikey-info, order, account/wallet-balance, demo, enum,
+// error).
 
 const markets = usdtMarkets((base, quote) => base + quote);
 const defaultRecvWindow = "5000";
@@ -355,8 +356,8 @@ const routes: readonly Route[] = everywhere.flatMap((route): readonly Route[] =>
 );
 
 /**
- * Bybit v5 signs time, key, window and then the query (GET) or the body (POST): HMAC-SHA256 in hex. Method and path
- * are not signed. Source: bybit-exchange.github.io/docs/v5/guide, "Authentication".
+ * Bybit v5 signs time, key, window and then the query (GET) or the body (POST): HMAC-SHA256 in hex. Method
+ * and path are not signed. Source: bybit-exchange.github.io/docs/v5/guide, "Authentication".
  */
 export function verifyBybit(
   signed: Readonly<{ timestamp: string; apiKey: string; recvWindow: string; payload: string }>,

@@ -12,7 +12,10 @@ const lifetimeMs = 120_000;
 const issuers: readonly unknown[] = ["cdp", "coinbase-cloud"];
 const aheadMs = 1000;
 
-/** ES256 with a named key, as the trading keys of old; or Ed25519 with a UUID, the present default of the portal. */
+/**
+ * ES256 with a named key, as the trading keys of old; or Ed25519 with a UUID, the present default of the
+ * portal.
+ */
 export function issue({ signing }: { signing: Signing | undefined }): Credentials {
   if (signing !== "ed25519") {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
@@ -44,12 +47,15 @@ export function claim(request: WireRequest): Claim {
   if (!issuers.includes(iss)) throw new Refused("bad_signature");
   const [signedAtMs, endsAtMs] = [Number(nbf) * 1000, Number(exp) * 1000];
   const lastsMs = endsAtMs - signedAtMs;
-  // A token lives for two minutes at most ("Authenticate", `exp`). One that says it lives longer is valid at no time.
+  // A token lives for two minutes at most ("Authenticate", `exp`). One that says it lives longer is valid at
+  // no time.
   const windowMs = lastsMs <= lifetimeMs ? lastsMs : Number.NaN;
   return { apiKey: sub, signedAtMs, windowMs, aheadMs };
 }
 
-/** The token names method, host and path; here it may name the venue's host or the one that was really asked. */
+/**
+ * The token names method, host and path; here it may name the venue's host or the one that was really asked.
+ */
 function namesRequest(claims: unknown, request: WireRequest): boolean {
   if (!isRecord(claims)) return false;
   const named: readonly unknown[] = Array.isArray(claims["uris"]) ? claims["uris"] : [claims["uri"]];
@@ -94,14 +100,14 @@ export function readJwt(token: string): Jwt | undefined {
 }
 
 /** Whether the token says that it is signed the way this key signs. */
-export function signsWith({ header }: Jwt, key: KeyObject): boolean {
+function signsWith({ header }: Jwt, key: KeyObject): boolean {
   const alg = key.asymmetricKeyType === "ed25519" ? "EdDSA" : "ES256";
   return typeof header === "object" && header !== null && "alg" in header && header.alg === alg;
 }
 
 /**
- * ES256 for a P-256 key (RFC 7518 §3.4: r and s side by side), EdDSA for an Ed25519 key (RFC 8037 §3.1). The key
- * decides the algorithm, never the token.
+ * ES256 for a P-256 key (RFC 7518 §3.4: r and s side by side), EdDSA for an Ed25519 key (RFC 8037 §3.1). The
+ * key decides the algorithm, never the token.
  */
 export function verifyCoinbase(
   { signed, signature }: Pick<Jwt, "signed" | "signature">,

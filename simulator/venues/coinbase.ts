@@ -175,7 +175,9 @@ function terms(configuration: unknown) {
   } as const;
 }
 
-/** "If the ID provided is not unique, the order corresponding with that ID will be returned" (create order). */
+/**
+ * "If the ID provided is not unique, the order corresponding with that ID will be returned" (create order).
+ */
 function createOrder({ account, request, text, nowMs }: Call): Answer {
   const clientOrderId = text("client_order_id");
   const sent = jsonBody(request);

@@ -4,8 +4,9 @@ import { asText, isRecord, jsonBody } from "../request.ts";
 import { demandSame, isTexts, subPermissions, writes } from "../sub-accounts.ts";
 import type { Call, Route } from "../venue.ts";
 
-// Sources: gate.com/docs/developers/apiv4, "SubAccount". Which right it takes, and the labels for a key that does not
-// exist and for too many, are not documented: here it is any right to write, and those labels were chosen.
+// Sources: gate.com/docs/developers/apiv4, "SubAccount". Which right it takes, and the labels for a key that
+// does not exist and for too many, are not documented: here it is any right to write, and those labels were
+// chosen.
 
 export const refuse = (status: number, label: string, message: string): Answer => ({
   status,

@@ -210,7 +210,10 @@ function createOrder({ account, request, text, nowMs }: Call): Answer {
   return { status: 201, body: showOrder(order) };
 }
 
-/** By id, or by the client's text while the order is open and for an hour after; in the pair that is required with it. */
+/**
+ * By id, or by the client's text while the order is open and for an hour after; in the pair that is required
+ * with it.
+ */
 function orderNamed({ account, text, nowMs }: Call): Order {
   const name = text("order_id") ?? "";
   const market = marketNamed(markets, text("currency_pair"));
@@ -329,8 +332,8 @@ const routes: readonly Route[] = [
 ];
 
 /**
- * Gate signs method, path, query (decoded), SHA-512 of the body, and time in seconds, a line each: HMAC-SHA512 in
- * hex. Source: gate.com/docs/developers/apiv4, "APIv4 signed request requirements".
+ * Gate signs method, path, query (decoded), SHA-512 of the body, and time in seconds, a line each:
+ * HMAC-SHA512 in hex. Source: gate.com/docs/developers/apiv4, "APIv4 signed request requirements".
  */
 export function verifyGate(
   signed: Readonly<{ method: string; path: string; query: string; body: string; timestamp: string }>,

@@ -26,7 +26,8 @@ import { header, parameters, refuseParameters } from "../request.ts";
 import { equal } from "../signing.ts";
 import type { Call, Route, SimulatedVenue } from "../venue.ts";
 
-// Sources: docs.kraken.com (get API key info, add order, open and closed orders, extended balance, error messages).
+// Sources: docs.kraken.com (get API key info, add order, open and closed orders, extended balance, error
+// messages).
 
 /** Kraken's own names of assets; USDT has none but its own. */
 const assets = new Map([
@@ -132,7 +133,10 @@ const balances = ({ account }: Call): Answer =>
     ),
   );
 
-/** "Kraken verifies cl_ord_id uniqueness across open orders for each client" (guide "Client order identifiers"). */
+/**
+ * "Kraken verifies cl_ord_id uniqueness across open orders for each client" (guide "Client order
+ * identifiers").
+ */
 const orderRules: OrderRules = {
   newId: () => `O${randomCapitals(5)}-${randomCapitals(5)}-${randomCapitals(6)}`,
   // A UUID with or without its dashes, or free text of at most eighteen characters.
@@ -307,8 +311,8 @@ const routes: readonly Route[] = [
 const highestNonce = 2n ** 64n - 1n;
 
 /**
- * Kraken signs the path and the SHA-256 of nonce and body: HMAC-SHA512 under the secret decoded from base64, the
- * result in base64. The method is not signed. Source: docs.kraken.com, "Spot REST authentication".
+ * Kraken signs the path and the SHA-256 of nonce and body: HMAC-SHA512 under the secret decoded from base64,
+ * the result in base64. The method is not signed. Source: docs.kraken.com, "Spot REST authentication".
  */
 export function verifyKraken(
   signed: Readonly<{ path: string; nonce: string; body: string }>,

@@ -4,8 +4,8 @@ import { equal } from "../signing.ts";
 import { demandSame, listed, subPermissions } from "../sub-accounts.ts";
 import type { Call, Route } from "../venue.ts";
 
-// Sources: kucoin.com/docs-new (add, list and delete sub-account API: api-3470138, api-3470136, api-3470137). Their
-// error codes are not documented; those here were chosen.
+// Sources: kucoin.com/docs-new (add, list and delete sub-account API: api-3470138, api-3470136, api-3470137).
+// Their error codes are not documented; those here were chosen.
 
 export const refuse = (status: number, code: string, msg: string): Answer => ({
   status,

@@ -33,7 +33,9 @@ import { data, keyRefusals, keyRoutes, refuse, shownRights } from "./kucoin-keys
 
 const markets = usdtMarkets((base, quote) => `${base}-${quote}`);
 const windowMs = 5000;
-/** Keys of version 1 are made no more; both versions since send a MAC of the passphrase ("Authentication"). */
+/**
+ * Keys of version 1 are made no more; both versions since send a MAC of the passphrase ("Authentication").
+ */
 const keyVersions: readonly string[] = ["2", "3"];
 const contractSize = units("0.001");
 
@@ -151,7 +153,9 @@ const orderRules: OrderRules = {
 
 const timesInForce = { GTC: "gtc", IOC: "ioc", FOK: "fok" } as const;
 
-/** GTT needs `cancelAfter`, which is not simulated; `postOnly` goes with neither IOC nor FOK ("Add order"). */
+/**
+ * GTT needs `cancelAfter`, which is not simulated; `postOnly` goes with neither IOC nor FOK ("Add order").
+ */
 function timeInForce(text: Call["text"]): TimeInForce {
   const given = timeInForceOf(timesInForce, text("timeInForce") || "GTC");
   return given === "gtc" && text("postOnly") === "true" ? "post_only" : given;
@@ -202,7 +206,10 @@ const showOrder = (order: Order) => ({
   tradeType: "TRADE",
 });
 
-/** The symbol is required beside the order ("Get order by orderId", "Cancel order by orderId" and by clientOid). */
+/**
+ * The symbol is required beside the order ("Get order by orderId", "Cancel order by orderId" and by
+ * clientOid).
+ */
 const orderNamed = ({ account, text }: Call): Order =>
   findOrder(account, {
     id: text("orderId"),

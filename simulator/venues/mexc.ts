@@ -127,7 +127,7 @@ const exchangeInfo = ({ nowMs }: PublicCall): Answer =>
 
 const showAccount = ({ account }: Call): Answer =>
   ok({
-    // These flags tell of the account, never of the key.
+    // These flags are about the account, never about the key.
     canTrade: true,
     canWithdraw: true,
     canDeposit: true,
@@ -274,8 +274,8 @@ const routes: readonly Route[] = [
 ];
 
 /**
- * MEXC signs query and body together (see `signedPayload`): HMAC-SHA256 in lower-case hex. Method and path are not
- * signed. Source: mexc.com/api-docs/spot-v3, "Signed".
+ * MEXC signs query and body together (see `signedPayload`): HMAC-SHA256 in lower-case hex. Method and path
+ * are not signed. Source: mexc.com/api-docs/spot-v3, "Signed".
  */
 export const verifyMexc = (payload: string, signature: string, secret: string): boolean =>
   equal(signature, createHmac("sha256", secret).update(payload).digest("hex"));

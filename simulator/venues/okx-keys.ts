@@ -3,8 +3,8 @@ import { type Answer, type KeyReason, ok, Refused } from "../refusal.ts";
 import { demandSame, listed, subPermissions } from "../sub-accounts.ts";
 import type { Call, Route } from "../venue.ts";
 
-// Sources: okx.com/docs-v5, "Sub-account" (sub-account list; create, query and delete the API key of a sub-account) and
-// its error codes.
+// Sources: okx.com/docs-v5, "Sub-account" (sub-account list; create, query and delete the API key of a
+// sub-account) and its error codes.
 
 export const refuse = (status: number, code: string, msg: string): Answer => ({
   status,

@@ -44,7 +44,7 @@ const refusals: Readonly<Record<Reason, Answer>> = {
   wrong_environment: refuse(401, "50101", "APIKey does not match current environment."),
   bad_signature: refuse(401, "50113", "Invalid Sign"),
   wrong_passphrase: refuse(401, "50105", "Request header OK-ACCESS-PASSPHRASE incorrect."),
-  // Keys that nobody used are deleted; there is no code for an expired one.
+  // Keys that were not used are deleted; there is no code for an expired one.
   expired_key: refuse(401, "50119", "API key doesn't exist."),
   insufficient_permission: refuse(401, "50120", "This API key doesn't have permission to use this function."),
   ip_not_allowed: refuse(401, "50110", "Your IP is not included in your API key's IP whitelist."),
@@ -131,11 +131,15 @@ const balance = ({ account, nowMs }: Call): Answer =>
 const orderRules: OrderRules = {
   newId: () => String(10n ** 18n + BigInt(randomInt(2 ** 47))),
   clientOrderId: /^[A-Za-z\d]{1,32}$/,
-  // "If the clOrdId is associated with more than one order, only the latest one will be returned" (order details).
+  // "If the clOrdId is associated with more than one order, only the latest one will be returned" (order
+  // details).
   uniqueAmong: "open",
 };
 
-/** One word says type and time in force; every order but the market's is a limit order ("Place order", `ordType`). */
+/**
+ * One word says type and time in force; every order but the market's is a limit order ("Place order",
+ * `ordType`).
+ */
 const orderTypes = { limit: "gtc", ioc: "ioc", fok: "fok", post_only: "post_only", market: "ioc" } as const;
 
 /** What adds another order to this one, or prices it otherwise. */

@@ -26,7 +26,10 @@ export type VenueCall = Readonly<{
 export type Adapter = Readonly<{
   description: VenueDescription;
   inspect(call: VenueCall): Promise<Verdict>;
-  /** The form in which the venue refuses the key of this call, which was made up; only where `inspect` may ask for it. */
+  /**
+   * The form in which the venue refuses the key of this call, which was made up; only where `inspect` may ask
+   * for it.
+   */
   learnRefusal?(call: VenueCall): Promise<string | null>;
   invoke(call: VenueCall, invocation: Invocation): Promise<InvokeResult>;
   findOrder(call: VenueCall, order: { clientOrderId: string; symbol: string }): Promise<OrderLookup>;

@@ -10,7 +10,10 @@ import { massive } from "./exchanges/massive.ts";
 /** Adapters of our own, which need no code of ccxt. */
 const own = [alpaca, massive];
 
-/** Every venue by id. `onLoading`: a market list begins or ends to be parsed. Adapters of our own go before ccxt's of the same name: its Alpaca knows crypto only. */
+/**
+ * Every venue by id. `onLoading`: a market list begins or ends to be parsed. Adapters of our own go before
+ * ccxt's of the same name: its Alpaca knows crypto only.
+ */
 export function createAdapters(onLoading?: (active: boolean) => void): ReadonlyMap<string, Adapter> {
   const markets = createMarkets(onLoading);
   const exchanges = exchangeList.map((facts) => {

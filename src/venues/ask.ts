@@ -63,7 +63,7 @@ export function createVenue(description: VenueDescription, pool: Pool, refusals:
   };
 }
 
-/** Of a key that answered a read, and nothing more. */
+/** The verdict on a key that answered a read, when nothing more is known. */
 const readable: Valid = { outcome: "valid", permissions: unknownPermissions, expiresAt: null, account: {} };
 
 /** The management of keys at a venue, whose code runs in the processes of `pool`. */

@@ -12,8 +12,8 @@ export function formOf(venue: string, field: FieldName): FieldForm {
 const longestBytes = 8192;
 
 /**
- * What is wrong with the form of a field, as a predicate whose subject is the field; `undefined` for nothing. It is judged from the
- * bytes, and the answer holds none of them.
+ * What is wrong with the form of a field, as a predicate whose subject is the field; `undefined` for nothing.
+ * It is judged from the bytes, and the answer holds none of them.
  */
 export function problemOf(venue: string, field: FieldName, text: Uint8Array): string | undefined {
   if (text.byteLength === 0) return "is empty";
@@ -54,8 +54,8 @@ function keyProblem(field: FieldName, text: Uint8Array, form: FieldForm): string
 }
 
 /**
- * What a refusal of the venue may come from that the form alone does not show: 32 bytes in hexadecimal or base64 are a shared secret
- * as much as the seed of an Ed25519 key.
+ * What a refusal of the venue may come from that the form alone does not show: 32 bytes in hexadecimal or
+ * base64 are a shared secret as much as the seed of an Ed25519 key.
  */
 export function doubtOf(venue: string, field: FieldName, text: string): string | undefined {
   if (formOf(venue, field).keys?.Ed25519 !== "PKCS#8 in PEM") return undefined;

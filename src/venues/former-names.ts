@@ -1,6 +1,6 @@
 /**
- * Names that people have for a venue, beside its id: ccxt's own aliases (`alias: true` in its classes of these names), and the
- * name that Massive had until October 2025.
+ * Names that people have for a venue, beside its id: ccxt's own aliases (`alias: true` in its classes of
+ * these names), and the name that Massive had until October 2025.
  */
 const ids: Readonly<Record<string, string>> = {
   bitpanda: "onetrading",

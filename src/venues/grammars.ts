@@ -1,10 +1,13 @@
 import { z } from "zod";
 
-// Texts that a caller chooses and that may end up in the path, query or body of a request. None of these grammars has a slash that
-// a symbol does not need, two dots in a row, a backslash, a question mark, a number sign or a percent sign: no text can make one
-// request into another.
+// Texts that a caller chooses and that may end up in the path, query or body of a request. None of these
+// grammars has a slash that a symbol does not need, two dots in a row, a backslash, a question mark, a number
+// sign or a percent sign: no text can make one request into another.
 
-/** A part of a symbol: letters of any script (Binance lists 币安人生), digits, and the marks that codes are known to have. */
+/**
+ * A part of a symbol: letters of any script (Binance lists 币安人生), digits, and the marks that codes are known
+ * to have.
+ */
 const part = String.raw`[\p{L}\p{N}$!_][\p{L}\p{N}$!_*+.\-]*`;
 
 function text(pattern: string, longest: number) {
@@ -15,7 +18,9 @@ function text(pattern: string, longest: number) {
     .regex(new RegExp(`^(?!.*\\.\\.)(?:${pattern})$`, "u"), "has a character that it may not have");
 }
 
-/** A unified symbol such as `BTC/USDT:USDT-240628-50000-C`, or an id of the venue's own such as `C:EURUSD`. */
+/**
+ * A unified symbol such as `BTC/USDT:USDT-240628-50000-C`, or an id of the venue's own such as `C:EURUSD`.
+ */
 export const symbol = text(`${part}(?:/${part})?(?::${part})?`, 64);
 /** A currency. */
 export const currency = text(part, 32);
@@ -23,7 +28,10 @@ export const currency = text(part, 32);
 export const network = text(String.raw`[A-Za-z0-9][A-Za-z0-9 ()_.\-]*`, 64);
 /** The id of an order. */
 export const orderId = text(String.raw`[A-Za-z0-9][A-Za-z0-9_:.=\-]*`, 128);
-/** Where a withdrawal goes: an address of a chain, an account's name such as `alice.near`, or an address by mail or Lightning. */
+/**
+ * Where a withdrawal goes: an address of a chain, an account's name such as `alice.near`, or an address by
+ * mail or Lightning.
+ */
 export const address = text(String.raw`[A-Za-z0-9][A-Za-z0-9_:.=+@\-]*`, 256);
 /** What some chains want beside an address. */
 export const tag = text(String.raw`[A-Za-z0-9][A-Za-z0-9 _:.,=+@\-]*`, 256);

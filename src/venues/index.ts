@@ -23,8 +23,8 @@ export type Venues = KnownVenues &
   }>;
 
 /**
- * Every venue Keyhold can talk to. No venue code runs and no credential is plaintext in this process: calls go to
- * child processes, which are started by the first one. Throws `RangeError` for senseless settings.
+ * Every venue Keyhold can talk to. No venue code runs and no credential is plaintext in this process: calls
+ * go to child processes, which are started by the first one. Throws `RangeError` for senseless settings.
  */
 export function createVenues(
   config: VenuesConfig = {},
@@ -52,8 +52,9 @@ export function createVenues(
 }
 
 /**
- * Throws `StartError` where a setting names a venue that there is not, or an environment that a venue lacks. A setting under a wrong
- * name would have no effect, and requests would go to the real venue or from another address.
+ * Throws `StartError` where a setting names a venue that there is not, or an environment that a venue lacks.
+ * A setting under a wrong name would have no effect, and requests would go to the real venue or from another
+ * address.
  */
 export function assertVenueNames({ hosts = {}, proxies = {}, egressAddresses = [] }: VenuesConfig): void {
   const venues = createAdapters();

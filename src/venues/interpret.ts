@@ -24,7 +24,9 @@ export type Dialect = Readonly<{
 export type Interpretation =
   | Readonly<{ kind: "success"; json: unknown }>
   | Readonly<{ kind: "known"; meaning: Meaning; said: Said }>
-  /** The venue answered with an error of its own that no table knows: it refused, and nothing more is certain. */
+  /**
+   * The venue answered with an error of its own that no table knows: it refused, and nothing more is certain.
+   */
   | Readonly<{ kind: "refused"; said: Said }>;
 
 /**
@@ -58,14 +60,17 @@ function bareStatus({ status, body }: HttpAnswer): Said {
 }
 
 /**
- * A 403 before the venue's own code has run: the gateway refuses the region or the address. Bybit's gateway uses it for a rate limit, too
- * (bybit-exchange.github.io/docs/v5/rate-limit).
+ * A 403 before the venue's own code has run: the gateway refuses the region or the address. Bybit's gateway
+ * uses it for a rate limit, too (bybit-exchange.github.io/docs/v5/rate-limit).
  */
 function forbiddenMeaning({ text = "" }: Said): Meaning {
   return /too (?:many|frequent)|rate limit/i.test(text) ? "rate_limited" : "blocked";
 }
 
-/** What an inspection makes of an error that no table knows. A region that is not served is said in words by most venues. */
+/**
+ * What an inspection makes of an error that no table knows. A region that is not served is said in words by
+ * most venues.
+ */
 export function unknownMeaning({ text = "" }: Said): Meaning {
   return /\b(?:country|countries|region|jurisdiction|restricted location|sanctions)\b/i.test(text)
     ? "blocked"
@@ -91,8 +96,8 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * 418 is how Binance bans an address that ignored its 429. A 401 refuses the authentication (RFC 9110, section 15.5.2); a key, its
- * secret, its rights, the address and the clock are all part of that.
+ * 418 is how Binance bans an address that ignored its 429. A 401 refuses the authentication (RFC 9110,
+ * section 15.5.2); a key, its secret, its rights, the address and the clock are all part of that.
  */
 function statusMeaning(status: number): Meaning | undefined {
   if (status === 401) return "ambiguous";
@@ -103,14 +108,15 @@ function statusMeaning(status: number): Meaning | undefined {
 }
 
 const longest = 200;
-/** Of a page: what it has to say stands at its beginning. */
+/** A page says what it has to say at its beginning. */
 const pageBytes = 20_000;
 /** No word of a language is longer; a key, a signature or a line of a PEM is. */
 const longestWord = 40;
 
 /**
- * What a venue says in an answer, for a person: the texts of its JSON without their names, or a page without its markup; at most 200
- * characters. Sentences with a URL are left out, because gateways repeat the request there, with its key and its signature.
+ * What a venue says in an answer, for a person: the texts of its JSON without their names, or a page without
+ * its markup; at most 200 characters. Sentences with a URL are left out, because gateways repeat the request
+ * there, with its key and its signature.
  */
 export function wordsOf(body: string): string {
   const words = textsOf(parsed(body)).flatMap(sentencesOf).join(" ").split(" ");

@@ -127,8 +127,8 @@ export const operations: readonly Operation[] = [
 ];
 
 /**
- * The operation of this name, if this venue has it. A transfer goes from one of the accounts that the venue lists to another, so
- * never to another person.
+ * The operation of this name, if this venue has it. A transfer goes from one of the accounts that the venue
+ * lists to another, so never to another person.
  */
 export function findOperation(
   venue: Pick<VenueDescription, "operations" | "transferAccounts">,

@@ -16,7 +16,10 @@ export type Said = Readonly<{
   causes?: readonly Cause[];
 }>;
 
-/** Who is talking: the venue's name, the addresses it sees, and the venues to which a key may belong that it does not know. */
+/**
+ * Who is talking: the venue's name, the addresses it sees, and the venues to which a key may belong that it
+ * does not know.
+ */
 export type Speaker = Readonly<{
   name: string;
   addresses: readonly string[];
@@ -122,10 +125,10 @@ const clauses: Readonly<Record<Cause, string>> = {
 };
 
 function sentence(speaker: Speaker, meaning: Meaning, said: Said): string {
-  const told = meaning === "ambiguous" ? { causes: anyCause, ...said } : said;
-  const message = explanation(speaker, sentences[meaning], told, meaning === "ip_not_allowed");
+  const known = meaning === "ambiguous" ? { causes: anyCause, ...said } : said;
+  const message = explanation(speaker, sentences[meaning], known, meaning === "ip_not_allowed");
   const { sisters = [] } = speaker;
-  const mayBeKey = meaning === "bad_key" || (told.causes ?? []).includes("key");
+  const mayBeKey = meaning === "bad_key" || (known.causes ?? []).includes("key");
   if (!mayBeKey || sisters.length === 0) return message;
   return `${message} If it is a key of ${sisters.join(" or ")}, register it there.`;
 }

@@ -15,7 +15,7 @@ export type VenuesConfig = Readonly<{
   callsPerTenant?: number;
   /** Outbound HTTP proxy by venue id. */
   proxies?: Readonly<Record<string, string>>;
-  /** The addresses that venues see, for all venues or by venue id; told in an IP refusal. */
+  /** The addresses that venues see, for all venues or by venue id; named in an IP refusal. */
   egressAddresses?: readonly string[] | Readonly<Record<string, readonly string[]>>;
   /** Base URL by venue id, or by venue id and environment: replaces the host that code would call. */
   hosts?: Readonly<Record<string, string | Readonly<Partial<Record<Environment, string>>>>>;
@@ -26,7 +26,9 @@ export type VenueSettings = Required<VenuesConfig>;
 /** The market lists that a process keeps take some 100 MB for a large exchange. */
 const usualProcessMemory = 1536 * 1024 * 1024;
 
-/** One process for each processor, two at least, and no more than half of the memory of this machine holds. */
+/**
+ * One process for each processor, two at least, and no more than half of the memory of this machine holds.
+ */
 function usualProcesses(processMemoryBytes: number): number {
   const limit = process.constrainedMemory();
   const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
@@ -42,7 +44,8 @@ export function venueSettings(config: VenuesConfig): VenueSettings {
     maxBodyBytes: 64 * 1024 * 1024,
     processes: usualProcesses(config.processMemoryBytes ?? usualProcessMemory),
     processMemoryBytes: usualProcessMemory,
-    // Below the 64 connections that a process opens to one host, so that one tenant leaves some to the others.
+    // Below the 64 connections that a process opens to one host, so that one tenant leaves some to the
+    // others.
     callsPerTenant: 32,
     proxies: {},
     egressAddresses: [],

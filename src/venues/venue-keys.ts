@@ -19,8 +19,8 @@ export type KeyRefusalReason =
   | "not_inheritable"
   | "limit_reached"
   /**
-   * Anything else that the venue refuses, in its own words. Its codes for keys are hardly documented, so a careful
-   * caller looks for the marker after a creation that ended so as well.
+   * Anything else that the venue refuses, in its own words. Its codes for keys are hardly documented, so a
+   * careful caller looks for the marker after a creation that ended so as well.
    */
   | "refused";
 
@@ -33,8 +33,8 @@ export type KeyCreation =
   /** Everything that a credential of this venue needs. The caller owns the secrets. */
   | Readonly<{ outcome: "created"; fields: SecretFields }>
   /**
-   * A key with this marker is there already. Venues show a secret once, so this one's is lost: revoke `key`, then
-   * create another.
+   * A key with this marker is there already. Venues show a secret once, so this one's is lost: revoke `key`,
+   * then create another.
    */
   | Readonly<{ outcome: "exists"; key: SecretFields }>
   | KeyFailure;
@@ -56,7 +56,7 @@ export type KeyTarget = Readonly<{
   environment: Environment;
   /** A key of the main account, with the right to manage the keys of its sub-accounts. */
   parent: SecretFields;
-  /** A working key of the sub-account: it tells where a key belongs, and what a new one inherits. */
+  /** A working key of the sub-account: it shows where a key belongs, and what a new one inherits. */
   current: SecretFields;
 }>;
 
@@ -70,31 +70,31 @@ export type KeyManagement = Readonly<{
   /** Characters that the venue leaves for the note on a key; Keyhold's markers must fit. */
   longestMarker: number;
   /**
-   * How long after it was sent a request may still take effect: the window in which the venue accepts its signature.
-   * Before that an `absent` of `find` is not the last word on a creation whose answer was lost.
+   * How long after it was sent a request may still take effect: the window in which the venue accepts its
+   * signature. Before that an `absent` of `find` is not the last word on a creation whose answer was lost.
    */
   settlesAfterMs: number;
 }>;
 
 /**
- * Creates, finds and deletes the API keys of a sub-account, on behalf of its main account. Like the rest of a venue's
- * code it runs in the venue processes: no string of a secret exists in the serving process.
+ * Creates, finds and deletes the API keys of a sub-account, on behalf of its main account. Like the rest of a
+ * venue's code it runs in the venue processes: no string of a secret exists in the serving process.
  *
- * Nothing here throws for what a venue answers, and nothing is asked twice: after an indefinite outcome of `create`
- * the caller looks for the marker. `create` looks too before it creates, so it can be called again.
+ * Nothing here throws for what a venue answers, and nothing is asked twice: after an indefinite outcome of
+ * `create` the caller looks for the marker. `create` looks too before it creates, so it can be called again.
  */
 export interface VenueKeys {
   readonly description: KeyManagement;
   /**
-   * A new key in the sub-account of the current one, with the rights and the addresses that the venue says the current
-   * one has. `marker` goes into the note on the key; see `markerOf`.
+   * A new key in the sub-account of the current one, with the rights and the addresses that the venue says
+   * the current one has. `marker` goes into the note on the key; see `markerOf`.
    */
   create(target: KeyTarget, marker: string): Promise<KeyCreation>;
   /** The key with this marker in the sub-account of the current key. */
   find(target: KeyTarget, marker: string): Promise<KeySearch>;
   /**
-   * Deletes `key` from the sub-account of the current key; it is refused by the venue from then on. `key` needs its
-   * `api_key`, and its `passphrase` where the venue has them.
+   * Deletes `key` from the sub-account of the current key; it is refused by the venue from then on. `key`
+   * needs its `api_key`, and its `passphrase` where the venue has them.
    */
   revoke(target: KeyTarget, key: SecretFields): Promise<KeyRevocation>;
 }
@@ -103,11 +103,11 @@ const prefix = "kh";
 const digits = 18;
 
 /**
- * The note that marks the key of one rotation at the venue, chosen before the key exists so that it can be found when
- * the answer to its creation was lost. The same for the same intent; tells nothing about it.
+ * The note that marks the key of one rotation at the venue, chosen before the key exists so that it can be
+ * found when the answer to its creation was lost. The same for the same intent; it shows nothing of it.
  *
- * 20 characters, a letter first, then lower-case letters and digits: the one form that every venue here accepts
- * (Bitget wants a letter first and at most 20, KuCoin at most 24).
+ * 20 characters, a letter first, then lower-case letters and digits: the one form that every venue here
+ * accepts (Bitget wants a letter first and at most 20, KuCoin at most 24).
  */
 export function markerOf(intent: string): string {
   const hash = createHash("sha256").update("keyhold rotation 1\n").update(intent).digest("hex");

@@ -30,7 +30,7 @@ export type VenueDescription = Readonly<{
   fields: readonly FieldName[];
   /** Whether an inspection can prove a key; where it cannot, a key is kept unproven or not at all. */
   provable: boolean;
-  /** What an inspection can tell of a key. */
+  /** What an inspection can show of a key. */
   tells: Readonly<{ permissions: boolean; boundIps: boolean; expiry: boolean; account: boolean }>;
   /** True where the venue demands a rising nonce: calls with one credential are then serialised. */
   risingNonce: boolean;
@@ -53,7 +53,7 @@ export type InvokeResult =
   | Rejected
   | Ambiguous
   | Limited
-  /** For anything above class read the operation may have taken place. */
+  /** The operation may have taken place if its class is above read. */
   | Indefinite;
 
 /** `absent` is definite: the venue knows no order with this client order id. */

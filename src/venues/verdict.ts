@@ -1,4 +1,4 @@
-/** What a venue says a key may do. `unknown` when it cannot tell; never a guess. */
+/** What a venue says a key may do. `unknown` when it does not say; never a guess. */
 export type Grant = "yes" | "no" | "unknown";
 
 export type Permissions = Readonly<{
@@ -6,13 +6,13 @@ export type Permissions = Readonly<{
   trade: Grant;
   withdraw: Grant;
   transfer: Grant;
-  /** Addresses that the venue binds the key to; `null` when it does not tell. Empty means not bound. */
+  /** Addresses that the venue binds the key to; `null` when it does not say. Empty means not bound. */
   boundIps: readonly string[] | null;
   /** Permission words of the venue that Keyhold does not know. Any such word counts as withdraw. */
   unknownWords: readonly string[];
 }>;
 
-/** Facts about the account behind a key, where the venue tells. Never a secret. */
+/** Facts about the account behind a key, where the venue shows them. Never a secret. */
 export type AccountFacts = Readonly<{
   /** Stable id of the account at the venue: lets a rotation prove that both keys belong together. */
   id?: string;
@@ -27,9 +27,12 @@ export type AccountFacts = Readonly<{
 export type Valid = Readonly<{
   outcome: "valid";
   permissions: Permissions;
-  /** RFC 3339 time at which the venue ends the key; `null` when it does not tell or the key never ends. */
+  /** RFC 3339 time at which the venue ends the key; `null` when it does not say or the key never ends. */
   expiresAt: string | null;
-  /** How much later the end may be, in milliseconds, where the venue gives the time that is left in whole units. */
+  /**
+   * How much later the end may be, in milliseconds, where the venue gives the time that is left in whole
+   * units.
+   */
   expiresWithinMs?: number;
   account: AccountFacts;
 }>;
@@ -37,7 +40,10 @@ export type Valid = Readonly<{
 /** Present where nothing of the call has left this machine, so that nothing took place. */
 export type MaybeUnsent = Readonly<{ unsent?: true }>;
 
-/** Present where the clock of this machine is far off the venue's, so that a refusal proves nothing about the key. */
+/**
+ * Present where the clock of this machine is far off the venue's, so that a refusal proves nothing about the
+ * key.
+ */
 export type MaybeClockOff = Readonly<{ clockOff?: true }>;
 
 /** Definite: the venue knows the credential is bad, with an answer that covers the credential alone. */
@@ -82,12 +88,18 @@ export type Indefinite = MaybeUnsent &
     message: string;
   }>;
 
-/** The venue was asked, or need not be: its answers are the same for a key that is good and for one that is not. */
+/**
+ * The venue was asked, or need not be: its answers are the same for a key that is good and for one that is
+ * not.
+ */
 export type Unproven = MaybeUnsent &
   Readonly<{
     outcome: "unproven";
     message: string;
-    /** The form of an answer that may be a refusal: to be compared with how the venue refuses a key that it does not know. */
+    /**
+     * The form of an answer that may be a refusal: to be compared with how the venue refuses a key that it
+     * does not know.
+     */
     form?: string;
   }>;
 

@@ -40,7 +40,9 @@ export function rowAdapter(facts: ExchangeFacts, row: KnownExchange, markets: Ma
   };
 }
 
-/** Any other exchange of ccxt: its key is proved by reading the balance, and nothing is known of its rights. */
+/**
+ * Any other exchange of ccxt: its key is proved by reading the balance, and nothing is known of its rights.
+ */
 export function generalAdapter(facts: ExchangeFacts, markets: Markets): Adapter {
   const { id } = facts;
   const environments: KnownExchange["environments"] = facts.sandbox
@@ -90,10 +92,10 @@ function modeOf(modes: KnownExchange["environments"], environment: Environment):
 }
 
 /**
- * Asks the venue's key-information call. ccxt only signs: the answer is read here, because its error classes blur
- * what the venue's codes tell apart.
+ * Asks the venue's key-information call. ccxt only signs: the answer is read here, because its error classes
+ * blur what the venue's codes separate.
  */
-export async function inspectKey(row: KnownExchange, mode: Mode, call: VenueCall): Promise<Verdict> {
+async function inspectKey(row: KnownExchange, mode: Mode, call: VenueCall): Promise<Verdict> {
   const attempt = (nonces: Nonces) => probe(row, mode, call, nonces);
   return overtaking<Verdict>(row.id, call, attempt, () => nonceSpent(call.speaker));
 }
@@ -135,7 +137,10 @@ async function ask(
     : { outcome: "valid", ...information };
 }
 
-/** Nothing but the credential varies in what is signed here, so what cannot be signed is a malformed credential. */
+/**
+ * Nothing but the credential varies in what is signed here, so what cannot be signed is a malformed
+ * credential.
+ */
 function trySign(exchange: Exchange, probe: Probe, call: VenueCall) {
   try {
     return signedRequest(exchange, probe.request(call.fields));

@@ -53,8 +53,8 @@ async function readBalance(
 }
 
 /**
- * ccxt makes a balance of an error that it does not know, an empty one or one without amounts. So an answer without an amount counts
- * only if ccxt found a list of balances in it, and nothing in it may be an error.
+ * ccxt makes a balance of an error that it does not know, an empty one or one without amounts. So an answer
+ * without an amount counts only if ccxt found a list of balances in it, and nothing in it may be an error.
  */
 function judge(
   balance: unknown,
@@ -87,8 +87,8 @@ function isJson(text: string): boolean {
 }
 
 /**
- * The form in which the venue refuses the key of this call, which it does not know; `takesAnyKey` where it does not, and `null` where its
- * answer is about something else.
+ * The form in which the venue refuses the key of this call, which it does not know; `takesAnyKey` where it
+ * does not, and `null` where its answer is about something else.
  */
 export async function learnRefusal(
   facts: ExchangeFacts,
@@ -122,11 +122,12 @@ function amountsOf(balance: unknown): unknown[] {
   return data === undefined ? [] : [...Object.values(data.free), ...Object.values(data.total)];
 }
 
-// An answer to a signed read in which no amount stands: the balance of an empty account, or a refusal that ccxt does not know.
+// An answer to a signed read in which no amount stands: the balance of an empty account, or a refusal that
+// ccxt does not know.
 
 /**
- * From now on, notes what `exchange` reads of an answer after it has looked for errors in it. `hasContainer`: it has read a list or an
- * object, where an error would have none.
+ * From now on, notes what `exchange` reads of an answer after it has looked for errors in it. `hasContainer`:
+ * it has read a list or an object, where an error would have none.
  */
 function watchReads(exchange: Pick<Exchange, "parseJson" | "handleErrors">) {
   const reads = { hasContainer: false, looksForErrors: false };
@@ -191,8 +192,8 @@ const complaints =
   /\b(?:invalid|illegal|incorrect|wrong|bad|denied|unauthori[sz]ed|forbidden|refused|rejected|expired|revoked|disabled|frozen|locked|missing|required|unknown|mismatch|fail(?:ed|ure)?|errors?|not)\b/i;
 
 /**
- * Reads what an answer without an amount says of itself, in the names and words that venues have for it: a success, an error that ccxt
- * does not know, or one of the two.
+ * Reads what an answer without an amount says of itself, in the names and words that venues have for it: a
+ * success, an error that ccxt does not know, or one of the two.
  */
 function standingOf(json: unknown): "success" | "error" | "open" {
   if (Array.isArray(json)) return /^error$/i.test(String(json[0])) ? "error" : "success";
@@ -234,7 +235,9 @@ function isHollow(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }
 
-/** The form of an answer, without its values: two levels of names, and whether its status is one of success. */
+/**
+ * The form of an answer, without its values: two levels of names, and whether its status is one of success.
+ */
 function shapeOf({ status, body }: HttpAnswer): string {
   let json: unknown;
   try {

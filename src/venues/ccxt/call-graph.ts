@@ -1,4 +1,7 @@
-/** Reads the source of an exchange of ccxt: which requests each of its methods can make, in any market and with any parameter. */
+/**
+ * Reads the source of an exchange of ccxt: which requests each of its methods can make, in any market and
+ * with any parameter.
+ */
 import { Exchange } from "ccxt";
 import { parseSync } from "oxc-parser";
 import { z } from "zod";
@@ -9,8 +12,8 @@ type ExchangeClass = new (config: object) => Exchange;
 const loadsMarkets = definitionOf(Exchange.prototype, "loadMarkets")?.body;
 
 /**
- * `all`: every request of the exchange. `reach`: those that can follow from a call of a method; those of the market lists follow from
- * `loadMarkets` alone.
+ * `all`: every request of the exchange. `reach`: those that can follow from a call of a method; those of the
+ * market lists follow from `loadMarkets` alone.
  */
 export function callGraph(
   Class: ExchangeClass,
@@ -46,7 +49,10 @@ export function callGraph(
   };
 }
 
-/** ccxt makes two implicit methods for each request of its table; where two requests give one name, the later one counts. */
+/**
+ * ccxt makes two implicit methods for each request of its table; where two requests give one name, the later
+ * one counts.
+ */
 function listRequests(Class: ExchangeClass) {
   const all = new Set<string>();
   const byName = new Map<string, string>();
@@ -112,7 +118,7 @@ const member = z.object({
 const call = z.object({ type: z.literal("CallExpression"), callee: member, arguments: z.array(z.unknown()) });
 
 /** Throws `SyntaxError` for what is no method. */
-export function namesInBody(source: string): BodyNames {
+function namesInBody(source: string): BodyNames {
   const { program, errors } = parseSync("method.js", `({ ${source} })`);
   if (errors.length > 0) throw new SyntaxError(`a method cannot be read: ${errors[0]?.message}`);
   const own = new Set<string>();

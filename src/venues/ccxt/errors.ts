@@ -12,7 +12,7 @@ export function isKind(error: unknown, kind: string): boolean {
   return false;
 }
 
-/** In the order in which they are tested: a subclass stands before its parent. */
+/** They are tested in this order: a subclass stands before its parent. */
 const meanings: readonly (readonly [kind: string, meaning: Meaning])[] = [
   ["PermissionDenied", "insufficient_permission"],
   ["AccountSuspended", "insufficient_permission"],
@@ -35,10 +35,11 @@ export function classMeaning(error: unknown): Meaning | undefined {
 type Reading = Readonly<{ meaning: Meaning }> & Pick<Said, "causes">;
 
 /**
- * The same by the venue's words as well. ccxt's AuthenticationError covers key, secret, address, permission and time at one venue or
- * another, and PermissionDenied an address; InvalidNonce is a nonce or a time. Words that name one of them alone decide.
+ * The same by the venue's words as well. ccxt's AuthenticationError covers key, secret, address, permission
+ * and time at one venue or another, and PermissionDenied an address; InvalidNonce is a nonce or a time. Words
+ * that name one of them alone decide.
  */
-export function errorMeaning(error: unknown, words: string): Reading | undefined {
+function errorMeaning(error: unknown, words: string): Reading | undefined {
   const meaning = classMeaning(error);
   const named = causesIn(words);
   const isAddress = named.length === 1 && named[0] === "address";
@@ -61,8 +62,8 @@ const alone: Readonly<Partial<Record<Cause, Meaning>>> = {
 };
 
 /**
- * What a refused read of the account means that ccxt takes for a plain refusal; `undefined` where its words name nothing that a
- * credential needs. Words alone end no key.
+ * What a refused read of the account means that ccxt takes for a plain refusal; `undefined` where its words
+ * name nothing that a credential needs. Words alone end no key.
  */
 export function wordsMeaning(words: string): Reading | undefined {
   const named = causesIn(words);
@@ -71,8 +72,8 @@ export function wordsMeaning(words: string): Reading | undefined {
 }
 
 /**
- * A key is named in nearly every refusal, so it decides only where nothing else is named, and where it is called wrong. That it is not
- * permitted or not enabled is another matter.
+ * A key is named in nearly every refusal, so it decides only where nothing else is named, and where it is
+ * called wrong. That it is not permitted or not enabled is another matter.
  */
 function authenticationMeaning(words: string, named: readonly Cause[]): Reading {
   const [first, ...others] = named;
@@ -119,12 +120,12 @@ export function plainMessage(exchangeId: string, error: unknown): string {
   return message.startsWith(`${exchangeId} `) ? message.slice(exchangeId.length + 1) : message;
 }
 
-/** Of an exchange whose codes are not in the table: what its HTTP statuses say. */
+/** An exchange whose codes are not in the table refuses by its HTTP statuses alone. */
 export const httpDialect: Dialect = { error: () => undefined, codes: {} };
 
 /**
- * What a thrown error means, by HTTP status and by ccxt's class; `undefined` for a plain refusal of the operation.
- * `last` is the answer it was thrown on; where there is none, the request could not even be made.
+ * What a thrown error means, by HTTP status and by ccxt's class; `undefined` for a plain refusal of the
+ * operation. `last` is the answer it was thrown on; where there is none, the request could not even be made.
  */
 export function explainByClass(
   id: string,
@@ -135,7 +136,8 @@ export function explainByClass(
   if (error instanceof FetchFailure || error instanceof Withheld) throw error;
   const said = saidOf(id, error, last);
   if (last === undefined) {
-    // ccxt complains of a missing credential with an AuthenticationError; a signer of a bad one with any error.
+    // ccxt complains of a missing credential with an AuthenticationError; a signer of a bad one with any
+    // error.
     const malformed = isKind(error, "AuthenticationError") || !isKind(error, "BaseError");
     return malformed ? refusal(call.speaker, "malformed", said) : undefined;
   }
@@ -152,7 +154,7 @@ export function explainByClass(
   return refusal(call.speaker, meaning, { ...byClass, ...said });
 }
 
-/** In the venue's own words; ccxt's own where it refused the request itself. */
+/** The venue's own words, or ccxt's where it refused the request itself. */
 export function saidOf(id: string, error: unknown, last: HttpAnswer | undefined): Readonly<{ text: string }> {
   const words = last === undefined ? "" : wordsOf(last.body);
   return { text: words === "" ? plainMessage(id, error) : words };

@@ -27,7 +27,8 @@ const base = import.meta.resolve("ccxt");
 
 /**
  * A new instance for one call: ccxt keeps state of a credential in it (Binance's "has already authenticated"
- * turns a later bad key into a rate limit), so none is ever used for two. It sends what `permit` names and nothing else.
+ * turns a later bad key into a rate limit), so none is ever used for two. It sends what `permit` names and
+ * nothing else.
  */
 export async function openExchange(
   id: string,
@@ -64,8 +65,8 @@ export async function openExchange(
 }
 
 /**
- * Where a credential names its wallet and ccxt wants that as an option, the address of the signer is made from the private key. It is
- * another one.
+ * Where a credential names its wallet and ccxt wants that as an option, the address of the signer is made
+ * from the private key. It is another one.
  */
 export function completeCredential(
   exchange: Pick<Exchange, "options" | "walletAddress" | "privateKey" | "ethGetAddressFromPrivateKey">,
@@ -78,7 +79,10 @@ export function completeCredential(
   exchange.walletAddress = exchange.ethGetAddressFromPrivateKey(privateKey);
 }
 
-/** Signs one request of the venue's own API without sending it. Throws `Withheld` for what the exchange may not send. */
+/**
+ * Signs one request of the venue's own API without sending it. Throws `Withheld` for what the exchange may
+ * not send.
+ */
 export function signedRequest(exchange: Exchange, request: ApiRequest): HttpRequest {
   const signed = exchange.sign(request.path, request.api, request.method, request.params ?? {});
   return toRequest(signed.url, { ...signed, headers: { ...exchange.headers, ...signed.headers } });

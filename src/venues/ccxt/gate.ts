@@ -8,8 +8,9 @@ import type { OperationClass } from "../venue.ts";
 import type { Exchange } from "./instance.ts";
 
 /**
- * Lets only permitted requests leave an exchange of ccxt. A request is judged where it still has its name, right before it is signed;
- * what is sent must be what was signed, and once. Whatever would go another way is not sent.
+ * Lets only permitted requests leave an exchange of ccxt. A request is judged where it still has its name,
+ * right before it is signed; what is sent must be what was signed, and once. Whatever would go another way is
+ * not sent.
  */
 export class Gate {
   readonly #permit: Permit;
@@ -66,7 +67,10 @@ const classesOf: Readonly<Record<OperationClass, readonly RequestClass[]>> = {
   withdraw: [...reading, "withdraw"],
 };
 
-/** What ccxt's method for an operation can send, less what its class does not allow. Nothing for an operation that is not offered. */
+/**
+ * What ccxt's method for an operation can send, less what its class does not allow. Nothing for an operation
+ * that is not offered.
+ */
 export async function operationPermit(
   id: string,
   operation: Pick<Operation, "name" | "class">,
@@ -86,8 +90,8 @@ export async function marketsPermit(id: string): Promise<Permit> {
 }
 
 /**
- * Requests that code of ours names, at an exchange whose requests were classed: those that read, and those that manage keys where that
- * is the purpose. Throws `RangeError` for any other exchange.
+ * Requests that code of ours names, at an exchange whose requests were classed: those that read, and those
+ * that manage keys where that is the purpose. Throws `RangeError` for any other exchange.
  */
 export async function namedPermit(id: string, purpose: "read" | "keys"): Promise<Permit> {
   const reviewed = exchangeTable.get(id)?.requests;
@@ -121,7 +125,9 @@ function tableOf(names: readonly string[]): ReturnType<typeof readRequestTables>
 
 const reachFile = z.object({ default: z.record(z.string(), z.array(z.string())) });
 
-/** Requests by operation, from a file that `generate.ts` writes. The module loader keeps what was read once. */
+/**
+ * Requests by operation, from a file that `generate.ts` writes. The module loader keeps what was read once.
+ */
 async function readReach(id: string): Promise<Readonly<Record<string, readonly string[]>>> {
   const module: unknown = await import(new URL(`requests/${id}.json`, import.meta.url).href, {
     with: { type: "json" },

@@ -1,7 +1,7 @@
 /**
- * Writes what the installed ccxt declares of every exchange, so that the serving process need not load ccxt to know it
- * (`exchanges.json`), and which requests follow from each operation (`requests/`). Run it after an update of ccxt:
- * `node src/venues/ccxt/generate.ts`. What changes then is for a person to read.
+ * Writes what the installed ccxt declares of every exchange, so that the serving process need not load ccxt
+ * to know it (`exchanges.json`), and which requests follow from each operation (`requests/`). Run it after an
+ * update of ccxt: `node src/venues/ccxt/generate.ts`. What changes then is for a person to read.
  */
 import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
@@ -71,8 +71,8 @@ function operationsOf(exchange: Exchange): string[] {
 }
 
 /**
- * Money leaves an account only where every request of the exchange was classed by hand: elsewhere ccxt's `transfer` may pay anyone,
- * at LAToken and Paymium by e-mail.
+ * Money leaves an account only where every request of the exchange was classed by hand: elsewhere ccxt's
+ * `transfer` may pay anyone, at LAToken and Paymium by e-mail.
  */
 function isOffered(id: string, operation: Operation): boolean {
   if (operation.class === "read" || operation.class === "trade") return true;
@@ -91,7 +91,9 @@ async function hasPublicMarkets(id: string): Promise<boolean> {
   }
 }
 
-/** Reads the balance twice with different secrets and all else alike: only a signed read makes a difference. */
+/**
+ * Reads the balance twice with different secrets and all else alike: only a signed read makes a difference.
+ */
 async function isProvable(id: string): Promise<boolean> {
   const first = await readBalance(id, "1");
   const second = await readBalance(id, "2");
@@ -134,7 +136,10 @@ function otherParts(text: string) {
   };
 }
 
-/** Only the parts that a credential of this exchange has fields for: some exchanges sign in another way when there are more. */
+/**
+ * Only the parts that a credential of this exchange has fields for: some exchanges sign in another way when
+ * there are more.
+ */
 function credentialOf(id: string, parts: Readonly<Record<string, string>>): object {
   const fields = fieldsOf(create(id, {}));
   return Object.fromEntries(

@@ -157,7 +157,9 @@ export class Session {
     return reading.kind === "success" ? undefined : reading.said.code;
   }
 
-  /** ccxt returns whatever came with a status of 200, so an answer is looked at again before it is believed. */
+  /**
+   * ccxt returns whatever came with a status of 200, so an answer is looked at again before it is believed.
+   */
   accept(operation: Pick<Operation, "placesOrder">, result: unknown): InvokeResult {
     const { speaker } = this.#call;
     if (this.#last !== undefined && this.#last.status !== 204) {
@@ -174,7 +176,7 @@ export class Session {
   explain(operation: Pick<Operation, "class">, error: unknown): InvokeResult {
     if (error instanceof FetchFailure) throw error;
     if (error instanceof Withheld && (operation.class === "read" || this.#writes === 0)) throw error;
-    // The last answer tells of the last request. An earlier one may have done what was asked.
+    // The last answer is about the last request. An earlier one may have done what was asked.
     const isPartial = operation.class !== "read" && (this.#writes > 1 || error instanceof Withheld);
     if (isPartial) return refusal(this.#call.speaker, "unexpected_answer");
     const { id, dialect } = this.#caller;
@@ -194,7 +196,8 @@ export class Session {
     if (reading.kind === "known") return refusal(this.#call.speaker, reading.meaning, reading.said);
     const words = plainMessage(this.#caller.id, error);
     if (reading.kind === "refused") return this.#refused(reading.said.text ?? words);
-    // ccxt threw on a success. Of a read its complaint is all there is to say; anything else may have taken place.
+    // ccxt threw on a success. Of a read its complaint is all there is to say; anything else may have taken
+    // place.
     if (operation.class === "read" && classMeaning(error) === undefined) return this.#refused(words);
     return refusal(this.#call.speaker, "unexpected_answer");
   }

@@ -1,10 +1,13 @@
 import { traitsOf } from "../exchanges/index.ts";
 import type { Exchange } from "./instance.ts";
 
-// ccxt earns a share of what its users pay: it approves fees for its authors, names a referrer, and marks orders and
-// headers as its own. Keyhold's users agreed to none of that.
+// ccxt earns a share of what its users pay: it approves fees for its authors, names a referrer, and marks
+// orders and headers as its own. Keyhold's users agreed to none of that.
 
-/** Takes the place of a broker's id at the front of an order id, where ccxt would put its own if there were none. */
+/**
+ * Takes the place of a broker's id at the front of an order id, where ccxt would put its own if there were
+ * none.
+ */
 const neutral = "k";
 
 const options = {
@@ -34,8 +37,9 @@ const parameters: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Headers that hold ccxt's name, a broker's id or a signature made with it. They are known by name alone: a key or a passphrase may hold
- * any word, and one base64 signature in twelve thousand holds the letters of ccxt.
+ * Headers that hold ccxt's name, a broker's id or a signature made with it. They are known by name alone: a
+ * key or a passphrase may hold any word, and one base64 signature in twelve thousand holds the letters of
+ * ccxt.
  */
 const headers: ReadonlySet<string> = new Set([
   "apca-partner-id",

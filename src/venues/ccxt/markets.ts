@@ -14,10 +14,10 @@ export type Markets = Readonly<{
 const hour = 3_600_000;
 
 /**
- * Keeps the market lists of the exchanges last used. They are loaded without a credential, so nothing of a tenant
- * is in them. Concurrent callers wait for one load, which goes on to its own end when a caller's deadline passes;
- * a load that fails is forgotten. `onLoading` hears when a list that has arrived is parsed, which takes the event loop for a while, and
- * when none is any more.
+ * Keeps the market lists of the exchanges last used. They are loaded without a credential, so nothing of a
+ * tenant is in them. Concurrent callers wait for one load, which goes on to its own end when a caller's
+ * deadline passes; a load that fails is forgotten. `onLoading` is called when a list that has arrived is
+ * parsed, which takes the event loop for a while, and when none is any more.
  */
 export function createMarkets(onLoading: (active: boolean) => void = () => {}): Markets {
   let parsed = 0;

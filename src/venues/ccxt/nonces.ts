@@ -25,13 +25,17 @@ export class Nonces {
   }
 }
 
-/** By key: how many sizes above ccxt's own its nonces must be. Forgotten with the process, and then learned again. */
+/**
+ * How many sizes above ccxt's own the nonces of each key must be. The process forgets it, and the next one
+ * learns it again.
+ */
 const learned = new LRUCache<string, number>({ max: 10_000 });
 
 /**
- * Makes a call at a venue whose nonces must rise. Where the venue says that a nonce is behind, the call is made once more, because
- * another program may have been in between; then with nonces of the next size, because a program that used the key before may have used
- * those. A request whose nonce is refused has changed nothing. `exhausted` says what is answered when the largest nonces are behind.
+ * Makes a call at a venue whose nonces must rise. Where the venue says that a nonce is behind, the call is
+ * made once more, because another program may have been in between; then with nonces of the next size,
+ * because a program that used the key before may have used those. A request whose nonce is refused has
+ * changed nothing. `exhausted` says what is answered when the largest nonces are behind.
  */
 export async function overtaking<T extends Readonly<{ outcome: string }>>(
   venue: string,

@@ -22,7 +22,10 @@ const restrictions = z.looseObject({
   tradingAuthorityExpirationTime: z.number().optional(),
 });
 
-/** Rights that end at `tradingAuthorityExpirationTime`, "expiration time for spot and margin trading permission". The key lives on. */
+/**
+ * Rights that end at `tradingAuthorityExpirationTime`, "expiration time for spot and margin trading
+ * permission". The key lives on.
+ */
 const endingFlags = new Set(["enableSpotAndMarginTrading", "enableMargin"]);
 const tradeFlags = new Set([
   ...endingFlags,
@@ -56,7 +59,7 @@ function readRestrictions(json: unknown): KeyInformation | undefined {
       trade: grant([...tradeFlags].some((name) => isGiven(name) && !hasEnded(name))),
       withdraw: withdrawal(data.enableWithdrawals, unknownWords),
       transfer: grant([...transferFlags].some(isGiven)),
-      // It tells whether the key is bound, not to which addresses.
+      // It shows whether the key is bound, not to which addresses.
       boundIps: data.ipRestrict ? null : [],
       unknownWords,
     },
@@ -74,7 +77,7 @@ const spotAccount = z.looseObject({
 function readAccount(json: unknown): KeyInformation | undefined {
   const { data } = spotAccount.safeParse(json);
   if (data === undefined) return undefined;
-  // `canTrade` and `canWithdraw` speak of the account, not of the key.
+  // `canTrade` and `canWithdraw` are about the account, not the key.
   return {
     permissions: unknownPermissions,
     expiresAt: null,
@@ -106,9 +109,9 @@ const futuresAccountOnly = (api: string): Probe => ({
 
 const error = z.looseObject({ code: z.number().negative(), msg: z.string().optional() });
 
-// developers.binance.com, "Sub Account": "API management" (Create, Query and Delete Sub-account API Key, Get IP
-// Restriction for a Sub-account API Key) and "Query Sub-account List"; for ordinary main accounts, not for brokers
-// alone. Spot "Account information" tells a key's account.
+// developers.binance.com, "Sub Account": "API management" (Create, Query and Delete Sub-account API Key, Get
+// IP Restriction for a Sub-account API Key) and "Query Sub-account List"; for ordinary main accounts, not for
+// brokers alone. Spot "Account information" shows a key's account.
 
 const account = z.looseObject({ uid: z.number() });
 
@@ -264,7 +267,10 @@ export const binance: KnownExchange = {
   issuing,
 };
 
-/** Futures are traded with the same keys. Their testnet became part of demo trading, so ccxt has no hosts for it. */
+/**
+ * Futures are traded with the same keys. Their testnet became part of demo trading, so ccxt has no hosts for
+ * it.
+ */
 const futures = (id: string, api: string): KnownExchange =>
   sisterOf(binance, {
     id,
@@ -275,7 +281,10 @@ const futures = (id: string, api: string): KnownExchange =>
 export const binanceusdm = futures("binanceusdm", "fapiPrivateV3");
 export const binancecoinm = futures("binancecoinm", "dapiPrivate");
 
-/** Its documents (docs.binance.us) lack the call for a key's rights: where it is absent, the account proves the key. */
+/**
+ * Its documents (docs.binance.us) lack the call for a key's rights: where it is absent, the account proves
+ * the key.
+ */
 export const binanceus = sisterOf(binance, {
   id: "binanceus",
   environments: { live: "live" },

@@ -4,7 +4,8 @@ import { asIs, type Ask, type KeyInformation, type KnownExchange, type Probe } f
 import { allPages, demandInheritable, type KeyIssuing } from "./key-issuing.ts";
 import { boundTo, listOf, permissionsOf, readOnly, type Vocabulary } from "./permissions.ts";
 
-// bitget.com/api-doc: "Get Account Information" (classic, v2), account information of unified accounts (v3), error codes.
+// bitget.com/api-doc: "Get Account Information" (classic, v2), account information of unified accounts (v3),
+// error codes.
 
 /** Codes end in r for reading and w for writing. */
 const vocabulary: Vocabulary = {
@@ -90,8 +91,8 @@ async function find(ask: Ask, { clientOrderId, symbol }: { clientOrderId: string
   }
 }
 
-// bitget.com/api-doc/uta/account: "Get Account Info", and sub-account/SubAccount-API-Create, -Get and -Delete. Keys of
-// classic accounts can be made by API (v2) and never deleted, so they are left to a person.
+// bitget.com/api-doc/uta/account: "Get Account Info", and sub-account/SubAccount-API-Create, -Get and
+// -Delete. Keys of classic accounts can be made by API (v2) and never deleted, so they are left to a person.
 
 const givable = new Set(["uta_mgt", "uta_trade"]);
 

@@ -59,7 +59,8 @@ function endOf(expiredAt: string | undefined): string | null {
 const keyInformation: Probe = {
   request: () => ({ api: "private", path: "v5/user/query-api", method: "GET" }),
   read,
-  // "Demo trading are not supported": the list of what demo trading offers ("Demo Trading Service") has no such call.
+  // "Demo trading are not supported": the list of what demo trading offers ("Demo Trading Service") has no
+  // such call.
   elsewhere: ["10032"],
 };
 
@@ -67,7 +68,7 @@ const wallet = z.looseObject({
   result: z.looseObject({ list: z.array(z.looseObject({ accountType: z.string() })) }),
 });
 
-/** The wallet is read whatever is in it. Nothing tells what a key of demo trading may do. */
+/** Any wallet proves the key. No call shows what a key of demo trading may do. */
 const walletBalance: Probe = {
   request: () => ({
     api: "private",
@@ -208,7 +209,8 @@ export const bybit: KnownExchange = {
       // "User authentication failed", of whatever it is.
       "10007": ambiguous("key", "secret", "permission"),
       "33004": "expired",
-      // The documents call it the end of the key; its own words are "Invalid API-key, IP, or permissions for action."
+      // The documents call it the end of the key; its own words are "Invalid API-key, IP, or permissions for
+      // action."
       "-2015": ambiguous("key", "permission", "address"),
       "10005": "insufficient_permission",
       "10008": { meaning: "insufficient_permission", hint: "The account is suspended." },
@@ -222,7 +224,8 @@ export const bybit: KnownExchange = {
       "10000": "venue_unavailable",
       "10016": "venue_unavailable",
     },
-    // "Need to use the correct key to access; need to put authentication params in the request header." Those are always there.
+    // "Need to use the correct key to access; need to put authentication params in the request header." Those
+    // are always there.
     statuses: { 401: ambiguous("key", "secret", "environment") },
   },
   clientOrderIds: { option: "clientOrderId", format: asIs, find, absentCodes: [] },

@@ -3,7 +3,8 @@ import { ambiguous } from "../interpret.ts";
 import { asIs, type Ask, type KeyInformation, type KnownExchange } from "./exchange.ts";
 import { flagOf, grant, grantingNames, withdrawal } from "./permissions.ts";
 
-// docs.cdp.coinbase.com, Advanced Trade: "Get API Key Permissions", "List Orders", authentication, rate limits.
+// docs.cdp.coinbase.com, Advanced Trade: "Get API Key Permissions", "List Orders", authentication, rate
+// limits.
 
 const flag = z.unknown().transform(flagOf).pipe(z.boolean());
 const answer = z.looseObject({
@@ -80,7 +81,10 @@ async function find(ask: Ask, { clientOrderId, symbol }: { clientOrderId: string
   return null;
 }
 
-/** A plain text that covers an unknown key, a wrong signature, an address that is not on the key's list, and a wrong clock. */
+/**
+ * A plain text that covers an unknown key, a wrong signature, an address that is not on the key's list, and a
+ * wrong clock.
+ */
 const unauthorized = ambiguous("key", "secret", "address", "clock");
 
 export const coinbase: KnownExchange = {
@@ -101,7 +105,8 @@ export const coinbase: KnownExchange = {
       authentication_error: unauthorized,
       unauthorized,
       invalid_token: unauthorized,
-      // The token is made for each request and lives two minutes: that it has expired says nothing of the key.
+      // The token is made for each request and lives two minutes: that it has expired says nothing of the
+      // key.
       expired_token: "clock_skew",
       revoked_token: "revoked",
       PERMISSION_DENIED: "insufficient_permission",

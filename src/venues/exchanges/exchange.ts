@@ -74,19 +74,26 @@ export type Lifetime = Readonly<{
 /** What is known of an exchange beside how it answers. */
 export type Traits = Readonly<{
   /**
-   * What ccxt's `sign` reads, where it is no text: `rsa` gives a text to OpenSSL, `eddsa` takes the bytes from the 16th on of what is
-   * between PEM lines, and `ecdsa` takes SEC 1 with all of its four parts alone (ccxt `base/functions/{rsa,crypto}.js`).
+   * What ccxt's `sign` reads, where it is no text: `rsa` gives a text to OpenSSL, `eddsa` takes the bytes
+   * from the 16th on of what is between PEM lines, and `ecdsa` takes SEC 1 with all of its four parts alone
+   * (ccxt `base/functions/{rsa,crypto}.js`).
    */
   fields?: Readonly<Partial<Record<FieldName, FieldForm>>>;
   /** Left out where the venue says nothing that could be cited. */
   lifetime?: Lifetime;
   /** ccxt puts its name into `tag`, which elsewhere belongs to the address of a withdrawal. */
   marksTag?: true;
-  /** ccxt's option for the address of the wallet. Its `walletAddress` is that of the signer, which follows from the private key. */
+  /**
+   * ccxt's option for the address of the wallet. Its `walletAddress` is that of the signer, which follows
+   * from the private key.
+   */
   walletOption?: string;
   /** The sandbox hosts that ccxt declares are those of another exchange, which knows no key of this one. */
   foreignSandbox?: true;
-  /** Everything that the exchange does is this request, so ccxt reaches it from reads as well, on the way to a fee for its authors. */
+  /**
+   * Everything that the exchange does is this request, so ccxt reaches it from reads as well, on the way to a
+   * fee for its authors.
+   */
   onlyRequest?: string;
 }>;
 
@@ -107,9 +114,9 @@ export type KnownExchange = Traits &
       /** `<name>.json` beside this file: first the table of the API that it speaks, then what is its own. */
       tables: readonly [string, ...string[]];
       /**
-       * Accounts of one owner between which ccxt's `transfer` moves money, under ccxt's names; `null` where it takes ids of accounts,
-       * of which no list can say whose they are. Left out are accounts that need a symbol beside them (isolated margin) and those that
-       * pay others (P2P, mining pools).
+       * Accounts of one owner between which ccxt's `transfer` moves money, under ccxt's names; `null` where
+       * it takes ids of accounts, of which no list can say whose they are. Left out are accounts that need a
+       * symbol beside them (isolated margin) and those that pay others (P2P, mining pools).
        */
       transferAccounts: readonly string[] | null;
     }>;
@@ -118,8 +125,8 @@ export type KnownExchange = Traits &
   }>;
 
 /**
- * An exchange with the API of another one, at hosts or with markets of its own. In ccxt its class derives from the class of that one.
- * Keys are not made there.
+ * An exchange with the API of another one, at hosts or with markets of its own. In ccxt its class derives
+ * from the class of that one. Keys are not made there.
  */
 export function sisterOf(
   { issuing: _issuing, ...shared }: KnownExchange,

@@ -30,8 +30,8 @@ const harmless = new Set(["account", "custody"]);
 const readKeys: Probe["read"] = (json, fields): KeyInformation | undefined => {
   const { data } = z.array(key).nonempty().safeParse(json);
   if (data === undefined) return undefined;
-  // It lists all keys of the main account with their middles masked. A key that is not among them belongs to a
-  // sub-account, and one that two entries fit cannot be told from the other: nothing is known of either.
+  // It lists all keys of the main account with their middles masked. A key that is not among them belongs to
+  // a sub-account, and of one that two entries fit it is open which one it is: nothing is known of either.
   const own = data.filter((entry) => fitsMask(fields.get("api_key") ?? "", entry.key));
   const [entry] = own;
   if (entry === undefined || own.length > 1) {

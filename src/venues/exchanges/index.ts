@@ -19,12 +19,14 @@ const known: readonly KnownExchange[] = [
   [gate, gateeu],
 ].flat();
 
-/** By the id of ccxt: the exchanges of which Keyhold knows how they describe a key and how they refuse one. */
+/**
+ * The exchanges of which Keyhold knows how they describe a key and how they refuse one, by the id of ccxt.
+ */
 export const exchangeTable: ReadonlyMap<string, KnownExchange> = new Map(
   known.map((exchange) => [exchange.id, exchange]),
 );
 
-/** What is known of any venue; nothing of most. */
+/** What is known of a venue; nothing of most. */
 export function traitsOf(venue: string): Traits {
   const others = Object.hasOwn(otherExchanges, venue) ? otherExchanges[venue] : undefined;
   return exchangeTable.get(venue) ?? others ?? {};

@@ -4,7 +4,7 @@ import type { Indefinite } from "../verdict.ts";
 import type { ApiRequest } from "./request-table.ts";
 
 /**
- * Asks as one of the two keys and hands over the JSON of a success, `null` where there is no body. Throws
+ * Asks as one of the two keys and returns the JSON of a success, `null` where there is no body. Throws
  * `KeyProblem` and `FetchFailure`.
  */
 export type KeySession = Readonly<{
@@ -26,13 +26,15 @@ export type ListedKey = Readonly<{
   /** The note on it. */
   marker: string;
   /**
-   * The part of a creation that gives a new key the same rights and addresses. Throws `KeyProblem` where the API
-   * cannot give one of them: a key is never made with less or more than the current one has.
+   * The part of a creation that gives a new key the same rights and addresses. Throws `KeyProblem` where the
+   * API cannot give one of them: a key is never made with less or more than the current one has.
    */
   rights(): object;
 }>;
 
-/** How one venue manages the keys of sub-accounts. Runs in venue processes; elsewhere only its facts are read. */
+/**
+ * How one venue manages the keys of sub-accounts. Runs in venue processes; elsewhere only its facts are read.
+ */
 export type KeyIssuing = Pick<KeyManagement, "environments" | "longestMarker" | "settlesAfterMs"> &
   Readonly<{
     /** Whether a passphrase is chosen for each key, and of which characters. */
@@ -40,8 +42,8 @@ export type KeyIssuing = Pick<KeyManagement, "environments" | "longestMarker" | 
     /** What the venue's codes mean here, where its dialect does not say or says it otherwise. */
     codes?: Readonly<Record<string, KeyRefusalReason>>;
     /**
-     * Codes for a bad key, a wrong address or a missing right alike. Said to a parent that was accepted a moment ago,
-     * they mean the right.
+     * Codes for a bad key, a wrong address or a missing right alike. Said to a parent that was accepted a
+     * moment ago, they mean the right.
      */
     blurredCodes?: readonly string[];
     /** The sub-account of the current key, as the calls below name it. */
@@ -83,7 +85,10 @@ export function demandInheritable(words: readonly string[], givable: ReadonlySet
 
 const mostPages = 50;
 
-/** Reads a list to its end. Throws `RangeError` when it has no end, since what it hides may be what is looked for. */
+/**
+ * Reads a list to its end. Throws `RangeError` when it has no end, since what it hides may be what is looked
+ * for.
+ */
 export async function allPages<Item, Cursor>(
   read: (
     cursor: Cursor | undefined,

@@ -106,6 +106,6 @@ export const kraken: KnownExchange = {
   },
   clientOrderIds: { option: "clientOrderId", format: asIs, find, absentCodes: [] },
   fields: { api_secret: { otherwise: "base64" } },
-  // From the spot wallet only; the way back goes through the exchange `krakenfutures`.
+  // It moves money from the spot wallet only; the way back goes through the exchange `krakenfutures`.
   requests: { tables: ["kraken"], transferAccounts: ["spot", "swap", "future"] },
 };

@@ -110,7 +110,8 @@ const issuing: KeyIssuing = {
       throw new KeyProblem("malformed", { hint: "A key is deleted with its passphrase, which is missing." });
     }
     const params = { subName: account, apiKey, passphrase };
-    // A passphrase that a person chose may hold any character. Signed is what is not yet encoded (Kucoin's own SDK).
+    // A passphrase that a person chose may hold any character. Signed is what is not yet encoded (Kucoin's
+    // own SDK).
     const request = { api: "private", path: "sub/api-key", method: "DELETE", params };
     await session.asParent(request, { encodeQuery: true });
   },

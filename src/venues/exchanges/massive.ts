@@ -6,7 +6,8 @@ import { candlesParams, tickerParams } from "../operations.ts";
 import { refusal } from "../outcomes.ts";
 import type { Invocation } from "../venue.ts";
 
-// massive.com (formerly polygon.io): REST authentication, "Market Status". Market data only: there is no account.
+// massive.com (formerly polygon.io): REST authentication, "Market Status". Market data only: there is no
+// account.
 
 const error = z.looseObject({
   status: z.string(),
@@ -103,12 +104,13 @@ export const massive: Adapter = {
   },
 };
 
-// massive.com/docs: "Unified Snapshot" (all classes of assets), "Custom Bars". Tickers are Massive's own: AAPL, X:BTCUSD, C:EURUSD.
+// massive.com/docs: "Unified Snapshot" (all classes of assets), "Custom Bars". Tickers are Massive's own:
+// AAPL, X:BTCUSD, C:EURUSD.
 
 type Read = Readonly<{ path: string; show: (json: unknown) => unknown }>;
 
 /** The request of an operation on market data; `undefined` for any other operation. */
-export function marketRead({ operation, params }: Invocation, now: number): Read | undefined {
+function marketRead({ operation, params }: Invocation, now: number): Read | undefined {
   if (operation === "fetchTicker") return ticker(tickerParams.parse(params).symbol);
   return operation === "fetchOHLCV" ? candles(candlesParams.parse(params), now) : undefined;
 }

@@ -41,7 +41,7 @@ function read(json: unknown): KeyInformation | undefined {
   const { ipWhiteList, remainingValidity } = data;
   const permissions = permissionsOf(vocabulary, listOf(data.permissions), boundTo(listOf(ipWhiteList ?? "")));
   if (permissions === undefined) return undefined;
-  // Whole days are all it tells; a key that is bound to an address has no end.
+  // It gives whole days; a key that is bound to an address has no end.
   const days = typeof remainingValidity === "number" && remainingValidity >= 0 ? remainingValidity : null;
   if (days === null) return { permissions, expiresAt: null, account: {} };
   // It gives whole days, so the key may live up to a day longer.
@@ -58,7 +58,7 @@ export const mexc: KnownExchange = {
   risingNonce: false,
   probes: () => [
     {
-      // To be read only: a POST on this path changes the addresses that the key is bound to.
+      // It must only be read: a POST on this path changes the addresses that the key is bound to.
       request: (fields) => ({
         api: ["spot", "private"],
         path: "apiKeyInfo",
@@ -98,7 +98,8 @@ export const mexc: KnownExchange = {
   },
   clientOrderIds: { option: "clientOrderId", format: asIs, find: findByOption, absentCodes: ["-2013"] },
   lifetime: {
-    // The page has the days that are left; that they begin at 90 is seen in answers to keys of which the age is known.
+    // The page has the days that are left; that they begin at 90 is seen in answers to keys of which the age
+    // is known.
     days: 90,
     from: "creation",
     unboundOnly: true,

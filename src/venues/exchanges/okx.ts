@@ -31,8 +31,8 @@ const error = z.looseObject({
   data: z.array(z.looseObject({ sCode: z.string().optional(), sMsg: z.string().optional() })).optional(),
 });
 
-// okx.com/docs-v5, "Sub-account": sub-account list; create, query and delete the API key of a sub-account; error codes
-// 59500 to 59508.
+// okx.com/docs-v5, "Sub-account": sub-account list; create, query and delete the API key of a sub-account;
+// error codes 59500 to 59508.
 
 const givable = new Set(["read_only", "trade"]);
 
@@ -76,7 +76,7 @@ const issuing: KeyIssuing = {
     const config = await session.asCurrent({ api: "private", path: "account/config", method: "GET" });
     const [{ uid, mainUid }] = configuration.parse(config).data;
     if (uid === mainUid) throw new KeyProblem("not_a_sub_account");
-    // Keys are managed by the sub-account's name, which only its main account is told.
+    // Keys are managed by the sub-account's name, which the venue shows to its main account only.
     const all = await allPages(async (after: string | undefined) => {
       const params = { limit: String(subAccountsPerPage), ...(after === undefined ? {} : { after }) };
       const { data } = subAccounts.parse(

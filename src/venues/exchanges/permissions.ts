@@ -2,7 +2,7 @@ import type { Grant, Permissions } from "../verdict.ts";
 
 export const grant = (given: boolean): Grant => (given ? "yes" : "no");
 
-/** Of a key that answered a read, at a venue that tells nothing more. */
+/** The permissions of a key that answered a read, at a venue that shows nothing more. */
 export const unknownPermissions: Permissions = {
   read: "yes",
   trade: "unknown",
@@ -16,8 +16,9 @@ export const unknownPermissions: Permissions = {
 export type Vocabulary = Readonly<Record<string, readonly ("read" | "trade" | "withdraw" | "transfer")[]>>;
 
 /**
- * Permissions from a list of words, of a key that has just answered a read. Words outside the vocabulary are kept as unknown. An empty
- * list is not the answer that a venue documents for such a key, so it tells nothing: `undefined`.
+ * Permissions from a list of words, of a key that has just answered a read. Words outside the vocabulary are
+ * kept as unknown. An empty list is not the answer that a venue documents for such a key, so it shows
+ * nothing: `undefined`.
  */
 export function permissionsOf(
   vocabulary: Vocabulary,
@@ -38,7 +39,7 @@ export function permissionsOf(
   };
 }
 
-/** Of a key that the venue itself calls read-only: the words that it lists are of what it may look at. */
+/** Permissions of a key that the venue itself calls read-only: its words say only what it may look at. */
 export function readOnly(granted: Permissions): Permissions {
   return { ...granted, trade: "no", withdraw: "no", transfer: "no", unknownWords: [] };
 }
@@ -57,8 +58,8 @@ export function flagOf(value: unknown): boolean | undefined {
 }
 
 /**
- * The names, of those that are not `known`, under which an answer may grant a right: a flag that is set, and whatever else could hold
- * words. A number or nothing at all grants no right.
+ * The names, of those that are not `known`, under which an answer may grant a right: a flag that is set, and
+ * whatever else could hold words. A number or nothing at all grants no right.
  */
 export function grantingNames(
   answer: Readonly<Record<string, unknown>>,
@@ -78,7 +79,9 @@ export function listOf(text: string): string[] {
     .filter((part) => part !== "");
 }
 
-/** The addresses of a list in which a star, a zero address or nothing at all means that the key is not bound. */
+/**
+ * The addresses of a list in which a star, a zero address or nothing at all means that the key is not bound.
+ */
 export function boundTo(addresses: readonly string[]): readonly string[] {
   return addresses.filter((address) => address !== "" && address !== "*" && address !== "0.0.0.0");
 }

@@ -15,10 +15,11 @@ export function requestKey(api: ApiRequest["api"], verb: string, path: string): 
 }
 
 /**
- * What a request does to an account. The class does not follow from the verb: `public` needs no key · `read` changes nothing, or opens
- * a stream · `trade` places, changes and cancels orders, and converts · `setting` is how an account trades, borrows, lends and earns ·
- * `transfer` moves money between accounts of one owner · `withdraw` moves it to anybody else, under whatever name · `keys` makes and
- * changes API keys, sub-accounts and lists of addresses.
+ * What a request does to an account. The class does not follow from the verb: `public` needs no key · `read`
+ * changes nothing, or opens a stream · `trade` places, changes and cancels orders, and converts · `setting`
+ * is how an account trades, borrows, lends and earns · `transfer` moves money between accounts of one owner ·
+ * `withdraw` moves it to any other person, under whatever name · `keys` makes and changes API keys,
+ * sub-accounts and lists of addresses.
  */
 export const requestClasses = ["public", "read", "trade", "setting", "transfer", "withdraw", "keys"] as const;
 export type RequestClass = (typeof requestClasses)[number];

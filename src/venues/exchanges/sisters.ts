@@ -1,8 +1,8 @@
 import { exchangeList } from "../ccxt/list.ts";
 
 /**
- * Venues of one house that know no key of each other. Ids in one group take the same keys. ccxt derives their classes from one, or
- * they share a brand.
+ * Venues of one house that know no key of each other. Ids in one group take the same keys. ccxt derives their
+ * classes from one, or they share a brand.
  */
 const houses: readonly (readonly (readonly string[])[])[] = [
   [["binance", "binanceusdm", "binancecoinm"], ["binanceus"], ["tokocrypto"]],

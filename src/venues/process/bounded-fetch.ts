@@ -22,7 +22,10 @@ export class FetchFailure extends Error {
   }
 }
 
-/** `onSend` is called before the first byte of the request goes to a connection, and not for a connection that fails. */
+/**
+ * `onSend` is called before the first byte of the request goes to a connection, and not for a connection that
+ * fails.
+ */
 export type Fetch = (request: HttpRequest, deadline: AbortSignal, onSend?: () => void) => Promise<HttpAnswer>;
 
 /**
@@ -126,17 +129,18 @@ function rebase({ href, pathname, search }: URL, base: string | undefined): stri
 }
 
 /**
- * Keyhold did not send a request, because the operation under way may not send it. Nothing left this process. The message is public:
- * it names no key, no signature and no query.
+ * Keyhold did not send a request, because the operation under way may not send it. Nothing left this process.
+ * The message is public: it names no key, no signature and no query.
  */
 export class Withheld extends Error {
   override readonly name = "Withheld";
 }
 
 /**
- * A URL that means what it says. ccxt puts parameters into paths, so a text such as `../sub/api-key` could turn one request into
- * another once the URL is parsed. Returns the parsed URL. Throws `Withheld` where parsing would change host or path, where the
- * URL names a user or a fragment, and where the path goes up or hides a separator behind an encoding.
+ * A URL that means what it says. ccxt puts parameters into paths, so a text such as `../sub/api-key` could
+ * turn one request into another once the URL is parsed. Returns the parsed URL. Throws `Withheld` where
+ * parsing would change host or path, where the URL names a user or a fragment, and where the path goes up or
+ * hides a separator behind an encoding.
  */
 export function plainUrl(text: string): URL {
   const [address = "", ...queries] = text.split("?");

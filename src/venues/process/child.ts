@@ -10,7 +10,10 @@ import { sealFields } from "./transport.ts";
 /** Given to the process, taken up by it, or on its way to the venue. */
 export type Stage = "given" | "begun" | "sent";
 
-/** The process ended or could not start. What it was asked to do may have happened where it was `sent`, and has not otherwise. */
+/**
+ * The process ended or could not start. What it was asked to do may have happened where it was `sent`, and
+ * has not otherwise.
+ */
 export class ProcessLost extends Error {
   override readonly name = "ProcessLost";
   /** How far the call had come. */
@@ -26,8 +29,8 @@ const source = fileURLToPath(new URL("../../", import.meta.url));
 const packages = fileURLToPath(new URL("../../", import.meta.resolve("ccxt")));
 
 /**
- * Venue code may reach the network and read program files, and nothing else: no key file, no write, no program.
- * The environment is empty and so are the output streams, since a dying process prints what it held.
+ * Venue code may reach the network and read program files, and nothing else: no key file, no write, no
+ * program. The environment is empty and so are the output streams, since a dying process prints what it held.
  */
 export const confinement = {
   execArgv: [
@@ -49,7 +52,10 @@ export const confinement = {
 
 const usualProgram = new URL("worker.ts", import.meta.url);
 
-/** For whom a call is, and the time of `performance.now()` after which it is not given to the process any more. */
+/**
+ * For whom a call is, and the time of `performance.now()` after which it is not given to the process any
+ * more.
+ */
 export type Order = Readonly<{ tenantId: string; before: number }>;
 
 /** A call that was given to the process, and how far it has come. `tenantId` stays here. */
@@ -68,8 +74,9 @@ export class Child {
   #lost = false;
 
   /**
-   * `program`: a module that serves calls as worker.ts does; its own folder is readable to it. `onLost` is called once, when the process
-   * has ended. `running`: whose calls it was at work on, in the order in which they began.
+   * `program`: a module that serves calls as worker.ts does; its own folder is readable to it. `onLost` is
+   * called once, when the process has ended. `running`: whose calls it was at work on, in the order in which
+   * they began.
    */
   constructor(
     settings: VenueSettings,
@@ -119,7 +126,7 @@ export class Child {
     return this.#watch.isQuiet;
   }
 
-  /** Whether its event loop has stopped; to be asked in each turn of the watch. */
+  /** Whether its event loop has stopped; asked in each turn of the watch. */
   isStalled(elapsedMs: number): boolean {
     return !this.#lost && this.#watch.isStalled(elapsedMs);
   }
@@ -146,8 +153,8 @@ export class Child {
   }
 
   /**
-   * `credentials` are borrowed, and leave sealed to the process. A new secret in the answer is sealed to `replyTo`. Throws
-   * `ProcessLost` when the process ends before it has answered.
+   * `credentials` are borrowed, and leave sealed to the process. A new secret in the answer is sealed to
+   * `replyTo`. Throws `ProcessLost` when the process ends before it has answered.
    */
   async call(
     { tenantId, before }: Order,

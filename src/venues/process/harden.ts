@@ -5,9 +5,10 @@ import os from "node:os";
 import v8 from "node:v8";
 
 /**
- * Takes from this process what Node's permission model leaves to it and no venue needs: signals and priorities of other processes, the
- * sockets of this machine's file system, servers, and flags of the engine. To be called before any library is loaded. What is taken
- * cannot be had back: nothing else holds it. Throws where a part is not there, so that a Node that has moved it is noticed.
+ * Takes from this process what Node's permission model leaves to it and no venue needs: signals and
+ * priorities of other processes, the sockets of this machine's file system, servers, and flags of the engine.
+ * To be called before any library is loaded. What is taken cannot be had back: nothing else holds it. Throws
+ * where a part is not there, so that a Node that has moved it is noticed.
  */
 export function harden(): void {
   for (const name of ["kill", "_kill", "_debugProcess", "_debugEnd", "dlopen", "binding"])
@@ -26,7 +27,10 @@ export function harden(): void {
   syncBuiltinESMExports();
 }
 
-/** What all sockets of a kind share, however they are made; it has no name of its own. Nothing is connected to. */
+/**
+ * What all sockets of a kind share, however they are made; it has no name of its own. Nothing is connected
+ * to.
+ */
 function prototypeBehind(target: net.SocketConnectOpts): object {
   const socket = new net.Socket();
   socket.on("error", () => {});

@@ -9,8 +9,8 @@ const hexDigits = "0123456789abcdef";
 const generate = promisify(generateKeyPair);
 
 /**
- * A credential that no venue knows, in the form of this one, so that whatever signs with this one signs with it, too. Throws where a
- * private key cannot be read.
+ * A credential that no venue knows, in the form of this one, so that whatever signs with this one signs with
+ * it, too. Throws where a private key cannot be read.
  */
 export async function madeUpKey(
   fields: ReadonlyMap<FieldName, string>,

@@ -10,8 +10,8 @@ import { type FieldTexts, isPrivateKey, type spellFields } from "./spell.ts";
 import { sealFields } from "./transport.ts";
 
 /**
- * Does one job that manages keys. What a venue made leaves sealed to `replyTo`, and no message holds it. Throws `KeyProblem`,
- * `FetchFailure`, and `ZodError` for an answer in another shape than the documented one.
+ * Does one job that manages keys. What a venue made leaves sealed to `replyTo`, and no message holds it.
+ * Throws `KeyProblem`, `FetchFailure`, and `ZodError` for an answer in another shape than the documented one.
  */
 export async function manageKeys(
   job: KeyJob,
@@ -50,7 +50,10 @@ type KeyWork = Readonly<{
   current: FieldTexts;
 }>;
 
-/** Looks for the marker first, so that a creation whose answer was lost is never repeated. Throws `KeyProblem`. */
+/**
+ * Looks for the marker first, so that a creation whose answer was lost is never repeated. Throws
+ * `KeyProblem`.
+ */
 async function createKey(work: KeyWork, marker: string, replyTo: Uint8Array): Promise<KeyAnswer> {
   const { issuing, session, current } = work;
   const account = await issuing.locate(session);
@@ -126,12 +129,12 @@ function passphraseIn({ issuing, parent }: KeyWork, marker: string): Readonly<{ 
 const derivedCharacters = 25;
 
 /**
- * The passphrase of the key with this marker. Venues let the caller choose it, and KuCoin deletes a key only for who
- * knows it, so it must be known even when the answer to the creation was lost: it is derived from the parent's secret
- * and needs to be kept nowhere. Its venue learns it and nothing of that secret by it.
+ * The passphrase of the key with this marker. Venues let the caller choose it, and KuCoin deletes a key only
+ * for who knows it, so it must be known even when the answer to the creation was lost: it is derived from the
+ * parent's secret and needs to be kept nowhere. Its venue learns it and nothing of that secret by it.
  *
- * 29 characters at most with 129 bits: an upper-case letter, lower-case letters and digits, and a special character
- * where `special` says so, which are the forms that OKX, KuCoin and Bitget ask for.
+ * 29 characters at most with 129 bits: an upper-case letter, lower-case letters and digits, and a special
+ * character where `special` says so, which are the forms that OKX, KuCoin and Bitget ask for.
  */
 export function passphraseOf(parentSecret: string, marker: string, special: boolean): string {
   const info = `keyhold passphrase 1\n${marker}`;

@@ -23,8 +23,8 @@ import { createScrubber } from "./scrub.ts";
 import { type FieldTexts, spellFields } from "./spell.ts";
 
 /**
- * `credentials`: those of the job, in its order. `leaving` is awaited before the first request with a credential leaves, and before each
- * after it. `replyTo`: the public key to which a new secret is sealed.
+ * `credentials`: those of the job, in its order. `leaving` is awaited before the first request with a
+ * credential leaves, and before each after it. `replyTo`: the public key to which a new secret is sealed.
  */
 export type Perform = (
   job: Job,
@@ -33,8 +33,8 @@ export type Perform = (
 ) => Promise<Answer>;
 
 /**
- * Does one job after the other or at once, each within the time-out, and lets no secret out in an answer. `onLoading` is called when a
- * market list begins or ends to be parsed.
+ * Does one job after the other or at once, each within the time-out, and lets no secret out in an answer.
+ * `onLoading` is called when a market list begins or ends to be parsed.
  */
 export function createPerformer(
   settings: VenueSettings,
@@ -66,7 +66,10 @@ function isKeyJob(job: Job): job is KeyJob {
 
 type Line = Pick<VenueCall, "send" | "sendShared"> &
   Readonly<{
-    /** Bounds what waits for something else than its own requests, such as a market list that another call loads. */
+    /**
+     * Bounds what waits for something else than its own requests, such as a market list that another call
+     * loads.
+     */
     within<T>(work: Promise<T>): Promise<T>;
     /** Whether nothing has left for the venue. */
     isUnsent(): boolean;
@@ -108,7 +111,10 @@ const toleratedMs = 10_000;
 /** The header has whole seconds (RFC 9110, section 6.6.1). */
 const resolutionMs = 1000;
 
-/** Whether the venue's clock, by the Date of its answer, is more than ten seconds off ours. The answer may have been on its way for long. */
+/**
+ * Whether the venue's clock, by the Date of its answer, is more than ten seconds off ours. The answer may
+ * have been on its way for long.
+ */
 function isClockOff(
   { headers }: HttpAnswer,
   { sentAt, receivedAt }: Readonly<{ sentAt: number; receivedAt: number }>,
@@ -119,7 +125,10 @@ function isClockOff(
 
 type VenueJob = Exclude<Job, KeyJob>;
 
-/** One call on behalf of one credential. A problem of its fields is answered before anything is done with them. */
+/**
+ * One call on behalf of one credential. A problem of its fields is answered before anything is done with
+ * them.
+ */
 async function ask(
   adapter: Adapter,
   job: VenueJob,
@@ -140,8 +149,8 @@ async function ask(
     .catch((error: unknown) =>
       job.verb === "invoke" && line.isUnsent() ? explainUnsent(error, speaker) : explain(error, speaker),
     );
-  const heard = line.isClockOff() ? doubted(answer, speaker) : answer;
-  const marked = job.verb === "invoke" && line.isUnsent() ? markedUnsent(heard) : heard;
+  const judged = line.isClockOff() ? doubted(answer, speaker) : answer;
+  const marked = job.verb === "invoke" && line.isUnsent() ? markedUnsent(judged) : judged;
   return withDoubt(marked, job.venue, fields);
 }
 
@@ -172,8 +181,8 @@ function doubted(answer: Answer, speaker: Speaker): Answer {
 }
 
 /**
- * An operation of which nothing has left ends with what kept it back. Once a request has left, a later one that is withheld leaves open
- * what the venue did.
+ * An operation of which nothing has left ends with what kept it back. Once a request has left, a later one
+ * that is withheld leaves open what the venue did.
  */
 function explainUnsent(error: unknown, speaker: Speaker): InvokeResult {
   if (error instanceof Withheld) {

@@ -8,8 +8,9 @@ import { type Place, Suspects } from "./suspects.ts";
 
 export type Pool = Readonly<{
   /**
-   * Never throws for what happens in a venue process. A process that is lost after the call has left is an indefinite outcome. A call
-   * that was not made is marked as unsent: the tenant has too many at once, or process after process was lost before it left.
+   * Never throws for what happens in a venue process. A process that is lost after the call has left is an
+   * indefinite outcome. A call that was not made is marked as unsent: the tenant has too many at once, or
+   * process after process was lost before it left.
    */
   call(
     tenantId: string,
@@ -47,7 +48,7 @@ export type PoolChild = Pick<
 export type PoolOptions = Readonly<{
   /** Starts a process, which calls `onLost` once when it has ended. */
   start?: (settings: VenueSettings, onLost: (running: readonly string[]) => void) => PoolChild;
-  /** Hears of processes that were replaced and of tenants that are kept apart. */
+  /** Called for processes that were replaced and tenants that are kept apart. */
   report?: (event: PoolEvent) => void;
   /** Without it a process whose event loop stands still is left until its calls are overdue. */
   replaceStalled?: boolean;
@@ -68,7 +69,10 @@ const busyEnough = 4;
 const usualSpareAfterMs = 5_000;
 /** The spare process has the code of so many venues ready, those that were called last. */
 const venuesReady = 8;
-/** A call is given to a process within this time or not at all, and is overdue when it takes its time-out beside this. */
+/**
+ * A call is given to a process within this time or not at all, and is overdue when it takes its time-out
+ * beside this.
+ */
 const usualPatienceMs = 10_000;
 
 /** After so many milliseconds nothing of a call is under way any more, whatever happened to it. */
@@ -79,7 +83,10 @@ export function endsWithinMs({ timeoutMs }: VenueSettings, options: PoolOptions)
 const barred =
   "Calls of this tenant stopped more than one process that calls venues, so none is made for up to an hour.";
 
-/** How often a call that did not leave goes to another process. One that had begun may be what stopped the first. */
+/**
+ * How often a call that did not leave goes to another process. One that had begun may be what stopped the
+ * first.
+ */
 const mostMoves = { given: 2, begun: 1 };
 
 type Work = (child: PoolChild, order: Order) => Promise<Answer>;
@@ -95,8 +102,8 @@ export function createPool(settings: VenueSettings, options: PoolOptions = {}): 
 }
 
 /**
- * No more than `settings.processes` take the calls of all tenants, and one each those of suspects and of the last suspect. One that is
- * being replaced may still be finishing its own.
+ * No more than `settings.processes` take the calls of all tenants, and one each those of suspects and of the
+ * last suspect. One that is being replaced may still be finishing its own.
  */
 class ProcessPool {
   readonly #settings: VenueSettings;
@@ -114,7 +121,7 @@ class ProcessPool {
   readonly #ending = new Map<PoolChild, ReplacedBecause | "closed">();
   #watch: NodeJS.Timeout | undefined;
   #lastTurn = 0;
-  #told = 0;
+  #reported = 0;
   #closed = false;
 
   constructor(settings: VenueSettings, options: PoolOptions) {
@@ -244,8 +251,8 @@ class ProcessPool {
   /** Ends the processes of suspects that are none any more, and says how many there are. */
   #tidy(): void {
     const { count } = this.#suspects;
-    if (count !== this.#told) this.#options.report?.({ kind: "suspects", count });
-    this.#told = count;
+    if (count !== this.#reported) this.#options.report?.({ kind: "suspects", count });
+    this.#reported = count;
     if (count > 0) return;
     for (const [cell, child] of this.#cells) {
       this.#cells.delete(cell);

@@ -3,7 +3,10 @@ import type { KeyFailure } from "../venue-keys.ts";
 import type { Environment, Invocation, OrderLookup } from "../venue.ts";
 import type { Verdict } from "../verdict.ts";
 
-/** What the serving process asks of a venue process. The credential that it is about travels beside it, sealed. */
+/**
+ * What the serving process asks of a venue process. The credential that it is about travels beside it,
+ * sealed.
+ */
 export type Job = Readonly<{ venue: string; environment: Environment }> &
   (
     | Readonly<{ verb: "inspect" }>
@@ -36,7 +39,10 @@ export type ToProcess =
   | Readonly<{ kind: "settings"; settings: VenueSettings }>
   /** Calls at these venues will come: their code may be loaded. */
   | Readonly<{ kind: "expect"; venues: readonly string[] }>
-  /** `sealed`: the credentials of the job, in its order. `replyTo`: the public key to which a new secret is sealed. */
+  /**
+   * `sealed`: the credentials of the job, in its order. `replyTo`: the public key to which a new secret is
+   * sealed.
+   */
   | Readonly<{
       kind: "call";
       id: number;

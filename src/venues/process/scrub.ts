@@ -5,8 +5,8 @@ const signature = /[A-Za-z0-9+/_-]{40,}={0,2}/g;
 const urlQuery = /(https?:\/\/[^\s?"']*)\?[^\s"']*/g;
 
 /**
- * Takes out of a text what must not leave a venue process: the credential's own values as they are and as URLs
- * and JSON write them, queries of URLs, and anything as long as a signature.
+ * Takes out of a text what must not leave a venue process: the credential's own values as they are and as
+ * URLs and JSON write them, queries of URLs, and anything as long as a signature.
  */
 export function createScrubber(values: Iterable<string>) {
   const forms = [...values].flatMap(formsOf);
@@ -30,7 +30,7 @@ function without(text: string, forms: readonly string[]): string {
   return forms.reduce((rest, form) => rest.replaceAll(form, removed), text);
 }
 
-/** Values too short to be told from ordinary words are left: masking `1` would ruin every answer. */
+/** Values that are as short as ordinary words are left: masking `1` would ruin every answer. */
 function formsOf(value: string): string[] {
   if (value.length < 6) return [];
   const json = JSON.stringify(value).slice(1, -1);

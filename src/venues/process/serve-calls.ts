@@ -4,7 +4,9 @@ import { createPerformer, type Perform } from "./perform.ts";
 import { beatEveryMs, type FromProcess, type ToProcess } from "./protocol.ts";
 import { createRecipient } from "./transport.ts";
 
-/** Serves the calls of the process that started this one, until that ends. `make` makes what does the work. */
+/**
+ * Serves the calls of the process that started this one, until that ends. `make` makes what does the work.
+ */
 export function serveCalls(
   make: (
     settings: VenueSettings,
@@ -24,7 +26,8 @@ export function serveCalls(
       void answer(message);
     }
   });
-  // The serving process decides when this one ends, also when a terminal interrupts both, and it takes this one along.
+  // The serving process decides when this one ends, also when a terminal interrupts both, and it takes this
+  // one along.
   process.on("SIGINT", () => {});
   process.once("disconnect", () => process.exit());
   // A promise that a library forgot must not end the calls of others.
@@ -62,8 +65,8 @@ function say(message: FromProcess): Promise<void> {
 }
 
 /**
- * What a venue process loads: code and market lists. Both take the event loop for a while, which is no stall, and several may be loaded
- * at once.
+ * What a venue process loads: code and market lists. Both take the event loop for a while, which is no stall,
+ * and several may be loaded at once.
  */
 class Loading {
   readonly #say: (active: boolean) => Promise<void>;
@@ -81,7 +84,10 @@ class Loading {
     if (this.#count === (active ? 1 : 0)) await this.#say(active);
   }
 
-  /** Resolves when the code of the venue is loaded, by its first call, or cannot be loaded: the call that needs it says so. */
+  /**
+   * Resolves when the code of the venue is loaded, by its first call, or cannot be loaded: the call that
+   * needs it says so.
+   */
   code(venue: string): Promise<void> {
     const known = this.#venues.get(venue);
     if (known !== undefined) return known;

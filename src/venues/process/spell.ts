@@ -8,8 +8,9 @@ import type { FieldName } from "../venue.ts";
 export type FieldTexts = ReadonlyMap<FieldName, string>;
 
 /**
- * The fields as the signer of the venue reads them: texts without the blanks around them, private keys in its spelling. What was sent
- * and stored stays as it is. A problem names the field and holds no value; where there is one, no library gets any of the fields.
+ * The fields as the signer of the venue reads them: texts without the blanks around them, private keys in its
+ * spelling. What was sent and stored stays as it is. A problem names the field and holds no value; where
+ * there is one, no library gets any of the fields.
  */
 export function spellFields(venue: string, given: FieldTexts): FieldTexts | Readonly<{ problem: string }> {
   const spelled = new Map<FieldName, string>();
@@ -29,7 +30,10 @@ export function isPrivateKey(text: string): boolean {
   return withKey(Buffer.from(text.trim()), () => true) === true;
 }
 
-/** The private key in the spelling of the venue's signer; `undefined` where the text is none, and `null` where OpenSSL reads none. */
+/**
+ * The private key in the spelling of the venue's signer; `undefined` where the text is none, and `null` where
+ * OpenSSL reads none.
+ */
 function readKey(venue: string, field: FieldName, text: string): string | null | undefined {
   const { keys = {}, bare = false } = formOf(venue, field);
   const read = withKey(Buffer.from(text), (judged) => spell(judged, keys[judged.kind]), { bare });

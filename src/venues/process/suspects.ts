@@ -4,9 +4,10 @@ export type Place = "open" | "shared" | "alone" | "barred";
 type Held = { place: Exclude<Place, "open">; until: number };
 
 /**
- * Tenants whose calls were running when a venue process stalled or died. Which call it was cannot be seen from outside, so all of them
- * are kept apart from other tenants for a while, and the one whose call began last, which is the likeliest, from the others as well.
- * There are two places. When both are taken, a suspect whose calls alone were running gets none: that is proof, and a guess is not.
+ * Tenants whose calls were running when a venue process stalled or died. Which call it was cannot be seen
+ * from outside, so all of them are kept apart from other tenants for a while, and the one whose call began
+ * last, which is the likeliest, from the others as well. There are two places. When both are taken, a suspect
+ * whose calls alone were running gets none: that is proof, and a guess is not.
  */
 export class Suspects {
   readonly #held = new Map<string, Held>();

@@ -11,10 +11,10 @@ import { Secret } from "../../crypto/secret.ts";
 import { type FieldName, fieldNames, type SecretFields } from "../venue.ts";
 
 /**
- * How the fields of a secret travel to a venue process: sealed to that process's own X25519 key with a key pair
- * that is used once and forgotten, so that nothing left in a message buffer of the serving process can be opened,
- * not even with everything else that its memory holds. Fields that a venue made travel back the same way, sealed
- * to a key pair that the serving process makes for the one call and forgets with it.
+ * How the fields of a secret travel to a venue process: sealed to that process's own X25519 key with a key
+ * pair that is used once and forgotten, so that nothing left in a message buffer of the serving process can
+ * be opened, not even with everything else that its memory holds. Fields that a venue made travel back the
+ * same way, sealed to a key pair that the serving process makes for the one call and forgets with it.
  *
  * Layout: the ephemeral public key (SPKI, 44 bytes), the tag (16 bytes), the ciphertext.
  */

@@ -1,4 +1,6 @@
-/** The program of a venue process: takes calls with sealed fields, answers each with a verdict or a result. */
+/**
+ * The program of a venue process: takes calls with sealed fields, answers each with a verdict or a result.
+ */
 import { harden } from "./harden.ts";
 
 harden();

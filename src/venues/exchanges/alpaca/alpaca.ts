@@ -50,21 +50,27 @@ const dialect: Dialect = {
   },
   codes: {
     "40110000": "bad_key",
-    // What the API said of a key of the other environment, and says of one that may not reach a call (docs.alpaca.markets: authentication).
+    // What the API said of a key of the other environment, and says of one that may not reach a call
+    // (docs.alpaca.markets: authentication).
     "forbidden.": ambiguous("key", "environment", "permission"),
   },
-  // Whatever stands in the body: key and secret go as plain headers, without a signature or a time, and keys are bound to no address. So
-  // it is about the credential alone.
+  // Whatever stands in the body: key and secret go as plain headers, without a signature or a time, and keys
+  // are bound to no address. So it is about the credential alone.
   statuses: { 401: "bad_key" },
 };
 
-/** Refusals of an action, such as too little buying power; of a mere read only where the key may do nothing. */
+/**
+ * Refusals of an action, such as too little buying power; of a mere read only where the key may do nothing.
+ */
 const actionForbidden = "40310000";
 
 const account = z.looseObject({ id: z.string(), account_number: z.string(), status: z.string() });
 const restrictions = ["trading_blocked", "transfers_blocked", "account_blocked", "trade_suspended_by_user"];
 
-/** How the keys of an environment begin, by common knowledge and not by Alpaca's documents: so a hint after a refusal, and no more. */
+/**
+ * How the keys of an environment begin, by common knowledge and not by Alpaca's documents: so a hint after a
+ * refusal, and no more.
+ */
 const prefixes: Readonly<Partial<Record<Environment, string>>> = { live: "AK", paper: "PK" };
 
 /** The environment that a refused key seems to be of, if that is another one. */
@@ -90,7 +96,7 @@ async function inspect(call: VenueCall): Promise<Verdict> {
   if (data === undefined) return refusal(call.speaker, "unexpected_answer");
   return {
     outcome: "valid",
-    // Alpaca's keys have no scopes of their own, and no call tells what one may do.
+    // Alpaca's keys have no scopes of their own, and no call shows what one may do.
     permissions: {
       read: "yes",
       trade: "unknown",

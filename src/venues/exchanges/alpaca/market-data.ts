@@ -3,8 +3,8 @@ import { lengthOf } from "../../grammars.ts";
 import { candlesParams, orderBookParams, tickerParams } from "../../operations.ts";
 import type { Invocation } from "../../venue.ts";
 
-// docs.alpaca.markets: Market Data API (stocks v2: snapshots, historical bars; crypto v1beta3: snapshots, historical bars, latest
-// orderbooks). It takes the keys of both environments, at a host of its own.
+// docs.alpaca.markets: Market Data API (stocks v2: snapshots, historical bars; crypto v1beta3: snapshots,
+// historical bars, latest orderbooks). It takes the keys of both environments, at a host of its own.
 
 export const dataHost = "https://data.alpaca.markets";
 

@@ -1,7 +1,10 @@
 import { z } from "zod";
 import type { newOrderParams } from "../../operations.ts";
 
-/** Alpaca's shapes as ccxt's unified ones, with the venue's own object as `info`. Amounts come as decimal texts. */
+/**
+ * Alpaca's shapes as ccxt's unified ones, with the venue's own object as `info`. Amounts come as decimal
+ * texts.
+ */
 
 const amount = z.string().transform(Number);
 const account = z.looseObject({ currency: z.string(), cash: amount, buying_power: amount });
@@ -101,7 +104,9 @@ export function showOrders(json: unknown): unknown {
 
 type Terms = z.infer<typeof newOrderParams>;
 
-/** Name of a term that Alpaca has not; leaving it out in silence would place another order than was asked for. */
+/**
+ * Name of a term that Alpaca has not; leaving it out in silence would place another order than was asked for.
+ */
 export function unsupportedTerm(terms: Terms): string | undefined {
   return (["postOnly", "reduceOnly"] as const).find((name) => terms[name] === true);
 }

@@ -16,11 +16,11 @@ import { openStores } from "./stores/open.ts";
 import { openVault } from "./stores/vault/open.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
-import { signExisting } from "./tenants/sign-existing.ts";
 import { assertVenueNames, createVenues, type PoolEvent, type PoolOptions } from "./venues/index.ts";
-import { outboxAge } from "./webhooks/due.ts";
-import type { Webhooks } from "./webhooks/endpoint.ts";
 import { createGuard } from "./webhooks/guard.ts";
+import { signExisting } from "./tenants/sign-rights.ts";
+import { outboxAge } from "./webhooks/outbox.ts";
+import type { Webhooks } from "./webhooks/webhook.ts";
 
 /** The domain with its adapters, and no door: what the service and an operator's commands stand on. */
 export type OpenCustody = Readonly<{

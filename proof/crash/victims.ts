@@ -4,12 +4,12 @@ import type { Custody } from "../../src/credentials/custody.ts";
 import type { Db } from "../../src/db/connect.ts";
 import { createStores } from "../../src/stores/index.ts";
 import { unavailable } from "../../src/stores/results.ts";
-import { createAccount } from "../../src/tenants/accounts/create.ts";
 import { openTenant } from "../../test/support/tenants.ts";
 import type { Point } from "./effects.ts";
 import type { Ground } from "../ground.ts";
 import type { Work } from "./processes.ts";
 import { registerOne, rotateOne, type Scenario, type Writer } from "./scenarios.ts";
+import { createAccount } from "../../src/tenants/account.ts";
 
 /** Somebody who is about to lose the process that works for him. */
 export type Victim = Writer & Readonly<{ member: Member }>;

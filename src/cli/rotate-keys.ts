@@ -2,12 +2,16 @@ import type { Custody } from "../credentials/custody.ts";
 import { reseal } from "../credentials/reseal.ts";
 import { underRetiredKeys } from "../credentials/reseal-due.ts";
 import { rememberKek } from "../keys/installation.ts";
-import { databaseTime, sealingKeys, wrappedOtherwise } from "../tenants/data-keys/due.ts";
-import { rewrapDataKey } from "../tenants/data-keys/rewrap.ts";
-import { rotateDataKey } from "../tenants/data-keys/rotate.ts";
 import type { Cli } from "./cli.ts";
 import { withCustody } from "./operate.ts";
 import { workThrough } from "./work-through.ts";
+import {
+  databaseTime,
+  rewrapDataKey,
+  rotateDataKey,
+  sealingKeys,
+  wrappedOtherwise,
+} from "../tenants/data-key.ts";
 
 const most = 1_000_000;
 

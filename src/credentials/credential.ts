@@ -2,7 +2,7 @@ import type { Selectable } from "kysely";
 import type { MemberRank } from "../access/ranks.ts";
 import type { CredentialsTable, StoredAccountFacts, StoredPermissions } from "../db/schema.ts";
 import { KeyholdError } from "../errors.ts";
-import type { Freeze } from "../tenants/freezes.ts";
+import type { Freeze } from "../tenants/freeze.ts";
 
 export const statuses = ["pending", "active", "inactive", "invalid", "expired", "revoked"] as const;
 export type Status = (typeof statuses)[number];

@@ -2,9 +2,9 @@ import { sql } from "kysely";
 import { assertScope, type Principal } from "../access/principal.ts";
 import { type Answered, type Nothing, nothing } from "../audit/change.ts";
 import type { TenantTx } from "../db/tenant.ts";
-import { changeAccount } from "../tenants/accounts/account.ts";
 import type { Custody } from "./custody.ts";
 import { endPortion } from "./end-portion.ts";
+import { changeAccount } from "../tenants/account.ts";
 
 type Needs = Pick<Custody, "db" | "stores">;
 

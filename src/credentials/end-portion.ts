@@ -3,10 +3,10 @@ import { changeUnlessDone } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import { sql } from "kysely";
 import type { TenantTx } from "../db/tenant.ts";
-import { freezesOf } from "../tenants/freezes.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow } from "./destroy.ts";
 import { end } from "./revoke.ts";
+import { freezesOf } from "../tenants/freeze.ts";
 
 /** Of one account, or of the whole tenant with `null`. */
 type Portion = Readonly<{ accountId: string | null; most: number }>;

@@ -4,12 +4,12 @@ import { assertScope, type Principal, scopeOf, soleOwner } from "../access/princ
 import { refuseMiss } from "../audit/misses.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import { readTenant } from "../db/tenant.ts";
-import { freezesOf } from "../tenants/freezes.ts";
 import type { Environment } from "../venues/venue.ts";
 import type { Credential, Status } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { idOfVenue } from "./inspect.ts";
 import { toCredential } from "./rows.ts";
+import { freezesOf } from "../tenants/freeze.ts";
 
 export type CredentialFilter = Readonly<{
   accountId?: string;

@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from "kysely";
 import type { StoredPermissions, TenantPolicy } from "../db/schema.ts";
 import type { TenantTx } from "../db/tenant.ts";
-import { freezesOf } from "../tenants/freezes.ts";
 import type { AccountFacts, Permissions } from "../venues/verdict.ts";
 import type { Credential, CredentialRow, Policy } from "./credential.ts";
+import { freezesOf } from "../tenants/freeze.ts";
 
 type Kept =
   | "grant_mac"

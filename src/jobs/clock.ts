@@ -12,11 +12,11 @@ import { forgetHistory } from "../credentials/forget-history.ts";
 import { resealDue } from "../credentials/reseal-due.ts";
 import { warnExpiring } from "../credentials/warn-expiring.ts";
 import type { Tally } from "../db/tally.ts";
-import { forgetOld } from "../webhooks/due.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { signExisting } from "../tenants/sign-existing.ts";
-import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-keys/due.ts";
+import { forgetOld } from "../webhooks/outbox.ts";
+import { signExisting } from "../tenants/sign-rights.ts";
+import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-key.ts";
 
 type Task = (custody: Custody) => Promise<Tally>;
 

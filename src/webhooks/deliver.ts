@@ -1,10 +1,10 @@
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import { messageIdOf } from "./delivery.ts";
-import type { Due } from "./due.ts";
-import type { Webhooks } from "./endpoint.ts";
 import { type Message, send, type Sent } from "./send.ts";
-import { type SecretOf, signWith } from "./secret.ts";
 import { type Noted, settle } from "./settle.ts";
+import type { Due } from "./outbox.ts";
+import type { Webhooks } from "./webhook.ts";
+import { signWith, type SecretOf } from "./signing-secret.ts";
 
 /** An attempt that was made and noted. */
 export type Delivered = Sent & Noted & Readonly<{ seconds: number }>;

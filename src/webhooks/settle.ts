@@ -1,9 +1,11 @@
 import { sql } from "kysely";
+import { system } from "../access/principal.ts";
+import { changeUnlessDone } from "../audit/change.ts";
+import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
-import { disableEndpoint } from "./disable.ts";
-import type { Webhooks } from "./endpoint.ts";
-import { nextTry, pauseAfter } from "./schedule.ts";
 import type { Sent } from "./send.ts";
+import { lockEndpoint, type Webhooks, writeEndpoint } from "./webhook.ts";
+import { nextTry, pauseAfter } from "./backoff.ts";
 
 /** An attempt that is over. `attempts` and `tries` are how many there were before it. */
 export type Ended = Sent &
@@ -143,4 +145,27 @@ async function blame(tx: TenantTx, endpointId: string): Promise<boolean> {
       .execute();
   }
   return row?.for_days === true;
+}
+
+/**
+ * Switches an endpoint off whose receiver is gone or has failed for days, unless it has answered meanwhile. What waits for it stays,
+ * should it be switched on again. Answers whether it did.
+ */
+async function disableEndpoint(
+  db: Db,
+  { tenantId, endpointId }: Readonly<{ tenantId: string; endpointId: string }>,
+  reason: "gone" | "failing",
+): Promise<boolean> {
+  let done = false;
+  await changeUnlessDone(db, system(tenantId, "deliver-webhooks"), async (tx) => {
+    const row = await lockEndpoint(tx, endpointId);
+    if (row?.status !== "active" || row.failing_since === null) return null;
+    await writeEndpoint(tx, endpointId, { status: "disabled", disabled_reason: reason });
+    done = true;
+    return {
+      value: undefined,
+      events: [{ event: "webhook.disabled", detail: { endpoint_id: endpointId, reason } }],
+    };
+  });
+  return done;
 }

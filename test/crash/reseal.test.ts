@@ -17,12 +17,12 @@ import { addKey } from "../../src/keys/key-file.ts";
 import { openFileStore } from "../../src/stores/file.ts";
 import { createStores } from "../../src/stores/index.ts";
 import type { StoreName } from "../../src/stores/store.ts";
-import { databaseTime, destroyUnusedDataKeys } from "../../src/tenants/data-keys/due.ts";
 import { findOrphans } from "../support/orphans.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 import type { Task } from "./reseal-child.ts";
 import { urlOf } from "../support/connection.ts";
+import { databaseTime, destroyUnusedDataKeys } from "../../src/tenants/data-key.ts";
 
 let world: World;
 let folder: string;

@@ -7,20 +7,20 @@ import { hardStopOperations, rotateAfterDays, rotateAfterOperations } from "../.
 import { DataKeys } from "../../src/keys/data-keys.ts";
 import { loadKeyFile } from "../../src/keys/file.ts";
 import { addKey, removeOldKeys } from "../../src/keys/key-file.ts";
-import { destroyDataKey } from "../../src/tenants/data-keys/destroy.ts";
+import { eventNames } from "../support/record.ts";
+import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
 import {
   countDataKeys,
   databaseTime,
+  destroyDataKey,
   destroyUnusedDataKeys,
+  rewrapDataKey,
+  rotateDataKey,
   rotateWornDataKeys,
   sealingKeys,
   wrappedOtherwise,
-} from "../../src/tenants/data-keys/due.ts";
-import { rewrapDataKey } from "../../src/tenants/data-keys/rewrap.ts";
-import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";
-import { deleteTenant, suspendTenant } from "../../src/tenants/suspend.ts";
-import { eventNames } from "../support/record.ts";
-import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
+} from "../../src/tenants/data-key.ts";
+import { deleteTenant, suspendTenant } from "../../src/tenants/tenant.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

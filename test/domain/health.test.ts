@@ -9,12 +9,12 @@ import { register } from "../../src/credentials/register.ts";
 import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
 import { warnExpiring } from "../../src/credentials/warn-expiring.ts";
-import { updatePolicy } from "../../src/tenants/update.ts";
 import { makeDue } from "../support/due.ts";
 import { eventNames } from "../support/record.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 import { forge } from "../support/rights.ts";
+import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -35,12 +35,12 @@ import { DataKeys } from "../../src/keys/data-keys.ts";
 import { loadKeyFile } from "../../src/keys/file.ts";
 import { createStores } from "../../src/stores/index.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { listAccounts } from "../../src/tenants/accounts/list.ts";
-import { listMembers } from "../../src/tenants/members/list.ts";
 import { explainEverything, faultsOf, type Ran, watchPlans } from "../support/plans.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 import { signed } from "../support/rights.ts";
+import { listAccounts } from "../../src/tenants/account.ts";
+import { listMembers } from "../../src/tenants/member.ts";
 
 let world: World;
 let tenant: Tenant;

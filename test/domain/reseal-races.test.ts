@@ -9,10 +9,10 @@ import { show } from "../../src/credentials/show.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { createStores } from "../../src/stores/index.ts";
 import type { Store, StoreName } from "../../src/stores/store.ts";
-import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";
 import { countRows, eventsOf } from "../support/record.ts";
 import { secretFields } from "../support/world.ts";
 import { createResealWorld, plain, refOf, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
+import { rotateDataKey } from "../../src/tenants/data-key.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

@@ -9,12 +9,11 @@ import { inStore } from "../../src/credentials/reseal-due.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
 import { show } from "../../src/credentials/show.ts";
 import { update } from "../../src/credentials/update.ts";
-import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";
-import { freezeTenant } from "../../src/tenants/freeze.ts";
-import { deleteTenant, suspendTenant } from "../../src/tenants/suspend.ts";
 import { eventsOf } from "../support/record.ts";
 import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
 import { forge } from "../support/rights.ts";
+import { rotateDataKey } from "../../src/tenants/data-key.ts";
+import { deleteTenant, freezeTenant, suspendTenant } from "../../src/tenants/tenant.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

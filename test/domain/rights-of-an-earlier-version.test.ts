@@ -18,11 +18,11 @@ import { loadKeyFile } from "../../src/keys/file.ts";
 import { createKeyFile } from "../../src/keys/key-file.ts";
 import { createStores } from "../../src/stores/index.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { signExisting } from "../../src/tenants/sign-existing.ts";
 import { bareCustody } from "../support/bare-custody.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { signed } from "../support/rights.ts";
 import { memberOf } from "../support/tenants.ts";
+import { signExisting } from "../../src/tenants/sign-rights.ts";
 
 let folder: string;
 let database: TestDatabase;

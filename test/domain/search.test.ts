@@ -6,8 +6,8 @@ import { change, note } from "../../src/audit/change.ts";
 import type { AuditEvent } from "../../src/audit/events.ts";
 import { indexRecord } from "../../src/audit/index-record.ts";
 import { type EventFilter, readEvents, type RecordedEvent } from "../../src/audit/read.ts";
-import { createApiKey } from "../../src/tenants/api-keys/create.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
+import { createApiKey } from "../../src/tenants/create-api-key.ts";
 
 let world: World;
 let tenant: Tenant;

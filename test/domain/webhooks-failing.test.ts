@@ -2,16 +2,12 @@ import { sql } from "kysely";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import type { Webhooks } from "../../src/webhooks/endpoint.ts";
-import { replayDelivery } from "../../src/webhooks/replay.ts";
-import { showDelivery } from "../../src/webhooks/show-delivery.ts";
-import { showEndpoint } from "../../src/webhooks/show.ts";
-import { testEndpoint } from "../../src/webhooks/test.ts";
-import { updateEndpoint } from "../../src/webhooks/update.ts";
 import { eventsOf } from "../support/record.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { deliveriesOf, fails, happen, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
+import { showEndpoint, type Webhooks, updateEndpoint } from "../../src/webhooks/webhook.ts";
+import { replayDelivery, showDelivery, testEndpoint } from "../../src/webhooks/delivery.ts";
 
 let world: World;
 let hooks: WebhookWorld;

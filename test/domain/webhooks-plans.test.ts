@@ -3,20 +3,20 @@ import type { Pool } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
-import { createEndpoint } from "../../src/webhooks/create.ts";
 import { deliver } from "../../src/webhooks/deliver.ts";
-import { claimDue, forgetOld, outboxAge } from "../../src/webhooks/due.ts";
-import type { Webhooks } from "../../src/webhooks/endpoint.ts";
-import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
-import { listEndpoints } from "../../src/webhooks/list.ts";
-import { removeEndpoint } from "../../src/webhooks/remove.ts";
-import { replayDelivery } from "../../src/webhooks/replay.ts";
-import { showDelivery } from "../../src/webhooks/show-delivery.ts";
-import { updateEndpoint } from "../../src/webhooks/update.ts";
 import { explainEverything, faultsOf, type Ran, watchPlans } from "../support/plans.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { happen, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type World } from "../support/world.ts";
+import {
+  createEndpoint,
+  listEndpoints,
+  removeEndpoint,
+  type Webhooks,
+  updateEndpoint,
+} from "../../src/webhooks/webhook.ts";
+import { claimDue, forgetOld, outboxAge } from "../../src/webhooks/outbox.ts";
+import { listDeliveries, replayDelivery, showDelivery } from "../../src/webhooks/delivery.ts";
 
 let world: World;
 let hooks: WebhookWorld;

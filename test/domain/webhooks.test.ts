@@ -9,27 +9,25 @@ import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import { scopeOf } from "../../src/access/principal.ts";
-import { freezeAccount } from "../../src/tenants/accounts/freeze.ts";
-import { freezeTenant } from "../../src/tenants/freeze.ts";
-import { deleteTenant, resumeTenant, suspendTenant } from "../../src/tenants/suspend.ts";
-import { createEndpoint } from "../../src/webhooks/create.ts";
-import { forgetOld } from "../../src/webhooks/due.ts";
 import { tellable } from "../../src/webhooks/events.ts";
-import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
-import { listEndpoints } from "../../src/webhooks/list.ts";
-import { removeEndpoint } from "../../src/webhooks/remove.ts";
-import { replayDelivery } from "../../src/webhooks/replay.ts";
-import { rotateSecret } from "../../src/webhooks/rotate-secret.ts";
-import { showDelivery } from "../../src/webhooks/show-delivery.ts";
-import { showEndpoint } from "../../src/webhooks/show.ts";
-import { testEndpoint } from "../../src/webhooks/test.ts";
-import { updateEndpoint } from "../../src/webhooks/update.ts";
 import { leaksIn } from "../support/leaks.ts";
 import { countRows, eventNames, eventsOf } from "../support/record.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { happen, queueAll, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { freezeAccount } from "../../src/tenants/account.ts";
+import { deleteTenant, freezeTenant, resumeTenant, suspendTenant } from "../../src/tenants/tenant.ts";
+import {
+  createEndpoint,
+  listEndpoints,
+  removeEndpoint,
+  rotateSecret,
+  showEndpoint,
+  updateEndpoint,
+} from "../../src/webhooks/webhook.ts";
+import { forgetOld } from "../../src/webhooks/outbox.ts";
+import { listDeliveries, replayDelivery, showDelivery, testEndpoint } from "../../src/webhooks/delivery.ts";
 
 let world: World;
 let hooks: WebhookWorld;

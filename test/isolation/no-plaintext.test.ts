@@ -14,10 +14,10 @@ import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validateSecret } from "../../src/credentials/validate-secret.ts";
 import { validate } from "../../src/credentials/validate.ts";
-import { updatePolicy } from "../../src/tenants/update.ts";
 import { encodings, leaksIn } from "../support/leaks.ts";
 import { queueAll } from "../support/webhooks.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
+import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 const secrets: string[] = [];

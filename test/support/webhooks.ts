@@ -5,13 +5,16 @@ import type { Db } from "../../src/db/connect.ts";
 import { Deliveries, type DeliveriesOptions } from "../../src/jobs/deliver-webhooks.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
-import { createEndpoint } from "../../src/webhooks/create.ts";
-import type { EndpointInput, Endpoint, Webhooks } from "../../src/webhooks/endpoint.ts";
-import type { Delivery } from "../../src/webhooks/delivery.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
-import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
 import { Receiver } from "./receiver.ts";
 import type { World } from "./world.ts";
+import {
+  createEndpoint,
+  type Endpoint,
+  type EndpointInput,
+  type Webhooks,
+} from "../../src/webhooks/webhook.ts";
+import { listDeliveries, type Delivery } from "../../src/webhooks/delivery.ts";
 
 /** An hour: the tests say when it is time to look. */
 const never = 3_600_000;

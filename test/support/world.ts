@@ -12,12 +12,12 @@ import { loadKeyFile } from "../../src/keys/file.ts";
 import { createKeyFile } from "../../src/keys/key-file.ts";
 import { createStores } from "../../src/stores/index.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { createAccount } from "../../src/tenants/accounts/create.ts";
 import { createVenues, type VenuesConfig } from "../../src/venues/index.ts";
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { signed } from "./rights.ts";
 import { openTenant, type Tenant } from "./tenants.ts";
+import { createAccount } from "../../src/tenants/account.ts";
 
 export { secretFields, type Tenant } from "./tenants.ts";
 

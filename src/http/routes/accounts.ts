@@ -1,10 +1,5 @@
 import { z } from "zod";
 import { deleteAccount } from "../../credentials/delete-account.ts";
-import { createAccount } from "../../tenants/accounts/create.ts";
-import { freezeAccount, unfreezeAccount } from "../../tenants/accounts/freeze.ts";
-import { listAccounts } from "../../tenants/accounts/list.ts";
-import { showAccount } from "../../tenants/accounts/show.ts";
-import { updateAccount } from "../../tenants/accounts/update.ts";
 import { json, noContent } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
@@ -12,6 +7,14 @@ import { type Route, route } from "../route.ts";
 import { account, accountList, accountUpdate, newAccount } from "../schemas/accounts.ts";
 import { idParams, ifMatch, pageQuery, reason } from "../schemas/common.ts";
 import type { Parts } from "./parts.ts";
+import {
+  createAccount,
+  freezeAccount,
+  listAccounts,
+  showAccount,
+  unfreezeAccount,
+  updateAccount,
+} from "../../tenants/account.ts";
 
 type Needs = Pick<Parts, "custody" | "cursors">;
 

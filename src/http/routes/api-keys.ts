@@ -1,7 +1,4 @@
 import { z } from "zod";
-import { createApiKey } from "../../tenants/api-keys/create.ts";
-import { listApiKeys } from "../../tenants/api-keys/list.ts";
-import { revokeApiKey } from "../../tenants/api-keys/revoke.ts";
 import { json, noContent } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
@@ -9,6 +6,8 @@ import { type Route, route } from "../route.ts";
 import { apiKeyList, createdApiKey, newApiKey } from "../schemas/api-keys.ts";
 import { idParams, pageQuery } from "../schemas/common.ts";
 import type { Parts } from "./parts.ts";
+import { createApiKey } from "../../tenants/create-api-key.ts";
+import { listApiKeys, revokeApiKey } from "../../tenants/api-key.ts";
 
 type Needs = Pick<Parts, "custody" | "cursors" | "forget">;
 

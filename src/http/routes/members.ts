@@ -1,8 +1,4 @@
 import { z } from "zod";
-import { addMember } from "../../tenants/members/add.ts";
-import { listMembers } from "../../tenants/members/list.ts";
-import { showMember } from "../../tenants/members/show.ts";
-import { updateMember } from "../../tenants/members/update.ts";
 import { json } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
@@ -10,6 +6,7 @@ import { type Route, route } from "../route.ts";
 import { idParams, ifMatch, pageQuery } from "../schemas/common.ts";
 import { member, memberList, memberUpdate, newMember } from "../schemas/members.ts";
 import type { Parts } from "./parts.ts";
+import { addMember, listMembers, showMember, updateMember } from "../../tenants/member.ts";
 
 type Needs = Pick<Parts, "custody" | "cursors" | "forget">;
 

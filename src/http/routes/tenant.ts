@@ -1,13 +1,11 @@
 import { z } from "zod";
-import { freezeTenant, unfreezeTenant } from "../../tenants/freeze.ts";
-import { showOwnTenant } from "../../tenants/show.ts";
-import { updatePolicy } from "../../tenants/update.ts";
 import { json } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
 import { ifMatch, reason } from "../schemas/common.ts";
 import { policyUpdate, tenant } from "../schemas/tenants.ts";
 import type { Parts } from "./parts.ts";
+import { freezeTenant, showOwnTenant, unfreezeTenant, updatePolicy } from "../../tenants/tenant.ts";
 
 type Needs = Pick<Parts, "custody">;
 

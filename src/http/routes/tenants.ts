@@ -1,10 +1,4 @@
 import { z } from "zod";
-import { createTenant } from "../../tenants/create.ts";
-import { freezeTenantAsOperator, unfreezeTenantAsOperator } from "../../tenants/freeze.ts";
-import { listTenants } from "../../tenants/list.ts";
-import { showTenant } from "../../tenants/show.ts";
-import { deleteTenant, resumeTenant, suspendTenant } from "../../tenants/suspend.ts";
-import { updateTenant } from "../../tenants/update.ts";
 import { json } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { operator } from "../permission.ts";
@@ -12,6 +6,17 @@ import { type Route, route } from "../route.ts";
 import { idParams, ifMatch, pageQuery, reason } from "../schemas/common.ts";
 import { createdTenant, newTenant, tenant, tenantList, tenantUpdate } from "../schemas/tenants.ts";
 import type { Parts } from "./parts.ts";
+import {
+  createTenant,
+  deleteTenant,
+  freezeTenantAsOperator,
+  listTenants,
+  resumeTenant,
+  showTenant,
+  suspendTenant,
+  unfreezeTenantAsOperator,
+  updateTenant,
+} from "../../tenants/tenant.ts";
 
 type Needs = Pick<Parts, "custody" | "cursors">;
 

@@ -1,7 +1,4 @@
 import { z } from "zod";
-import { listDeliveries } from "../../webhooks/list-deliveries.ts";
-import { replayDelivery } from "../../webhooks/replay.ts";
-import { showDelivery } from "../../webhooks/show-delivery.ts";
 import { json } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
@@ -9,6 +6,7 @@ import { type Route, route } from "../route.ts";
 import { idParams, pageQuery } from "../schemas/common.ts";
 import { delivery, deliveryFilter, deliveryList, deliveryWithLog } from "../schemas/webhooks.ts";
 import type { Parts } from "./parts.ts";
+import { listDeliveries, replayDelivery, showDelivery } from "../../webhooks/delivery.ts";
 
 type Needs = Pick<Parts, "webhooks" | "cursors">;
 

@@ -1,11 +1,4 @@
 import { z } from "zod";
-import { createEndpoint } from "../../webhooks/create.ts";
-import { listEndpoints } from "../../webhooks/list.ts";
-import { removeEndpoint } from "../../webhooks/remove.ts";
-import { rotateSecret } from "../../webhooks/rotate-secret.ts";
-import { showEndpoint } from "../../webhooks/show.ts";
-import { testEndpoint } from "../../webhooks/test.ts";
-import { updateEndpoint } from "../../webhooks/update.ts";
 import { json, noContent } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
@@ -21,6 +14,15 @@ import {
   webhookWithSecret,
 } from "../schemas/webhooks.ts";
 import type { Parts } from "./parts.ts";
+import {
+  createEndpoint,
+  listEndpoints,
+  removeEndpoint,
+  rotateSecret,
+  showEndpoint,
+  updateEndpoint,
+} from "../../webhooks/webhook.ts";
+import { testEndpoint } from "../../webhooks/delivery.ts";
 
 type Needs = Pick<Parts, "webhooks" | "cursors">;
 

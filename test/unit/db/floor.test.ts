@@ -24,7 +24,6 @@ import { chooseUser, userWithName } from "../../../src/db/embedded/user.ts";
 import { guardRole } from "../../../src/db/guard.ts";
 import { migrate } from "../../../src/db/migrate.ts";
 import { appRole, ensureRoles } from "../../../src/db/roles.ts";
-import { createTenant } from "../../../src/tenants/create.ts";
 import { Disclosures } from "../../../src/audit/disclosures.ts";
 import { nowhere, system } from "../../../src/access/principal.ts";
 import { toolsMode } from "../../../tools/tool.ts";
@@ -33,6 +32,7 @@ import { DataKeys } from "../../../src/keys/data-keys.ts";
 import { loadKeyFile } from "../../../src/keys/file.ts";
 import { createKeyFile } from "../../../src/keys/key-file.ts";
 import { signed } from "../../support/rights.ts";
+import { createTenant } from "../../../src/tenants/tenant.ts";
 
 /** The oldest server that is promised. It is not installed with the rest, which would make everybody download a second server. */
 const root = join(

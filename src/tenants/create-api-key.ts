@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
-import { makeApiKey } from "../../access/api-keys.ts";
-import { canonicalNetwork, liesWithin, namesSubjects } from "../../access/narrowing.ts";
-import { assertScope, type Member, type Principal } from "../../access/principal.ts";
-import { type Answered, change } from "../../audit/change.ts";
-import { refuseMiss } from "../../audit/misses.ts";
-import type { Db } from "../../db/connect.ts";
-import type { TenantTx } from "../../db/tenant.ts";
-import { KeyholdError } from "../../errors.ts";
+import { makeApiKey } from "../access/api-keys.ts";
+import { canonicalNetwork, liesWithin, namesSubjects } from "../access/narrowing.ts";
+import { assertScope, type Member, type Principal } from "../access/principal.ts";
+import { type Answered, change } from "../audit/change.ts";
+import { refuseMiss } from "../audit/misses.ts";
+import type { Db } from "../db/connect.ts";
+import type { TenantTx } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
 import { type ApiKey, apiKeyColumns, type ApiKeyRequest, toApiKey } from "./api-key.ts";
 
 /** How many keys of one member may live at once. */

@@ -1,0 +1,239 @@
+import { randomUUID } from "node:crypto";
+import { type Selectable, sql, type UpdateObject } from "kysely";
+import { namesSubjects } from "../access/narrowing.ts";
+import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
+import { assertMaySwitchOn, type MemberRank, switchedOffBy } from "../access/ranks.ts";
+import { type Answered, change, type Changed } from "../audit/change.ts";
+import { refuseMiss } from "../audit/misses.ts";
+import type { Db } from "../db/connect.ts";
+import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
+import { assertSeen } from "../db/revision.ts";
+import type { Database } from "../db/schema.ts";
+import { readTenant, type TenantTx } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreezes } from "./freeze.ts";
+import { showMember, subjectOf } from "./member.ts";
+
+export type AccountRow = Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>;
+
+/** What a member trades with; its credentials are used only while it is active. */
+export type Account = Readonly<{
+  id: string;
+  owner_id: string;
+  name: string;
+  active: boolean;
+  /** Of whoever switched it off: that rank, or a higher one, switches it on. `null` while it is active. */
+  switched_off_rank: MemberRank | null;
+  frozen: boolean;
+  freezes: readonly Freeze[];
+  revision: number;
+  created_at: string;
+  updated_at: string;
+}>;
+
+export function toAccount(row: AccountRow): Account {
+  return {
+    id: row.id,
+    owner_id: row.owner_id,
+    name: row.name,
+    active: row.active,
+    switched_off_rank: row.active ? null : (row.switched_off_rank ?? "owner"),
+    frozen: row.frozen_at !== null,
+    freezes: row.freezes,
+    revision: row.revision,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  };
+}
+
+export async function writeAccount(
+  tx: TenantTx,
+  id: string,
+  changes: UpdateObject<Database, "accounts">,
+): Promise<Account> {
+  const row = await tx
+    .updateTable("accounts")
+    .set({ ...changes, revision: sql`revision + 1`, updated_at: sql`now()` })
+    .where("id", "=", id)
+    .returningAll()
+    .returning(freezesOf("accounts").as("freezes"))
+    .executeTakeFirstOrThrow();
+  return toAccount(row);
+}
+
+/**
+ * A change of one account: locks its row, lets `work` change it, and records what it did. With a `revision` the row must still have it.
+ * Throws `stale`, or what a miss means.
+ */
+export async function changeAccount<T extends object>(
+  db: Db,
+  principal: Principal,
+  { revision, ...target }: Readonly<{ id: string; action: string; revision?: number | undefined }>,
+  work: (tx: TenantTx, row: AccountRow) => Promise<Changed<T>>,
+): Promise<Answered<T>> {
+  try {
+    return await change(db, principal, async (tx) => {
+      const row = await tx
+        .selectFrom("accounts")
+        .selectAll()
+        .select(freezesOf("accounts").as("freezes"))
+        .where("id", "=", target.id)
+        .where("deleted_at", "is", null)
+        .forUpdate()
+        .executeTakeFirst();
+      if (row === undefined) throw new Missing();
+      assertSeen(row.revision, revision);
+      return work(tx, row);
+    });
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    return refuseMiss(db, principal, { kind: "account", ...target });
+  }
+}
+
+/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
+class Missing extends Error {}
+
+/** Opens an account for its owner: the caller, or a member that an administrator names. */
+export async function createAccount(
+  db: Db,
+  principal: Principal,
+  input: Readonly<{ name: string; ownerId?: string }>,
+): Promise<Answered<Account>> {
+  assertScope(principal, "accounts:write");
+  if (principal.kind === "member" && namesSubjects(principal.narrowing)) {
+    throw new KeyholdError("forbidden", "Your token or API key is narrowed, so it opens no account.", {
+      facts: { reason: "narrowed" },
+    });
+  }
+  const ownerId = await ownerOf(db, principal, input.ownerId);
+  const id = randomUUID();
+  return change(db, principal, async (tx) => {
+    const row = await tx
+      .insertInto("accounts")
+      .values({ tenant_id: principal.tenantId, id, owner_id: ownerId, name: input.name })
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    return {
+      value: toAccount({ ...row, freezes: [] }),
+      events: [{ event: "account.created", detail: { account_id: id, owner_id: ownerId } }],
+    };
+  });
+}
+
+/** Another owner than oneself takes somebody who may write for the whole tenant. */
+async function ownerOf(db: Db, principal: Principal, named: string | undefined): Promise<string> {
+  const self = principal.kind === "member" ? principal.memberId : undefined;
+  const owner = named ?? self;
+  if (owner === undefined) throw new KeyholdError("malformed", "Name the owner of the account.");
+  if (owner === self) return owner;
+  if (principal.kind === "member" && principal.reach !== "tenant-write") {
+    return refuseMiss(db, principal, { kind: "member", id: owner, action: "account.create" });
+  }
+  return (await showMember(db, principal, owner)).id;
+}
+
+/** An account in a list, with the subject of its owner. */
+export type ListedAccount = Account & Readonly<{ owner_subject: string | null }>;
+
+/** The accounts that the caller may see, newest first. */
+export async function listAccounts(
+  db: Db,
+  principal: Principal,
+  page: PageRequest,
+): Promise<Page<ListedAccount>> {
+  assertScope(principal, "accounts:read");
+  const owner = soleOwner(principal);
+  const rows = await readTenant(db, scopeOf(principal), (tx) =>
+    tx
+      .selectFrom("accounts")
+      .selectAll()
+      .select([freezesOf("accounts").as("freezes"), subjectOf("accounts.owner_id").as("owner_subject")])
+      .where("deleted_at", "is", null)
+      .$if(owner !== null, (query) => query.where("owner_id", "=", owner ?? ""))
+      .where(beyond(page))
+      .orderBy("created_at", "desc")
+      .orderBy("id", "desc")
+      .limit(page.limit + 1)
+      .execute(),
+  );
+  return toPage(rows, page.limit, (row) => ({ ...toAccount(row), owner_subject: row.owner_subject }));
+}
+
+/** Throws `forbidden` for another member's account, `not_found` for any other id. */
+export async function showAccount(db: Db, principal: Principal, id: string): Promise<Account> {
+  assertScope(principal, "accounts:read");
+  const row = await readTenant(db, scopeOf(principal), (tx) =>
+    tx
+      .selectFrom("accounts")
+      .selectAll()
+      .select(freezesOf("accounts").as("freezes"))
+      .where("id", "=", id)
+      .where("deleted_at", "is", null)
+      .executeTakeFirst(),
+  );
+  return row === undefined
+    ? refuseMiss(db, principal, { kind: "account", id, action: "show" })
+    : toAccount(row);
+}
+
+export type AccountUpdate = Readonly<{ name?: string; active?: boolean }>;
+
+/**
+ * Changes name or active flag; the credentials of an inactive account cannot be used from the same moment. Throws `stale`, and `forbidden` for
+ * switching on what a higher rank has switched off.
+ */
+export async function updateAccount(
+  db: Db,
+  principal: Principal,
+  id: string,
+  input: AccountUpdate,
+  revision?: number,
+): Promise<Answered<Account>> {
+  assertScope(principal, "accounts:write");
+  return changeAccount(db, principal, { id, revision, action: "update" }, async (tx, row) => ({
+    value: await writeAccount(tx, id, { ...input, ...switched(principal, row, input.active) }),
+    events: [{ event: "account.updated", detail: { account_id: id, changed: Object.keys(input) } }],
+  }));
+}
+
+function switched(principal: Principal, row: AccountRow, active: boolean | undefined) {
+  if (active === undefined || (active && row.active)) return {};
+  if (!active)
+    return { switched_off_rank: switchedOffBy(principal, row.active ? undefined : row.switched_off_rank) };
+  assertMaySwitchOn(principal, row.switched_off_rank, "account");
+  return { switched_off_rank: null };
+}
+
+/** Stops every use of the account's credentials, effective at once in every process. */
+export async function freezeAccount(
+  db: Db,
+  principal: Principal,
+  id: string,
+  reason: string | null,
+): Promise<Answered<Account>> {
+  assertScope(principal, "accounts:write");
+  return changeAccount(db, principal, { id, action: "freeze" }, async (tx, { tenant_id: tenantId }) => {
+    const rank = await addFreeze(tx, principal, { tenantId, accountId: id }, reason);
+    return {
+      value: await writeAccount(tx, id, { frozen_at: frozenAt.added }),
+      events: [{ event: "account.frozen", detail: { account_id: id, reason, rank } }],
+    };
+  });
+}
+
+/**
+ * Lifts the freezes of the account that the caller may lift; the answer shows those that are left. Throws `forbidden` when the caller
+ * may lift none of those that stand.
+ */
+export async function unfreezeAccount(db: Db, principal: Principal, id: string): Promise<Answered<Account>> {
+  assertScope(principal, "accounts:write");
+  return changeAccount(db, principal, { id, action: "unfreeze" }, async (tx, { tenant_id: tenantId }) => {
+    const lifted = await liftFreezes(tx, principal, { tenantId, accountId: id });
+    const about = { account_id: id };
+    return {
+      value: await writeAccount(tx, id, { frozen_at: frozenAt.lifted }),
+      events: eventsOfLifting(lifted, { event: "account.unfrozen", detail: about }, about),
+    };
+  });
+}

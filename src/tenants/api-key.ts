@@ -1,0 +1,148 @@
+import { type Selectable, sql } from "kysely";
+import type { Scope } from "../access/permissions.ts";
+import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
+import { type Answered, change } from "../audit/change.ts";
+import { refuseMiss } from "../audit/misses.ts";
+import type { Db } from "../db/connect.ts";
+import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
+import type { Database } from "../db/schema.ts";
+import { readTenant } from "../db/tenant.ts";
+import { subjectOf } from "./member.ts";
+
+/** What is kept and shown of an API key: never the key. */
+export type ApiKey = Readonly<{
+  id: string;
+  member_id: string;
+  name: string;
+  /** The first characters, to recognise the key by. */
+  prefix: string;
+  scopes: readonly string[];
+  agent: boolean;
+  /** The key that made it, with which it ends; `null` for one that was made with a token. */
+  made_by: string | null;
+  /** What it reaches: these credentials, and those of these accounts; both `null` is everything that its member reaches. */
+  credentials: readonly string[] | null;
+  accounts: readonly string[] | null;
+  /** From where it may be used; `null` is from anywhere. */
+  networks: readonly string[] | null;
+  expires_at: string;
+  /** Whether it was made by a version that let keys live without an end: it ends 366 days after the upgrade. */
+  made_without_end: boolean;
+  revoked_at: string | null;
+  /** A minute late at most. */
+  last_used_at: string | null;
+  created_at: string;
+}>;
+
+export type ApiKeyRequest = Readonly<{
+  name: string;
+  scopes: readonly Scope[];
+  agent?: boolean;
+  /** At most 366 days from now; 90 days from now when left out. */
+  expiresAt?: Date | null;
+  credentials?: readonly string[];
+  accounts?: readonly string[];
+  /** Such as `10.20.0.0/16`, or a single address. */
+  networks?: readonly string[];
+}>;
+
+type Row = Omit<Selectable<Database["api_keys"]>, "hash" | "grant_number" | "grant_mac">;
+
+/** All columns but the hash and those of its signature. */
+export const apiKeyColumns = [
+  "tenant_id",
+  "id",
+  "member_id",
+  "name",
+  "prefix",
+  "scopes",
+  "agent",
+  "makers",
+  "credentials",
+  "accounts",
+  "networks",
+  "made_without_end",
+  "expires_at",
+  "revoked_at",
+  "last_used_at",
+  "created_at",
+] as const;
+
+export function toApiKey(row: Row): ApiKey {
+  return {
+    id: row.id,
+    member_id: row.member_id,
+    name: row.name,
+    prefix: row.prefix,
+    scopes: row.scopes,
+    agent: row.agent,
+    made_by: row.makers.at(-1) ?? null,
+    credentials: row.credentials,
+    accounts: row.accounts,
+    networks: row.networks,
+    expires_at: row.expires_at.toISOString(),
+    made_without_end: row.made_without_end,
+    revoked_at: row.revoked_at?.toISOString() ?? null,
+    last_used_at: row.last_used_at?.toISOString() ?? null,
+    created_at: row.created_at.toISOString(),
+  };
+}
+
+/** An API key in a list, with the subject of its member. */
+export type ListedApiKey = ApiKey & Readonly<{ member_subject: string | null }>;
+
+/** The API keys that the caller may see, revoked ones too, newest first. */
+export async function listApiKeys(
+  db: Db,
+  principal: Principal,
+  page: PageRequest,
+): Promise<Page<ListedApiKey>> {
+  assertScope(principal, "api-keys:read");
+  const owner = soleOwner(principal);
+  const rows = await readTenant(db, scopeOf(principal), (tx) =>
+    tx
+      .selectFrom("api_keys")
+      .select(apiKeyColumns)
+      .select(subjectOf("api_keys.member_id").as("member_subject"))
+      .$if(owner !== null, (query) => query.where("member_id", "=", owner ?? ""))
+      .where(beyond(page))
+      .orderBy("created_at", "desc")
+      .orderBy("id", "desc")
+      .limit(page.limit + 1)
+      .execute(),
+  );
+  return toPage(rows, page.limit, (row) => ({ ...toApiKey(row), member_subject: row.member_subject }));
+}
+
+/**
+ * Ends an API key: no secret is opened with it from this moment, and nothing else after two seconds at most. Revoking again
+ * changes nothing but the record. The keys that it has made end with it. Answers whose it was. Throws `forbidden` for another member's key, `not_found` for any other id.
+ */
+export async function revokeApiKey(
+  db: Db,
+  principal: Principal,
+  id: string,
+): Promise<Answered<Readonly<{ memberId: string }>>> {
+  assertScope(principal, "api-keys:write");
+  try {
+    return await change(db, principal, async (tx) => {
+      const row = await tx
+        .updateTable("api_keys")
+        .set({ revoked_at: sql`coalesce(revoked_at, now())` })
+        .where("id", "=", id)
+        .returning("member_id")
+        .executeTakeFirst();
+      if (row === undefined) throw new Missing();
+      return {
+        value: { memberId: row.member_id },
+        events: [{ event: "api_key.revoked", detail: { api_key_id: id } }],
+      };
+    });
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    return refuseMiss(db, principal, { kind: "api_key", id, action: "revoke" });
+  }
+}
+
+/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
+class Missing extends Error {}

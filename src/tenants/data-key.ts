@@ -1,0 +1,138 @@
+import { sql } from "kysely";
+import { system } from "../access/principal.ts";
+import { changeUnlessDone } from "../audit/change.ts";
+import { rotateAfterDays, rotateAfterOperations } from "../crypto/key-limits.ts";
+import type { Db } from "../db/connect.ts";
+import { each, type Tally } from "../db/tally.ts";
+import { readTenant, serviceScope } from "../db/tenant.ts";
+import type { DataKeySource } from "../keys/key-provider.ts";
+
+/** A data key of a tenant. */
+export type DataKeyRef = Readonly<{ tenantId: string; id: string }>;
+
+/**
+ * Gives the data key that seals a tenant's secrets a successor. What the old one sealed stays readable, and is resealed one
+ * credential at a time. Does nothing when the key has a successor already. Throws `key_unavailable` and `record_unavailable`.
+ */
+export async function rotateDataKey(
+  { db, dataKeys }: Readonly<{ db: Db; dataKeys: Pick<DataKeySource, "make"> }>,
+  { tenantId, id }: DataKeyRef,
+): Promise<void> {
+  const successor = await dataKeys.make(tenantId);
+  await changeUnlessDone(db, system(tenantId, "rotate-keys"), async (tx) => {
+    const { numUpdatedRows } = await tx
+      .updateTable("data_keys")
+      .set({ state: "retired", retired_at: sql`now()` })
+      .where("id", "=", id)
+      .where("use", "=", "seal")
+      .where("state", "=", "active")
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) return null;
+    const { kekId: kek_id, wrapped } = successor;
+    await tx
+      .insertInto("data_keys")
+      .values({ tenant_id: tenantId, id: successor.id, use: "seal", kek_id, wrapped })
+      .execute();
+    const detail = { data_key_id: id, successor_id: successor.id };
+    return { value: undefined, events: [{ event: "data_key.rotated", detail }] };
+  });
+}
+
+/**
+ * Wraps a data key with the newest key-encryption key; the data key itself and what it sealed stay as they are. Does nothing for a
+ * key that is gone or wrapped so already. Throws `key_unavailable` and `record_unavailable`.
+ */
+export async function rewrapDataKey(
+  { db, dataKeys }: Readonly<{ db: Db; dataKeys: Pick<DataKeySource, "newestKekId" | "rewrap"> }>,
+  { tenantId, id }: DataKeyRef,
+): Promise<void> {
+  const row = await readTenant(db, serviceScope(tenantId), (tx) =>
+    tx.selectFrom("data_keys").select(["kek_id", "wrapped"]).where("id", "=", id).executeTakeFirst(),
+  );
+  if (row === undefined || row.kek_id === dataKeys.newestKekId) return;
+  const { kekId, wrapped } = await dataKeys.rewrap(tenantId, { id, kekId: row.kek_id, wrapped: row.wrapped });
+  await changeUnlessDone(db, system(tenantId, "rotate-keys"), async (tx) => {
+    const { numUpdatedRows } = await tx
+      .updateTable("data_keys")
+      .set({ kek_id: kekId, wrapped })
+      .where("id", "=", id)
+      .where("kek_id", "=", row.kek_id)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) return null;
+    const detail = { data_key_id: id, kek_id: kekId };
+    return { value: undefined, events: [{ event: "data_key.rewrapped", detail }] };
+  });
+}
+
+/**
+ * Removes a retired data key that nothing is sealed with any more, so that old copies of what it sealed stay closed for ever. The
+ * database refuses it as long as a version needs the key.
+ */
+export async function destroyDataKey(
+  { db, dataKeys }: Readonly<{ db: Db; dataKeys: Pick<DataKeySource, "forget"> }>,
+  { tenantId, id }: DataKeyRef,
+): Promise<void> {
+  await changeUnlessDone(db, system(tenantId, "rotate-keys"), async (tx) => {
+    const { numDeletedRows } = await tx
+      .deleteFrom("data_keys")
+      .where("id", "=", id)
+      .where("state", "=", "retired")
+      .executeTakeFirst();
+    if (numDeletedRows === 0n) return null;
+    return { value: undefined, events: [{ event: "data_key.destroyed", detail: { data_key_id: id } }] };
+  });
+  dataKeys.forget(id);
+}
+
+type Row = Readonly<{ tenant_id: string; id: string }>;
+type Needs = Readonly<{ db: Db; dataKeys: DataKeySource }>;
+
+const mostAtOnce = 100;
+const dayMs = 86_400_000;
+
+/** Gives successors to data keys that are old or have sealed much. */
+export async function rotateWornDataKeys(custody: Needs): Promise<Tally> {
+  const since = new Date(Date.now() - rotateAfterDays * dayMs);
+  return each(await sealingKeys(custody.db, since, mostAtOnce), (key) => rotateDataKey(custody, key));
+}
+
+/** Destroys retired data keys that nothing is sealed with any more. */
+export async function destroyUnusedDataKeys(custody: Needs): Promise<Tally> {
+  const { rows } = await sql<Row>`select * from clock.unused_data_keys(${mostAtOnce})`.execute(custody.db);
+  return each(rows.map(toRef), (key) => destroyDataKey(custody, key));
+}
+
+/** Data keys that seal, and were made before a moment or have sealed as much as one should. */
+export async function sealingKeys(db: Db, madeBefore: Date, most: number): Promise<readonly DataKeyRef[]> {
+  const { rows } =
+    await sql<Row>`select * from clock.sealing_keys(${madeBefore}, ${rotateAfterOperations}, ${most})`.execute(
+      db,
+    );
+  return rows.map(toRef);
+}
+
+/** The clock that data keys are dated by: by another one, a key just made could seem old. */
+export async function databaseTime(db: Db): Promise<Date> {
+  const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db);
+  return rows[0]?.now ?? new Date();
+}
+
+/** Data keys that another key-encryption key wraps than this one. */
+export async function wrappedOtherwise(db: Db, kekId: string, most: number): Promise<readonly DataKeyRef[]> {
+  const { rows } = await sql<Row>`select * from clock.data_keys_wrapped_otherwise(${kekId}, ${most})`.execute(
+    db,
+  );
+  return rows.map(toRef);
+}
+
+export type KeyCount = Readonly<{ kek_id: string; state: "active" | "retired"; count: number }>;
+
+/** How many data keys each key-encryption key wraps. */
+export async function countDataKeys(db: Db): Promise<readonly KeyCount[]> {
+  const { rows } = await sql<KeyCount>`select * from clock.data_key_counts()`.execute(db);
+  return rows;
+}
+
+function toRef({ tenant_id: tenantId, id }: Row): DataKeyRef {
+  return { tenantId, id };
+}

@@ -9,7 +9,7 @@ import { failureOf } from "../access/unauthenticated.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Caller } from "./permission.ts";
 import type { Route } from "./route.ts";
-import { idParams } from "./schemas/common.ts";
+import { idParams } from "./schemas.ts";
 
 export type DoorKeeping = Readonly<{
   authenticator: Pick<Authenticator, "authenticate">;

@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { type ErrorCode, errors } from "../errors.ts";
 import { components, type Examples } from "./components.ts";
-import { problemType } from "./problems.ts";
 import type { Route } from "./route.ts";
-import { exampleOf } from "./schemas/problem.ts";
+import { exampleOf, problemType } from "./problems.ts";
 
 export type JsonObject = Record<string, unknown>;
 

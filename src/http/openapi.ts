@@ -2,8 +2,8 @@ import { z } from "zod";
 import { components } from "./components.ts";
 import { describeOperation, type JsonObject } from "./openapi-operation.ts";
 import type { Route } from "./route.ts";
-import { describeInvocation } from "./schemas/operations.ts";
-import { problemExample, problemSchema } from "./schemas/problem.ts";
+import { describeInvocation } from "./routes/invoke.ts";
+import { problemExample, problemSchema } from "./problems.ts";
 
 export type OpenApiDocument = Readonly<{
   openapi: string;

@@ -4,21 +4,18 @@ import { principalName } from "../access/principal.ts";
 import { LimitExceeded } from "../access/rate-limits.ts";
 import { explainFailure } from "../access/unauthenticated.ts";
 import type { Config } from "../config.ts";
+import { KeyholdError } from "../errors.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { afterRefusal, type DoorKeeping, identify, tellLimit } from "./auth.ts";
-import type { Reply } from "./answer.ts";
-import { refuseConnection } from "./client-errors.ts";
-import { boundConnections } from "./connections.ts";
 import { serveDocs } from "./docs.ts";
 import { parseJson } from "./json-body.ts";
-import { idempotencyKeyOf, type KnowsKeys, runOnce } from "./keyed.ts";
 import type { Caller } from "./permission.ts";
 import { describeProblem, problemType, publicError } from "./problems.ts";
-import { methodsOf, refusePath } from "./methods.ts";
 import type { Route } from "./route.ts";
-import { securityHeaders } from "./security-headers.ts";
-import { sendReply } from "./send.ts";
+import { boundConnections, refuseConnection } from "./connections.ts";
+import { idempotencyKeyOf, runOnce, type KnowsKeys } from "./idempotency.ts";
+import { securityHeaders, sendReply, type Reply } from "./answer.ts";
 
 export type ServerParts = DoorKeeping &
   KnowsKeys &
@@ -193,3 +190,24 @@ function digest(body: Uint8Array): Uint8Array {
 }
 
 const ofNothing = digest(new Uint8Array(0));
+
+type Declared = Pick<Route, "method" | "path">;
+
+/** The methods that have a route at a path; none where nothing is. */
+export function methodsOf(routes: readonly Declared[]): (url: string) => readonly string[] {
+  const known = [...routes, { method: "GET", path: "/docs" }, { method: "GET", path: "/openapi.json" }];
+  const patterns = known.map(({ method, path }) => ({
+    method,
+    pattern: new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:\w+/g, "[^/]+")}/?$`),
+  }));
+  return (url) => {
+    const [path = ""] = url.split("?", 1);
+    return [...new Set(patterns.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))];
+  };
+}
+
+/** Why a request has no route: 405 where other methods have one at its path (RFC 9110 §15.5.6), 404 where none has. */
+export function refusePath(allow: readonly string[]): KeyholdError {
+  if (allow.length === 0) return new KeyholdError("not_found", "There is nothing at this path.");
+  return new KeyholdError("method_not_allowed", `This path takes ${allow.join(", ")}.`, { facts: { allow } });
+}

@@ -1,13 +1,116 @@
 import { z } from "zod";
+import { longestList } from "../../access/narrowing.ts";
+import { scopes } from "../../access/permissions.ts";
+import { listApiKeys, revokeApiKey } from "../../tenants/api-key.ts";
+import { createApiKey } from "../../tenants/create-api-key.ts";
 import { json, noContent } from "../answer.ts";
+import { component, listOf } from "../components.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { apiKeyList, createdApiKey, newApiKey } from "../schemas/api-keys.ts";
-import { idParams, pageQuery } from "../schemas/common.ts";
 import type { Parts } from "./parts.ts";
-import { createApiKey } from "../../tenants/create-api-key.ts";
-import { listApiKeys, revokeApiKey } from "../../tenants/api-key.ts";
+import { advice, id, idParams, pageQuery, subject, text, time, timeInput } from "../schemas.ts";
+
+const apiKeyExample = {
+  id: "e1c9a7a0-3a4e-4b5f-9a39-6f1d2c3b4a55",
+  member_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2",
+  name: "nightly report",
+  prefix: "kh_4rT9xQ2",
+  scopes: ["credentials:read"],
+  agent: false,
+  made_by: null,
+  credentials: null,
+  accounts: ["c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22"],
+  networks: ["10.20.0.0/16"],
+  expires_at: "2027-01-01T00:00:00.000Z",
+  made_without_end: false,
+  revoked_at: null,
+  last_used_at: "2026-11-20T09:30:00.000Z",
+  created_at: "2026-11-20T09:00:00.000Z",
+};
+
+const fields = {
+  id,
+  member_id: id,
+  name: z.string(),
+  prefix: z.string().meta({ description: "The first characters, to recognise the key by" }),
+  scopes: z.array(z.string()),
+  agent: z.boolean(),
+  made_by: id.nullable().meta({ description: "The key that made it, with which it ends; null for a token" }),
+  credentials: z.array(id).nullable(),
+  accounts: z.array(id).nullable().meta({
+    description: "It reaches the credentials that are named, and those of these accounts; both null is all",
+  }),
+  networks: z
+    .array(z.string())
+    .nullable()
+    .meta({ description: "From where it may be used; null is anywhere" }),
+  expires_at: time,
+  made_without_end: z.boolean().meta({
+    description:
+      "Made by a version that let keys live without an end: it ends 366 days after the upgrade, at expires_at",
+  }),
+  revoked_at: time.nullable(),
+  last_used_at: time.nullable().meta({ description: "Within a minute; null before the first use" }),
+  created_at: time,
+};
+
+const listedExample = { ...apiKeyExample, member_subject: "alice" };
+
+export const apiKeyList = listOf(
+  "ApiKeyList",
+  component(
+    "ApiKey",
+    z.object({
+      ...fields,
+      member_subject: subject.meta({ description: "Of the member who calls with it" }),
+    }),
+    listedExample,
+  ),
+  listedExample,
+);
+
+const named = z.array(id).min(1).max(longestList);
+
+export const newApiKey = component(
+  "NewApiKey",
+  z.strictObject({
+    name: text(64),
+    scopes: z.array(z.enum(scopes)).min(1).max(scopes.length),
+    agent: z
+      .boolean()
+      .exactOptional()
+      .meta({ description: "An agent reads and places orders, and nothing else, whatever its scopes" }),
+    credentials: named.exactOptional(),
+    accounts: named
+      .exactOptional()
+      .meta({ description: "Narrows the key to the named credentials, and to those of the named accounts" }),
+    networks: z
+      .array(text(64))
+      .min(1)
+      .max(longestList)
+      .exactOptional()
+      .meta({ description: "Narrows the key to these networks, such as 10.20.0.0/16, or addresses" }),
+    expires_at: timeInput
+      .nullable()
+      .exactOptional()
+      .meta({ description: "At most 366 days from now; 90 days from now when left out" }),
+  }),
+  { name: "nightly report", scopes: ["credentials:read"], expires_at: "2027-01-01T00:00:00Z" },
+);
+
+export const createdApiKey = component(
+  "CreatedApiKey",
+  z.object({
+    ...fields,
+    key: z
+      .string()
+      .nullable()
+      .meta({ description: "The key itself, shown this once; null when the answer is given again" }),
+    advice,
+  }),
+  { ...apiKeyExample, key: null },
+);
 
 type Needs = Pick<Parts, "custody" | "cursors" | "forget">;
 

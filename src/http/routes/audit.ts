@@ -1,15 +1,86 @@
 import { z } from "zod";
 import type { Member } from "../../access/principal.ts";
+import { eventNames, isEventName } from "../../audit/events.ts";
 import { nameActors } from "../../audit/name-actors.ts";
 import { type EventFilter, exportChain, readEvents } from "../../audit/read.ts";
 import type { Custody } from "../../credentials/custody.ts";
+import { nearNames } from "../../near-names.ts";
 import { json, lines } from "../answer.ts";
+import { component, listOf } from "../components.ts";
 import { pageByNumber } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { eventFilter, eventList, exportLine } from "../schemas/audit.ts";
-import { pageQuery } from "../schemas/common.ts";
 import type { Parts } from "./parts.ts";
+import { id, pageQuery, text, time, timeInput } from "../schemas.ts";
+
+const event = z.object({
+  seq: z.int().meta({ description: "Counts the tenant's events from 1 without gaps" }),
+  at: time,
+  event: z.string(),
+  outcome: z.string(),
+  detail: z
+    .record(z.string(), z.unknown())
+    .meta({ description: "Who, from where, and what; never a secret" }),
+});
+
+const eventExample = {
+  seq: 42,
+  at: "2026-11-20T09:00:00.000001Z",
+  event: "credential.revealed",
+  outcome: "ok",
+  detail: {
+    actor: { kind: "member", member_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2" },
+    credential_id: "9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33",
+    reason: "Moving to another platform, ticket 4711",
+    version: 2,
+  },
+};
+
+export const eventList = listOf(
+  "AuditEventList",
+  event.extend({
+    actor_subject: z
+      .string()
+      .nullable()
+      .meta({ description: "The subject of the member or operator who acted" }),
+    actor_api_key: z.string().nullable().meta({ description: "The name of the API key that was used" }),
+  }),
+  { ...eventExample, actor_subject: "alice", actor_api_key: null },
+);
+
+export const eventFilter = {
+  credential_id: id.exactOptional(),
+  event: z
+    .string()
+    .superRefine((name, context) => {
+      if (isEventName(name)) return;
+      const near = nearNames(name, eventNames);
+      context.addIssue(
+        `is not the name of an event${near.length === 0 ? "" : `; near it are ${near.join(", ")}`}`,
+      );
+    })
+    .exactOptional()
+    .meta({ enum: [...eventNames] }),
+  outcome: text(255).exactOptional().meta({ description: "Such as `ok`, or why something was refused" }),
+  actor: text(255)
+    .exactOptional()
+    .meta({ description: "A member by its id, an operator by its subject, the service by its task" }),
+  api_key_id: id.exactOptional().meta({ description: "Of the API key that a member acted through" }),
+  issuer: text(255).exactOptional().meta({ description: "Of the token that an operator acted with" }),
+  since: timeInput.exactOptional(),
+  until: timeInput.exactOptional(),
+};
+
+/** One line of an export: an event as it was hashed, the link that closes the events before it, or the head at the end. */
+export const exportLine = component(
+  "AuditExportLine",
+  z.union([
+    event,
+    z.object({ count: z.int(), hash: z.string(), link: z.int(), previous: z.string(), tenant: id }),
+    z.object({ head: z.object({ at: time, hash: z.string(), link: z.int(), seq: z.int(), tenant: id }) }),
+  ]),
+  eventExample,
+);
 
 type Needs = Pick<Parts, "custody" | "cursors">;
 

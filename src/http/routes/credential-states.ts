@@ -4,9 +4,9 @@ import { remove as removeCredential, revoke as revokeCredential } from "../../cr
 import { json, noContent } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, reason } from "../schemas/common.ts";
-import { credential } from "../schemas/credentials.ts";
 import type { Parts } from "./parts.ts";
+import { idParams, reason } from "../schemas.ts";
+import { credential } from "./credentials.ts";
 
 type Needs = Pick<Parts, "custody">;
 

@@ -1,25 +1,218 @@
 import { z } from "zod";
+import { statuses } from "../../credentials/credential.ts";
 import { list as listCredentials } from "../../credentials/list.ts";
 import { register } from "../../credentials/register.ts";
 import { replace } from "../../credentials/replace.ts";
+import { OwnedFields } from "../../credentials/secret-fields.ts";
 import { show as showCredential } from "../../credentials/show.ts";
 import { update as updateCredential } from "../../credentials/update.ts";
+import { Secret } from "../../crypto/secret.ts";
 import type { ErrorCode } from "../../errors.ts";
+import { environments, fieldNames, operationClasses } from "../../venues/venue.ts";
 import { json } from "../answer.ts";
+import { component, listOf } from "../components.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, ifMatch, pageQuery } from "../schemas/common.ts";
-import {
-  credential,
-  credentialFilter,
-  credentialList,
-  credentialUpdate,
-  newCredential,
-  newSecret,
-  takeSecret,
-} from "../schemas/credentials.ts";
 import type { Parts } from "./parts.ts";
+import {
+  endInput,
+  freezes,
+  id,
+  idParams,
+  ifMatch,
+  pageQuery,
+  revision,
+  switchedOffRank,
+  text,
+  time,
+} from "../schemas.ts";
+
+const environment = z.enum(environments);
+const venue = z.string().regex(/^[a-z0-9_]{1,64}$/, { message: "is not the id of a venue" });
+const label = text(64).meta({
+  description: "Tells credentials of one account, venue and environment apart; `default` when left out",
+});
+const grant = z.enum(["yes", "no", "unknown"]);
+
+export const permissions = z.object({
+  read: grant,
+  trade: grant,
+  withdraw: grant,
+  transfer: grant,
+  bound_ips: z
+    .array(z.string())
+    .nullable()
+    .meta({ description: "Addresses that the venue binds the key to; null where it does not tell" }),
+  unknown_words: z
+    .array(z.string())
+    .meta({ description: "Permissions that Keyhold does not know; any counts as withdraw" }),
+});
+
+export const accountFacts = z
+  .object({
+    id: z.string().optional(),
+    number: z.string().optional(),
+    type: z.string().optional(),
+    status: z.string().optional(),
+    blocked: z.array(z.string()).optional(),
+  })
+  .meta({ description: "What the venue tells of the account behind the key" });
+
+const policy = {
+  allow: z
+    .array(z.enum(operationClasses))
+    .max(operationClasses.length)
+    .meta({ description: "Classes of operations that `invoke` may run" }),
+  reveal: z.boolean().meta({ description: "Whether the plaintext may be revealed" }),
+};
+const policyInput = z.strictObject({
+  allow: policy.allow.exactOptional(),
+  reveal: policy.reveal.exactOptional(),
+});
+
+export const credentialExample = {
+  id: "9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33",
+  account_id: "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22",
+  owner_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2",
+  venue: "binance",
+  environment: "live" as const,
+  label: "default",
+  status: "active" as const,
+  switched_off_rank: null,
+  frozen: false,
+  freezes: [],
+  permissions: {
+    read: "yes" as const,
+    trade: "no" as const,
+    withdraw: "no" as const,
+    transfer: "no" as const,
+    bound_ips: [],
+    unknown_words: [],
+  },
+  account: {},
+  policy: { allow: ["read" as const], reveal: false },
+  secret: { store: "postgres", version: 1 },
+  health: "healthy" as const,
+  health_message: null,
+  expires_at: null,
+  last_validated_at: "2026-11-20T09:00:00.000Z",
+  revision: 1,
+  created_at: "2026-11-20T09:00:00.000Z",
+  updated_at: "2026-11-20T09:00:00.000Z",
+};
+
+export const credential = component(
+  "Credential",
+  z.object({
+    id,
+    account_id: id,
+    owner_id: id,
+    venue: z.string(),
+    environment,
+    label: z.string(),
+    status: z.enum(statuses),
+    switched_off_rank: switchedOffRank,
+    frozen: z.boolean(),
+    freezes,
+    permissions: permissions
+      .nullable()
+      .meta({ description: "What the venue says the key may do; null until it was asked" }),
+    account: accountFacts,
+    policy: z.object(policy),
+    secret: z
+      .object({ store: z.string(), version: z.int() })
+      .meta({ description: "Where the sealed secret rests" }),
+    health: z.enum(["unknown", "healthy", "degraded", "unhealthy"]),
+    health_message: z.string().nullable(),
+    expires_at: time.nullable(),
+    last_validated_at: time.nullable(),
+    revision,
+    created_at: time,
+    updated_at: time,
+  }),
+  credentialExample,
+);
+
+export const credentialList = listOf("CredentialList", credential, credentialExample);
+
+const secretField = z.string().max(8192).exactOptional();
+
+/** The fields that the venue needs; `GET /api/v1/venues` tells which. */
+const secret = z
+  .strictObject(
+    {
+      api_key: secretField,
+      api_secret: secretField,
+      passphrase: secretField,
+      uid: secretField,
+      wallet_address: secretField,
+      private_key: secretField,
+      token: secretField,
+    },
+    {
+      error: ({ code }) =>
+        code === "unrecognized_keys" ? `takes ${fieldNames.join(", ")}, and no other field` : undefined,
+    },
+  )
+  .meta({ description: "The fields that the venue needs; `GET /api/v1/venues` tells which" });
+
+/** Moves the fields of a request into buffers that can be zeroed; the caller disposes of them. */
+export function takeSecret(sent: z.output<typeof secret>): OwnedFields {
+  const fields = new OwnedFields();
+  for (const name of fieldNames) {
+    const value = sent[name];
+    if (value !== undefined) fields.set(name, Secret.fromText(value));
+  }
+  return fields;
+}
+
+const secretExample = { api_key: "the venue's key", api_secret: "the venue's secret" };
+
+export const newCredential = component(
+  "NewCredential",
+  z.strictObject({
+    account_id: id,
+    venue,
+    environment,
+    label: label.exactOptional(),
+    secret,
+    policy: policyInput.exactOptional(),
+    expires_at: endInput.nullable().exactOptional(),
+    validation: z.enum(["now", "deferred"]).exactOptional().meta({
+      description:
+        "`deferred` keeps it as pending before the venue was asked, where the tenant's policy permits",
+    }),
+  }),
+  { account_id: credentialExample.account_id, venue: "binance", environment: "live", secret: secretExample },
+);
+
+export const credentialUpdate = component(
+  "CredentialUpdate",
+  z.strictObject({
+    label: label.exactOptional(),
+    active: z.boolean().exactOptional().meta({ description: "Switching on asks the venue first" }),
+    expires_at: endInput.nullable().exactOptional(),
+    policy: policyInput.exactOptional(),
+  }),
+  { policy: { allow: ["read", "trade"] } },
+);
+
+export const newSecret = component("NewSecret", z.strictObject({ secret }), { secret: secretExample });
+
+export const secretToValidate = component(
+  "SecretToValidate",
+  z.strictObject({ venue, environment, secret }),
+  { venue: "binance", environment: "live", secret: secretExample },
+);
+
+export const credentialFilter = {
+  account_id: id.exactOptional(),
+  venue: venue.exactOptional(),
+  environment: environment.exactOptional(),
+  status: z.enum(statuses).exactOptional(),
+  label: text(64).exactOptional(),
+};
 
 type Needs = Pick<Parts, "custody" | "cursors">;
 

@@ -1,12 +1,102 @@
 import { z } from "zod";
-import { healthOf } from "../../credentials/health.ts";
+import { statuses } from "../../credentials/credential.ts";
 import { healthSummary as summarise } from "../../credentials/health-summary.ts";
+import { healthOf } from "../../credentials/health.ts";
 import { json } from "../answer.ts";
+import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, pageQuery } from "../schemas/common.ts";
-import { credentialHealth, healthSummary } from "../schemas/health.ts";
 import type { Parts } from "./parts.ts";
+import { idParams, pageQuery, time } from "../schemas.ts";
+
+const health = z.enum(["unknown", "healthy", "degraded", "unhealthy"]);
+
+const venueRule = z.object({
+  days: z.int(),
+  counted_from: z.enum(["creation", "last_use"]).meta({ description: "A check is a use" }),
+  applies: z
+    .enum(["yes", "unknown"])
+    .meta({ description: "unknown where the venue does not tell addresses or permissions of the key" }),
+  source: z.url().meta({ description: "Where the venue says so" }),
+});
+
+export const credentialHealth = component(
+  "HealthReport",
+  z.object({
+    status: z.enum(statuses),
+    health,
+    health_message: z.string().nullable(),
+    last_validated_at: time.nullable(),
+    next_check_at: time.nullable().meta({
+      description: "When the venue is asked again; null for what is neither active, pending nor invalid",
+    }),
+    expires_at: time.nullable(),
+    venue_rule: venueRule.nullable().meta({
+      description: "The venue's own rule about how long such a key lives; null where none is known for it",
+    }),
+    estimated_expires_at: time.nullable().meta({
+      description:
+        "When the key ends at the latest by that rule, where the venue does not tell: counted from when Keyhold first had the key, which the venue may have made earlier, or from the last check. A reason for warnings, never for refusing a use",
+    }),
+    checks: z
+      .array(
+        z.object({
+          at: time,
+          purpose: z.string(),
+          outcome: z.string(),
+          status: z.string(),
+          health: z.string(),
+        }),
+      )
+      .meta({ description: "What the venue answered, newest first" }),
+  }),
+  {
+    status: "active",
+    health: "healthy",
+    health_message: null,
+    last_validated_at: "2026-11-20T09:00:00.000Z",
+    next_check_at: "2026-11-20T15:00:00.000Z",
+    expires_at: null,
+    venue_rule: {
+      days: 90,
+      counted_from: "creation",
+      applies: "yes",
+      source: "https://www.gate.com/help/guide/faq/17521/how-to-utilize-api",
+    },
+    estimated_expires_at: "2027-01-18T09:00:00.000Z",
+    checks: [
+      {
+        at: "2026-11-20T09:00:00.000Z",
+        purpose: "health",
+        outcome: "valid",
+        status: "active",
+        health: "healthy",
+      },
+    ],
+  },
+);
+
+export const healthSummary = component(
+  "HealthSummary",
+  z.object({
+    items: z
+      .array(z.object({ venue: z.string(), status: z.string(), health: z.string(), count: z.int() }))
+      .meta({ description: "Credentials by venue, status and health" }),
+    checks: z
+      .object({ count: z.int(), refused: z.int(), undecided: z.int() })
+      .meta({ description: "Checks of the last 24 hours; undecided where the venue could not tell" }),
+    oldest_due_at: time
+      .nullable()
+      .meta({ description: "When the check was due that has waited longest; null when none waits" }),
+    expiring: z.int().meta({ description: "Active credentials that end within 14 days" }),
+  }),
+  {
+    items: [{ venue: "binance", status: "active", health: "healthy", count: 12 }],
+    checks: { count: 48, refused: 0, undecided: 1 },
+    oldest_due_at: null,
+    expiring: 0,
+  },
+);
 
 type Needs = Pick<Parts, "custody">;
 

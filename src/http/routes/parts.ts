@@ -1,6 +1,6 @@
 import type { Custody } from "../../credentials/custody.ts";
-import type { Cursors } from "../cursor.ts";
 import type { Webhooks } from "../../webhooks/webhook.ts";
+import type { Cursors } from "../paging.ts";
 
 /** What the routes work with; each asks for the part that it needs. Wired in `app.ts`. */
 export type Parts = Readonly<{

@@ -2,10 +2,10 @@ import { z } from "zod";
 import { json } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { ifMatch, reason } from "../schemas/common.ts";
-import { policyUpdate, tenant } from "../schemas/tenants.ts";
 import type { Parts } from "./parts.ts";
 import { freezeTenant, showOwnTenant, unfreezeTenant, updatePolicy } from "../../tenants/tenant.ts";
+import { ifMatch, reason } from "../schemas.ts";
+import { policyUpdate, tenant } from "./tenants.ts";
 
 type Needs = Pick<Parts, "custody">;
 

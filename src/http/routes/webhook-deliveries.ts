@@ -3,10 +3,10 @@ import { json } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, pageQuery } from "../schemas/common.ts";
-import { delivery, deliveryFilter, deliveryList, deliveryWithLog } from "../schemas/webhooks.ts";
 import type { Parts } from "./parts.ts";
 import { listDeliveries, replayDelivery, showDelivery } from "../../webhooks/delivery.ts";
+import { idParams, pageQuery } from "../schemas.ts";
+import { delivery, deliveryFilter, deliveryList, deliveryWithLog } from "./webhooks.ts";
 
 type Needs = Pick<Parts, "webhooks" | "cursors">;
 

@@ -1,19 +1,6 @@
 import { z } from "zod";
-import { json, noContent } from "../answer.ts";
-import { pageByAge } from "../paging.ts";
-import { holdersOf } from "../permission.ts";
-import { type Route, route } from "../route.ts";
-import { idParams, ifMatch, pageQuery } from "../schemas/common.ts";
-import {
-  delivery,
-  newWebhook,
-  secretRotation,
-  webhook,
-  webhookList,
-  webhookUpdate,
-  webhookWithSecret,
-} from "../schemas/webhooks.ts";
-import type { Parts } from "./parts.ts";
+import { testEndpoint } from "../../webhooks/delivery.ts";
+import { tellableEvents } from "../../webhooks/events.ts";
 import {
   createEndpoint,
   listEndpoints,
@@ -22,7 +9,171 @@ import {
   showEndpoint,
   updateEndpoint,
 } from "../../webhooks/webhook.ts";
-import { testEndpoint } from "../../webhooks/delivery.ts";
+import { json, noContent } from "../answer.ts";
+import { component, listOf } from "../components.ts";
+import { pageByAge } from "../paging.ts";
+import { holdersOf } from "../permission.ts";
+import { type Route, route } from "../route.ts";
+import type { Parts } from "./parts.ts";
+import { advice, id, idParams, ifMatch, pageQuery, revision, text, time } from "../schemas.ts";
+
+const webhookExample = {
+  id: "0b7c6c9e-6f2a-4f4e-8a5d-2f4c1d9e7b10",
+  url: "https://hooks.example.com/keyhold",
+  description: "desk alerts",
+  events: ["credential.invalidated", "credential.expiring"],
+  status: "active" as const,
+  disabled_reason: null,
+  failing_since: null,
+  previous_secret_until: null,
+  revision: 1,
+  created_at: "2026-11-20T09:00:00.000Z",
+  updated_at: "2026-11-20T09:00:00.000Z",
+};
+
+const fields = {
+  id,
+  url: z.string(),
+  description: z.string(),
+  events: z.array(z.string()).meta({ description: "What it is told; none is everything that can be told" }),
+  status: z.enum(["active", "disabled"]),
+  disabled_reason: z.enum(["member", "gone", "failing"]).nullable().meta({
+    description: "By a member, because the receiver answered 410, or because it has failed for five days",
+  }),
+  failing_since: time.nullable().meta({ description: "Since when every attempt has failed" }),
+  previous_secret_until: time
+    .nullable()
+    .meta({ description: "Until when the secret before the present one signs as well" }),
+  revision,
+  created_at: time,
+  updated_at: time,
+};
+
+export const webhook = component("Webhook", z.object(fields), webhookExample);
+
+export const webhookList = listOf("WebhookList", webhook, webhookExample);
+
+export const webhookWithSecret = component(
+  "WebhookWithSecret",
+  z.object({
+    ...fields,
+    secret: z.string().nullable().meta({
+      description: "What its messages are signed with, shown this once; null when the answer is given again",
+    }),
+    advice,
+  }),
+  { ...webhookExample, secret: null },
+);
+
+const input = {
+  url: z.string().min(1).max(2048),
+  description: text(255).or(z.literal("")),
+  events: z
+    .array(z.enum(tellableEvents))
+    .max(tellableEvents.length)
+    .meta({ description: "What to tell; none is everything that can be told, now and in later versions" }),
+};
+
+export const newWebhook = component(
+  "NewWebhook",
+  z.strictObject({
+    url: input.url,
+    description: input.description.exactOptional(),
+    events: input.events.exactOptional(),
+  }),
+  { url: webhookExample.url, events: ["credential.invalidated", "credential.expiring"] },
+);
+
+export const webhookUpdate = component(
+  "WebhookUpdate",
+  z.strictObject({
+    url: input.url.exactOptional(),
+    description: input.description.exactOptional(),
+    events: input.events.exactOptional(),
+    status: z
+      .enum(["active", "disabled"])
+      .exactOptional()
+      .meta({ description: "One that is switched on again is sent what has been waiting for it" }),
+  }),
+  { status: "active" },
+);
+
+export const secretRotation = component(
+  "WebhookSecretRotation",
+  z.strictObject({
+    overlap_seconds: z.int().min(0).max(86_400).exactOptional().meta({
+      description:
+        "For how long the secret before signs as well, a day when left out; 0 when somebody has learned it",
+    }),
+  }),
+  { overlap_seconds: 86_400 },
+);
+
+const deliveryExample = {
+  id: "5f0d7a1e-98a4-4f2b-9a3e-4b8f6c1d2e01",
+  endpoint_id: webhookExample.id,
+  message_id: "msg_3f6d1c0b7a5e4f2d9c8b1a0e7d6c5b4a",
+  event: "credential.invalidated",
+  state: "pending" as const,
+  attempts: 1,
+  outcome: "status_5xx",
+  due_at: "2026-11-20T09:05:00.000Z",
+  settled_at: null,
+  created_at: "2026-11-20T09:00:00.000Z",
+};
+
+const state = z.enum(["pending", "delivered", "dead"]);
+
+const deliveryFields = {
+  id,
+  endpoint_id: id,
+  message_id: z
+    .string()
+    .meta({ description: "The `webhook-id` that the receiver sees, the same at every attempt" }),
+  event: z.string(),
+  state: state.meta({ description: "`dead` was given up; it can be replayed" }),
+  attempts: z.int(),
+  outcome: z.string().nullable().meta({ description: "What came of the last attempt" }),
+  due_at: time.nullable().meta({ description: "When the next attempt is made, at the earliest" }),
+  settled_at: time.nullable().meta({ description: "When it was delivered or given up" }),
+  created_at: time,
+};
+
+export const delivery = component("WebhookDelivery", z.object(deliveryFields), deliveryExample);
+
+export const deliveryList = listOf("WebhookDeliveryList", delivery, deliveryExample);
+
+export const deliveryWithLog = component(
+  "WebhookDeliveryWithLog",
+  z.object({
+    ...deliveryFields,
+    payload: z.string().meta({ description: "The body, as it is signed and sent" }),
+    log: z
+      .array(
+        z.object({
+          number: z.int(),
+          at: time,
+          outcome: z.string(),
+          status: z.int().nullable(),
+          milliseconds: z.int(),
+        }),
+      )
+      .meta({ description: "Every attempt, oldest first; of the answer nothing is kept but its status" }),
+  }),
+  {
+    ...deliveryExample,
+    payload:
+      '{"type":"credential.invalidated","timestamp":"2026-11-20T09:00:00.000000Z","data":{"tenant_id":"2f0b8b0e-6a55-4a5e-9d0c-5b8e2f5f3b11","credential_id":"9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33","venue":"binance","environment":"live","reason":"bad_key"}}',
+    log: [
+      { number: 1, at: "2026-11-20T09:00:01.000Z", outcome: "status_5xx", status: 503, milliseconds: 41 },
+    ],
+  },
+);
+
+export const deliveryFilter = {
+  endpoint_id: id.exactOptional(),
+  state: state.exactOptional(),
+};
 
 type Needs = Pick<Parts, "webhooks" | "cursors">;
 

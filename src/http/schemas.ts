@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { type MemberRank, ranks } from "../../access/ranks.ts";
-import { component } from "../components.ts";
-import { revisionOf } from "../etag.ts";
-import { isStorable } from "../json-body.ts";
+import { type MemberRank, ranks } from "../access/ranks.ts";
+import { component } from "./components.ts";
+import { revisionOf } from "./etag.ts";
+import { isStorable } from "./json-body.ts";
 
 /** An id, in the one spelling that is used inside. */
 export const id = z.uuid().toLowerCase();

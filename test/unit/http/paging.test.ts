@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { Cursors, type CursorScope } from "../../../src/http/cursor.ts";
 import { signer } from "../../../src/http/sign.ts";
+import { Cursors, type CursorScope } from "../../../src/http/paging.ts";
 
 const mac = (tenantId: string, purpose: string, bytes: Uint8Array): Promise<Uint8Array> =>
   Promise.resolve(createHmac("sha256", `${tenantId} ${purpose}`).update(bytes).digest());

@@ -26,18 +26,11 @@ export type Answer<T> = Readonly<{
 export type Keepable<T> = Answer<T> & Readonly<{ keep(value: object): StoredAnswer }>;
 
 /** What of T is shown: the same, with nothing to be written to. */
-export type Shown<T> = T extends readonly (infer Item)[]
+type Shown<T> = T extends readonly (infer Item)[]
   ? readonly Shown<Item>[]
   : T extends object
     ? { readonly [Name in keyof T]: Shown<T[Name]> }
     : T;
-
-type JsonOptions<S extends z.ZodType> = Readonly<{
-  /** Where the thing that was made is found. */
-  location?: (value: Shown<z.output<S>>) => string;
-  /** Takes out what may be shown only once, and says how to replace it. */
-  keep?: (body: z.output<S>) => z.output<S>;
-}>;
 
 /**
  * A JSON document. The schema is an allow-list: a field that it does not name is not sent. A body with a `revision` has it as
@@ -47,7 +40,15 @@ export function json<S extends z.ZodType<object>>(
   status: number,
   description: string,
   schema: S,
-  { location, keep = (body) => body }: JsonOptions<S> = {},
+  {
+    location,
+    keep = (body) => body,
+  }: Readonly<{
+    /** The path of what was made. */
+    location?: (value: Shown<z.output<S>>) => string;
+    /** Takes out what may be shown only once, and says how to replace it. */
+    keep?: (body: z.output<S>) => z.output<S>;
+  }> = {},
 ): Keepable<Shown<z.output<S>>> {
   return {
     status,

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type ErrorCode, errors } from "../errors.ts";
 import { components, type Examples } from "./components.ts";
 import type { Route } from "./route.ts";
-import { exampleOf, problemType } from "./problems.ts";
+import { exampleOf, problemSchema, problemType } from "./problems.ts";
 
 export type JsonObject = Record<string, unknown>;
 
@@ -104,11 +104,19 @@ function describeAnswer({ answer }: Route): JsonObject {
 }
 
 /** Every body is a component with an example. */
-function describeContent(schema: unknown): JsonObject {
-  const named = schema instanceof z.ZodType ? components.get(schema) : undefined;
-  if (named === undefined) throw new Error("a body of the API is not among its components");
-  const shown = named.examples === undefined ? { example: named.example } : { examples: named.examples };
-  return { schema: { $ref: `#/components/schemas/${named.id}` }, ...shown };
+function describeContent(schema: z.core.$ZodType): JsonObject {
+  const { example, examples } = known(schema);
+  return { schema: refTo(schema), ...(examples === undefined ? { example } : { examples }) };
+}
+
+function refTo(schema: z.core.$ZodType): JsonObject {
+  return { $ref: `#/components/schemas/${known(schema).id}` };
+}
+
+function known(schema: z.core.$ZodType) {
+  const component = components.get(schema);
+  if (component === undefined) throw new Error("a body of the API is not among its components");
+  return component;
 }
 
 /** By status, with the codes that it may have. */
@@ -124,7 +132,7 @@ function describeProblems(route: Route): JsonObject {
       {
         description: codes.map((code) => `\`${code}\`: ${errors[code].title}.`).join(" "),
         content: {
-          [problemType]: { schema: { $ref: "#/components/schemas/Problem" }, examples: examplesOf(codes) },
+          [problemType]: { schema: refTo(problemSchema), examples: examplesOf(codes) },
         },
       },
     ]),

@@ -3,7 +3,6 @@ import { components } from "./components.ts";
 import { describeOperation, type JsonObject } from "./openapi-operation.ts";
 import type { Route } from "./route.ts";
 import { describeInvocation } from "./routes/invoke.ts";
-import { problemExample, problemSchema } from "./problems.ts";
 
 export type OpenApiDocument = Readonly<{
   openapi: string;
@@ -70,7 +69,6 @@ export function describeApi(routes: readonly Route[]): OpenApiDocument {
       schemas: {
         ...describeComponents(),
         Invocation: describeInvocation(),
-        Problem: describeProblemSchema(),
       },
     },
   };
@@ -88,14 +86,6 @@ function describeComponents(): JsonObject {
       .map(([id, { $id: _id, $schema: _schema, ...schema }]) => [id, schema] as const)
       .toSorted(([one], [other]) => (one < other ? -1 : 1)),
   );
-}
-
-function describeProblemSchema(): JsonObject {
-  const { $schema: _, ...schema } = z.toJSONSchema(problemSchema, {
-    io: "input",
-    override: ({ jsonSchema }) => tidy(jsonSchema),
-  });
-  return { ...schema, examples: [problemExample] };
 }
 
 /** A named format says it; the regular expression behind it would only be noise. */

@@ -5,7 +5,7 @@ import type { After, Page, PageRequest } from "../db/page.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Sign } from "./sign.ts";
 
-/** Whose list it is, which one, and how it is filtered: a cursor is good for nothing else. */
+/** The tenant, the list and the filter that a cursor belongs to. It is refused anywhere else. */
 export type CursorScope = Readonly<{
   tenantId: string | null;
   list: string;
@@ -14,7 +14,7 @@ export type CursorScope = Readonly<{
 
 const tagLength = 16;
 
-/** Signed positions in lists. A cursor tells the times and ids of rows that the caller has been shown, and nothing else. */
+/** Signed positions in lists. A cursor contains only times and ids of rows that the caller has been shown. */
 export class Cursors {
   readonly #sign: Sign;
 
@@ -32,9 +32,9 @@ export class Cursors {
     const [payload = "", tag = ""] = cursor.split(".");
     const given = Buffer.from(tag);
     const expected = Buffer.from(await this.#tag(scope, payload));
-    if (given.byteLength !== expected.byteLength || !timingSafeEqual(given, expected)) throw notOurs();
+    if (given.byteLength !== expected.byteLength || !timingSafeEqual(given, expected)) throw foreign();
     const parsed = position.safeParse(JSON.parse(Buffer.from(payload, "base64url").toString()));
-    if (!parsed.success) throw notOurs();
+    if (!parsed.success) throw foreign();
     return parsed.data;
   }
 
@@ -46,14 +46,12 @@ export class Cursors {
   }
 }
 
-function notOurs(): KeyholdError {
+function foreign(): KeyholdError {
   return new KeyholdError(
     "malformed",
     "The cursor does not belong to this list with this filter. Begin without it.",
   );
 }
-
-type Query = Readonly<{ limit: number; cursor?: string }>;
 
 /** A page as the API shows it. */
 export type ShownPage<T> = Readonly<{ items: readonly T[]; next_cursor: string | null; count: number }>;
@@ -65,7 +63,7 @@ const sequence = z.tuple([z.int().positive()]);
 export async function pageByAge<T>(
   cursors: Cursors,
   scope: Omit<CursorScope, "filter">,
-  { limit, cursor, ...filter }: Query,
+  { limit, cursor, ...filter }: Readonly<{ limit: number; cursor?: string }>,
   read: (page: PageRequest) => Promise<Page<T>>,
 ): Promise<ShownPage<T>> {
   const whole = { ...scope, filter };
@@ -91,7 +89,7 @@ function seal({ createdAt, id }: After): readonly [string, string] {
 export async function pageByNumber<T>(
   cursors: Cursors,
   scope: Omit<CursorScope, "filter">,
-  { limit, cursor, ...filter }: Query,
+  { limit, cursor, ...filter }: Readonly<{ limit: number; cursor?: string }>,
   read: (
     page: Readonly<{ limit: number; beforeSeq: number | null }>,
   ) => Promise<Readonly<{ items: readonly T[]; next: number | null }>>,

@@ -3,7 +3,7 @@ import { assertScope, type Member, type Operator } from "../access/principal.ts"
 import { KeyholdError } from "../errors.ts";
 
 /** Who may call: holders of a scope, the operator, anybody with a valid token or API key, or anybody. */
-export type Permission = Scope | "platform" | "authenticated" | "public";
+type Permission = Scope | "platform" | "authenticated" | "public";
 
 export type Caller = Member | Operator | null;
 

@@ -1,11 +1,12 @@
 import { errorCodes, type FastifyError } from "fastify";
 import { z } from "zod";
 import { type ErrorCode, type ErrorFacts, errors, KeyholdError } from "../errors.ts";
+import { component } from "./components.ts";
 
 export const problemType = "application/problem+json";
 
 /** An error as RFC 9457 describes it; the facts of the error stand beside the members that the standard names. */
-export type Problem = Readonly<{
+type Problem = Readonly<{
   type: string;
   title: string;
   status: number;
@@ -138,34 +139,27 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[]): KeyholdErro
   });
 }
 
-const codes = Object.keys(errors);
+/** A problem document (RFC 9457); its further members are facts of the error. */
+export const problemSchema = component(
+  "Problem",
+  z.looseObject({
+    type: z.string().meta({ description: "Stable for each code" }),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(Object.keys(errors)),
+    detail: z.string().meta({ description: "What happened, and what to do about it" }),
+    instance: z.string().meta({ description: "Names the request: tell it to the operator" }),
+    errors: z
+      .array(z.string())
+      .optional()
+      .meta({ description: "For a request that does not fit: where, and what was expected" }),
+  }),
+  exampleOf("not_found"),
+);
 
-/** What every refusal looks like (RFC 9457); further members tell facts of the error. */
-export const problemSchema = z.looseObject({
-  type: z.string().meta({ description: "Stable for each code" }),
-  title: z.string(),
-  status: z.int(),
-  code: z.enum(codes),
-  detail: z.string().meta({ description: "What happened, and what to do about it" }),
-  instance: z.string().meta({ description: "Names the request: tell it to the operator" }),
-  errors: z
-    .array(z.string())
-    .optional()
-    .meta({ description: "For a request that does not fit: where, and what was expected" }),
-});
-
-/** A problem of each code. */
-export function exampleOf(code: ErrorCode): z.output<typeof problemSchema> {
+/** A problem of a code, for the document. */
+export function exampleOf(code: ErrorCode) {
   const { status, title } = errors[code];
   const instance = "urn:uuid:0d3ff7c4-4b7a-4d8e-9a55-2f1f6f0f3c11";
   return { type: `/problems/${code}`, title, status, code, detail: `${title}.`, instance };
 }
-
-export const problemExample = {
-  type: "/problems/not_found",
-  title: errors.not_found.title,
-  status: 404,
-  code: "not_found" satisfies ErrorCode,
-  detail: "There is no such credential.",
-  instance: "urn:uuid:0d3ff7c4-4b7a-4d8e-9a55-2f1f6f0f3c11",
-};

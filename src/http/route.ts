@@ -16,13 +16,13 @@ export type AuditDecision = readonly [EventName, ...EventName[]] | Readonly<{ no
  * What a repeat under the same Idempotency-Key does. `kept`: it is given the first answer, which is kept in the commit of the change.
  * `passed`: the verb itself does nothing twice. A reason: the header is ignored. `none`: a read.
  */
-export type Idempotency = "kept" | "passed" | "none" | Readonly<{ ignored: string }>;
+type Idempotency = "kept" | "passed" | "none" | Readonly<{ ignored: string }>;
 
 /**
  * What a call does. `reads`: nothing is different after it. `uses`: it has a venue asked, within what was allowed before. `changes`:
  * everything else, such as whatever makes more possible than before, and the handing out of a secret; it is closed to agents.
  */
-export type Effect = "reads" | "uses" | "changes";
+type Effect = "reads" | "uses" | "changes";
 
 /** What is known of a route without calling it. */
 export type RouteFacts = Readonly<{
@@ -44,7 +44,7 @@ export type RouteFacts = Readonly<{
 }>;
 
 /** The parts of a request as they came in. */
-export type RawInput = Readonly<{
+type RawInput = Readonly<{
   params: unknown;
   query: unknown;
   body: unknown;
@@ -52,10 +52,10 @@ export type RawInput = Readonly<{
 }>;
 
 /** A request as a handler sees it: the caller admitted, every part checked. */
-export type Call<C, Input> = Readonly<{ caller: C; input: Input; idempotencyKey: string | null }>;
+type Call<C, Input> = Readonly<{ caller: C; input: Input; idempotencyKey: string | null }>;
 
 /** What is left to do. With `keep`, the answer is kept in the commit of the change. */
-export type Run = (keep?: Keep) => Promise<Reply>;
+type Run = (keep?: Keep) => Promise<Reply>;
 
 /** A route that can be registered and documented. Types of its parts are closed inside. */
 export type Route = RouteFacts &

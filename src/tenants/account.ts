@@ -14,10 +14,10 @@ import { KeyholdError } from "../errors.ts";
 import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreezes } from "./freeze.ts";
 import { showMember, subjectOf } from "./member.ts";
 
-export type AccountRow = Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>;
+type AccountRow = Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>;
 
 /** What a member trades with; its credentials are used only while it is active. */
-export type Account = Readonly<{
+type Account = Readonly<{
   id: string;
   owner_id: string;
   name: string;
@@ -31,7 +31,7 @@ export type Account = Readonly<{
   updated_at: string;
 }>;
 
-export function toAccount(row: AccountRow): Account {
+function toAccount(row: AccountRow): Account {
   return {
     id: row.id,
     owner_id: row.owner_id,
@@ -46,7 +46,7 @@ export function toAccount(row: AccountRow): Account {
   };
 }
 
-export async function writeAccount(
+async function writeAccount(
   tx: TenantTx,
   id: string,
   changes: UpdateObject<Database, "accounts">,
@@ -134,7 +134,7 @@ async function ownerOf(db: Db, principal: Principal, named: string | undefined):
 }
 
 /** An account in a list, with the subject of its owner. */
-export type ListedAccount = Account & Readonly<{ owner_subject: string | null }>;
+type ListedAccount = Account & Readonly<{ owner_subject: string | null }>;
 
 /** The accounts that the caller may see, newest first. */
 export async function listAccounts(
@@ -177,7 +177,7 @@ export async function showAccount(db: Db, principal: Principal, id: string): Pro
     : toAccount(row);
 }
 
-export type AccountUpdate = Readonly<{ name?: string; active?: boolean }>;
+type AccountUpdate = Readonly<{ name?: string; active?: boolean }>;
 
 /**
  * Changes name or active flag; the credentials of an inactive account cannot be used from the same moment. Throws `stale`, and `forbidden` for

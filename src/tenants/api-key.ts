@@ -89,7 +89,7 @@ export function toApiKey(row: Row): ApiKey {
 }
 
 /** An API key in a list, with the subject of its member. */
-export type ListedApiKey = ApiKey & Readonly<{ member_subject: string | null }>;
+type ListedApiKey = ApiKey & Readonly<{ member_subject: string | null }>;
 
 /** The API keys that the caller may see, revoked ones too, newest first. */
 export async function listApiKeys(

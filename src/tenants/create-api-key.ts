@@ -17,7 +17,7 @@ const longestApiKeyDays = 366;
 const dayMs = 86_400_000;
 
 /** An API key with what it is used by, which is shown this once. */
-export type CreatedApiKey = ApiKey & Readonly<{ key: string }>;
+type CreatedApiKey = ApiKey & Readonly<{ key: string }>;
 
 type Named = Readonly<{ kind: "credential" | "account"; id: string }>;
 

@@ -8,7 +8,7 @@ import { readTenant, serviceScope } from "../db/tenant.ts";
 import type { DataKeySource } from "../keys/key-provider.ts";
 
 /** A data key of a tenant. */
-export type DataKeyRef = Readonly<{ tenantId: string; id: string }>;
+type DataKeyRef = Readonly<{ tenantId: string; id: string }>;
 
 /**
  * Gives the data key that seals a tenant's secrets a successor. What the old one sealed stays readable, and is resealed one
@@ -125,7 +125,7 @@ export async function wrappedOtherwise(db: Db, kekId: string, most: number): Pro
   return rows.map(toRef);
 }
 
-export type KeyCount = Readonly<{ kek_id: string; state: "active" | "retired"; count: number }>;
+type KeyCount = Readonly<{ kek_id: string; state: "active" | "retired"; count: number }>;
 
 /** How many data keys each key-encryption key wraps. */
 export async function countDataKeys(db: Db): Promise<readonly KeyCount[]> {

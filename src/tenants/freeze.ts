@@ -18,7 +18,7 @@ export type Freeze = Readonly<{
 }>;
 
 /** What is frozen: an account, a credential, or the whole tenant where neither is named. */
-export type Subject = Readonly<{ tenantId: string; accountId?: string; credentialId?: string }>;
+type Subject = Readonly<{ tenantId: string; accountId?: string; credentialId?: string }>;
 
 const isOf = {
   tenants: sql`f.tenant_id = tenants.id and f.account_id is null and f.credential_id is null`,
@@ -58,7 +58,7 @@ export async function addFreeze(
 }
 
 /** What was lifted, and what stands on after it. */
-export type Lifted = Readonly<{ lifted: readonly StandingFreeze[]; left: readonly StandingFreeze[] }>;
+type Lifted = Readonly<{ lifted: readonly StandingFreeze[]; left: readonly StandingFreeze[] }>;
 type StandingFreeze = Readonly<{ id: string; rank: Rank; frozen_at: Date }>;
 
 /**

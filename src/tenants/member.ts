@@ -13,7 +13,7 @@ import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 
 /** Who of an issuer's subjects belongs to the tenant, and as what. */
-export type TenantMember = Readonly<{
+type TenantMember = Readonly<{
   id: string;
   issuer: string;
   subject: string;
@@ -26,9 +26,9 @@ export type TenantMember = Readonly<{
   updated_at: string;
 }>;
 
-export type MemberRow = Selectable<Database["members"]>;
+type MemberRow = Selectable<Database["members"]>;
 
-export function toMember(row: MemberRow): TenantMember {
+function toMember(row: MemberRow): TenantMember {
   return {
     id: row.id,
     issuer: row.issuer,
@@ -42,7 +42,7 @@ export function toMember(row: MemberRow): TenantMember {
   };
 }
 
-export type NewMember = Readonly<{ issuer: string; subject: string; role: Role }>;
+type NewMember = Readonly<{ issuer: string; subject: string; role: Role }>;
 
 /** Lets a subject of an issuer in. Throws `duplicate`, and `forbidden` for a role above the caller's own. */
 export async function addMember(
@@ -102,7 +102,7 @@ export async function showMember(db: Db, principal: Principal, id: string): Prom
     : toMember(row);
 }
 
-export type MemberUpdate = Readonly<{ role?: Role; status?: "active" | "suspended" }>;
+type MemberUpdate = Readonly<{ role?: Role; status?: "active" | "suspended" }>;
 
 /**
  * Changes role or status; in force at the next request, and at once for secrets. Throws `stale`, `forbidden` for a role above the

@@ -15,7 +15,7 @@ import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreez
 type Row = Selectable<Database["tenants"]> & Readonly<{ freezes: readonly Freeze[] }>;
 
 /** A tenant as it leaves the service. */
-export type Tenant = Readonly<{
+type Tenant = Readonly<{
   id: string;
   name: string;
   status: "active" | "suspended" | "deleted";
@@ -40,7 +40,7 @@ const defaultPolicy: Required<TenantPolicy> = {
   check_minutes: defaultCheckMinutes,
 };
 
-export function toTenant(row: Row): Tenant {
+function toTenant(row: Row): Tenant {
   return {
     id: row.id,
     name: row.name,
@@ -55,7 +55,7 @@ export function toTenant(row: Row): Tenant {
   };
 }
 
-export async function findTenant(tx: TenantTx | PlatformTx, id: string): Promise<Row | undefined> {
+async function findTenant(tx: TenantTx | PlatformTx, id: string): Promise<Row | undefined> {
   return selectTenant(tx, id).executeTakeFirst();
 }
 
@@ -70,7 +70,7 @@ export async function lockTenant(tx: TenantTx | PlatformTx, id: string): Promise
   return row;
 }
 
-export async function writeTenant(
+async function writeTenant(
   tx: TenantTx | PlatformTx,
   id: string,
   changes: UpdateObject<Database, "tenants">,
@@ -85,7 +85,7 @@ export async function writeTenant(
   return toTenant(row);
 }
 
-export type NewTenant = Readonly<{
+type NewTenant = Readonly<{
   name: string;
   /** The first member, who owns the tenant and adds the others. */
   owner: Readonly<{ issuer: string; subject: string }>;

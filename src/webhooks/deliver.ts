@@ -7,7 +7,7 @@ import type { Webhooks } from "./webhook.ts";
 import { signWith, type SecretOf } from "./signing-secret.ts";
 
 /** An attempt that was made and noted. */
-export type Delivered = Sent & Noted & Readonly<{ seconds: number }>;
+type Delivered = Sent & Noted & Readonly<{ seconds: number }>;
 
 export type DeliverOptions = Readonly<{
   /** Milliseconds for one attempt, from the look-up of the name to the end of the answer. */

@@ -26,10 +26,10 @@ export type Delivery = Readonly<{
   created_at: string;
 }>;
 
-export type DeliveryState = Delivery["state"];
+type DeliveryState = Delivery["state"];
 
 /** An attempt to send it. Nothing of what the receiver answered is kept but its status. */
-export type Attempt = Readonly<{
+type Attempt = Readonly<{
   number: number;
   at: string;
   outcome: string;
@@ -38,7 +38,7 @@ export type Attempt = Readonly<{
 }>;
 
 /** Deliveries as they are shown, and what came of the last attempt at each. */
-export function selectDeliveries(tx: TenantTx) {
+function selectDeliveries(tx: TenantTx) {
   return tx
     .selectFrom("webhook_deliveries as d")
     .select(["d.id", "d.endpoint_id", "d.message_id", "d.event", "d.state", "d.attempts"])
@@ -69,7 +69,7 @@ type Row = Pick<
 > &
   Readonly<{ outcome: string | null }>;
 
-export function toDelivery(row: Row): Delivery {
+function toDelivery(row: Row): Delivery {
   return {
     id: row.id,
     endpoint_id: row.endpoint_id,
@@ -89,7 +89,7 @@ export function messageIdOf(id: string): string {
   return `msg_${id.replaceAll("-", "")}`;
 }
 
-export type DeliveryFilter = Readonly<{ endpointId?: string; state?: DeliveryState }>;
+type DeliveryFilter = Readonly<{ endpointId?: string; state?: DeliveryState }>;
 
 /** What was sent, waits to be sent or was given up, newest first. */
 export async function listDeliveries(
@@ -112,7 +112,7 @@ export async function listDeliveries(
   return toPage(rows, page.limit, toDelivery);
 }
 
-export type DeliveryWithLog = Delivery &
+type DeliveryWithLog = Delivery &
   Readonly<{
     /** The body, as it is sent. */
     payload: string;

@@ -8,7 +8,7 @@ import { lockEndpoint, type Webhooks, writeEndpoint } from "./webhook.ts";
 import { nextTry, pauseAfter } from "./backoff.ts";
 
 /** An attempt that is over. `attempts` and `tries` are how many there were before it. */
-export type Ended = Sent &
+type Ended = Sent &
   Readonly<{
     tenantId: string;
     id: string;

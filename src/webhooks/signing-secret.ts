@@ -26,7 +26,7 @@ export async function showSecret(keys: Keys, which: SecretOf): Promise<string> {
 }
 
 /** What a signature covers. */
-export type Signed = Readonly<{ messageId: string; seconds: number; payload: string }>;
+type Signed = Readonly<{ messageId: string; seconds: number; payload: string }>;
 
 /** The signature of a message under one of its endpoint's secrets. Throws `key_unavailable`. */
 export async function signWith(keys: Keys, which: SecretOf, message: Signed): Promise<string> {

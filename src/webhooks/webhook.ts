@@ -16,8 +16,8 @@ import type { TellableEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 import { showSecret } from "./signing-secret.ts";
 
-export type EndpointChanges = UpdateObject<Database, "webhook_endpoints">;
-export type EndpointRow = Selectable<Database["webhook_endpoints"]>;
+type EndpointChanges = UpdateObject<Database, "webhook_endpoints">;
+type EndpointRow = Selectable<Database["webhook_endpoints"]>;
 
 /** Where a tenant is told of events. Its secret is told when it is made, and rests nowhere. */
 export type Endpoint = Readonly<{
@@ -38,7 +38,7 @@ export type Endpoint = Readonly<{
 }>;
 
 /** An endpoint and its secret, `whsec_…`, which is told this once. */
-export type EndpointWithSecret = Endpoint & Readonly<{ secret: string }>;
+type EndpointWithSecret = Endpoint & Readonly<{ secret: string }>;
 
 /** What a member says of an endpoint. */
 export type EndpointInput = Readonly<{
@@ -54,7 +54,7 @@ export type Webhooks = Readonly<{
   guard: Pick<Guard, "acceptUrl" | "dispatcher">;
 }>;
 
-export function toEndpoint(row: EndpointRow): Endpoint {
+function toEndpoint(row: EndpointRow): Endpoint {
   return {
     id: row.id,
     url: row.url,
@@ -221,7 +221,7 @@ export async function showEndpoint(
     : toEndpoint(row);
 }
 
-export type EndpointUpdate = Partial<EndpointInput> & Readonly<{ status?: "active" | "disabled" }>;
+type EndpointUpdate = Partial<EndpointInput> & Readonly<{ status?: "active" | "disabled" }>;
 
 /**
  * Changes what is named. One that is switched on again is sent what has been waiting for it, and its failures are forgotten. Throws
@@ -269,7 +269,7 @@ export async function removeEndpoint(
 /** For so long the secret before signs as well, unless the caller says otherwise. */
 const overlap = 24 * 60 * 60;
 
-export type Rotation = Readonly<{
+type Rotation = Readonly<{
   id: string;
   revision: number;
   /** Seconds for which the secret before signs as well; 0 when somebody has learned it. */

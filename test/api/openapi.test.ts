@@ -3,7 +3,7 @@ import { z } from "zod";
 import { describeApi, type OpenApiDocument } from "../../src/http/openapi.ts";
 import { operations as venueOperations } from "../../src/venues/operations.ts";
 import { type ApiWorld, createApiWorld } from "../support/api.ts";
-import { problemExample, problemSchema } from "../../src/http/problems.ts";
+import { exampleOf, problemSchema } from "../../src/http/problems.ts";
 
 let api: ApiWorld;
 let document: OpenApiDocument;
@@ -170,7 +170,7 @@ describe("the OpenAPI document", () => {
   });
 
   it("shows a problem as problems are", () => {
-    expect(problemSchema.safeParse(problemExample).error).toBeUndefined();
+    expect(problemSchema.safeParse(exampleOf("not_found")).error).toBeUndefined();
   });
 });
 

@@ -10,24 +10,22 @@ import {
 } from "../../tenants/account.ts";
 import { json, noContent } from "../answer.ts";
 import { component, listOf } from "../components.ts";
-import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import type { Parts } from "./parts.ts";
 import {
   freezeExample,
   freezes,
   id,
   idParams,
   ifMatch,
-  pageQuery,
-  reason,
   revision,
   subject,
   switchedOffRank,
   text,
   time,
 } from "../schemas.ts";
+import { freezeRoutes, liftsFreezes, listRoute, showRoute } from "./kinds.ts";
+import type { Parts } from "./parts.ts";
 
 const accountExample = {
   id: "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22",
@@ -42,7 +40,7 @@ const accountExample = {
   updated_at: "2026-11-20T09:00:00.000Z",
 };
 
-export const account = component(
+const account = component(
   "Account",
   z.object({
     id,
@@ -63,7 +61,7 @@ export const account = component(
 
 const listedExample = { ...accountExample, owner_subject: "alice" };
 
-export const accountList = listOf(
+const accountList = listOf(
   "AccountList",
   component(
     "ListedAccount",
@@ -73,7 +71,7 @@ export const accountList = listOf(
   listedExample,
 );
 
-export const newAccount = component(
+const newAccount = component(
   "NewAccount",
   z.strictObject({
     name: text(255),
@@ -82,19 +80,17 @@ export const newAccount = component(
   { name: "Main" },
 );
 
-export const accountUpdate = component(
+const accountUpdate = component(
   "AccountUpdate",
   z.strictObject({ name: text(255).exactOptional(), active: z.boolean().exactOptional() }),
   { active: false },
 );
 
-type Needs = Pick<Parts, "custody" | "cursors">;
-
-export function accountRoutes(parts: Needs): readonly Route[] {
-  return [create, list, show, update, remove, freeze, unfreeze].map((define) => define(parts));
+export function accountRoutes(parts: Parts): readonly Route[] {
+  return [create, list, show, update, remove].map((define) => define(parts)).concat(freezeAndUnfreeze(parts));
 }
 
-function create({ custody }: Needs): Route {
+function create({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -115,46 +111,32 @@ function create({ custody }: Needs): Route {
   });
 }
 
-function list({ custody, cursors }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function list({ custody, cursors }: Parts): Route {
+  return listRoute(cursors, {
+    list: "accounts",
     path: "/api/v1/accounts",
     operationId: "listAccounts",
     tag: "accounts",
     summary: "List the accounts that you may see",
     permission: holdersOf("accounts:read"),
-    audit: { none: "it reads metadata that the caller may see" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ query: pageQuery }),
     answer: json(200, "A page of accounts", accountList),
-    handle: ({ caller, input: { query } }) =>
-      pageByAge(cursors, { tenantId: caller.tenantId, list: "accounts" }, query, (page) =>
-        listAccounts(custody.db, caller, page),
-      ),
+    read: (caller, page) => listAccounts(custody.db, caller, page),
   });
 }
 
-function show({ custody }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function show({ custody }: Parts): Route {
+  return showRoute({
     path: "/api/v1/accounts/:id",
     operationId: "showAccount",
     tag: "accounts",
     summary: "Show an account",
     permission: holdersOf("accounts:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The account", account),
-    handle: ({ caller, input: { params } }) => showAccount(custody.db, caller, params.id),
+    show: (caller, id) => showAccount(custody.db, caller, id),
   });
 }
 
-function update({ custody }: Needs): Route {
+function update({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "PATCH",
@@ -175,7 +157,7 @@ function update({ custody }: Needs): Route {
   });
 }
 
-function remove({ custody }: Needs): Route {
+function remove({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "DELETE",
@@ -194,41 +176,20 @@ function remove({ custody }: Needs): Route {
   });
 }
 
-function freeze({ custody }: Needs): Route {
-  return route({
-    effect: "changes",
-    method: "POST",
-    path: "/api/v1/accounts/:id/freeze",
-    operationId: "freezeAccount",
+function freezeAndUnfreeze({ custody }: Parts): readonly Route[] {
+  return freezeRoutes({
+    path: "/api/v1/accounts/:id",
+    name: "Account",
     tag: "accounts",
-    summary: "Stop every use of an account's credentials at once",
+    summary: { freeze: "Freeze an account", unfreeze: "Unfreeze an account" },
+    description: {
+      freeze: "Stops every use of the account's credentials immediately.",
+      unfreeze: liftsFreezes,
+    },
     permission: holdersOf("accounts:write"),
-    audit: ["account.frozen"],
-    problems: [],
-    idempotency: "kept",
-    input: z.object({ params: idParams, body: reason.optional() }),
+    audit: { freeze: ["account.frozen"], unfreeze: ["account.unfrozen", "freeze.lifted"] },
     answer: json(200, "The account as it is now", account),
-    handle: ({ caller, input: { params, body } }) =>
-      freezeAccount(custody.db, caller, params.id, body?.reason ?? null),
-  });
-}
-
-function unfreeze({ custody }: Needs): Route {
-  return route({
-    effect: "changes",
-    method: "POST",
-    path: "/api/v1/accounts/:id/unfreeze",
-    operationId: "unfreezeAccount",
-    tag: "accounts",
-    summary: "Allow the use of an account's credentials again",
-    description:
-      "Lifts the freezes that your rank may lift: those of your own rank and of lower ones. The answer shows those that are left, by which it stays frozen. When you may lift none, the answer is `forbidden`.",
-    permission: holdersOf("accounts:write"),
-    audit: ["account.unfrozen", "freeze.lifted"],
-    problems: [],
-    idempotency: "kept",
-    input: z.object({ params: idParams }),
-    answer: json(200, "The account as it is now", account),
-    handle: ({ caller, input: { params } }) => unfreezeAccount(custody.db, caller, params.id),
+    freeze: (caller, id, reason) => freezeAccount(custody.db, caller, id, reason),
+    unfreeze: (caller, id) => unfreezeAccount(custody.db, caller, id),
   });
 }

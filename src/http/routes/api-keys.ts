@@ -5,11 +5,11 @@ import { listApiKeys, revokeApiKey } from "../../tenants/api-key.ts";
 import { createApiKey } from "../../tenants/create-api-key.ts";
 import { json, noContent } from "../answer.ts";
 import { component, listOf } from "../components.ts";
-import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
+import { advice, id, idParams, subject, text, time, timeInput } from "../schemas.ts";
+import { listRoute } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
-import { advice, id, idParams, pageQuery, subject, text, time, timeInput } from "../schemas.ts";
 
 const apiKeyExample = {
   id: "e1c9a7a0-3a4e-4b5f-9a39-6f1d2c3b4a55",
@@ -57,7 +57,7 @@ const fields = {
 
 const listedExample = { ...apiKeyExample, member_subject: "alice" };
 
-export const apiKeyList = listOf(
+const apiKeyList = listOf(
   "ApiKeyList",
   component(
     "ApiKey",
@@ -72,7 +72,7 @@ export const apiKeyList = listOf(
 
 const named = z.array(id).min(1).max(longestList);
 
-export const newApiKey = component(
+const newApiKey = component(
   "NewApiKey",
   z.strictObject({
     name: text(64),
@@ -99,7 +99,7 @@ export const newApiKey = component(
   { name: "nightly report", scopes: ["credentials:read"], expires_at: "2027-01-01T00:00:00Z" },
 );
 
-export const createdApiKey = component(
+const createdApiKey = component(
   "CreatedApiKey",
   z.object({
     ...fields,
@@ -112,16 +112,14 @@ export const createdApiKey = component(
   { ...apiKeyExample, key: null },
 );
 
-type Needs = Pick<Parts, "custody" | "cursors" | "forget">;
-
-export function apiKeyRoutes(parts: Needs): readonly Route[] {
+export function apiKeyRoutes(parts: Parts): readonly Route[] {
   return [create, list, revoke].map((define) => define(parts));
 }
 
 const keyIsGone =
   "The key was shown in the first answer alone. If you do not have it, revoke this key (DELETE /api/v1/api-keys/{id}) and make another.";
 
-function create({ custody }: Needs): Route {
+function create({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -147,28 +145,20 @@ function create({ custody }: Needs): Route {
   });
 }
 
-function list({ custody, cursors }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function list({ custody, cursors }: Parts): Route {
+  return listRoute(cursors, {
+    list: "api-keys",
     path: "/api/v1/api-keys",
     operationId: "listApiKeys",
     tag: "api-keys",
     summary: "List the API keys that you may see, revoked ones too",
     permission: holdersOf("api-keys:read"),
-    audit: { none: "it reads metadata that the caller may see" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ query: pageQuery }),
     answer: json(200, "A page of API keys", apiKeyList),
-    handle: ({ caller, input: { query } }) =>
-      pageByAge(cursors, { tenantId: caller.tenantId, list: "api-keys" }, query, (page) =>
-        listApiKeys(custody.db, caller, page),
-      ),
+    read: (caller, page) => listApiKeys(custody.db, caller, page),
   });
 }
 
-function revoke({ custody, forget }: Needs): Route {
+function revoke({ custody, forget }: Parts): Route {
   return route({
     effect: "changes",
     method: "DELETE",

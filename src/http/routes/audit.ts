@@ -10,8 +10,9 @@ import { component, listOf } from "../components.ts";
 import { pageByNumber } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import type { Parts } from "./parts.ts";
 import { id, pageQuery, text, time, timeInput } from "../schemas.ts";
+import { reads } from "./kinds.ts";
+import type { Parts } from "./parts.ts";
 
 const event = z.object({
   seq: z.int().meta({ description: "Counts the tenant's events from 1 without gaps" }),
@@ -36,7 +37,7 @@ const eventExample = {
   },
 };
 
-export const eventList = listOf(
+const eventList = listOf(
   "AuditEventList",
   event.extend({
     actor_subject: z
@@ -48,7 +49,7 @@ export const eventList = listOf(
   { ...eventExample, actor_subject: "alice", actor_api_key: null },
 );
 
-export const eventFilter = {
+const eventFilter = {
   credential_id: id.exactOptional(),
   event: z
     .string()
@@ -72,7 +73,7 @@ export const eventFilter = {
 };
 
 /** One line of an export: an event as it was hashed, the link that closes the events before it, or the head at the end. */
-export const exportLine = component(
+const exportLine = component(
   "AuditExportLine",
   z.union([
     event,
@@ -82,16 +83,13 @@ export const exportLine = component(
   eventExample,
 );
 
-type Needs = Pick<Parts, "custody" | "cursors">;
-
-export function auditRoutes(parts: Needs): readonly Route[] {
+export function auditRoutes(parts: Parts): readonly Route[] {
   return [events, whole].map((define) => define(parts));
 }
 
-function events({ custody, cursors }: Needs): Route {
+function events({ custody, cursors }: Parts): Route {
   return route({
-    effect: "reads",
-    method: "GET",
+    ...reads,
     path: "/api/v1/audit/events",
     operationId: "listAuditEvents",
     tag: "audit",
@@ -100,8 +98,6 @@ function events({ custody, cursors }: Needs): Route {
       "Newest first; every filter must hold. A page looks at a bounded number of events: it may hold fewer than `limit`, or none, while `next_cursor` goes on. At the end `next_cursor` is null.",
     permission: holdersOf("audit:read"),
     audit: { none: "reading the record does not change what it tells" },
-    problems: [],
-    idempotency: "none",
     input: z.object({ query: pageQuery.extend(eventFilter) }),
     answer: json(200, "A page of events", eventList),
     handle: ({ caller, input: { query } }) => {
@@ -124,10 +120,9 @@ function events({ custody, cursors }: Needs): Route {
   });
 }
 
-function whole({ custody }: Needs): Route {
+function whole({ custody }: Parts): Route {
   return route({
-    effect: "reads",
-    method: "GET",
+    ...reads,
     path: "/api/v1/audit/export",
     operationId: "exportAudit",
     tag: "audit",
@@ -136,8 +131,6 @@ function whole({ custody }: Needs): Route {
       "One JSON object a line, exactly as it was hashed, and at the end the head: `keyhold audit verify` reads it.",
     permission: holdersOf("audit:read"),
     audit: { none: "reading the record does not change what it tells" },
-    problems: [],
-    idempotency: "none",
     input: z.object({}),
     answer: lines("The chain, oldest first", "application/x-ndjson", exportLine),
     handle: ({ caller }) => Promise.resolve(exportChain(custody.reports, caller)),

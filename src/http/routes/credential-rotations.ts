@@ -8,9 +8,10 @@ import { json } from "../answer.ts";
 import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import type { Parts } from "./parts.ts";
 import { id, idParams, ifMatch, time } from "../schemas.ts";
 import { credential, credentialExample, newSecret, takeSecret } from "./credentials.ts";
+import { showRoute } from "./kinds.ts";
+import type { Parts } from "./parts.ts";
 
 const rotationExample = {
   id: "0b1f2a52-0f0e-4d7e-8a61-1a9c1f7d2e44",
@@ -42,7 +43,7 @@ export const rotation = component(
   rotationExample,
 );
 
-export const newRotation = component(
+const newRotation = component(
   "NewRotation",
   newSecret.extend({
     overlap_seconds: z
@@ -59,7 +60,7 @@ export const newRotation = component(
   { secret: { api_key: "the new key", api_secret: "the new secret" } },
 );
 
-export const finishing = component(
+const finishing = component(
   "FinishRotation",
   z.strictObject({
     leave_key: z.boolean().exactOptional().meta({
@@ -74,7 +75,7 @@ export const rotated = component("Rotated", z.object({ credential, rotation }), 
   rotation: rotationExample,
 });
 
-export const versions = component(
+const versions = component(
   "Versions",
   z.object({
     items: z.array(
@@ -125,14 +126,12 @@ export const versions = component(
   },
 );
 
-type Needs = Pick<Parts, "custody">;
-
 /** A new secret in the place of an old one, with an overlap. */
-export function credentialRotationRoutes(parts: Needs): readonly Route[] {
+export function credentialRotationRoutes(parts: Parts): readonly Route[] {
   return [rotate, roll, finish, list].map((define) => define(parts));
 }
 
-function rotate({ custody }: Needs): Route {
+function rotate({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -175,7 +174,7 @@ function rotate({ custody }: Needs): Route {
   });
 }
 
-function roll({ custody }: Needs): Route {
+function roll({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -194,7 +193,7 @@ function roll({ custody }: Needs): Route {
   });
 }
 
-function finish({ custody }: Needs): Route {
+function finish({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -223,20 +222,14 @@ function finish({ custody }: Needs): Route {
   });
 }
 
-function list({ custody }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function list({ custody }: Parts): Route {
+  return showRoute({
     path: "/api/v1/credentials/:id/versions",
     operationId: "listVersions",
     tag: "credentials",
     summary: "Show the versions of a secret, and who may still need the old one",
     permission: holdersOf("credentials:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The versions, newest first", versions),
-    handle: ({ caller, input: { params } }) => listVersions(custody, caller, params.id),
+    show: (caller, id) => listVersions(custody, caller, id),
   });
 }

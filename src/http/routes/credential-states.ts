@@ -4,57 +4,17 @@ import { remove as removeCredential, revoke as revokeCredential } from "../../cr
 import { json, noContent } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import type { Parts } from "./parts.ts";
-import { idParams, reason } from "../schemas.ts";
+import { idParams } from "../schemas.ts";
 import { credential } from "./credentials.ts";
-
-type Needs = Pick<Parts, "custody">;
+import { freezeRoutes, liftsFreezes } from "./kinds.ts";
+import type { Parts } from "./parts.ts";
 
 /** Stop a credential for a while, or for good. */
-export function credentialStateRoutes(parts: Needs): readonly Route[] {
-  return [freeze, unfreeze, revoke, remove].map((define) => define(parts));
+export function credentialStateRoutes(parts: Parts): readonly Route[] {
+  return [revoke, remove].map((define) => define(parts)).concat(freezeAndUnfreeze(parts));
 }
 
-function freeze({ custody }: Needs): Route {
-  return route({
-    effect: "changes",
-    method: "POST",
-    path: "/api/v1/credentials/:id/freeze",
-    operationId: "freezeCredential",
-    tag: "credentials",
-    summary: "Stop every use of a credential at once",
-    permission: holdersOf("credentials:write"),
-    audit: ["credential.frozen"],
-    problems: [],
-    idempotency: "kept",
-    input: z.object({ params: idParams, body: reason.optional() }),
-    answer: json(200, "The credential as it is now", credential),
-    handle: ({ caller, input: { params, body } }) =>
-      freezeCredential(custody, caller, params.id, body?.reason ?? null),
-  });
-}
-
-function unfreeze({ custody }: Needs): Route {
-  return route({
-    effect: "changes",
-    method: "POST",
-    path: "/api/v1/credentials/:id/unfreeze",
-    operationId: "unfreezeCredential",
-    tag: "credentials",
-    summary: "Allow the use of a credential again",
-    description:
-      "Lifts the freezes that your rank may lift: those of your own rank and of lower ones. The answer shows those that are left, by which it stays frozen. When you may lift none, the answer is `forbidden`.",
-    permission: holdersOf("credentials:write"),
-    audit: ["credential.unfrozen", "freeze.lifted"],
-    problems: [],
-    idempotency: "kept",
-    input: z.object({ params: idParams }),
-    answer: json(200, "The credential as it is now", credential),
-    handle: ({ caller, input: { params } }) => unfreezeCredential(custody, caller, params.id),
-  });
-}
-
-function revoke({ custody }: Needs): Route {
+function revoke({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -72,7 +32,7 @@ function revoke({ custody }: Needs): Route {
   });
 }
 
-function remove({ custody }: Needs): Route {
+function remove({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "DELETE",
@@ -87,5 +47,20 @@ function remove({ custody }: Needs): Route {
     input: z.object({ params: idParams }),
     answer: noContent("It is gone; its record stays"),
     handle: ({ caller, input: { params } }) => removeCredential(custody, caller, params.id),
+  });
+}
+
+function freezeAndUnfreeze({ custody }: Parts): readonly Route[] {
+  return freezeRoutes({
+    path: "/api/v1/credentials/:id",
+    name: "Credential",
+    tag: "credentials",
+    summary: { freeze: "Freeze a credential", unfreeze: "Unfreeze a credential" },
+    description: { freeze: "Stops every use of the credential immediately.", unfreeze: liftsFreezes },
+    permission: holdersOf("credentials:write"),
+    audit: { freeze: ["credential.frozen"], unfreeze: ["credential.unfrozen", "freeze.lifted"] },
+    answer: json(200, "The credential as it is now", credential),
+    freeze: (caller, id, reason) => freezeCredential(custody, caller, id, reason),
+    unfreeze: (caller, id) => unfreezeCredential(custody, caller, id),
   });
 }

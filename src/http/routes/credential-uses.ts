@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { statuses } from "../../credentials/credential.ts";
-import { invoke as invokeOperation } from "../../credentials/invoke.ts";
 import { reveal as revealSecret } from "../../credentials/reveal.ts";
 import { validateSecret } from "../../credentials/validate-secret.ts";
 import { validate as validateCredential } from "../../credentials/validate.ts";
@@ -10,10 +9,9 @@ import { json, secretBytes } from "../answer.ts";
 import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import type { Parts } from "./parts.ts";
 import { id, idParams, text, time } from "../schemas.ts";
 import { accountFacts, permissions, secretToValidate, takeSecret } from "./credentials.ts";
-import { invocation, invoked } from "./invoke.ts";
+import type { Parts } from "./parts.ts";
 
 const outcome = z.string().meta({
   description:
@@ -49,9 +47,9 @@ const validationExample = {
   expires_at: null,
 };
 
-export const validation = component("Validation", z.object(validationFields), validationExample);
+const validation = component("Validation", z.object(validationFields), validationExample);
 
-export const validated = component(
+const validated = component(
   "ValidatedCredential",
   z.object({ ...validationFields, status: z.enum(statuses) }),
   {
@@ -60,7 +58,7 @@ export const validated = component(
   },
 );
 
-export const revealRequest = component(
+const revealRequest = component(
   "RevealRequest",
   z.strictObject({
     reason: text(1000).meta({ description: "Stands in the record for as long as the record is kept" }),
@@ -69,7 +67,7 @@ export const revealRequest = component(
 );
 
 /** Describes bytes that the domain writes; nothing is ever parsed with it. */
-export const revealed = component(
+const revealed = component(
   "RevealedSecret",
   z.object({
     credential_id: id,
@@ -87,15 +85,13 @@ export const revealed = component(
   },
 );
 
-type Needs = Pick<Parts, "custody">;
-
-/** Use a credential: ask the venue about it, have it do something, or hand it out. */
-export function credentialUseRoutes(parts: Needs): readonly Route[] {
-  return [check, validate, invoke, reveal].map((define) => define(parts));
+/** Ask the venue about a credential, or hand it out. */
+export function credentialUseRoutes(parts: Parts): readonly Route[] {
+  return [check, validate, reveal].map((define) => define(parts));
 }
 
 /** What can keep a secret from being opened. */
-const opening: readonly ErrorCode[] = [
+export const opening: readonly ErrorCode[] = [
   "credential_inactive",
   "illegal_state",
   "policy_forbids",
@@ -108,7 +104,7 @@ const opening: readonly ErrorCode[] = [
   "key_unavailable",
 ];
 
-function check({ custody }: Needs): Route {
+function check({ custody }: Parts): Route {
   return route({
     effect: "uses",
     method: "POST",
@@ -131,7 +127,7 @@ function check({ custody }: Needs): Route {
   });
 }
 
-function validate({ custody }: Needs): Route {
+function validate({ custody }: Parts): Route {
   return route({
     effect: "uses",
     method: "POST",
@@ -149,45 +145,7 @@ function validate({ custody }: Needs): Route {
   });
 }
 
-function invoke({ custody }: Needs): Route {
-  return route({
-    effect: "uses",
-    method: "POST",
-    path: "/api/v1/credentials/:id/invoke",
-    operationId: "invokeOperation",
-    tag: "credentials",
-    summary: "Run an operation of the venue without the key leaving",
-    description:
-      "What does more than read needs an Idempotency-Key, and is never sent twice; a lost answer is `outcome_unknown`, and sending the request again looks the order up.",
-    permission: holdersOf("credentials:use"),
-    audit: ["credential.used", "credential.invoke_finished", "credential.refused"],
-    problems: [
-      "unknown_operation",
-      "idempotency_key_required",
-      "idempotency_in_flight",
-      "idempotency_mismatch",
-      "venue_refused",
-      "request_withheld",
-      "venue_rejected",
-      "venue_ambiguous",
-      "venue_permission",
-      "venue_ip",
-      "unsendable",
-      "no_turn",
-      "not_sent",
-      "venue_unavailable",
-      ...opening,
-    ],
-    limit: "invokes",
-    idempotency: "passed",
-    input: z.object({ params: idParams, body: invocation }),
-    answer: json(200, "What the venue answered", invoked),
-    handle: ({ caller, input: { params, body }, idempotencyKey }) =>
-      invokeOperation(custody, caller, params.id, { ...body, idempotencyKey }),
-  });
-}
-
-function reveal({ custody }: Needs): Route {
+function reveal({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",

@@ -14,7 +14,6 @@ import { component, listOf } from "../components.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import type { Parts } from "./parts.ts";
 import {
   endInput,
   freezes,
@@ -27,6 +26,8 @@ import {
   text,
   time,
 } from "../schemas.ts";
+import { reads, showRoute } from "./kinds.ts";
+import type { Parts } from "./parts.ts";
 
 const environment = z.enum(environments);
 const venue = z.string().regex(/^[a-z0-9_]{1,64}$/, { message: "is not the id of a venue" });
@@ -134,7 +135,7 @@ export const credential = component(
   credentialExample,
 );
 
-export const credentialList = listOf("CredentialList", credential, credentialExample);
+const credentialList = listOf("CredentialList", credential, credentialExample);
 
 const secretField = z.string().max(8192).exactOptional();
 
@@ -169,7 +170,7 @@ export function takeSecret(sent: z.output<typeof secret>): OwnedFields {
 
 const secretExample = { api_key: "the venue's key", api_secret: "the venue's secret" };
 
-export const newCredential = component(
+const newCredential = component(
   "NewCredential",
   z.strictObject({
     account_id: id,
@@ -187,7 +188,7 @@ export const newCredential = component(
   { account_id: credentialExample.account_id, venue: "binance", environment: "live", secret: secretExample },
 );
 
-export const credentialUpdate = component(
+const credentialUpdate = component(
   "CredentialUpdate",
   z.strictObject({
     label: label.exactOptional(),
@@ -206,7 +207,7 @@ export const secretToValidate = component(
   { venue: "binance", environment: "live", secret: secretExample },
 );
 
-export const credentialFilter = {
+const credentialFilter = {
   account_id: id.exactOptional(),
   venue: venue.exactOptional(),
   environment: environment.exactOptional(),
@@ -214,10 +215,8 @@ export const credentialFilter = {
   label: text(64).exactOptional(),
 };
 
-type Needs = Pick<Parts, "custody" | "cursors">;
-
 /** A credential as it is kept: take it in, show it, change it. */
-export function credentialRoutes(parts: Needs): readonly Route[] {
+export function credentialRoutes(parts: Parts): readonly Route[] {
   return [create, list, show, update, replaceSecret].map((define) => define(parts));
 }
 
@@ -236,7 +235,7 @@ const keeping: readonly ErrorCode[] = [
   "key_unavailable",
 ];
 
-function create({ custody }: Needs): Route {
+function create({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -263,18 +262,15 @@ function create({ custody }: Needs): Route {
   });
 }
 
-function list({ custody, cursors }: Needs): Route {
+function list({ custody, cursors }: Parts): Route {
   return route({
-    effect: "reads",
-    method: "GET",
+    ...reads,
     path: "/api/v1/credentials",
     operationId: "listCredentials",
     tag: "credentials",
     summary: "List the credentials that you may see",
     permission: holdersOf("credentials:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
     problems: ["not_found"],
-    idempotency: "none",
     input: z.object({ query: pageQuery.extend(credentialFilter) }),
     answer: json(200, "A page of credentials", credentialList),
     handle: ({ caller, input: { query } }) => {
@@ -287,25 +283,19 @@ function list({ custody, cursors }: Needs): Route {
   });
 }
 
-function show({ custody }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function show({ custody }: Parts): Route {
+  return showRoute({
     path: "/api/v1/credentials/:id",
     operationId: "showCredential",
     tag: "credentials",
     summary: "Show a credential, never its secret",
     permission: holdersOf("credentials:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The credential", credential),
-    handle: ({ caller, input: { params } }) => showCredential(custody, caller, params.id),
+    show: (caller, id) => showCredential(custody, caller, id),
   });
 }
 
-function update({ custody }: Needs): Route {
+function update({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "PATCH",
@@ -338,7 +328,7 @@ function update({ custody }: Needs): Route {
   });
 }
 
-function replaceSecret({ custody }: Needs): Route {
+function replaceSecret({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "PUT",

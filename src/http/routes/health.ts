@@ -6,8 +6,9 @@ import { json } from "../answer.ts";
 import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import type { Parts } from "./parts.ts";
 import { idParams, pageQuery, time } from "../schemas.ts";
+import { reads } from "./kinds.ts";
+import type { Parts } from "./parts.ts";
 
 const health = z.enum(["unknown", "healthy", "degraded", "unhealthy"]);
 
@@ -20,7 +21,7 @@ const venueRule = z.object({
   source: z.url().meta({ description: "Where the venue says so" }),
 });
 
-export const credentialHealth = component(
+const credentialHealth = component(
   "HealthReport",
   z.object({
     status: z.enum(statuses),
@@ -76,7 +77,7 @@ export const credentialHealth = component(
   },
 );
 
-export const healthSummary = component(
+const healthSummary = component(
   "HealthSummary",
   z.object({
     items: z
@@ -98,42 +99,33 @@ export const healthSummary = component(
   },
 );
 
-type Needs = Pick<Parts, "custody">;
-
-export function healthRoutes(parts: Needs): readonly Route[] {
+export function healthRoutes(parts: Parts): readonly Route[] {
   return [one, summary].map((define) => define(parts));
 }
 
-function one({ custody }: Needs): Route {
+function one({ custody }: Parts): Route {
   return route({
-    effect: "reads",
-    method: "GET",
+    ...reads,
     path: "/api/v1/credentials/:id/health",
     operationId: "showHealth",
     tag: "credentials",
     summary: "Show how a credential is, and what the venue answered before",
     permission: holdersOf("credentials:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
     input: z.object({ params: idParams, query: pageQuery.pick({ limit: true }) }),
     answer: json(200, "Its health and the last checks", credentialHealth),
     handle: ({ caller, input: { params, query } }) => healthOf(custody, caller, params.id, query.limit),
   });
 }
 
-function summary({ custody }: Needs): Route {
+function summary({ custody }: Parts): Route {
   return route({
-    effect: "reads",
-    method: "GET",
+    ...reads,
     path: "/api/v1/health",
     operationId: "summariseHealth",
     tag: "credentials",
     summary: "Show how the credentials are that you may see",
     permission: holdersOf("credentials:read"),
     audit: { none: "it counts what the caller may see" },
-    problems: [],
-    idempotency: "none",
     input: z.object({}),
     answer: json(200, "Counts by venue, status and health", healthSummary),
     handle: ({ caller }) => summarise(custody, caller),

@@ -1,7 +1,14 @@
 import { z } from "zod";
+import { invoke as invokeOperation } from "../../credentials/invoke.ts";
 import { type Operation, operations } from "../../venues/operations.ts";
-import { operationClasses } from "../../venues/venue.ts";
-import { component, listOf, showExamples } from "../components.ts";
+import { json } from "../answer.ts";
+import { component, showExamples } from "../components.ts";
+import { holdersOf } from "../permission.ts";
+import { type Route, route } from "../route.ts";
+import { idParams } from "../schemas.ts";
+import { opening } from "./credential-uses.ts";
+import type { Parts } from "./parts.ts";
+import { paramsSchema } from "./venues.ts";
 
 type Shown = Readonly<{ params: Readonly<Record<string, unknown>>; result: unknown }>;
 
@@ -45,20 +52,6 @@ const examples: Readonly<Record<string, Shown>> = {
   },
 };
 
-/**
- * The parameters of an operation as JSON Schema (draft 2020-12). A pattern with classes of Unicode is left out: several languages, Python
- * among them, cannot read it.
- */
-export function paramsSchema({ params }: Pick<Operation, "params">): Record<string, unknown> {
-  const { $schema: _, ...schema } = z.toJSONSchema(params, {
-    io: "input",
-    override: ({ jsonSchema }) => {
-      if (jsonSchema.pattern?.includes("\\p{") === true) delete jsonSchema.pattern;
-    },
-  });
-  return schema;
-}
-
 /** The body of an invoke as the document shows it: one shape for each operation. The service itself judges by the venue's own list. */
 export function describeInvocation(): Record<string, unknown> {
   return {
@@ -79,7 +72,7 @@ function needsParams({ params }: Operation): boolean {
   return !params.safeParse({}).success;
 }
 
-export const invocation = component(
+const invocation = component(
   "Invocation",
   z.strictObject({
     operation: z
@@ -94,7 +87,7 @@ export const invocation = component(
   { operation: "fetchBalance", params: {} },
 );
 
-export const invoked = component(
+const invoked = component(
   "Invoked",
   z.object({
     outcome: z.enum(["done", "outcome_unknown"]),
@@ -117,27 +110,44 @@ function answerOf(operation: string, result: unknown) {
 showExamples(invocation, examples, ({ params }, operation) => ({ operation, params }));
 showExamples(invoked, examples, ({ result }, operation) => answerOf(operation, result));
 
-export const venueOperations = listOf(
-  "VenueOperations",
-  z.object({
-    name: z.string(),
-    class: z.enum(operationClasses).meta({
-      description: "What the credential's policy must allow; everything above read needs an Idempotency-Key",
-    }),
-    places_order: z.boolean(),
-    params: z
-      .record(z.string(), z.unknown())
-      .meta({ description: "The parameters as JSON Schema (draft 2020-12)" }),
-  }),
-  {
-    name: "fetchTicker",
-    class: "read",
-    places_order: false,
-    params: {
-      type: "object",
-      properties: { symbol: { type: "string" } },
-      required: ["symbol"],
-      additionalProperties: false,
-    },
-  },
-);
+function invoke({ custody }: Parts): Route {
+  return route({
+    effect: "uses",
+    method: "POST",
+    path: "/api/v1/credentials/:id/invoke",
+    operationId: "invokeOperation",
+    tag: "credentials",
+    summary: "Run an operation of the venue without the key leaving",
+    description:
+      "What does more than read needs an Idempotency-Key, and is never sent twice; a lost answer is `outcome_unknown`, and sending the request again looks the order up.",
+    permission: holdersOf("credentials:use"),
+    audit: ["credential.used", "credential.invoke_finished", "credential.refused"],
+    problems: [
+      "unknown_operation",
+      "idempotency_key_required",
+      "idempotency_in_flight",
+      "idempotency_mismatch",
+      "venue_refused",
+      "request_withheld",
+      "venue_rejected",
+      "venue_ambiguous",
+      "venue_permission",
+      "venue_ip",
+      "unsendable",
+      "no_turn",
+      "not_sent",
+      "venue_unavailable",
+      ...opening,
+    ],
+    limit: "invokes",
+    idempotency: "passed",
+    input: z.object({ params: idParams, body: invocation }),
+    answer: json(200, "What the venue answered", invoked),
+    handle: ({ caller, input: { params, body }, idempotencyKey }) =>
+      invokeOperation(custody, caller, params.id, { ...body, idempotencyKey }),
+  });
+}
+
+export function invokeRoutes(parts: Parts): readonly Route[] {
+  return [invoke(parts)];
+}

@@ -3,11 +3,11 @@ import type { Role } from "../../access/permissions.ts";
 import { addMember, listMembers, showMember, updateMember } from "../../tenants/member.ts";
 import { json } from "../answer.ts";
 import { component, listOf } from "../components.ts";
-import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
+import { id, idParams, ifMatch, revision, switchedOffRank, text, time } from "../schemas.ts";
+import { listRoute, showRoute } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
-import { id, idParams, ifMatch, pageQuery, revision, switchedOffRank, text, time } from "../schemas.ts";
 
 const role = z
   .enum(["owner", "admin", "trader", "viewer", "auditor"])
@@ -26,7 +26,7 @@ const memberExample = {
   updated_at: "2026-11-20T09:00:00.000Z",
 };
 
-export const member = component(
+const member = component(
   "Member",
   z.object({
     id,
@@ -44,27 +44,25 @@ export const member = component(
   memberExample,
 );
 
-export const memberList = listOf("MemberList", member, memberExample);
+const memberList = listOf("MemberList", member, memberExample);
 
-export const newMember = component(
-  "NewMember",
-  z.strictObject({ issuer: text(255), subject: text(255), role }),
-  { issuer: "urn:keyhold:local", subject: "bob", role: "trader" },
-);
+const newMember = component("NewMember", z.strictObject({ issuer: text(255), subject: text(255), role }), {
+  issuer: "urn:keyhold:local",
+  subject: "bob",
+  role: "trader",
+});
 
-export const memberUpdate = component(
+const memberUpdate = component(
   "MemberUpdate",
   z.strictObject({ role: role.exactOptional(), status: status.exactOptional() }),
   { status: "suspended" },
 );
 
-type Needs = Pick<Parts, "custody" | "cursors" | "forget">;
-
-export function memberRoutes(parts: Needs): readonly Route[] {
+export function memberRoutes(parts: Parts): readonly Route[] {
   return [add, list, show, update].map((define) => define(parts));
 }
 
-function add({ custody }: Needs): Route {
+function add({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -82,46 +80,32 @@ function add({ custody }: Needs): Route {
   });
 }
 
-function list({ custody, cursors }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function list({ custody, cursors }: Parts): Route {
+  return listRoute(cursors, {
+    list: "members",
     path: "/api/v1/members",
     operationId: "listMembers",
     tag: "members",
     summary: "List the members that you may see",
     permission: holdersOf("members:read"),
-    audit: { none: "it reads metadata that the caller may see" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ query: pageQuery }),
     answer: json(200, "A page of members", memberList),
-    handle: ({ caller, input: { query } }) =>
-      pageByAge(cursors, { tenantId: caller.tenantId, list: "members" }, query, (page) =>
-        listMembers(custody.db, caller, page),
-      ),
+    read: (caller, page) => listMembers(custody.db, caller, page),
   });
 }
 
-function show({ custody }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function show({ custody }: Parts): Route {
+  return showRoute({
     path: "/api/v1/members/:id",
     operationId: "showMember",
     tag: "members",
     summary: "Show a member",
     permission: holdersOf("members:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The member", member),
-    handle: ({ caller, input: { params } }) => showMember(custody.db, caller, params.id),
+    show: (caller, id) => showMember(custody.db, caller, id),
   });
 }
 
-function update({ custody, forget }: Needs): Route {
+function update({ custody, forget }: Parts): Route {
   return route({
     effect: "changes",
     method: "PATCH",

@@ -6,8 +6,9 @@ import { json, noContent } from "../answer.ts";
 import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import type { Parts } from "./parts.ts";
 import { id, idParams, time, timeInput } from "../schemas.ts";
+import { showRoute } from "./kinds.ts";
+import type { Parts } from "./parts.ts";
 
 const scheduleExample = {
   credential_id: "0b1f2a52-0f0e-4d7e-8a61-1a9c1f7d2e44",
@@ -19,7 +20,7 @@ const scheduleExample = {
   under_way: null,
 };
 
-export const rotationSchedule = component(
+const rotationSchedule = component(
   "RotationSchedule",
   z.object({
     credential_id: id,
@@ -44,7 +45,7 @@ export const rotationSchedule = component(
   scheduleExample,
 );
 
-export const newRotationSchedule = component(
+const newRotationSchedule = component(
   "NewRotationSchedule",
   z.strictObject({
     parent_credential_id: id.nullable().meta({
@@ -58,16 +59,14 @@ export const newRotationSchedule = component(
   { parent_credential_id: "7f3b8f5e-6a0b-4f0e-9d53-2f6c1c6c9f11", every_days: 30 },
 );
 
-type Needs = Pick<Parts, "custody">;
-
 const path = "/api/v1/credentials/:id/rotation/schedule";
 
 /** When a secret is replaced, by Keyhold itself or by its owner. */
-export function rotationScheduleRoutes(parts: Needs): readonly Route[] {
+export function rotationScheduleRoutes(parts: Parts): readonly Route[] {
   return [put, show, remove].map((define) => define(parts));
 }
 
-function put({ custody }: Needs): Route {
+function put({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "PUT",
@@ -91,25 +90,19 @@ function put({ custody }: Needs): Route {
   });
 }
 
-function show({ custody }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function show({ custody }: Parts): Route {
+  return showRoute({
     path,
     operationId: "showRotationSchedule",
     tag: "credentials",
     summary: "Show when it is rotated next, and how the last attempt went",
     permission: holdersOf("credentials:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The schedule", rotationSchedule),
-    handle: ({ caller, input: { params } }) => showSchedule(custody, caller, params.id),
+    show: (caller, id) => showSchedule(custody, caller, id),
   });
 }
 
-function remove({ custody }: Needs): Route {
+function remove({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "DELETE",

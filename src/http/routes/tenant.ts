@@ -1,38 +1,109 @@
 import { z } from "zod";
+import { freezeTenant, showOwnTenant, unfreezeTenant, updatePolicy } from "../../tenants/tenant.ts";
 import { json } from "../answer.ts";
+import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
+import { freezes, id, ifMatch, reason, revision, time } from "../schemas.ts";
+import { liftsFreezes, reads } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
-import { freezeTenant, showOwnTenant, unfreezeTenant, updatePolicy } from "../../tenants/tenant.ts";
-import { ifMatch, reason } from "../schemas.ts";
-import { policyUpdate, tenant } from "./tenants.ts";
 
-type Needs = Pick<Parts, "custody">;
+const perMinute = z.int().min(1).max(100_000_000);
+
+/** What the operator grants; what is left out is as the installation is configured. */
+export const limits = z.strictObject({
+  requests_per_minute: perMinute.exactOptional(),
+  reveals_per_minute: perMinute.exactOptional(),
+  invokes_per_minute: perMinute.exactOptional(),
+});
+
+const policy = z.strictObject({
+  allow_withdraw: z.boolean().meta({ description: "Whether credentials that can withdraw are kept" }),
+  allow_unknown_permissions: z
+    .boolean()
+    .meta({ description: "Whether credentials are kept whose permissions the venue cannot tell" }),
+  allow_deferred: z
+    .boolean()
+    .meta({ description: "Whether credentials may be kept before the venue was asked about them" }),
+  allow_unproven: z
+    .boolean()
+    .meta({ description: "Whether credentials are kept of venues that cannot prove a key" }),
+  check_minutes: z
+    .int()
+    .min(15)
+    .max(1440)
+    .meta({ description: "How often the venue is asked about each active credential, in minutes" }),
+});
+
+export const tenantExample = {
+  id: "2f0b8b0e-6a55-4a5e-9d0c-5b8e2f5f3b11",
+  name: "Northwind Trading",
+  status: "active" as const,
+  frozen: false,
+  freezes: [],
+  policy: {
+    allow_withdraw: false,
+    allow_unknown_permissions: true,
+    allow_deferred: false,
+    allow_unproven: false,
+    check_minutes: 360,
+  },
+  limits: { requests_per_minute: 600 },
+  revision: 1,
+  created_at: "2026-11-20T09:00:00.000Z",
+  updated_at: "2026-11-20T09:00:00.000Z",
+};
+
+export const tenant = component(
+  "Tenant",
+  z.object({
+    id,
+    name: z.string(),
+    status: z.enum(["active", "suspended", "deleted"]),
+    frozen: z.boolean(),
+    freezes,
+    policy,
+    limits,
+    revision,
+    created_at: time,
+    updated_at: time,
+  }),
+  tenantExample,
+);
+
+const policyInput = z.strictObject({
+  allow_withdraw: policy.shape.allow_withdraw.exactOptional(),
+  allow_unknown_permissions: policy.shape.allow_unknown_permissions.exactOptional(),
+  allow_deferred: policy.shape.allow_deferred.exactOptional(),
+  allow_unproven: policy.shape.allow_unproven.exactOptional(),
+  check_minutes: policy.shape.check_minutes.exactOptional(),
+});
+
+const policyUpdate = component("TenantPolicyUpdate", z.strictObject({ policy: policyInput }), {
+  policy: { allow_deferred: true },
+});
 
 /** The caller's own tenant. */
-export function tenantRoutes(parts: Needs): readonly Route[] {
+export function tenantRoutes(parts: Parts): readonly Route[] {
   return [show, update, freeze, unfreeze].map((define) => define(parts));
 }
 
-function show({ custody }: Needs): Route {
+function show({ custody }: Parts): Route {
   return route({
-    effect: "reads",
-    method: "GET",
+    ...reads,
     path: "/api/v1/tenant",
     operationId: "showOwnTenant",
     tag: "tenant",
     summary: "Show your tenant",
     permission: holdersOf("tenant:read"),
     audit: { none: "it reads settings that every member may know" },
-    problems: [],
-    idempotency: "none",
     input: z.object({}),
     answer: json(200, "The tenant", tenant),
     handle: ({ caller }) => showOwnTenant(custody.db, caller),
   });
 }
 
-function update({ custody }: Needs): Route {
+function update({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "PATCH",
@@ -51,7 +122,7 @@ function update({ custody }: Needs): Route {
   });
 }
 
-function freeze({ custody }: Needs): Route {
+function freeze({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -69,7 +140,7 @@ function freeze({ custody }: Needs): Route {
   });
 }
 
-function unfreeze({ custody }: Needs): Route {
+function unfreeze({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -77,8 +148,7 @@ function unfreeze({ custody }: Needs): Route {
     operationId: "unfreezeTenant",
     tag: "tenant",
     summary: "Allow the use of the tenant's credentials again",
-    description:
-      "Lifts the freezes that your rank may lift: those of your own rank and of lower ones. The answer shows those that are left, by which it stays frozen. When you may lift none, the answer is `forbidden`.",
+    description: liftsFreezes,
     permission: holdersOf("tenant:write"),
     audit: ["tenant.unfrozen", "freeze.lifted"],
     problems: [],

@@ -12,78 +12,16 @@ import {
 } from "../../tenants/tenant.ts";
 import { json } from "../answer.ts";
 import { component, listOf } from "../components.ts";
-import { pageByAge } from "../paging.ts";
 import { operator } from "../permission.ts";
 import { type Route, route } from "../route.ts";
+import { id, idParams, ifMatch, text } from "../schemas.ts";
+import { freezeRoutes, listRoute, showRoute } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
-import { freezes, id, idParams, ifMatch, pageQuery, reason, revision, text, time } from "../schemas.ts";
+import { limits, tenant, tenantExample } from "./tenant.ts";
 
-const perMinute = z.int().min(1).max(100_000_000);
+const tenantList = listOf("TenantList", tenant, tenantExample);
 
-/** What the operator grants; what is left out is as the installation is configured. */
-const limits = z.strictObject({
-  requests_per_minute: perMinute.exactOptional(),
-  reveals_per_minute: perMinute.exactOptional(),
-  invokes_per_minute: perMinute.exactOptional(),
-});
-
-const policy = z.strictObject({
-  allow_withdraw: z.boolean().meta({ description: "Whether credentials that can withdraw are kept" }),
-  allow_unknown_permissions: z
-    .boolean()
-    .meta({ description: "Whether credentials are kept whose permissions the venue cannot tell" }),
-  allow_deferred: z
-    .boolean()
-    .meta({ description: "Whether credentials may be kept before the venue was asked about them" }),
-  allow_unproven: z
-    .boolean()
-    .meta({ description: "Whether credentials are kept of venues that cannot prove a key" }),
-  check_minutes: z
-    .int()
-    .min(15)
-    .max(1440)
-    .meta({ description: "How often the venue is asked about each active credential, in minutes" }),
-});
-
-const tenantExample = {
-  id: "2f0b8b0e-6a55-4a5e-9d0c-5b8e2f5f3b11",
-  name: "Northwind Trading",
-  status: "active" as const,
-  frozen: false,
-  freezes: [],
-  policy: {
-    allow_withdraw: false,
-    allow_unknown_permissions: true,
-    allow_deferred: false,
-    allow_unproven: false,
-    check_minutes: 360,
-  },
-  limits: { requests_per_minute: 600 },
-  revision: 1,
-  created_at: "2026-11-20T09:00:00.000Z",
-  updated_at: "2026-11-20T09:00:00.000Z",
-};
-
-export const tenant = component(
-  "Tenant",
-  z.object({
-    id,
-    name: z.string(),
-    status: z.enum(["active", "suspended", "deleted"]),
-    frozen: z.boolean(),
-    freezes,
-    policy,
-    limits,
-    revision,
-    created_at: time,
-    updated_at: time,
-  }),
-  tenantExample,
-);
-
-export const tenantList = listOf("TenantList", tenant, tenantExample);
-
-export const newTenant = component(
+const newTenant = component(
   "NewTenant",
   z.strictObject({
     name: text(255),
@@ -94,39 +32,25 @@ export const newTenant = component(
   { name: "Northwind Trading", owner: { issuer: "urn:keyhold:local", subject: "alice" } },
 );
 
-export const createdTenant = component("CreatedTenant", z.object({ tenant, owner_id: id }), {
+const createdTenant = component("CreatedTenant", z.object({ tenant, owner_id: id }), {
   tenant: tenantExample,
   owner_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2",
 });
 
-export const tenantUpdate = component(
+const tenantUpdate = component(
   "TenantUpdate",
   z.strictObject({ name: text(255).exactOptional(), limits: limits.exactOptional() }),
   { limits: { requests_per_minute: 600 } },
 );
 
-const policyInput = z.strictObject({
-  allow_withdraw: policy.shape.allow_withdraw.exactOptional(),
-  allow_unknown_permissions: policy.shape.allow_unknown_permissions.exactOptional(),
-  allow_deferred: policy.shape.allow_deferred.exactOptional(),
-  allow_unproven: policy.shape.allow_unproven.exactOptional(),
-  check_minutes: policy.shape.check_minutes.exactOptional(),
-});
-
-export const policyUpdate = component("TenantPolicyUpdate", z.strictObject({ policy: policyInput }), {
-  policy: { allow_deferred: true },
-});
-
-type Needs = Pick<Parts, "custody" | "cursors">;
-
 /** The operator's routes: tenants as a whole, nothing inside them. */
-export function tenantsRoutes(parts: Needs): readonly Route[] {
-  return [create, list, show, update, suspend, resume, freeze, unfreeze, remove].map((define) =>
-    define(parts),
-  );
+export function tenantsRoutes(parts: Parts): readonly Route[] {
+  return [create, list, show, update, suspend, resume, remove]
+    .map((define) => define(parts))
+    .concat(freezeAndUnfreeze(parts));
 }
 
-function create({ custody }: Needs): Route {
+function create({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -146,44 +70,32 @@ function create({ custody }: Needs): Route {
   });
 }
 
-function list({ custody, cursors }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function list({ custody, cursors }: Parts): Route {
+  return listRoute(cursors, {
+    list: "tenants",
     path: "/api/v1/tenants",
     operationId: "listTenants",
     tag: "tenants",
     summary: "List all tenants",
     permission: operator,
-    audit: { none: "it reads what the operator made, and nothing inside a tenant" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ query: pageQuery }),
     answer: json(200, "A page of tenants", tenantList),
-    handle: ({ input: { query } }) =>
-      pageByAge(cursors, { tenantId: null, list: "tenants" }, query, (page) => listTenants(custody.db, page)),
+    read: (_caller, page) => listTenants(custody.db, page),
   });
 }
 
-function show({ custody }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function show({ custody }: Parts): Route {
+  return showRoute({
     path: "/api/v1/tenants/:id",
     operationId: "showTenant",
     tag: "tenants",
     summary: "Show a tenant",
     permission: operator,
-    audit: { none: "it reads what the operator made, and nothing inside a tenant" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The tenant", tenant),
-    handle: ({ input: { params } }) => showTenant(custody.db, params.id),
+    show: (_caller, id) => showTenant(custody.db, id),
   });
 }
 
-function update({ custody }: Needs): Route {
+function update({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "PATCH",
@@ -203,7 +115,7 @@ function update({ custody }: Needs): Route {
   });
 }
 
-function suspend({ custody }: Needs): Route {
+function suspend({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -221,7 +133,7 @@ function suspend({ custody }: Needs): Route {
   });
 }
 
-function resume({ custody }: Needs): Route {
+function resume({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -239,45 +151,7 @@ function resume({ custody }: Needs): Route {
   });
 }
 
-function freeze({ custody }: Needs): Route {
-  return route({
-    effect: "changes",
-    method: "POST",
-    path: "/api/v1/tenants/:id/freeze",
-    operationId: "freezeTenantAsOperator",
-    tag: "tenants",
-    summary: "Stop every use of a tenant's credentials at once",
-    description: "No member of the tenant lifts this freeze.",
-    permission: operator,
-    audit: ["tenant.frozen"],
-    problems: [],
-    idempotency: "kept",
-    input: z.object({ params: idParams, body: reason.optional() }),
-    answer: json(200, "The tenant as it is now", tenant),
-    handle: ({ caller, input: { params, body } }) =>
-      freezeTenantAsOperator(custody.db, caller, params.id, body?.reason ?? null),
-  });
-}
-
-function unfreeze({ custody }: Needs): Route {
-  return route({
-    effect: "changes",
-    method: "POST",
-    path: "/api/v1/tenants/:id/unfreeze",
-    operationId: "unfreezeTenantAsOperator",
-    tag: "tenants",
-    summary: "Lift every freeze of a tenant, whoever made it",
-    permission: operator,
-    audit: ["tenant.unfrozen"],
-    problems: [],
-    idempotency: "kept",
-    input: z.object({ params: idParams }),
-    answer: json(200, "The tenant as it is now", tenant),
-    handle: ({ caller, input: { params } }) => unfreezeTenantAsOperator(custody.db, caller, params.id),
-  });
-}
-
-function remove({ custody }: Needs): Route {
+function remove({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "DELETE",
@@ -294,5 +168,24 @@ function remove({ custody }: Needs): Route {
     input: z.object({ params: idParams }),
     answer: json(202, "The tenant, whose secrets are being destroyed", tenant),
     handle: ({ caller, input: { params } }) => deleteTenant(custody.db, caller, params.id),
+  });
+}
+
+function freezeAndUnfreeze({ custody }: Parts): readonly Route[] {
+  return freezeRoutes({
+    path: "/api/v1/tenants/:id",
+    name: "TenantAsOperator",
+    tag: "tenants",
+    summary: { freeze: "Freeze a tenant", unfreeze: "Unfreeze a tenant" },
+    description: {
+      freeze:
+        "Stops every use of the tenant's credentials immediately. No member of the tenant can lift this freeze.",
+      unfreeze: "Lifts every freeze of the tenant, including those made by its members.",
+    },
+    permission: operator,
+    audit: { freeze: ["tenant.frozen"], unfreeze: ["tenant.unfrozen"] },
+    answer: json(200, "The tenant as it is now", tenant),
+    freeze: (caller, id, reason) => freezeTenantAsOperator(custody.db, caller, id, reason),
+    unfreeze: (caller, id) => unfreezeTenantAsOperator(custody.db, caller, id),
   });
 }

@@ -1,6 +1,15 @@
 import { z } from "zod";
-import { environments, fieldNames } from "../../venues/venue.ts";
+import { KeyholdError } from "../../errors.ts";
+import { nearNames } from "../../near-names.ts";
+import { findOperation, type Operation } from "../../venues/operations.ts";
+import { environments, fieldNames, operationClasses, type VenueDescription } from "../../venues/venue.ts";
+import { json } from "../answer.ts";
 import { listOf } from "../components.ts";
+import { anyCaller } from "../permission.ts";
+import { type Route, route } from "../route.ts";
+import { text } from "../schemas.ts";
+import { reads } from "./kinds.ts";
+import type { Parts } from "./parts.ts";
 
 const venue = z.object({
   id: z.string(),
@@ -28,7 +37,7 @@ const venue = z.object({
   }),
 });
 
-export const venueList = listOf("VenueList", venue, {
+const venueList = listOf("VenueList", venue, {
   id: "binance",
   name: "Binance",
   environments: ["live", "testnet"],
@@ -40,3 +49,111 @@ export const venueList = listOf("VenueList", venue, {
   transfer_accounts: ["spot", "funding"],
   egress_addresses: ["203.0.113.7"],
 });
+
+/**
+ * The parameters of an operation as JSON Schema (draft 2020-12). A pattern with classes of Unicode is left out: several languages, Python
+ * among them, cannot read it.
+ */
+export function paramsSchema({ params }: Pick<Operation, "params">): Record<string, unknown> {
+  const { $schema: _, ...schema } = z.toJSONSchema(params, {
+    io: "input",
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.pattern?.includes("\\p{") === true) delete jsonSchema.pattern;
+    },
+  });
+  return schema;
+}
+
+const operationList = listOf(
+  "VenueOperations",
+  z.object({
+    name: z.string(),
+    class: z.enum(operationClasses).meta({
+      description: "What the credential's policy must allow; everything above read needs an Idempotency-Key",
+    }),
+    places_order: z.boolean(),
+    params: z
+      .record(z.string(), z.unknown())
+      .meta({ description: "The parameters as JSON Schema (draft 2020-12)" }),
+  }),
+  {
+    name: "fetchTicker",
+    class: "read",
+    places_order: false,
+    params: {
+      type: "object",
+      properties: { symbol: { type: "string" } },
+      required: ["symbol"],
+      additionalProperties: false,
+    },
+  },
+);
+
+function venues({ custody, egressAddresses }: Parts): Route {
+  return route({
+    ...reads,
+    path: "/api/v1/venues",
+    operationId: "listVenues",
+    tag: "venues",
+    summary: "List the venues, the fields that each needs, and what it can tell",
+    permission: anyCaller,
+    audit: { none: "it reads what is the same for everybody" },
+    input: z.object({}),
+    answer: json(200, "All venues", venueList),
+    handle: () => {
+      const items = custody.venues
+        .list()
+        .map(({ tells, clientOrderIds, transferAccounts = [], ...venue }) => ({
+          ...venue,
+          tells: {
+            permissions: tells.permissions,
+            bound_ips: tells.boundIps,
+            expiry: tells.expiry,
+            account: tells.account,
+          },
+          client_order_ids: clientOrderIds,
+          transfer_accounts: transferAccounts,
+          egress_addresses: egressAddresses(venue.id),
+        }));
+      return Promise.resolve({ items, next_cursor: null, count: items.length });
+    },
+  });
+}
+
+function venueOperations({ custody }: Parts): Route {
+  return route({
+    ...reads,
+    path: "/api/v1/venues/:id/operations",
+    operationId: "listVenueOperations",
+    tag: "venues",
+    summary: "List the operations of a venue, with their classes and parameters",
+    permission: anyCaller,
+    audit: { none: "it reads what is the same for everybody" },
+    input: z.object({ params: z.strictObject({ id: text(64) }) }),
+    answer: json(200, "All operations of the venue", operationList),
+    handle: ({ input: { params } }) => {
+      const venue = custody.venues.get(params.id)?.description;
+      if (venue === undefined) throw unknownVenue(params.id, custody.venues.list());
+      const items = venue.operations.flatMap((name) => {
+        const operation = findOperation(venue, name);
+        if (operation === undefined) return [];
+        const { class: kind, placesOrder } = operation;
+        return [{ name, class: kind, places_order: placesOrder, params: paramsSchema(operation) }];
+      });
+      return Promise.resolve({ items, next_cursor: null, count: items.length });
+    },
+  });
+}
+
+function unknownVenue(id: string, known: readonly VenueDescription[]): KeyholdError {
+  const near = nearNames(
+    id,
+    known.map((venue) => venue.id),
+  );
+  const advice = near.length === 0 ? "GET /api/v1/venues lists them." : `Did you mean ${near.join(" or ")}?`;
+  return new KeyholdError("not_found", `There is no venue of this id. ${advice}`);
+}
+
+export function venueRoutes(parts: Parts): readonly Route[] {
+  return [venues, venueOperations].map((define) => define(parts));
+}

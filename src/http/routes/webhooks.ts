@@ -11,11 +11,12 @@ import {
 } from "../../webhooks/webhook.ts";
 import { json, noContent } from "../answer.ts";
 import { component, listOf } from "../components.ts";
-import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
+import { advice, id, idParams, ifMatch, revision, text, time } from "../schemas.ts";
+import { listRoute, showRoute } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
-import { advice, id, idParams, ifMatch, pageQuery, revision, text, time } from "../schemas.ts";
+import { delivery } from "./webhook-deliveries.ts";
 
 const webhookExample = {
   id: "0b7c6c9e-6f2a-4f4e-8a5d-2f4c1d9e7b10",
@@ -49,11 +50,11 @@ const fields = {
   updated_at: time,
 };
 
-export const webhook = component("Webhook", z.object(fields), webhookExample);
+const webhook = component("Webhook", z.object(fields), webhookExample);
 
-export const webhookList = listOf("WebhookList", webhook, webhookExample);
+const webhookList = listOf("WebhookList", webhook, webhookExample);
 
-export const webhookWithSecret = component(
+const webhookWithSecret = component(
   "WebhookWithSecret",
   z.object({
     ...fields,
@@ -74,7 +75,7 @@ const input = {
     .meta({ description: "What to tell; none is everything that can be told, now and in later versions" }),
 };
 
-export const newWebhook = component(
+const newWebhook = component(
   "NewWebhook",
   z.strictObject({
     url: input.url,
@@ -84,7 +85,7 @@ export const newWebhook = component(
   { url: webhookExample.url, events: ["credential.invalidated", "credential.expiring"] },
 );
 
-export const webhookUpdate = component(
+const webhookUpdate = component(
   "WebhookUpdate",
   z.strictObject({
     url: input.url.exactOptional(),
@@ -98,7 +99,7 @@ export const webhookUpdate = component(
   { status: "active" },
 );
 
-export const secretRotation = component(
+const secretRotation = component(
   "WebhookSecretRotation",
   z.strictObject({
     overlap_seconds: z.int().min(0).max(86_400).exactOptional().meta({
@@ -109,83 +110,15 @@ export const secretRotation = component(
   { overlap_seconds: 86_400 },
 );
 
-const deliveryExample = {
-  id: "5f0d7a1e-98a4-4f2b-9a3e-4b8f6c1d2e01",
-  endpoint_id: webhookExample.id,
-  message_id: "msg_3f6d1c0b7a5e4f2d9c8b1a0e7d6c5b4a",
-  event: "credential.invalidated",
-  state: "pending" as const,
-  attempts: 1,
-  outcome: "status_5xx",
-  due_at: "2026-11-20T09:05:00.000Z",
-  settled_at: null,
-  created_at: "2026-11-20T09:00:00.000Z",
-};
-
-const state = z.enum(["pending", "delivered", "dead"]);
-
-const deliveryFields = {
-  id,
-  endpoint_id: id,
-  message_id: z
-    .string()
-    .meta({ description: "The `webhook-id` that the receiver sees, the same at every attempt" }),
-  event: z.string(),
-  state: state.meta({ description: "`dead` was given up; it can be replayed" }),
-  attempts: z.int(),
-  outcome: z.string().nullable().meta({ description: "What came of the last attempt" }),
-  due_at: time.nullable().meta({ description: "When the next attempt is made, at the earliest" }),
-  settled_at: time.nullable().meta({ description: "When it was delivered or given up" }),
-  created_at: time,
-};
-
-export const delivery = component("WebhookDelivery", z.object(deliveryFields), deliveryExample);
-
-export const deliveryList = listOf("WebhookDeliveryList", delivery, deliveryExample);
-
-export const deliveryWithLog = component(
-  "WebhookDeliveryWithLog",
-  z.object({
-    ...deliveryFields,
-    payload: z.string().meta({ description: "The body, as it is signed and sent" }),
-    log: z
-      .array(
-        z.object({
-          number: z.int(),
-          at: time,
-          outcome: z.string(),
-          status: z.int().nullable(),
-          milliseconds: z.int(),
-        }),
-      )
-      .meta({ description: "Every attempt, oldest first; of the answer nothing is kept but its status" }),
-  }),
-  {
-    ...deliveryExample,
-    payload:
-      '{"type":"credential.invalidated","timestamp":"2026-11-20T09:00:00.000000Z","data":{"tenant_id":"2f0b8b0e-6a55-4a5e-9d0c-5b8e2f5f3b11","credential_id":"9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33","venue":"binance","environment":"live","reason":"bad_key"}}',
-    log: [
-      { number: 1, at: "2026-11-20T09:00:01.000Z", outcome: "status_5xx", status: 503, milliseconds: 41 },
-    ],
-  },
-);
-
-export const deliveryFilter = {
-  endpoint_id: id.exactOptional(),
-  state: state.exactOptional(),
-};
-
-type Needs = Pick<Parts, "webhooks" | "cursors">;
-
 /** Where the tenant is told of events. */
-export function webhookRoutes(parts: Needs): readonly Route[] {
+export function webhookRoutes(parts: Parts): readonly Route[] {
   return [create, list, show, update, remove, rotate, test].map((define) => define(parts));
 }
 
 const secretIsGone =
   "The secret was shown in the first answer alone. If you do not have it, make the next one (POST /api/v1/webhooks/{id}/rotate-secret).";
 
-function create({ webhooks }: Needs): Route {
+function create({ webhooks }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -208,46 +141,32 @@ function create({ webhooks }: Needs): Route {
   });
 }
 
-function list({ webhooks, cursors }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function list({ webhooks, cursors }: Parts): Route {
+  return listRoute(cursors, {
+    list: "webhooks",
     path: "/api/v1/webhooks",
     operationId: "listWebhooks",
     tag: "webhooks",
     summary: "List the tenant's webhooks",
     permission: holdersOf("webhooks:read"),
-    audit: { none: "it reads metadata that the caller may see" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ query: pageQuery }),
     answer: json(200, "A page of webhooks", webhookList),
-    handle: ({ caller, input: { query } }) =>
-      pageByAge(cursors, { tenantId: caller.tenantId, list: "webhooks" }, query, (page) =>
-        listEndpoints(webhooks, caller, page),
-      ),
+    read: (caller, page) => listEndpoints(webhooks, caller, page),
   });
 }
 
-function show({ webhooks }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function show({ webhooks }: Parts): Route {
+  return showRoute({
     path: "/api/v1/webhooks/:id",
     operationId: "showWebhook",
     tag: "webhooks",
     summary: "Show a webhook, never its secret",
     permission: holdersOf("webhooks:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The webhook", webhook),
-    handle: ({ caller, input: { params } }) => showEndpoint(webhooks, caller, params.id),
+    show: (caller, id) => showEndpoint(webhooks, caller, id),
   });
 }
 
-function update({ webhooks }: Needs): Route {
+function update({ webhooks }: Parts): Route {
   return route({
     effect: "changes",
     method: "PATCH",
@@ -266,7 +185,7 @@ function update({ webhooks }: Needs): Route {
   });
 }
 
-function remove({ webhooks }: Needs): Route {
+function remove({ webhooks }: Parts): Route {
   return route({
     effect: "changes",
     method: "DELETE",
@@ -284,7 +203,7 @@ function remove({ webhooks }: Needs): Route {
   });
 }
 
-function rotate({ webhooks }: Needs): Route {
+function rotate({ webhooks }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -309,7 +228,7 @@ function rotate({ webhooks }: Needs): Route {
   });
 }
 
-function test({ webhooks }: Needs): Route {
+function test({ webhooks }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",

@@ -6,7 +6,7 @@ import { percentile } from "../percentiles.ts";
 import { startReceiver } from "../receiver.ts";
 import { seed, type SeededTenant } from "../seed.ts";
 import { settingsFor, startService } from "../servers.ts";
-import { createEndpoint } from "../../src/webhooks/webhook.ts";
+import { createWebhook } from "../../src/webhooks/webhook.ts";
 
 const mostTenants = 10;
 const loopback = "127.0.0.1";
@@ -48,7 +48,7 @@ async function tellEach(
   const guard = createGuard({ networks: [loopback] });
   try {
     for (const { owner } of seeded) {
-      await createEndpoint({ db, dataKeys, guard }, owner, { url, events: ["credential.updated"] });
+      await createWebhook({ db, dataKeys, guard }, owner, { url, events: ["credential.updated"] });
     }
   } finally {
     await guard.close();

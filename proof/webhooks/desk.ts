@@ -7,7 +7,7 @@ import { openTenant, secretFields } from "../../test/support/tenants.ts";
 import type { Ground } from "../ground.ts";
 import type { Subject } from "./book.ts";
 import { createAccount, freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";
-import { createEndpoint } from "../../src/webhooks/webhook.ts";
+import { createWebhook } from "../../src/webhooks/webhook.ts";
 
 /** A tenant with one endpoint, whose owner changes things, one after the other. */
 export type Desk = Readonly<{
@@ -25,7 +25,7 @@ export async function openDesk(ground: Ground, guard: Guard, url: string): Promi
   const { db, dataKeys } = custody;
   const { owner, id: tenantId } = await openTenant(db, ground.operator, "proof");
   const account = await createAccount(db, owner, { name: "Main" });
-  const { secret } = await createEndpoint({ db, dataKeys, guard }, owner, { url });
+  const { secret } = await createWebhook({ db, dataKeys, guard }, owner, { url });
   const path = new URL(url).pathname;
   const changes = changesOf(ground, owner, account.id);
   const changeNext = async (): Promise<Subject> => {

@@ -2,9 +2,9 @@ import { randomUUID } from "node:crypto";
 import { type Selectable, sql, type UpdateObject } from "kysely";
 import { namesSubjects } from "../access/narrowing.ts";
 import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
-import { assertMaySwitchOn, type MemberRank, switchedOffBy } from "../access/ranks.ts";
+import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
 import { type Answered, change, type Changed } from "../audit/change.ts";
-import { refuseMiss } from "../audit/misses.ts";
+import { changeFound, refuseMiss } from "../audit/misses.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import { assertSeen } from "../db/revision.ts";
@@ -16,22 +16,10 @@ import { showMember, subjectOf } from "./member.ts";
 
 type AccountRow = Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>;
 
-/** What a member trades with; its credentials are used only while it is active. */
-type Account = Readonly<{
-  id: string;
-  owner_id: string;
-  name: string;
-  active: boolean;
-  /** Of whoever switched it off: that rank, or a higher one, switches it on. `null` while it is active. */
-  switched_off_rank: MemberRank | null;
-  frozen: boolean;
-  freezes: readonly Freeze[];
-  revision: number;
-  created_at: string;
-  updated_at: string;
-}>;
+/** A trading account of a member. Its credentials can be used only while it is active. */
+type Account = Readonly<ReturnType<typeof toAccount>>;
 
-function toAccount(row: AccountRow): Account {
+function toAccount(row: AccountRow) {
   return {
     id: row.id,
     owner_id: row.owner_id,
@@ -71,28 +59,20 @@ export async function changeAccount<T extends object>(
   { revision, ...target }: Readonly<{ id: string; action: string; revision?: number | undefined }>,
   work: (tx: TenantTx, row: AccountRow) => Promise<Changed<T>>,
 ): Promise<Answered<T>> {
-  try {
-    return await change(db, principal, async (tx) => {
-      const row = await tx
-        .selectFrom("accounts")
-        .selectAll()
-        .select(freezesOf("accounts").as("freezes"))
-        .where("id", "=", target.id)
-        .where("deleted_at", "is", null)
-        .forUpdate()
-        .executeTakeFirst();
-      if (row === undefined) throw new Missing();
-      assertSeen(row.revision, revision);
-      return work(tx, row);
-    });
-  } catch (error) {
-    if (!(error instanceof Missing)) throw error;
-    return refuseMiss(db, principal, { kind: "account", ...target });
-  }
+  return changeFound(db, principal, { kind: "account", ...target }, async (tx) => {
+    const row = await tx
+      .selectFrom("accounts")
+      .selectAll()
+      .select(freezesOf("accounts").as("freezes"))
+      .where("id", "=", target.id)
+      .where("deleted_at", "is", null)
+      .forUpdate()
+      .executeTakeFirst();
+    if (row === undefined) return null;
+    assertSeen(row.revision, revision);
+    return work(tx, row);
+  });
 }
-
-/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
-class Missing extends Error {}
 
 /** Opens an account for its owner: the caller, or a member that an administrator names. */
 export async function createAccount(
@@ -133,15 +113,12 @@ async function ownerOf(db: Db, principal: Principal, named: string | undefined):
   return (await showMember(db, principal, owner)).id;
 }
 
-/** An account in a list, with the subject of its owner. */
-type ListedAccount = Account & Readonly<{ owner_subject: string | null }>;
-
 /** The accounts that the caller may see, newest first. */
 export async function listAccounts(
   db: Db,
   principal: Principal,
   page: PageRequest,
-): Promise<Page<ListedAccount>> {
+): Promise<Page<Account & Readonly<{ owner_subject: string | null }>>> {
   assertScope(principal, "accounts:read");
   const owner = soleOwner(principal);
   const rows = await readTenant(db, scopeOf(principal), (tx) =>
@@ -177,8 +154,6 @@ export async function showAccount(db: Db, principal: Principal, id: string): Pro
     : toAccount(row);
 }
 
-type AccountUpdate = Readonly<{ name?: string; active?: boolean }>;
-
 /**
  * Changes name or active flag; the credentials of an inactive account cannot be used from the same moment. Throws `stale`, and `forbidden` for
  * switching on what a higher rank has switched off.
@@ -187,7 +162,7 @@ export async function updateAccount(
   db: Db,
   principal: Principal,
   id: string,
-  input: AccountUpdate,
+  input: Readonly<{ name?: string; active?: boolean }>,
   revision?: number,
 ): Promise<Answered<Account>> {
   assertScope(principal, "accounts:write");

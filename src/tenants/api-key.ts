@@ -1,38 +1,16 @@
 import { type Selectable, sql } from "kysely";
 import type { Scope } from "../access/permissions.ts";
 import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
-import { type Answered, change } from "../audit/change.ts";
-import { refuseMiss } from "../audit/misses.ts";
+import type { Answered } from "../audit/change.ts";
+import { changeFound } from "../audit/misses.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import type { Database } from "../db/schema.ts";
 import { readTenant } from "../db/tenant.ts";
 import { subjectOf } from "./member.ts";
 
-/** What is kept and shown of an API key: never the key. */
-export type ApiKey = Readonly<{
-  id: string;
-  member_id: string;
-  name: string;
-  /** The first characters, to recognise the key by. */
-  prefix: string;
-  scopes: readonly string[];
-  agent: boolean;
-  /** The key that made it, with which it ends; `null` for one that was made with a token. */
-  made_by: string | null;
-  /** What it reaches: these credentials, and those of these accounts; both `null` is everything that its member reaches. */
-  credentials: readonly string[] | null;
-  accounts: readonly string[] | null;
-  /** From where it may be used; `null` is from anywhere. */
-  networks: readonly string[] | null;
-  expires_at: string;
-  /** Whether it was made by a version that let keys live without an end: it ends 366 days after the upgrade. */
-  made_without_end: boolean;
-  revoked_at: string | null;
-  /** A minute late at most. */
-  last_used_at: string | null;
-  created_at: string;
-}>;
+/** An API key as it is shown: never the key itself. */
+export type ApiKey = Readonly<ReturnType<typeof toApiKey>>;
 
 export type ApiKeyRequest = Readonly<{
   name: string;
@@ -68,7 +46,7 @@ export const apiKeyColumns = [
   "created_at",
 ] as const;
 
-export function toApiKey(row: Row): ApiKey {
+export function toApiKey(row: Row) {
   return {
     id: row.id,
     member_id: row.member_id,
@@ -88,15 +66,12 @@ export function toApiKey(row: Row): ApiKey {
   };
 }
 
-/** An API key in a list, with the subject of its member. */
-type ListedApiKey = ApiKey & Readonly<{ member_subject: string | null }>;
-
 /** The API keys that the caller may see, revoked ones too, newest first. */
 export async function listApiKeys(
   db: Db,
   principal: Principal,
   page: PageRequest,
-): Promise<Page<ListedApiKey>> {
+): Promise<Page<ApiKey & Readonly<{ member_subject: string | null }>>> {
   assertScope(principal, "api-keys:read");
   const owner = soleOwner(principal);
   const rows = await readTenant(db, scopeOf(principal), (tx) =>
@@ -124,25 +99,17 @@ export async function revokeApiKey(
   id: string,
 ): Promise<Answered<Readonly<{ memberId: string }>>> {
   assertScope(principal, "api-keys:write");
-  try {
-    return await change(db, principal, async (tx) => {
-      const row = await tx
-        .updateTable("api_keys")
-        .set({ revoked_at: sql`coalesce(revoked_at, now())` })
-        .where("id", "=", id)
-        .returning("member_id")
-        .executeTakeFirst();
-      if (row === undefined) throw new Missing();
-      return {
-        value: { memberId: row.member_id },
-        events: [{ event: "api_key.revoked", detail: { api_key_id: id } }],
-      };
-    });
-  } catch (error) {
-    if (!(error instanceof Missing)) throw error;
-    return refuseMiss(db, principal, { kind: "api_key", id, action: "revoke" });
-  }
+  return changeFound(db, principal, { kind: "api_key", id, action: "revoke" }, async (tx) => {
+    const row = await tx
+      .updateTable("api_keys")
+      .set({ revoked_at: sql`coalesce(revoked_at, now())` })
+      .where("id", "=", id)
+      .returning("member_id")
+      .executeTakeFirst();
+    if (row === undefined) return null;
+    return {
+      value: { memberId: row.member_id },
+      events: [{ event: "api_key.revoked", detail: { api_key_id: id } }],
+    };
+  });
 }
-
-/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
-class Missing extends Error {}

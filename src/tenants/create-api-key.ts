@@ -16,9 +16,6 @@ const defaultApiKeyDays = 90;
 const longestApiKeyDays = 366;
 const dayMs = 86_400_000;
 
-/** An API key with what it is used by, which is shown this once. */
-type CreatedApiKey = ApiKey & Readonly<{ key: string }>;
-
 type Named = Readonly<{ kind: "credential" | "account"; id: string }>;
 
 /**
@@ -32,7 +29,7 @@ export async function createApiKey(
   db: Db,
   principal: Principal,
   request: ApiKeyRequest,
-): Promise<Answered<CreatedApiKey>> {
+): Promise<Answered<ApiKey & Readonly<{ key: string }>>> {
   assertScope(principal, "api-keys:write");
   if (principal.kind !== "member") throw new KeyholdError("forbidden", "An API key belongs to a member.");
   assertScopesAmong(principal, request);

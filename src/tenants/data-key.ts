@@ -85,20 +85,23 @@ export async function destroyDataKey(
 }
 
 type Row = Readonly<{ tenant_id: string; id: string }>;
-type Needs = Readonly<{ db: Db; dataKeys: DataKeySource }>;
 
-const mostAtOnce = 100;
+const maxAtOnce = 100;
 const dayMs = 86_400_000;
 
 /** Gives successors to data keys that are old or have sealed much. */
-export async function rotateWornDataKeys(custody: Needs): Promise<Tally> {
+export async function rotateWornDataKeys(
+  custody: Readonly<{ db: Db; dataKeys: DataKeySource }>,
+): Promise<Tally> {
   const since = new Date(Date.now() - rotateAfterDays * dayMs);
-  return each(await sealingKeys(custody.db, since, mostAtOnce), (key) => rotateDataKey(custody, key));
+  return each(await sealingKeys(custody.db, since, maxAtOnce), (key) => rotateDataKey(custody, key));
 }
 
 /** Destroys retired data keys that nothing is sealed with any more. */
-export async function destroyUnusedDataKeys(custody: Needs): Promise<Tally> {
-  const { rows } = await sql<Row>`select * from clock.unused_data_keys(${mostAtOnce})`.execute(custody.db);
+export async function destroyUnusedDataKeys(
+  custody: Readonly<{ db: Db; dataKeys: DataKeySource }>,
+): Promise<Tally> {
+  const { rows } = await sql<Row>`select * from clock.unused_data_keys(${maxAtOnce})`.execute(custody.db);
   return each(rows.map(toRef), (key) => destroyDataKey(custody, key));
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type RawBuilder, type Selectable, sql } from "kysely";
 import { givenBy, type Role } from "../access/permissions.ts";
 import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
-import { assertMaySwitchOn, type MemberRank, switchedOffBy } from "../access/ranks.ts";
+import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
 import { type Answered, change } from "../audit/change.ts";
 import { refuseMiss } from "../audit/misses.ts";
 import type { Db } from "../db/connect.ts";
@@ -12,23 +12,12 @@ import type { Database } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 
-/** Who of an issuer's subjects belongs to the tenant, and as what. */
-type TenantMember = Readonly<{
-  id: string;
-  issuer: string;
-  subject: string;
-  role: Role;
-  status: "active" | "suspended";
-  /** That rank, or a higher one, lets it in again. `null` while it is active. */
-  suspended_rank: MemberRank | null;
-  revision: number;
-  created_at: string;
-  updated_at: string;
-}>;
-
 type MemberRow = Selectable<Database["members"]>;
 
-function toMember(row: MemberRow): TenantMember {
+/** A subject of an issuer that belongs to the tenant, and its role. */
+type TenantMember = Readonly<ReturnType<typeof toMember>>;
+
+function toMember(row: MemberRow) {
   return {
     id: row.id,
     issuer: row.issuer,
@@ -42,13 +31,11 @@ function toMember(row: MemberRow): TenantMember {
   };
 }
 
-type NewMember = Readonly<{ issuer: string; subject: string; role: Role }>;
-
 /** Lets a subject of an issuer in. Throws `duplicate`, and `forbidden` for a role above the caller's own. */
 export async function addMember(
   db: Db,
   principal: Principal,
-  input: NewMember,
+  input: Readonly<{ issuer: string; subject: string; role: Role }>,
 ): Promise<Answered<TenantMember>> {
   assertScope(principal, "members:write");
   assertMayGive(principal, input.role);
@@ -102,8 +89,6 @@ export async function showMember(db: Db, principal: Principal, id: string): Prom
     : toMember(row);
 }
 
-type MemberUpdate = Readonly<{ role?: Role; status?: "active" | "suspended" }>;
-
 /**
  * Changes role or status; in force at the next request, and at once for secrets. Throws `stale`, `forbidden` for a role above the
  * caller's own and for a member that a higher rank has suspended, and `illegal_state` for the last active owner, without whom nobody could let anybody in.
@@ -112,7 +97,7 @@ export async function updateMember(
   db: Db,
   principal: Principal,
   id: string,
-  input: MemberUpdate,
+  input: Readonly<{ role?: Role; status?: MemberRow["status"] }>,
   revision?: number,
 ): Promise<Answered<TenantMember>> {
   assertScope(principal, "members:write");
@@ -158,7 +143,7 @@ function assertNotBack(principal: Principal, { id, role, status }: MemberRow): v
   throw new KeyholdError("unauthenticated", "Your role has changed. Send the request again.");
 }
 
-function suspended(principal: Principal, before: MemberRow, status: MemberUpdate["status"]) {
+function suspended(principal: Principal, before: MemberRow, status: MemberRow["status"] | undefined) {
   const isOff = before.status === "suspended";
   if (status === "suspended") {
     return { suspended_rank: switchedOffBy(principal, isOff ? before.suspended_rank : undefined) };

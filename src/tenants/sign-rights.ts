@@ -5,8 +5,6 @@ import type { Db } from "../db/connect.ts";
 import { each, type Tally } from "../db/tally.ts";
 import type { DataKeySource } from "../keys/key-provider.ts";
 
-type Needs = Readonly<{ db: Db; dataKeys: DataKeySource }>;
-
 const rowsAtOnce = 500;
 const tenantsAtOnce = 100;
 
@@ -14,28 +12,26 @@ const tenantsAtOnce = 100;
  * Signs the rights that an earlier version wrote, which signed none: tenant by tenant, in portions that may be cut off and repeated, the
  * tenant's own row last. From then on the record names that row, and nothing without a MAC is signed for this tenant again.
  */
-export async function signExisting(custody: Needs): Promise<Tally> {
-  const tallies: Tally[] = [];
-  for await (const tenants of unsignedTenants(custody.db)) {
-    tallies.push(await each(tenants, (id) => signTenant(custody, id)));
-  }
-  const sum = (count: (tally: Tally) => number) => tallies.reduce((all, tally) => all + count(tally), 0);
-  return { done: sum(({ done }) => done), failed: sum(({ failed }) => failed) };
+export async function signExisting(custody: Readonly<{ db: Db; dataKeys: DataKeySource }>): Promise<Tally> {
+  return each(unsignedTenants(custody.db), (id) => signTenant(custody, id));
 }
 
-async function* unsignedTenants(db: Db): AsyncGenerator<readonly string[]> {
+async function* unsignedTenants(db: Db): AsyncGenerator<string> {
   let after = "00000000-0000-0000-0000-000000000000";
   for (;;) {
     const { rows } = await sql<{ tenant_id: string }>`
       select * from grants.unsigned_tenants(${after}::uuid, ${tenantsAtOnce})`.execute(db);
     const last = rows.at(-1);
     if (last === undefined) return;
-    yield rows.map(({ tenant_id: id }) => id);
+    for (const { tenant_id: id } of rows) yield id;
     after = last.tenant_id;
   }
 }
 
-async function signTenant({ db, dataKeys }: Needs, tenantId: string): Promise<void> {
+async function signTenant(
+  { db, dataKeys }: Parameters<typeof signExisting>[0],
+  tenantId: string,
+): Promise<void> {
   // A tenant may have no key for MACs yet: it gets one now, and not while its row is held.
   await dataKeys.mac(tenantId, "grant", new Uint8Array(0));
   while ((await signPortion(db, tenantId)) === rowsAtOnce);

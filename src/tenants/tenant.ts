@@ -14,19 +14,7 @@ import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreez
 
 type Row = Selectable<Database["tenants"]> & Readonly<{ freezes: readonly Freeze[] }>;
 
-/** A tenant as it leaves the service. */
-type Tenant = Readonly<{
-  id: string;
-  name: string;
-  status: "active" | "suspended" | "deleted";
-  frozen: boolean;
-  freezes: readonly Freeze[];
-  policy: Required<TenantPolicy>;
-  limits: StoredLimits;
-  revision: number;
-  created_at: string;
-  updated_at: string;
-}>;
+type Tenant = Readonly<ReturnType<typeof toTenant>>;
 
 /** How often a credential is checked where its tenant has not decided. */
 export const defaultCheckMinutes = 360;
@@ -40,7 +28,7 @@ const defaultPolicy: Required<TenantPolicy> = {
   check_minutes: defaultCheckMinutes,
 };
 
-function toTenant(row: Row): Tenant {
+function toTenant(row: Row) {
   return {
     id: row.id,
     name: row.name,
@@ -53,10 +41,6 @@ function toTenant(row: Row): Tenant {
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
   };
-}
-
-async function findTenant(tx: TenantTx | PlatformTx, id: string): Promise<Row | undefined> {
-  return selectTenant(tx, id).executeTakeFirst();
 }
 
 function selectTenant(tx: TenantTx | PlatformTx, id: string) {
@@ -85,17 +69,11 @@ async function writeTenant(
   return toTenant(row);
 }
 
-type NewTenant = Readonly<{
-  name: string;
-  /** The first member, who owns the tenant and adds the others. */
-  owner: Readonly<{ issuer: string; subject: string }>;
-}>;
-
-/** Opens a tenant with its first member; its chain of the record begins here. */
+/** Creates a tenant with its first member, who owns it and adds the others. The chain of its audit record begins here. */
 export async function createTenant(
   db: Db,
   operator: Operator,
-  input: NewTenant,
+  input: Readonly<{ name: string; owner: Readonly<{ issuer: string; subject: string }> }>,
 ): Promise<Answered<Readonly<{ tenant: Tenant; owner_id: string }>>> {
   const id = randomUUID();
   const ownerId = randomUUID();
@@ -143,14 +121,16 @@ export async function listTenants(db: Db, page: PageRequest): Promise<Page<Tenan
 /** The caller's own tenant. */
 export async function showOwnTenant(db: Db, principal: Principal): Promise<Tenant> {
   assertScope(principal, "tenant:read");
-  const row = await readTenant(db, scopeOf(principal), (tx) => findTenant(tx, principal.tenantId));
+  const row = await readTenant(db, scopeOf(principal), (tx) =>
+    selectTenant(tx, principal.tenantId).executeTakeFirst(),
+  );
   if (row === undefined) throw noSuchTenant();
   return toTenant(row);
 }
 
 /** Any tenant, for the operator. */
 export async function showTenant(db: Db, id: string): Promise<Tenant> {
-  const row = await withPlatform(db, (tx) => findTenant(tx, id));
+  const row = await withPlatform(db, (tx) => selectTenant(tx, id).executeTakeFirst());
   if (row === undefined) throw noSuchTenant();
   return toTenant(row);
 }

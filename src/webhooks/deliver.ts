@@ -37,7 +37,7 @@ export async function deliver(
 
 type Job = Readonly<{
   id: string;
-  endpointId: string;
+  webhookId: string;
   url: string;
   messageId: string;
   payload: string;
@@ -64,19 +64,19 @@ async function read({ db }: Pick<Webhooks, "db">, { tenant_id, id }: Due): Promi
       .executeTakeFirst(),
   );
   if (row === undefined) return null;
-  const { secret_number: number, signs_twice, message_id, id: endpointId, ...rest } = row;
+  const { secret_number: number, signs_twice, message_id, id: webhookId, ...rest } = row;
   const secrets = signs_twice === true ? [number, number - 1] : [number];
-  return { ...rest, id, endpointId, messageId: messageIdOf(message_id), secrets };
+  return { ...rest, id, webhookId, messageId: messageIdOf(message_id), secrets };
 }
 
 /** The headers of Standard Webhooks. The time is that of the attempt: receivers refuse what was signed long ago. */
 async function sign(
   { dataKeys }: Pick<Webhooks, "dataKeys">,
   tenantId: string,
-  { url, messageId, payload, endpointId, secrets }: Job,
+  { url, messageId, payload, webhookId, secrets }: Job,
 ): Promise<Message> {
   const seconds = Math.floor(Date.now() / 1000);
-  const of = (number: number): SecretOf => ({ tenantId, endpointId, number });
+  const of = (number: number): SecretOf => ({ tenantId, webhookId, number });
   const signatures = await Promise.all(
     secrets.map((number) => signWith(dataKeys, of(number), { messageId, seconds, payload })),
   );

@@ -1,43 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { type Selectable, sql } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { type Answered, change } from "../audit/change.ts";
-import { refuseMiss } from "../audit/misses.ts";
+import type { Answered } from "../audit/change.ts";
+import { changeFound, refuseMiss } from "../audit/misses.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import type { Database } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { testEvent } from "./events.ts";
-import { changeEndpoint, endPause, type Webhooks } from "./webhook.ts";
+import { changeWebhook, endPause, type Webhooks } from "./webhook.ts";
 
-/** A message on its way to one endpoint, or what became of it. */
-export type Delivery = Readonly<{
-  id: string;
-  endpoint_id: string;
-  /** The `webhook-id` that the receiver sees: the same at every attempt, and when it is replayed. */
-  message_id: string;
-  event: string;
-  state: "pending" | "delivered" | "dead";
-  attempts: number;
-  /** What came of the last attempt; `null` before the first. */
-  outcome: string | null;
-  due_at: string | null;
-  settled_at: string | null;
-  created_at: string;
-}>;
+/** A message that is to be sent to one webhook, or was. */
+export type Delivery = Readonly<ReturnType<typeof toDelivery>>;
 
-type DeliveryState = Delivery["state"];
-
-/** An attempt to send it. Nothing of what the receiver answered is kept but its status. */
-type Attempt = Readonly<{
-  number: number;
-  at: string;
-  outcome: string;
-  status: number | null;
-  milliseconds: number;
-}>;
-
-/** Deliveries as they are shown, and what came of the last attempt at each. */
+/** Deliveries as they are shown, with the outcome of the last attempt at each. */
 function selectDeliveries(tx: TenantTx) {
   return tx
     .selectFrom("webhook_deliveries as d")
@@ -69,7 +45,7 @@ type Row = Pick<
 > &
   Readonly<{ outcome: string | null }>;
 
-function toDelivery(row: Row): Delivery {
+function toDelivery(row: Row) {
   return {
     id: row.id,
     endpoint_id: row.endpoint_id,
@@ -89,19 +65,17 @@ export function messageIdOf(id: string): string {
   return `msg_${id.replaceAll("-", "")}`;
 }
 
-type DeliveryFilter = Readonly<{ endpointId?: string; state?: DeliveryState }>;
-
-/** What was sent, waits to be sent or was given up, newest first. */
+/** Deliveries of every state, newest first. */
 export async function listDeliveries(
   { db }: Pick<Webhooks, "db">,
   principal: Principal,
-  { endpointId, state }: DeliveryFilter,
+  { webhookId, state }: Readonly<{ webhookId?: string; state?: Delivery["state"] }>,
   page: PageRequest,
 ): Promise<Page<Delivery>> {
   assertScope(principal, "webhooks:read");
   const rows = await readTenant(db, scopeOf(principal), (tx) =>
     selectDeliveries(tx)
-      .$if(endpointId !== undefined, (query) => query.where("d.endpoint_id", "=", endpointId ?? ""))
+      .$if(webhookId !== undefined, (query) => query.where("d.endpoint_id", "=", webhookId ?? ""))
       .$if(state !== undefined, (query) => query.where("d.state", "=", state ?? "pending"))
       .where(beyond(page))
       .orderBy("d.created_at", "desc")
@@ -112,20 +86,8 @@ export async function listDeliveries(
   return toPage(rows, page.limit, toDelivery);
 }
 
-type DeliveryWithLog = Delivery &
-  Readonly<{
-    /** The body, as it is sent. */
-    payload: string;
-    /** Oldest first. */
-    log: readonly Attempt[];
-  }>;
-
 /** A delivery with its body and every attempt at it. Throws `not_found`. */
-export async function showDelivery(
-  { db }: Pick<Webhooks, "db">,
-  principal: Principal,
-  id: string,
-): Promise<DeliveryWithLog> {
+export async function showDelivery({ db }: Pick<Webhooks, "db">, principal: Principal, id: string) {
   assertScope(principal, "webhooks:read");
   const found = await readTenant(db, scopeOf(principal), async (tx) => {
     const row = await selectDeliveries(tx).select("d.payload").where("d.id", "=", id).executeTakeFirst();
@@ -135,7 +97,8 @@ export async function showDelivery(
   return { ...toDelivery(found.row), payload: found.row.payload, log: found.log };
 }
 
-async function attemptsOf(tx: TenantTx, deliveryId: string): Promise<readonly Attempt[]> {
+/** Oldest first. Of the answers of the receiver only the status is kept. */
+async function attemptsOf(tx: TenantTx, deliveryId: string) {
   const rows = await tx
     .selectFrom("webhook_attempts")
     .select(["number", "at", "outcome", "status", "milliseconds"])
@@ -146,8 +109,8 @@ async function attemptsOf(tx: TenantTx, deliveryId: string): Promise<readonly At
 }
 
 /**
- * Sends a message again, whatever came of it, with the same id and a schedule of its own. Throws `not_found`, and `illegal_state`
- * when its endpoint is switched off.
+ * Sends a message again, whatever its state, with the same id and a new schedule. Throws `not_found`, and `illegal_state` if its
+ * webhook is disabled.
  */
 export async function replayDelivery(
   { db }: Pick<Webhooks, "db">,
@@ -155,41 +118,35 @@ export async function replayDelivery(
   id: string,
 ): Promise<Answered<Delivery>> {
   assertScope(principal, "webhooks:write");
-  try {
-    return await change(db, principal, async (tx) => {
-      const endpointId = await assertActive(tx, id);
-      await requeue(tx, id);
-      await endPause(tx, endpointId);
-      const row = await selectDeliveries(tx).where("d.id", "=", id).executeTakeFirstOrThrow();
-      const detail = { endpoint_id: endpointId, delivery_id: id };
-      return { value: toDelivery(row), events: [{ event: "webhook.replayed", detail }] };
-    });
-  } catch (error) {
-    if (!(error instanceof Missing)) throw error;
-    return refuseMiss(db, principal, { kind: "webhook_delivery", id, action: "replay" });
-  }
+  return changeFound(db, principal, { kind: "webhook_delivery", id, action: "replay" }, async (tx) => {
+    const webhook = await webhookOf(tx, id);
+    if (webhook === undefined) return null;
+    if (webhook.status !== "active") throw switchedOff();
+    await requeue(tx, id);
+    await endPause(tx, webhook.id);
+    const row = await selectDeliveries(tx).where("d.id", "=", id).executeTakeFirstOrThrow();
+    const detail = { endpoint_id: webhook.id, delivery_id: id };
+    return { value: toDelivery(row), events: [{ event: "webhook.replayed", detail }] };
+  });
 }
 
-async function assertActive(tx: TenantTx, id: string): Promise<string> {
-  const row = await tx
+async function webhookOf(tx: TenantTx, deliveryId: string) {
+  return tx
     .selectFrom("webhook_deliveries as d")
     .innerJoin("webhook_endpoints as e", (join) =>
       join.onRef("e.tenant_id", "=", "d.tenant_id").onRef("e.id", "=", "d.endpoint_id"),
     )
     .select(["e.id", "e.status"])
-    .where("d.id", "=", id)
+    .where("d.id", "=", deliveryId)
     .where("e.deleted_at", "is", null)
     .executeTakeFirst();
-  if (row === undefined) throw new Missing();
-  if (row.status === "active") return row.id;
-  throw switchedOff();
 }
 
 function switchedOff(): KeyholdError {
-  return new KeyholdError("illegal_state", "The webhook is switched off. Switch it on first.");
+  return new KeyholdError("illegal_state", "The webhook is disabled. Enable it first.");
 }
 
-/** What is being sent this moment keeps its lease: what comes of that attempt is noted, and settles it if it succeeds. */
+/** An attempt that is under way keeps its lease. Its outcome is recorded, and settles the delivery if it succeeded. */
 async function requeue(tx: TenantTx, id: string): Promise<void> {
   await tx
     .updateTable("webhook_deliveries")
@@ -204,20 +161,14 @@ async function requeue(tx: TenantTx, id: string): Promise<void> {
     .execute();
 }
 
-/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
-class Missing extends Error {}
-
-/**
- * Queues a message that tells nothing, to see whether it arrives. Throws `not_found`, and `illegal_state` when the endpoint is
- * switched off.
- */
-export async function testEndpoint(
+/** Queues a test message. Throws `not_found`, and `illegal_state` if the webhook is disabled. */
+export async function testWebhook(
   webhooks: Pick<Webhooks, "db">,
   principal: Principal,
   id: string,
 ): Promise<Answered<Delivery>> {
   assertScope(principal, "webhooks:write");
-  return changeEndpoint(webhooks, principal, { id, action: "test" }, async (tx, { status }) => {
+  return changeWebhook(webhooks, principal, { id, action: "test" }, async (tx, { status }) => {
     if (status !== "active") throw switchedOff();
     await endPause(tx, id);
     const delivery = await queueTest(tx, principal.tenantId, id);
@@ -226,11 +177,11 @@ export async function testEndpoint(
   });
 }
 
-async function queueTest(tx: TenantTx, tenantId: string, endpointId: string): Promise<Delivery> {
+async function queueTest(tx: TenantTx, tenantId: string, webhookId: string): Promise<Delivery> {
   const payload = {
     type: testEvent,
     timestamp: new Date().toISOString(),
-    data: { tenant_id: tenantId, endpoint_id: endpointId },
+    data: { tenant_id: tenantId, endpoint_id: webhookId },
   };
   const id = randomUUID();
   await tx
@@ -238,7 +189,7 @@ async function queueTest(tx: TenantTx, tenantId: string, endpointId: string): Pr
     .values({
       tenant_id: tenantId,
       id,
-      endpoint_id: endpointId,
+      endpoint_id: webhookId,
       message_id: randomUUID(),
       event: testEvent,
       payload: JSON.stringify(payload),

@@ -4,7 +4,7 @@ import { changeUnlessDone } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import type { Sent } from "./send.ts";
-import { lockEndpoint, type Webhooks, writeEndpoint } from "./webhook.ts";
+import { lockWebhook, type Webhooks, writeWebhook } from "./webhook.ts";
 import { nextTry, pauseAfter } from "./backoff.ts";
 
 /** An attempt that is over. `attempts` and `tries` are how many there were before it. */
@@ -12,7 +12,7 @@ type Ended = Sent &
   Readonly<{
     tenantId: string;
     id: string;
-    endpointId: string;
+    webhookId: string;
     attempts: number;
     tries: number;
     milliseconds: number;
@@ -36,7 +36,7 @@ export async function settle({ db }: Pick<Webhooks, "db">, ended: Ended): Promis
     await note(tx, ended, settled.attempts);
     return { state: settled.state, over: await judge(tx, ended) };
   });
-  const disabled = over !== null && (await disableEndpoint(db, ended, over)) ? over : null;
+  const disabled = over !== null && (await disableWebhook(db, ended, over)) ? over : null;
   return { state, disabled };
 }
 
@@ -109,31 +109,31 @@ async function note(
 }
 
 /** What the attempt says of the endpoint: why it is to be switched off, if it is. */
-async function judge(tx: TenantTx, { endpointId, outcome }: Ended): Promise<"gone" | "failing" | null> {
+async function judge(tx: TenantTx, { webhookId, outcome }: Ended): Promise<"gone" | "failing" | null> {
   if (outcome === "delivered") {
-    await recover(tx, endpointId);
+    await recover(tx, webhookId);
     return null;
   }
-  const failsForDays = await blame(tx, endpointId);
+  const failsForDays = await blame(tx, webhookId);
   if (outcome === "gone") return "gone";
   return failsForDays ? "failing" : null;
 }
 
-async function recover(tx: TenantTx, endpointId: string): Promise<void> {
+async function recover(tx: TenantTx, webhookId: string): Promise<void> {
   await tx
     .updateTable("webhook_endpoints")
     .set({ failures: 0, failing_since: null, paused_until: null })
-    .where("id", "=", endpointId)
+    .where("id", "=", webhookId)
     .where("failures", ">", 0)
     .execute();
 }
 
 /** Answers whether it has failed for so long that it is given up. */
-async function blame(tx: TenantTx, endpointId: string): Promise<boolean> {
+async function blame(tx: TenantTx, webhookId: string): Promise<boolean> {
   const row = await tx
     .updateTable("webhook_endpoints")
     .set((eb) => ({ failures: eb("failures", "+", 1), failing_since: sql`coalesce(failing_since, now())` }))
-    .where("id", "=", endpointId)
+    .where("id", "=", webhookId)
     .returning(["failures", sql<boolean>`failing_since <= now() - interval '5 days'`.as("for_days")])
     .executeTakeFirst();
   const pause = pauseAfter(row?.failures ?? 0);
@@ -141,7 +141,7 @@ async function blame(tx: TenantTx, endpointId: string): Promise<boolean> {
     await tx
       .updateTable("webhook_endpoints")
       .set({ paused_until: sql`now() + make_interval(secs => ${pause})` })
-      .where("id", "=", endpointId)
+      .where("id", "=", webhookId)
       .execute();
   }
   return row?.for_days === true;
@@ -151,20 +151,20 @@ async function blame(tx: TenantTx, endpointId: string): Promise<boolean> {
  * Switches an endpoint off whose receiver is gone or has failed for days, unless it has answered meanwhile. What waits for it stays,
  * should it be switched on again. Answers whether it did.
  */
-async function disableEndpoint(
+async function disableWebhook(
   db: Db,
-  { tenantId, endpointId }: Readonly<{ tenantId: string; endpointId: string }>,
+  { tenantId, webhookId }: Readonly<{ tenantId: string; webhookId: string }>,
   reason: "gone" | "failing",
 ): Promise<boolean> {
   let done = false;
   await changeUnlessDone(db, system(tenantId, "deliver-webhooks"), async (tx) => {
-    const row = await lockEndpoint(tx, endpointId);
+    const row = await lockWebhook(tx, webhookId);
     if (row?.status !== "active" || row.failing_since === null) return null;
-    await writeEndpoint(tx, endpointId, { status: "disabled", disabled_reason: reason });
+    await writeWebhook(tx, webhookId, { status: "disabled", disabled_reason: reason });
     done = true;
     return {
       value: undefined,
-      events: [{ event: "webhook.disabled", detail: { endpoint_id: endpointId, reason } }],
+      events: [{ event: "webhook.disabled", detail: { endpoint_id: webhookId, reason } }],
     };
   });
   return done;

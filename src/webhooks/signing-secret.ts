@@ -5,14 +5,14 @@ import type { DataKeySource } from "../keys/key-provider.ts";
 type Keys = Pick<DataKeySource, "mac">;
 
 /** One of an endpoint's secrets: numbers count from 1, and a rotation takes the next. */
-export type SecretOf = Readonly<{ tenantId: string; endpointId: string; number: number }>;
+export type SecretOf = Readonly<{ tenantId: string; webhookId: string; number: number }>;
 
 /**
  * 32 bytes that only this installation can make, made anew whenever something is signed: the secret of an endpoint rests nowhere.
  * The tenant's key for MACs outlives every rotation of keys. Throws `key_unavailable`.
  */
-async function deriveSecret(keys: Keys, { tenantId, endpointId, number }: SecretOf): Promise<Uint8Array> {
-  return keys.mac(tenantId, "webhook secret", lengthPrefixed([endpointId, String(number)]));
+async function deriveSecret(keys: Keys, { tenantId, webhookId, number }: SecretOf): Promise<Uint8Array> {
+  return keys.mac(tenantId, "webhook secret", lengthPrefixed([webhookId, String(number)]));
 }
 
 /** The secret in the form that receivers configure: `whsec_` and 32 bytes in base64. Throws `key_unavailable`. */

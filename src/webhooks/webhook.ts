@@ -2,13 +2,12 @@ import { randomUUID } from "node:crypto";
 import { type Selectable, sql, type UpdateObject } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { type Answered, change, type Changed, type Nothing, nothing } from "../audit/change.ts";
-import { refuseMiss } from "../audit/misses.ts";
+import { changeFound, refuseMiss } from "../audit/misses.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
-import { stale } from "../db/revision.ts";
+import { assertSeen, stale } from "../db/revision.ts";
 import type { Database } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
-import type { DisabledReason } from "../db/webhook-tables.ts";
 import { KeyholdError } from "../errors.ts";
 import type { DataKeySource } from "../keys/key-provider.ts";
 import { lockTenant } from "../tenants/tenant.ts";
@@ -16,45 +15,30 @@ import type { TellableEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 import { showSecret } from "./signing-secret.ts";
 
-type EndpointChanges = UpdateObject<Database, "webhook_endpoints">;
-type EndpointRow = Selectable<Database["webhook_endpoints"]>;
+type WebhookChanges = UpdateObject<Database, "webhook_endpoints">;
+type WebhookRow = Selectable<Database["webhook_endpoints"]>;
 
-/** Where a tenant is told of events. Its secret is told when it is made, and rests nowhere. */
-export type Endpoint = Readonly<{
-  id: string;
-  url: string;
-  description: string;
-  /** What it is told; none is everything that can be told. */
-  events: readonly string[];
-  status: "active" | "disabled";
-  disabled_reason: DisabledReason | null;
-  /** Since when every attempt has failed. */
-  failing_since: string | null;
-  /** Until when the secret before the present one signs as well. */
-  previous_secret_until: string | null;
-  revision: number;
-  created_at: string;
-  updated_at: string;
-}>;
+/** A URL that receives events of a tenant. Its secret is shown when it is created, and stored nowhere. */
+export type Webhook = Readonly<ReturnType<typeof toWebhook>>;
 
-/** An endpoint and its secret, `whsec_…`, which is told this once. */
-type EndpointWithSecret = Endpoint & Readonly<{ secret: string }>;
+/** A webhook and its secret, `whsec_…`, which is shown this once. */
+type WebhookWithSecret = Webhook & Readonly<{ secret: string }>;
 
-/** What a member says of an endpoint. */
-export type EndpointInput = Readonly<{
+/** What a member sets. */
+export type WebhookInput = Readonly<{
   url: string;
   description?: string;
   events?: readonly TellableEvent[];
 }>;
 
-/** What the verbs of this folder work with; each asks for the part that it needs. */
+/** What the verbs of this folder work with. */
 export type Webhooks = Readonly<{
   db: Db;
   dataKeys: Pick<DataKeySource, "mac">;
   guard: Pick<Guard, "acceptUrl" | "dispatcher">;
 }>;
 
-function toEndpoint(row: EndpointRow): Endpoint {
+function toWebhook(row: WebhookRow) {
   return {
     id: row.id,
     url: row.url,
@@ -70,36 +54,29 @@ function toEndpoint(row: EndpointRow): Endpoint {
   };
 }
 
-type Target = Readonly<{ id: string; action: string; revision?: number }>;
-
 /**
  * A change of one endpoint: locks its row, lets `work` change it, and records what it did. With a `revision` the row must still have
  * it. Throws `stale`, or `not_found`.
  */
-export async function changeEndpoint<T extends object>(
+export async function changeWebhook<T extends object>(
   { db }: Pick<Webhooks, "db">,
   principal: Principal,
-  { id, action, revision }: Target,
-  work: (tx: TenantTx, row: EndpointRow) => Promise<Changed<T>>,
+  { id, action, revision }: Readonly<{ id: string; action: string; revision?: number }>,
+  work: (tx: TenantTx, row: WebhookRow) => Promise<Changed<T>>,
 ): Promise<Answered<T>> {
-  try {
-    return await change(db, principal, async (tx) => {
-      const row = await lockEndpoint(tx, id);
-      if (row === undefined) throw new Missing();
-      if (revision !== undefined && row.revision !== revision) throw stale(row.revision);
-      return work(tx, row);
-    });
-  } catch (error) {
-    if (!(error instanceof Missing)) throw error;
-    return refuseMiss(db, principal, { kind: "webhook", id, action });
-  }
+  return changeFound(db, principal, { kind: "webhook", id, action }, async (tx) => {
+    const row = await lockWebhook(tx, id);
+    if (row === undefined) return null;
+    assertSeen(row.revision, revision);
+    return work(tx, row);
+  });
 }
 
 /**
  * Its row, held until the transaction ends; in the mode in which messages can be queued for it meanwhile, since whoever queues holds
  * the tenant's chain, for which the holder of the row waits.
  */
-export async function lockEndpoint(tx: TenantTx, id: string): Promise<EndpointRow | undefined> {
+export async function lockWebhook(tx: TenantTx, id: string): Promise<WebhookRow | undefined> {
   return tx
     .selectFrom("webhook_endpoints")
     .selectAll()
@@ -109,14 +86,14 @@ export async function lockEndpoint(tx: TenantTx, id: string): Promise<EndpointRo
     .executeTakeFirst();
 }
 
-export async function writeEndpoint(tx: TenantTx, id: string, changes: EndpointChanges): Promise<Endpoint> {
+export async function writeWebhook(tx: TenantTx, id: string, changes: WebhookChanges): Promise<Webhook> {
   const row = await tx
     .updateTable("webhook_endpoints")
     .set({ ...changes, revision: sql`revision + 1`, updated_at: sql`now()` })
     .where("id", "=", id)
     .returningAll()
     .executeTakeFirstOrThrow();
-  return toEndpoint(row);
+  return toWebhook(row);
 }
 
 /** Somebody wants to see whether it works again: what is due is sent now, and not when the pause after its failures is over. */
@@ -129,26 +106,23 @@ export async function endPause(tx: TenantTx, id: string): Promise<void> {
     .execute();
 }
 
-/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
-class Missing extends Error {}
-
 /** Every change of a tenant is queued for each of them. */
-const mostEndpoints = 20;
+const maxWebhooks = 20;
 
 /**
  * Has the tenant told of events at a URL from now on. The secret is shown this once. Throws `malformed` for a URL that nothing would
  * be sent to, and `illegal_state` when the tenant has as many endpoints as it may.
  */
-export async function createEndpoint(
+export async function createWebhook(
   { db, dataKeys, guard }: Webhooks,
   principal: Principal,
-  input: EndpointInput,
-): Promise<Answered<EndpointWithSecret>> {
+  input: WebhookInput,
+): Promise<Answered<WebhookWithSecret>> {
   assertScope(principal, "webhooks:write");
   const url = await guard.acceptUrl(input.url);
   const { tenantId } = principal;
   const id = randomUUID();
-  const secret = await showSecret(dataKeys, { tenantId, endpointId: id, number: 1 });
+  const secret = await showSecret(dataKeys, { tenantId, webhookId: id, number: 1 });
   return change(db, principal, async (tx) => {
     await assertRoom(tx, tenantId);
     const { description = "", events = [] } = input;
@@ -158,7 +132,7 @@ export async function createEndpoint(
       .returningAll()
       .executeTakeFirstOrThrow();
     return {
-      value: { ...toEndpoint(row), secret },
+      value: { ...toWebhook(row), secret },
       events: [{ event: "webhook.created", detail: { endpoint_id: id } }],
     };
   });
@@ -171,21 +145,21 @@ async function assertRoom(tx: TenantTx, tenantId: string): Promise<void> {
     .selectFrom("webhook_endpoints")
     .select("id")
     .where("deleted_at", "is", null)
-    .limit(mostEndpoints)
+    .limit(maxWebhooks)
     .execute();
-  if (rows.length < mostEndpoints) return;
+  if (rows.length < maxWebhooks) return;
   throw new KeyholdError(
     "illegal_state",
-    `A tenant has ${mostEndpoints} webhooks at most. Remove one that is not needed.`,
+    `A tenant has ${maxWebhooks} webhooks at most. Remove one that is not needed.`,
   );
 }
 
 /** The tenant's endpoints, newest first. */
-export async function listEndpoints(
+export async function listWebhooks(
   { db }: Pick<Webhooks, "db">,
   principal: Principal,
   page: PageRequest,
-): Promise<Page<Endpoint>> {
+): Promise<Page<Webhook>> {
   assertScope(principal, "webhooks:read");
   const rows = await readTenant(db, scopeOf(principal), (tx) =>
     tx
@@ -198,15 +172,15 @@ export async function listEndpoints(
       .limit(page.limit + 1)
       .execute(),
   );
-  return toPage(rows, page.limit, toEndpoint);
+  return toPage(rows, page.limit, toWebhook);
 }
 
 /** Throws `not_found`. */
-export async function showEndpoint(
+export async function showWebhook(
   { db }: Pick<Webhooks, "db">,
   principal: Principal,
   id: string,
-): Promise<Endpoint> {
+): Promise<Webhook> {
   assertScope(principal, "webhooks:read");
   const row = await readTenant(db, scopeOf(principal), (tx) =>
     tx
@@ -218,26 +192,24 @@ export async function showEndpoint(
   );
   return row === undefined
     ? refuseMiss(db, principal, { kind: "webhook", id, action: "show" })
-    : toEndpoint(row);
+    : toWebhook(row);
 }
-
-type EndpointUpdate = Partial<EndpointInput> & Readonly<{ status?: "active" | "disabled" }>;
 
 /**
  * Changes what is named. One that is switched on again is sent what has been waiting for it, and its failures are forgotten. Throws
  * `stale`, `not_found`, and `malformed` for a URL that nothing would be sent to.
  */
-export async function updateEndpoint(
+export async function updateWebhook(
   { db, guard }: Pick<Webhooks, "db" | "guard">,
   principal: Principal,
   { id, revision }: Readonly<{ id: string; revision: number }>,
-  update: EndpointUpdate,
-): Promise<Answered<Endpoint>> {
+  update: Partial<WebhookInput> & Readonly<{ status?: Webhook["status"] }>,
+): Promise<Answered<Webhook>> {
   assertScope(principal, "webhooks:write");
   const { url, events, ...rest } = update;
   const accepted = url === undefined ? {} : { url: await guard.acceptUrl(url) };
-  return changeEndpoint({ db }, principal, { id, revision, action: "update" }, async (tx) => ({
-    value: await writeEndpoint(tx, id, {
+  return changeWebhook({ db }, principal, { id, revision, action: "update" }, async (tx) => ({
+    value: await writeWebhook(tx, id, {
       ...accepted,
       ...rest,
       ...(events === undefined ? {} : { events: [...new Set(events)] }),
@@ -247,34 +219,27 @@ export async function updateEndpoint(
   }));
 }
 
-function switched(status: EndpointUpdate["status"]): EndpointChanges {
+function switched(status: Webhook["status"] | undefined): WebhookChanges {
   if (status === undefined) return {};
   if (status === "disabled") return { disabled_reason: "member" };
   return { disabled_reason: null, failures: 0, failing_since: null, paused_until: null };
 }
 
 /** Nothing more is queued for it or sent to it from this moment; what was waiting goes with it. Throws `not_found`. */
-export async function removeEndpoint(
+export async function removeWebhook(
   webhooks: Pick<Webhooks, "db">,
   principal: Principal,
   id: string,
 ): Promise<Answered<Nothing>> {
   assertScope(principal, "webhooks:write");
-  return changeEndpoint(webhooks, principal, { id, action: "delete" }, async (tx) => {
-    await writeEndpoint(tx, id, { deleted_at: sql`now()` });
+  return changeWebhook(webhooks, principal, { id, action: "delete" }, async (tx) => {
+    await writeWebhook(tx, id, { deleted_at: sql`now()` });
     return { value: nothing, events: [{ event: "webhook.deleted", detail: { endpoint_id: id } }] };
   });
 }
 
 /** For so long the secret before signs as well, unless the caller says otherwise. */
-const overlap = 24 * 60 * 60;
-
-type Rotation = Readonly<{
-  id: string;
-  revision: number;
-  /** Seconds for which the secret before signs as well; 0 when somebody has learned it. */
-  overlapSeconds?: number | undefined;
-}>;
+const defaultOverlapSeconds = 24 * 60 * 60;
 
 /**
  * Gives an endpoint its next secret, which is shown this once. Until the overlap is over every message has two signatures; the secret
@@ -283,18 +248,22 @@ type Rotation = Readonly<{
 export async function rotateSecret(
   { db, dataKeys }: Pick<Webhooks, "db" | "dataKeys">,
   principal: Principal,
-  { id, revision, overlapSeconds = overlap }: Rotation,
-): Promise<Answered<EndpointWithSecret>> {
+  {
+    id,
+    revision,
+    overlapSeconds = defaultOverlapSeconds,
+  }: Readonly<{ id: string; revision: number; overlapSeconds?: number | undefined }>,
+): Promise<Answered<WebhookWithSecret>> {
   assertScope(principal, "webhooks:write");
   const { tenantId } = principal;
   // Made before the change, so that nobody is left with a secret that was never shown.
   const number = (await presentNumber(db, principal, id)) + 1;
-  const secret = await showSecret(dataKeys, { tenantId, endpointId: id, number });
+  const secret = await showSecret(dataKeys, { tenantId, webhookId: id, number });
   const target = { id, revision, action: "rotate" };
-  return changeEndpoint({ db }, principal, target, async (tx, row) => {
+  return changeWebhook({ db }, principal, target, async (tx, row) => {
     if (row.secret_number + 1 !== number) throw stale(row.revision);
     const until = overlapSeconds === 0 ? null : sql<Date>`now() + make_interval(secs => ${overlapSeconds})`;
-    const endpoint = await writeEndpoint(tx, id, { secret_number: number, previous_until: until });
+    const endpoint = await writeWebhook(tx, id, { secret_number: number, previous_until: until });
     return {
       value: { ...endpoint, secret },
       events: [{ event: "webhook.secret_rotated", detail: { endpoint_id: id, number } }],

@@ -60,7 +60,7 @@ async function kill(child: ChildProcess): Promise<void> {
 async function queue(tenant: Tenant, endpoints: number, events: number): Promise<void> {
   const { owner } = tenant;
   for (let n = 0; n < endpoints; n += 1) {
-    await hooks.endpoint(owner, receiver, { url: `${receiver.url}/${n}` });
+    await hooks.webhook(owner, receiver, { url: `${receiver.url}/${n}` });
   }
   const frozen: AuditEvent = { event: "tenant.frozen", detail: { reason: null } };
   const [first, ...others] = Array.from({ length: events }, () => frozen);
@@ -68,7 +68,7 @@ async function queue(tenant: Tenant, endpoints: number, events: number): Promise
   await change(world.custody.db, owner, () => Promise.resolve({ value: {}, events: [first, ...others] }));
 }
 
-/** What came, each message at each endpoint once. */
+/** What came, each message at each webhook once. */
 function arrived(): Set<string> {
   return new Set(receiver.messages.map(({ path, id }) => `${path} ${id.replaceAll(/msg_|-/g, "")}`));
 }

@@ -8,12 +8,7 @@ import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
 import { Receiver } from "./receiver.ts";
 import type { World } from "./world.ts";
-import {
-  createEndpoint,
-  type Endpoint,
-  type EndpointInput,
-  type Webhooks,
-} from "../../src/webhooks/webhook.ts";
+import { createWebhook, type Webhook, type WebhookInput, type Webhooks } from "../../src/webhooks/webhook.ts";
 import { listDeliveries, type Delivery } from "../../src/webhooks/delivery.ts";
 
 /** An hour: the tests say when it is time to look. */
@@ -49,16 +44,16 @@ export class WebhookWorld {
     return receiver;
   }
 
-  async endpoint(
+  async webhook(
     member: Member,
     receiver: Receiver,
-    input: Partial<EndpointInput> = {},
-  ): Promise<Readonly<{ endpoint: Endpoint; secret: string }>> {
-    const { secret, ...endpoint } = await createEndpoint(this.webhooks, member, {
+    input: Partial<WebhookInput> = {},
+  ): Promise<Readonly<{ webhook: Webhook; secret: string }>> {
+    const { secret, ...webhook } = await createWebhook(this.webhooks, member, {
       url: receiver.url,
       ...input,
     });
-    return { endpoint, secret };
+    return { webhook, secret };
   }
 
   /** A process of its own, as far as the database can tell. Nothing is sent unless somebody drains it. */

@@ -92,9 +92,9 @@ function list({ webhooks, cursors }: Parts): Route {
     input: z.object({ query: pageQuery.extend(deliveryFilter) }),
     answer: json(200, "A page of deliveries", deliveryList),
     handle: ({ caller, input: { query } }) => {
-      const { endpoint_id: endpointId, state } = query;
+      const { endpoint_id: webhookId, state } = query;
       const filter = {
-        ...(endpointId === undefined ? {} : { endpointId }),
+        ...(webhookId === undefined ? {} : { webhookId }),
         ...(state === undefined ? {} : { state }),
       };
       return pageByAge(cursors, { tenantId: caller.tenantId, list: "webhook-deliveries" }, query, (page) =>

@@ -1,13 +1,13 @@
 import { z } from "zod";
-import { testEndpoint } from "../../webhooks/delivery.ts";
+import { testWebhook } from "../../webhooks/delivery.ts";
 import { tellableEvents } from "../../webhooks/events.ts";
 import {
-  createEndpoint,
-  listEndpoints,
-  removeEndpoint,
+  createWebhook,
+  listWebhooks,
+  removeWebhook,
   rotateSecret,
-  showEndpoint,
-  updateEndpoint,
+  showWebhook,
+  updateWebhook,
 } from "../../webhooks/webhook.ts";
 import { json, noContent } from "../answer.ts";
 import { component, listOf } from "../components.ts";
@@ -137,7 +137,7 @@ function create({ webhooks }: Parts): Route {
       location: ({ id }) => `/api/v1/webhooks/${id}`,
       keep: (created) => ({ ...created, secret: null, advice: secretIsGone }),
     }),
-    handle: ({ caller, input: { body } }) => createEndpoint(webhooks, caller, body),
+    handle: ({ caller, input: { body } }) => createWebhook(webhooks, caller, body),
   });
 }
 
@@ -150,7 +150,7 @@ function list({ webhooks, cursors }: Parts): Route {
     summary: "List the tenant's webhooks",
     permission: holdersOf("webhooks:read"),
     answer: json(200, "A page of webhooks", webhookList),
-    read: (caller, page) => listEndpoints(webhooks, caller, page),
+    read: (caller, page) => listWebhooks(webhooks, caller, page),
   });
 }
 
@@ -162,7 +162,7 @@ function show({ webhooks }: Parts): Route {
     summary: "Show a webhook, never its secret",
     permission: holdersOf("webhooks:read"),
     answer: json(200, "The webhook", webhook),
-    show: (caller, id) => showEndpoint(webhooks, caller, id),
+    show: (caller, id) => showWebhook(webhooks, caller, id),
   });
 }
 
@@ -181,7 +181,7 @@ function update({ webhooks }: Parts): Route {
     input: z.object({ params: idParams, ifMatch, body: webhookUpdate }),
     answer: json(200, "The webhook as it is now", webhook),
     handle: ({ caller, input: { params, ifMatch: revision, body } }) =>
-      updateEndpoint(webhooks, caller, { id: params.id, revision }, body),
+      updateWebhook(webhooks, caller, { id: params.id, revision }, body),
   });
 }
 
@@ -199,7 +199,7 @@ function remove({ webhooks }: Parts): Route {
     idempotency: "kept",
     input: z.object({ params: idParams }),
     answer: noContent("It is gone, and nothing more is sent to it"),
-    handle: ({ caller, input: { params } }) => removeEndpoint(webhooks, caller, params.id),
+    handle: ({ caller, input: { params } }) => removeWebhook(webhooks, caller, params.id),
   });
 }
 
@@ -243,6 +243,6 @@ function test({ webhooks }: Parts): Route {
     idempotency: "kept",
     input: z.object({ params: idParams }),
     answer: json(202, "The delivery, which is made next", delivery),
-    handle: ({ caller, input: { params } }) => testEndpoint(webhooks, caller, params.id),
+    handle: ({ caller, input: { params } }) => testWebhook(webhooks, caller, params.id),
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Every error a caller can meet, in one table: stable code → HTTP status, title, and what to do about it.
+ * Every error that a caller can get, in one table: stable code → HTTP status and title.
  * Codes are part of the API and are never reused for another meaning.
  */
 export const errors = {
@@ -8,49 +8,52 @@ export const errors = {
   idempotency_key_required: { status: 400, title: "An Idempotency-Key is required" },
   credential_inactive: { status: 400, title: "The credential is inactive" },
   unauthenticated: { status: 401, title: "A valid token or API key is required" },
-  forbidden: { status: 403, title: "You may not do this" },
+  forbidden: { status: 403, title: "Not allowed" },
   policy_forbids: { status: 403, title: "The policy forbids this" },
-  frozen: { status: 403, title: "It is frozen" },
+  frozen: { status: 403, title: "Frozen" },
   not_found: { status: 404, title: "Not found" },
-  method_not_allowed: { status: 405, title: "This path has no such method" },
+  method_not_allowed: { status: 405, title: "Method not allowed" },
   request_timeout: { status: 408, title: "The request took too long to arrive" },
-  duplicate: { status: 409, title: "It exists already" },
-  illegal_state: { status: 409, title: "Its present state does not allow this" },
+  duplicate: { status: 409, title: "Already exists" },
+  illegal_state: { status: 409, title: "Not possible in the current state" },
   idempotency_in_flight: {
     status: 409,
     title: "The first request with this Idempotency-Key is still running",
   },
-  stale: { status: 412, title: "It has changed since you read it" },
+  stale: { status: 412, title: "Changed since you read it" },
   too_large: { status: 413, title: "The request is too large" },
   unsupported_media_type: { status: 415, title: "The body must be JSON" },
-  idempotency_mismatch: { status: 422, title: "This Idempotency-Key was used for another request" },
+  idempotency_mismatch: { status: 422, title: "This Idempotency-Key was used for a different request" },
   venue_rejected: { status: 422, title: "The venue rejected the credential" },
-  venue_ambiguous: { status: 422, title: "The venue refused the credential without saying why" },
-  venue_unproven: { status: 422, title: "Nothing proves the credential" },
+  venue_ambiguous: { status: 422, title: "The venue refused the credential without a clear reason" },
+  venue_unproven: { status: 422, title: "The venue cannot confirm the credential" },
   venue_account: { status: 422, title: "The new secret belongs to another account at the venue" },
-  wider_permissions: { status: 422, title: "The new secret may do more than the old one" },
-  same_secret: { status: 422, title: "The new secret is the one that is in use" },
+  wider_permissions: { status: 422, title: "The new secret has more permissions than the old one" },
+  same_secret: { status: 422, title: "The new secret is already in use" },
   venue_permission: { status: 422, title: "The credential lacks a permission at the venue" },
   venue_ip: { status: 422, title: "The venue does not allow this address" },
   venue_refused: { status: 422, title: "The venue refused the operation" },
-  unsupported_by_venue: { status: 422, title: "The venue's API does not offer this" },
+  unsupported_by_venue: { status: 422, title: "The venue's API does not support this" },
   request_withheld: { status: 422, title: "Keyhold does not send this request" },
   withdraw_refused: { status: 422, title: "Credentials that can withdraw are refused" },
-  permissions_unknown: { status: 422, title: "The venue cannot tell what the credential may do" },
+  permissions_unknown: { status: 422, title: "The venue does not report the credential's permissions" },
   precondition_required: { status: 428, title: "An If-Match header is required" },
   rate_limited: { status: 429, title: "Too many requests" },
-  internal: { status: 500, title: "Something went wrong on our side" },
-  unsendable: { status: 422, title: "The operation cannot be sent as it is" },
-  no_turn: { status: 503, title: "Other calls with this key are under way" },
+  internal: { status: 500, title: "Internal error" },
+  unsendable: { status: 422, title: "The operation cannot be sent in this form" },
+  no_turn: { status: 503, title: "Other calls with this key are in progress" },
   not_sent: { status: 503, title: "Nothing was sent to the venue" },
-  venue_unavailable: { status: 503, title: "The venue could not be asked" },
+  venue_unavailable: { status: 503, title: "The venue could not be reached" },
   store_unavailable: { status: 503, title: "The secret store cannot be reached" },
   store_denied: { status: 503, title: "The secret store refused Keyhold" },
-  secret_lost: { status: 503, title: "The secret store does not hold this secret any more" },
-  secret_damaged: { status: 503, title: "The stored secret was changed" },
+  secret_lost: { status: 503, title: "The secret store no longer holds this secret" },
+  secret_damaged: { status: 503, title: "The stored secret was altered" },
   record_unavailable: { status: 503, title: "The audit record cannot be written" },
-  rights_unproven: { status: 503, title: "The rights in the database are not those that Keyhold signed" },
-  key_unavailable: { status: 503, title: "The key that seals this secret is not available" },
+  rights_unproven: {
+    status: 503,
+    title: "The rights in the database do not match those that Keyhold signed",
+  },
+  key_unavailable: { status: 503, title: "The key that encrypts this secret is unavailable" },
   not_ready: { status: 503, title: "The service is not ready" },
 } as const satisfies Record<string, { status: number; title: string }>;
 
@@ -63,14 +66,14 @@ type ErrorOptions = Readonly<{ facts?: ErrorFacts; cause?: unknown; isRecorded?:
 
 /**
  * The one error that crosses layers. `detail` is public: it says in plain words what happened and what to do.
- * Everything that must stay inside goes to `cause`, which is never shown.
+ * Anything internal goes to `cause`, which is never shown.
  */
 export class KeyholdError extends Error {
   override readonly name = "KeyholdError";
   readonly code: ErrorCode;
   readonly detail: string;
   readonly facts: ErrorFacts;
-  /** Whether the record tells of the refusal already. */
+  /** Whether the refusal has been recorded. */
   readonly isRecorded: boolean;
 
   constructor(code: ErrorCode, detail: string, options: ErrorOptions = {}) {
@@ -87,8 +90,8 @@ export class KeyholdError extends Error {
 }
 
 /**
- * Stops the start. The message is for the operator: a sentence that says what is wrong and what to do about it.
- * It never holds a secret.
+ * Stops the start. The message is for the operator: a sentence that says what is wrong and what to do about
+ * it. It never holds a secret.
  */
 export class StartError extends Error {
   override readonly name = "StartError";

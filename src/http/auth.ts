@@ -21,9 +21,9 @@ export type DoorKeeping = Readonly<{
 }>;
 
 /**
- * Identifies the caller before the body is read: authenticates, counts the request, and checks the route's permission. A request
- * of a route with a rate limit of its own counts for that limit only. Throws `unauthenticated`, `rate_limited`, `forbidden`,
- * which is recorded, and `not_ready`.
+ * Identifies the caller before the body is read: authenticates, counts the request, and checks the route's
+ * permission. A request of a route with a rate limit of its own counts for that limit only. Throws
+ * `unauthenticated`, `rate_limited`, `forbidden`, which is recorded, and `not_ready`.
  */
 export async function identify(
   door: DoorKeeping,
@@ -93,8 +93,8 @@ function idOf({ params }: FastifyRequest): string | null {
 }
 
 /**
- * The headers of draft-ietf-httpapi-ratelimit-headers: the policy, and what is left of it. The narrower limit of a route is set
- * last and replaces the general one.
+ * The headers of draft-ietf-httpapi-ratelimit-headers: the policy, and what is left of it. The narrower limit
+ * of a route is set last and replaces the general one.
  */
 export function showLimit(reply: FastifyReply, state: LimitState): void {
   const { limit, quota, remaining, resetSeconds } = state;

@@ -6,8 +6,8 @@ import { errors, KeyholdError } from "../errors.ts";
 import { describeProblem, problemType } from "./problems.ts";
 
 /**
- * Bounds the open connections of a server: `most` in all, half of them from one client address. Proxies that are trusted bring the
- * connections of many clients and are counted in the sum alone.
+ * Limits the open connections of a server: `most` in all, and half of them from one client address. A trusted
+ * proxy carries the connections of many clients, so it counts only towards the total.
  */
 export function boundConnections(server: Server, most: number, proxies: readonly string[]): void {
   server.maxConnections = most;
@@ -48,7 +48,7 @@ const reasons: Readonly<Record<string, KeyholdError>> = {
 };
 const notHttp = new KeyholdError("malformed", "This is not an HTTP request.");
 
-/** Answers on a connection whose request could not even be read, and ends it. */
+/** Answers on a connection whose request could not be read, and closes it. */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
   if (socket.destroyed || error.code === "ECONNRESET") return;
   const refusal = reasons[error.code ?? ""] ?? notHttp;

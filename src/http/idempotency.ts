@@ -30,10 +30,11 @@ type KeyedRequest = Readonly<{
 const noTenant = "00000000-0000-0000-0000-000000000000";
 
 /**
- * The Idempotency-Key of draft-ietf-httpapi-idempotency-key-header: a write that is repeated under its key is done once and
- * answered twice. The answer is kept in the transaction of the change, so neither exists without the other. A request that
- * failed did nothing and may be sent again. Bodies are compared by a keyed MAC. A key is known for 24 hours. A first request
- * that has changed nothing within two minutes counts as lost, and a repeat is run; if both go on, one of them commits.
+ * The Idempotency-Key of draft-ietf-httpapi-idempotency-key-header: a write that is repeated under its key is
+ * done once and answered twice. The answer is kept in the transaction of the change, so neither exists
+ * without the other. A request that failed did nothing and may be sent again. Bodies are compared by a keyed
+ * MAC. A key is known for 24 hours. A first request that has changed nothing within two minutes counts as
+ * lost, and a repeat is run; if both go on, one of them commits.
  */
 export class IdempotencyKeys {
   readonly #db: Db;
@@ -46,8 +47,8 @@ export class IdempotencyKeys {
   }
 
   /**
-   * Runs the request, or returns the answer of its first run. Throws `idempotency_mismatch` for another request under the same
-   * key, and `idempotency_in_flight` while the first is running.
+   * Runs the request, or returns the answer of its first run. Throws `idempotency_mismatch` for another
+   * request under the same key, and `idempotency_in_flight` while the first is running.
    */
   async once<T>(
     request: KeyedRequest,
@@ -101,7 +102,10 @@ export class IdempotencyKeys {
   }
 }
 
-/** When this run claimed the key, which distinguishes it from a run that takes it over; `null` when the key is taken. */
+/**
+ * When this run claimed the key, which distinguishes it from a run that takes it over; `null` when the key is
+ * taken.
+ */
 async function claim(tx: TenantTx, request: KeyedRequest, mac: Uint8Array): Promise<Date | null> {
   const { rows } = await sql<{ since: Date }>`
     insert into idempotency_keys as taken (tenant_id, principal, route, key, request_mac, created_at)

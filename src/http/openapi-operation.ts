@@ -31,18 +31,18 @@ export function describeOperation(route: Route): JsonObject {
 }
 
 function rightsOf({ admission: { permission }, effect }: Route): string {
-  if (permission === "public") return "Needs no token.";
-  if (permission === "authenticated") return "Needs any valid token or API key.";
-  if (permission === "platform") return "For the operator alone.";
-  return `Needs the scope \`${permission}\`${effect === "changes" ? ", and is closed to agents" : ""}.`;
+  if (permission === "public") return "Requires no token.";
+  if (permission === "authenticated") return "Requires any valid token or API key.";
+  if (permission === "platform") return "Requires the operator.";
+  return `Requires the scope \`${permission}\`.${effect === "changes" ? " Agents cannot call it." : ""}`;
 }
 
 function recordOf({ audit }: Route): string {
-  if (!Array.isArray(audit)) return "Leaves no event of its own.";
-  return `Recorded as ${audit.map((name) => `\`${name}\``).join(", ")}.`;
+  if (!Array.isArray(audit)) return "Writes no audit event.";
+  return `Audit events: ${audit.map((name) => `\`${name}\``).join(", ")}.`;
 }
 
-/** The members of an object of parameters, each as a parameter of its own. */
+/** Each member of an object of parameters as a parameter. */
 function describePart({ input }: Route, part: "params" | "query", where: "path" | "query"): JsonObject[] {
   const schema: unknown = input.shape[part];
   if (!(schema instanceof z.ZodObject)) return [];
@@ -66,7 +66,7 @@ function describeHeaders({ input, idempotency }: Route): JsonObject[] {
     name: "If-Match",
     in: "header",
     required: true,
-    description: "The ETag that was read last",
+    description: "The ETag of the version that you read",
     schema: { type: "string", pattern: '^"[0-9]{1,15}"$', examples: ['"7"'] },
   };
   const key = {
@@ -75,8 +75,8 @@ function describeHeaders({ input, idempotency }: Route): JsonObject[] {
     required: false,
     description:
       idempotency === "kept"
-        ? "Repeating a request with the same key returns the first response for 24 hours and does nothing else; a secret in it is not shown again"
-        : "Required for operations that do more than read: they are sent once, however often the request is",
+        ? "Repeating a request with the same key returns the first response for 24 hours and does nothing else. A secret in it is not shown again"
+        : "Required for every operation except a read. Such an operation is sent once, however often you repeat the request",
     schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[\\x21-\\x7e]+$" },
   };
   const honoursKey = idempotency === "kept" || idempotency === "passed";
@@ -119,7 +119,7 @@ function known(schema: z.core.$ZodType) {
   return component;
 }
 
-/** By status, with the codes that it may have. */
+/** The possible errors by status. */
 function describeProblems(route: Route): JsonObject {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of problemsOf(route)) {
@@ -143,7 +143,7 @@ function examplesOf(codes: readonly ErrorCode[]): Examples {
   return Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }]));
 }
 
-/** What can happen to every request with the parts that this one has, and what can happen to this one alone. */
+/** The errors that follow from the parts of a request, and the route's own. */
 function problemsOf(route: Route): Set<ErrorCode> {
   const { shape } = route.input;
   const has = (part: string): boolean => part in shape;

@@ -27,7 +27,9 @@ export class Cursors {
     return `${payload}.${await this.#tag(scope, payload)}`;
   }
 
-  /** Throws `malformed` for a cursor that was changed, or that was made for another tenant, list or filter. */
+  /**
+   * Throws `malformed` for a cursor that was changed, or that was made for another tenant, list or filter.
+   */
   async open<T>(scope: CursorScope, cursor: string, position: z.ZodType<T>): Promise<T> {
     const [payload = "", tag = ""] = cursor.split(".");
     const given = Buffer.from(tag);

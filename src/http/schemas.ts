@@ -4,12 +4,12 @@ import { component } from "./components.ts";
 import { revisionOf } from "./etag.ts";
 import { isStorable } from "./json-body.ts";
 
-/** An id, in the one spelling that is used inside. */
+/** An id, in lower case. */
 export const id = z.uuid().toLowerCase();
 
 export const idParams = z.strictObject({ id });
 
-/** Text that the database can hold. */
+/** Text that the database can store. */
 export function text(longest: number): z.ZodString {
   return z
     .string()
@@ -26,21 +26,23 @@ export const timeInput = z.iso
   .transform((value) => new Date(value))
   .meta({ description: "RFC 3339" });
 
-/** When something is to end. One that has ended already is a slip of the year or the zone. */
+/** An end in the future. One that has passed is most likely a wrong year or time zone. */
 export const endInput = timeInput.refine((end) => end.getTime() > Date.now(), {
   message: "is not in the future",
 });
 
 export const revision = z
   .int()
-  .meta({ description: "Grows with every change; the ETag is this number in quotes" });
+  .meta({ description: "Increases with every change. The ETag is this number in quotes" });
 
-/** The `If-Match` header, as the revision that it names. */
+/** The `If-Match` header, as a revision. */
 export const ifMatch = z.string().optional().transform(revisionOf);
 
 export const reason = component(
   "Reason",
-  z.strictObject({ reason: text(1000).exactOptional() }).meta({ description: "Why, for the record" }),
+  z
+    .strictObject({ reason: text(1000).exactOptional() })
+    .meta({ description: "The reason, kept in the audit record" }),
   { reason: "The key was posted in a chat." },
 );
 
@@ -48,14 +50,15 @@ const rank = z.enum(ranks);
 const memberRank = z.enum(["trader", "admin", "owner"]) satisfies z.ZodType<MemberRank>;
 
 export const switchedOffRank = memberRank.nullable().meta({
-  description: "The rank that has switched it off, which switches it on again; null while it is on",
+  description:
+    "The rank of the caller who switched it off. Only this rank or a higher one can switch it on again; null while it is on",
 });
 
 export const freezes = z
   .array(
     z.object({
       id,
-      rank: rank.meta({ description: "Who lifts it: this rank or a higher one, and never an agent" }),
+      rank: rank.meta({ description: "This rank or a higher one can lift the freeze. An agent never can" }),
       by: z
         .object({
           kind: z.enum(["member", "system", "operator"]),
@@ -63,12 +66,12 @@ export const freezes = z
           task: z.string().optional(),
         })
         .nullable()
-        .meta({ description: "Who made it; null for one that was made before this was kept" }),
+        .meta({ description: "Who froze it; null for a freeze made before Keyhold stored this" }),
       reason: z.string().nullable(),
       frozen_at: time,
     }),
   )
-  .meta({ description: "The freezes that stand on it, the oldest first; it is used once all are lifted" });
+  .meta({ description: "Freezes in force, oldest first. Use is blocked until all are lifted" });
 
 export const freezeExample = {
   id: "4f1d2c3b-9a39-4b5f-8e1c-6a7a0e1c9a11",
@@ -86,7 +89,7 @@ export const pageQuery = z.strictObject({
     .pipe(z.int().min(1).max(200))
     .default(50)
     .meta({
-      description: "How many at most, 1 to 200; 50 when left out",
+      description: "Maximum number of items, 1 to 200. Defaults to 50",
       type: "integer",
       minimum: 1,
       maximum: 200,
@@ -97,14 +100,14 @@ export const pageQuery = z.strictObject({
     .min(1)
     .max(1024)
     .exactOptional()
-    .meta({ description: "`next_cursor` of the page before" }),
+    .meta({ description: "`next_cursor` of the previous page" }),
 });
 
-/** Stands in an answer that is given again where the first one showed a secret. */
+/** Present in a repeated response whose first version showed a secret. */
 export const advice = z
   .string()
   .optional()
-  .meta({ description: "Only in a repeated answer, which does not show the secret: how to get another" });
+  .meta({ description: "Only in a repeated response, which omits the secret: how to get a new one" });
 
-/** By what a person knows a member; null where the caller does not see that member. */
+/** The name by which people know a member; null if the caller cannot see that member. */
 export const subject = z.string().nullable();

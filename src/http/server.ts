@@ -39,8 +39,8 @@ function notesOf(request: FastifyRequest): Notes | null {
 }
 
 /**
- * The API, which serves a table of routes. Call `listen` on what it returns. A request passes through these stages, and each can
- * end it with a problem document:
+ * The API, which serves a table of routes. Call `listen` on what it returns. A request passes through these
+ * stages, and each can end it with a problem document:
  *
  *     headers (10 s) → identify: 401, 429, 403 → body: 413, 415, 400 → prepare: 400, 412, 428 → Idempotency-Key: 409, 422 → verb
  */
@@ -142,7 +142,10 @@ async function answer(parts: ServerParts, route: Route, request: FastifyRequest)
   );
 }
 
-/** The one place where an error becomes an answer. Errors of the service are logged; the caller sees what it can mend. */
+/**
+ * The one place where an error becomes an answer. Errors of the service are logged; the caller sees what it
+ * can mend.
+ */
 function sendProblem(
   { log, metrics }: ServerParts,
   thrown: unknown,
@@ -209,7 +212,10 @@ function methodsOf(routes: readonly Route[]): (url: string) => readonly string[]
   };
 }
 
-/** Why a request has no route: 405 where other methods have one at its path (RFC 9110 §15.5.6), 404 where none has. */
+/**
+ * Why a request has no route: 405 where other methods have one at its path (RFC 9110 §15.5.6), 404 where none
+ * has.
+ */
 function refusePath(allow: readonly string[]): KeyholdError {
   if (allow.length === 0) return new KeyholdError("not_found", "This path does not exist.");
   return new KeyholdError("method_not_allowed", `This path accepts ${allow.join(", ")}.`, {

@@ -5,8 +5,9 @@ import { lengthPrefixed } from "../crypto/length-prefixed.ts";
 export type Sign = (tenantId: string | null, purpose: string, bytes: Uint8Array) => Promise<Uint8Array>;
 
 /**
- * A member's bytes get a MAC under its tenant's key. The operator has no such key and needs none: an operator's requests hold no
- * secret, and it may see every page of its lists. A plain hash is enough to notice a change there.
+ * A member's bytes get a MAC under its tenant's key. The operator has no such key and needs none: an
+ * operator's requests hold no secret, and it may see every page of its lists. A plain hash is enough to
+ * notice a change there.
  */
 export function signer(
   mac: (tenantId: string, purpose: string, bytes: Uint8Array) => Promise<Uint8Array>,

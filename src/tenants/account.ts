@@ -50,8 +50,8 @@ async function writeAccount(
 }
 
 /**
- * A change of one account: locks its row, lets `work` change it, and records what it did. With a `revision` the row must still have it.
- * Throws `stale`, or what a miss means.
+ * A change of one account: locks its row, lets `work` change it, and records the change. With a `revision`
+ * the row must still have it. Throws `stale`, `forbidden` for another member's account, and `not_found`.
  */
 export async function changeAccount<T extends object>(
   db: Db,
@@ -74,7 +74,7 @@ export async function changeAccount<T extends object>(
   });
 }
 
-/** Opens an account for its owner: the caller, or a member that an administrator names. */
+/** Creates an account for its owner: the caller, or a member that an administrator names. */
 export async function createAccount(
   db: Db,
   principal: Principal,
@@ -82,7 +82,7 @@ export async function createAccount(
 ): Promise<Answered<Account>> {
   assertScope(principal, "accounts:write");
   if (principal.kind === "member" && namesSubjects(principal.narrowing)) {
-    throw new KeyholdError("forbidden", "Your token or API key is narrowed, so it opens no account.", {
+    throw new KeyholdError("forbidden", "Your token or API key is narrowed, so it cannot create accounts.", {
       facts: { reason: "narrowed" },
     });
   }
@@ -101,7 +101,7 @@ export async function createAccount(
   });
 }
 
-/** Another owner than oneself takes somebody who may write for the whole tenant. */
+/** Only a caller that may write for the whole tenant can name another owner than itself. */
 async function ownerOf(db: Db, principal: Principal, named: string | undefined): Promise<string> {
   const self = principal.kind === "member" ? principal.memberId : undefined;
   const owner = named ?? self;
@@ -155,8 +155,8 @@ export async function showAccount(db: Db, principal: Principal, id: string): Pro
 }
 
 /**
- * Changes name or active flag; the credentials of an inactive account cannot be used from the same moment. Throws `stale`, and `forbidden` for
- * switching on what a higher rank has switched off.
+ * Changes name or active flag. The credentials of an inactive account cannot be used, effective immediately.
+ * Throws `stale`, and `forbidden` for switching on what a higher rank has switched off.
  */
 export async function updateAccount(
   db: Db,
@@ -180,7 +180,7 @@ function switched(principal: Principal, row: AccountRow, active: boolean | undef
   return { switched_off_rank: null };
 }
 
-/** Stops every use of the account's credentials, effective at once in every process. */
+/** Stops every use of the account's credentials, immediately and in every process. */
 export async function freezeAccount(
   db: Db,
   principal: Principal,
@@ -198,8 +198,8 @@ export async function freezeAccount(
 }
 
 /**
- * Lifts the freezes of the account that the caller may lift; the answer shows those that are left. Throws `forbidden` when the caller
- * may lift none of those that stand.
+ * Lifts the freezes of the account that the caller may lift; the answer shows those that remain. Throws
+ * `forbidden` if there are freezes of which the caller may lift none.
  */
 export async function unfreezeAccount(db: Db, principal: Principal, id: string): Promise<Answered<Account>> {
   assertScope(principal, "accounts:write");

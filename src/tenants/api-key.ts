@@ -16,11 +16,11 @@ export type ApiKeyRequest = Readonly<{
   name: string;
   scopes: readonly Scope[];
   agent?: boolean;
-  /** At most 366 days from now; 90 days from now when left out. */
+  /** At most 366 days from now. Defaults to 90 days from now. */
   expiresAt?: Date | null;
   credentials?: readonly string[];
   accounts?: readonly string[];
-  /** Such as `10.20.0.0/16`, or a single address. */
+  /** Networks such as `10.20.0.0/16`, or single addresses. */
   networks?: readonly string[];
 }>;
 
@@ -90,8 +90,9 @@ export async function listApiKeys(
 }
 
 /**
- * Ends an API key: no secret is opened with it from this moment, and nothing else after two seconds at most. Revoking again
- * changes nothing but the record. The keys that it has made end with it. Answers whose it was. Throws `forbidden` for another member's key, `not_found` for any other id.
+ * Ends an API key: from this moment it opens no secret, and after two seconds it is good for nothing. The
+ * keys that it has made end with it. Revoking it again changes only the record. Returns its member. Throws
+ * `forbidden` for another member's key, `not_found` for any other id.
  */
 export async function revokeApiKey(
   db: Db,

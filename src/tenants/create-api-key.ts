@@ -10,20 +10,20 @@ import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type ApiKey, apiKeyColumns, type ApiKeyRequest, toApiKey } from "./api-key.ts";
 
-/** How many keys of one member may live at once. */
-const mostApiKeys = 50;
+const maxLiveApiKeys = 50;
 const defaultApiKeyDays = 90;
-const longestApiKeyDays = 366;
+const maxApiKeyDays = 366;
 const dayMs = 86_400_000;
 
 type Named = Readonly<{ kind: "credential" | "account"; id: string }>;
 
 /**
- * Makes an API key for the caller itself. It has scopes that the caller has, reaches no more than the caller does, and ends no later
- * than the key that makes it. `key` is shown this once.
+ * Makes an API key for the caller itself. It cannot have more scopes or reach than the caller, and it ends no
+ * later than the key that makes it. `key` is shown this once.
  *
- * Throws `forbidden` for what is wider than the caller, `malformed` for an end that has passed or is too far away, `illegal_state`
- * when the member has as many keys as it may, and what a miss means for a credential or account that the caller does not reach.
+ * Throws `forbidden` for a key that could do more than the caller, `malformed` for an end that has passed or
+ * is too far away, `illegal_state` if the member has too many keys, and `forbidden` or `not_found` for a
+ * credential or account that the caller does not reach.
  */
 export async function createApiKey(
   db: Db,
@@ -77,7 +77,7 @@ function assertScopesAmong(principal: Member, { scopes }: ApiKeyRequest): void {
   );
 }
 
-/** The networks that are asked for, or those of the caller. */
+/** The networks of the request, or else those of the caller. */
 function networksOf({ narrowing }: Member, { networks }: ApiKeyRequest): string[] | null {
   const own = narrowing.networks;
   if (networks === undefined) return own === null ? null : [...own];
@@ -86,7 +86,7 @@ function networksOf({ narrowing }: Member, { networks }: ApiKeyRequest): string[
     if (network === null) {
       throw new KeyholdError(
         "malformed",
-        `${text} is no network. Write it like 10.20.0.0/16 or 2001:db8::/32.`,
+        `${text} is not a network. Write it like 10.20.0.0/16 or 2001:db8::/32.`,
       );
     }
     if (own === null || liesWithin(network, own)) return network;
@@ -96,7 +96,7 @@ function networksOf({ narrowing }: Member, { networks }: ApiKeyRequest): string[
   });
 }
 
-/** Keys that are made at once are counted one after the other. */
+/** The lock makes requests that arrive at once be counted one after the other. */
 async function assertRoom(tx: TenantTx, { memberId }: Member): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`api keys of ${memberId}`}, 0))`.execute(tx);
   const { count } = await tx
@@ -106,10 +106,10 @@ async function assertRoom(tx: TenantTx, { memberId }: Member): Promise<void> {
     .where("revoked_at", "is", null)
     .where(sql<boolean>`expires_at > now() and access.keys_live(makers, now())`)
     .executeTakeFirstOrThrow();
-  if (count < mostApiKeys) return;
+  if (count < maxLiveApiKeys) return;
   throw new KeyholdError(
     "illegal_state",
-    `A member has ${mostApiKeys} live API keys at most. Revoke one that is not needed.`,
+    `A member can have at most ${maxLiveApiKeys} live API keys. Revoke one that is not needed.`,
   );
 }
 
@@ -120,14 +120,12 @@ async function endOf(tx: TenantTx, { apiKeyId }: Member, wanted: Date | null): P
     tx,
   );
   const { now = new Date(), makerEnds = null } = rows[0] ?? {};
-  const latest = makerEnds ?? daysAfter(now, longestApiKeyDays);
+  const latest = makerEnds ?? daysAfter(now, maxApiKeyDays);
   if (wanted === null) return earlier(daysAfter(now, defaultApiKeyDays), latest);
   if (wanted <= now) throw new KeyholdError("malformed", "The expiry of the key has passed already.");
   if (wanted <= latest) return wanted;
   const bound =
-    makerEnds === null
-      ? `lives ${longestApiKeyDays} days at most`
-      : "ends no later than the key that makes it";
+    makerEnds === null ? `lives at most ${maxApiKeyDays} days` : "ends no later than the key that makes it";
   throw new KeyholdError(
     "malformed",
     `An API key ${bound}: choose an expiry before ${latest.toISOString()}.`,
@@ -142,7 +140,10 @@ function earlier(one: Date, other: Date): Date {
   return one < other ? one : other;
 }
 
-/** What is named must be within the caller's own reach, which its transaction sees; where nothing is named the caller's own counts. */
+/**
+ * The named credentials and accounts, all of which the caller must reach; without names, those of the
+ * caller's own narrowing.
+ */
 async function reachOf(tx: TenantTx, { narrowing }: Member, { credentials, accounts }: ApiKeyRequest) {
   if (credentials === undefined && accounts === undefined) {
     if (!namesSubjects(narrowing)) return {};
@@ -169,7 +170,7 @@ function copyOf(ids: readonly string[] | null): string[] | null {
   return ids === null ? null : [...ids];
 }
 
-/** Ends the transaction; what the miss means is asked, and recorded, outside it. */
+/** Ends the transaction; the miss is refused, and recorded, outside it. */
 class BeyondReach extends Error {
   readonly named: Named;
 

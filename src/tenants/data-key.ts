@@ -11,8 +11,9 @@ import type { DataKeySource } from "../keys/key-provider.ts";
 type DataKeyRef = Readonly<{ tenantId: string; id: string }>;
 
 /**
- * Gives the data key that seals a tenant's secrets a successor. What the old one sealed stays readable, and is resealed one
- * credential at a time. Does nothing when the key has a successor already. Throws `key_unavailable` and `record_unavailable`.
+ * Gives the data key that seals a tenant's secrets a successor. Secrets under the old key stay readable, and
+ * are resealed one credential at a time. Does nothing if the key already has a successor. Throws
+ * `key_unavailable` and `record_unavailable`.
  */
 export async function rotateDataKey(
   { db, dataKeys }: Readonly<{ db: Db; dataKeys: Pick<DataKeySource, "make"> }>,
@@ -39,8 +40,9 @@ export async function rotateDataKey(
 }
 
 /**
- * Wraps a data key with the newest key-encryption key; the data key itself and what it sealed stay as they are. Does nothing for a
- * key that is gone or wrapped so already. Throws `key_unavailable` and `record_unavailable`.
+ * Wraps a data key with the newest key-encryption key. The data key itself, and what it sealed, do not
+ * change. Does nothing for a key that is gone or already wrapped with it. Throws `key_unavailable` and
+ * `record_unavailable`.
  */
 export async function rewrapDataKey(
   { db, dataKeys }: Readonly<{ db: Db; dataKeys: Pick<DataKeySource, "newestKekId" | "rewrap"> }>,
@@ -65,8 +67,8 @@ export async function rewrapDataKey(
 }
 
 /**
- * Removes a retired data key that nothing is sealed with any more, so that old copies of what it sealed stay closed for ever. The
- * database refuses it as long as a version needs the key.
+ * Removes a retired data key that seals nothing any more, so that old copies of what it sealed can never be
+ * opened. The database refuses this as long as a version needs the key.
  */
 export async function destroyDataKey(
   { db, dataKeys }: Readonly<{ db: Db; dataKeys: Pick<DataKeySource, "forget"> }>,
@@ -89,7 +91,7 @@ type Row = Readonly<{ tenant_id: string; id: string }>;
 const maxAtOnce = 100;
 const dayMs = 86_400_000;
 
-/** Gives successors to data keys that are old or have sealed much. */
+/** Gives successors to data keys that are old or have sealed many secrets. */
 export async function rotateWornDataKeys(
   custody: Readonly<{ db: Db; dataKeys: DataKeySource }>,
 ): Promise<Tally> {
@@ -97,7 +99,7 @@ export async function rotateWornDataKeys(
   return each(await sealingKeys(custody.db, since, maxAtOnce), (key) => rotateDataKey(custody, key));
 }
 
-/** Destroys retired data keys that nothing is sealed with any more. */
+/** Destroys retired data keys that seal nothing any more. */
 export async function destroyUnusedDataKeys(
   custody: Readonly<{ db: Db; dataKeys: DataKeySource }>,
 ): Promise<Tally> {
@@ -105,7 +107,7 @@ export async function destroyUnusedDataKeys(
   return each(rows.map(toRef), (key) => destroyDataKey(custody, key));
 }
 
-/** Data keys that seal, and were made before a moment or have sealed as much as one should. */
+/** Sealing data keys that were made before a moment, or have reached their limit of operations. */
 export async function sealingKeys(db: Db, madeBefore: Date, most: number): Promise<readonly DataKeyRef[]> {
   const { rows } =
     await sql<Row>`select * from clock.sealing_keys(${madeBefore}, ${rotateAfterOperations}, ${most})`.execute(
@@ -114,13 +116,13 @@ export async function sealingKeys(db: Db, madeBefore: Date, most: number): Promi
   return rows.map(toRef);
 }
 
-/** The clock that data keys are dated by: by another one, a key just made could seem old. */
+/** The time by the clock that dates data keys. By another clock, a new key could seem old. */
 export async function databaseTime(db: Db): Promise<Date> {
   const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db);
   return rows[0]?.now ?? new Date();
 }
 
-/** Data keys that another key-encryption key wraps than this one. */
+/** Data keys that are wrapped with another key-encryption key than this one. */
 export async function wrappedOtherwise(db: Db, kekId: string, most: number): Promise<readonly DataKeyRef[]> {
   const { rows } = await sql<Row>`select * from clock.data_keys_wrapped_otherwise(${kekId}, ${most})`.execute(
     db,

@@ -6,18 +6,18 @@ import type { StoredActor } from "../db/schema.ts";
 import type { PlatformTx, TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 
-/** A freeze that stands, as it is shown. Nothing below its subject is used until every freeze is lifted. */
+/** A freeze in force, as it is shown. Nothing below its subject can be used until every freeze is lifted. */
 export type Freeze = Readonly<{
   id: string;
-  /** A caller of this rank, or of a higher one, lifts it. */
+  /** This rank, or a higher one, can lift it. */
   rank: Rank;
-  /** `null` for a freeze that was made before this was kept. */
+  /** `null` for a freeze that was made before Keyhold stored this. */
   by: StoredActor | null;
   reason: string | null;
   frozen_at: string;
 }>;
 
-/** What is frozen: an account, a credential, or the whole tenant where neither is named. */
+/** What is frozen: an account, a credential, or else the whole tenant. */
 type Subject = Readonly<{ tenantId: string; accountId?: string; credentialId?: string }>;
 
 const isOf = {
@@ -26,7 +26,7 @@ const isOf = {
   credentials: sql`f.tenant_id = credentials.tenant_id and f.credential_id = credentials.id`,
 } as const;
 
-/** The freezes of the row that a statement reads or returns, the oldest first, as a column of it. */
+/** A column with the freezes of the row that a statement reads or returns, oldest first. */
 export function freezesOf(table: keyof typeof isOf): RawBuilder<Freeze[]> {
   return sql<Freeze[]>`(
     select coalesce(json_agg(json_build_object('id', f.id, 'rank', f.rank, 'by', f.actor, 'reason', f.reason,
@@ -34,7 +34,10 @@ export function freezesOf(table: keyof typeof isOf): RawBuilder<Freeze[]> {
     from freezes f where ${isOf[table]})`;
 }
 
-/** Adds a freeze of the actor's rank; the same actor freezes the same subject once. Throws `forbidden` for an agent. */
+/**
+ * Adds a freeze of the actor's rank. Each actor has at most one freeze of a subject. Throws `forbidden` for
+ * an agent.
+ */
 export async function addFreeze(
   tx: TenantTx | PlatformTx,
   actor: Principal | Operator,
@@ -57,13 +60,13 @@ export async function addFreeze(
   return rank;
 }
 
-/** What was lifted, and what stands on after it. */
+/** The freezes that were lifted, and those that remain. */
 type Lifted = Readonly<{ lifted: readonly StandingFreeze[]; left: readonly StandingFreeze[] }>;
 type StandingFreeze = Readonly<{ id: string; rank: Rank; frozen_at: Date }>;
 
 /**
- * Lifts the freezes of a subject that the actor may lift. The subject's row is held by the caller's transaction. Throws `forbidden`
- * for an agent, and when freezes stand and the actor may lift none of them.
+ * Lifts the freezes of a subject that the actor may lift. The caller's transaction holds the subject's row.
+ * Throws `forbidden` for an agent, and if there are freezes of which the actor may lift none.
  */
 export async function liftFreezes(
   tx: TenantTx | PlatformTx,
@@ -75,7 +78,7 @@ export async function liftFreezes(
   const lifted = standing.filter((freeze) => isAtLeast(rank, freeze.rank));
   const left = standing.filter((freeze) => !lifted.includes(freeze));
   const [highest] = left.toSorted((one, other) => ranks.indexOf(other.rank) - ranks.indexOf(one.rank));
-  if (lifted.length === 0 && highest !== undefined) throw notYours(highest);
+  if (lifted.length === 0 && highest !== undefined) throw rankTooLow(highest);
   const ids = lifted.map(({ id }) => id);
   if (ids.length > 0) await tx.deleteFrom("freezes").where("id", "in", ids).execute();
   return { lifted, left };
@@ -94,7 +97,7 @@ async function findFreezes(
     .execute();
 }
 
-/** What the record says of it: nothing is unfrozen while a freeze is left. */
+/** The events of lifting: nothing is unfrozen while a freeze remains. */
 export function eventsOfLifting(
   { lifted, left }: Lifted,
   unfrozen: AuditEvent,
@@ -107,7 +110,10 @@ export function eventsOfLifting(
   return [first, ...others];
 }
 
-/** What is written to `frozen_at` after a change of freezes. A trigger puts there since when one stands, or null. */
+/**
+ * What is written to `frozen_at` after a change of freezes. A trigger replaces it by the time of the oldest
+ * freeze, or null.
+ */
 export const frozenAt = {
   added: sql<Date>`coalesce(frozen_at, clock_timestamp())`,
   lifted: sql<null>`null`,
@@ -124,11 +130,11 @@ function describeActor(actor: Principal | Operator): StoredActor {
   }
 }
 
-function notYours({ rank, frozen_at }: StandingFreeze): KeyholdError {
+function rankTooLow({ rank, frozen_at }: StandingFreeze): KeyholdError {
   const since = frozen_at.toISOString();
   return new KeyholdError(
     "forbidden",
-    `A freeze of rank ${rank} has stood since ${since}. Ask somebody of that rank or a higher one to lift it.`,
+    `A freeze of rank ${rank} has been in force since ${since}. Ask a member of that rank or a higher one to lift it.`,
     { facts: { reason: "rank", required_rank: rank, frozen_at: since } },
   );
 }

@@ -31,7 +31,7 @@ function toMember(row: MemberRow) {
   };
 }
 
-/** Lets a subject of an issuer in. Throws `duplicate`, and `forbidden` for a role above the caller's own. */
+/** Adds a member. Throws `duplicate`, and `forbidden` for a role above the caller's own. */
 export async function addMember(
   db: Db,
   principal: Principal,
@@ -48,7 +48,7 @@ export async function addMember(
       .returningAll()
       .executeTakeFirst();
     if (row === undefined)
-      throw new KeyholdError("duplicate", "This subject of this issuer is a member already.");
+      throw new KeyholdError("duplicate", "This subject of this issuer is already a member.");
     return {
       value: toMember(row),
       events: [{ event: "member.added", detail: { member_id: id, role: input.role } }],
@@ -90,8 +90,9 @@ export async function showMember(db: Db, principal: Principal, id: string): Prom
 }
 
 /**
- * Changes role or status; in force at the next request, and at once for secrets. Throws `stale`, `forbidden` for a role above the
- * caller's own and for a member that a higher rank has suspended, and `illegal_state` for the last active owner, without whom nobody could let anybody in.
+ * Changes role or status; in force immediately for secrets, and at the next request for everything else.
+ * Throws `stale`, `forbidden` for a role above the caller's own and for a member that a higher rank has
+ * suspended, and `illegal_state` for the last active owner, without whom no member could be added.
  */
 export async function updateMember(
   db: Db,
@@ -102,7 +103,7 @@ export async function updateMember(
 ): Promise<Answered<TenantMember>> {
   assertScope(principal, "members:write");
   if (input.role !== undefined) assertMayGive(principal, input.role);
-  // Says what a miss means. What the member is, only its locked row says.
+  // Refuses a miss. The member itself is read from its locked row.
   await showMember(db, principal, id);
   return change(db, principal, async (tx) => {
     await lockOwners(tx);
@@ -134,8 +135,8 @@ async function lockMember(tx: TenantTx, id: string): Promise<MemberRow> {
 }
 
 /**
- * A change is judged by what its caller is once it is made. So a member that was demoted or suspended a moment ago must not make
- * itself what it was.
+ * A change is checked against the rights that its caller has once it is made. So a member that was demoted or
+ * suspended a moment ago must not give itself its old rights back.
  */
 function assertNotBack(principal: Principal, { id, role, status }: MemberRow): void {
   if (principal.kind !== "member" || principal.memberId !== id) return;
@@ -153,7 +154,7 @@ function suspended(principal: Principal, before: MemberRow, status: MemberRow["s
   return { suspended_rank: null };
 }
 
-/** Two owners who suspend each other at once: the second must see what the first has done. */
+/** If two owners suspend each other at once, the second must see what the first has done. */
 async function lockOwners(tx: TenantTx): Promise<void> {
   await tx.selectFrom("members").select("id").where("role", "=", "owner").orderBy("id").forUpdate().execute();
 }
@@ -166,16 +167,18 @@ async function assertOwnerLeft(tx: TenantTx): Promise<void> {
     .where("status", "=", "active")
     .executeTakeFirst();
   if (owner === undefined)
-    throw new KeyholdError("illegal_state", "A tenant keeps at least one active owner.");
+    throw new KeyholdError("illegal_state", "A tenant must keep at least one active owner.");
 }
 
-/** Throws `forbidden` unless the caller's role may give, or take, this one. */
+/** Throws `forbidden` unless the caller's role may give or take this role. */
 function assertMayGive(principal: Principal, role: Role): void {
   if (principal.kind === "system" || givenBy[principal.role]?.includes(role) === true) return;
   throw new KeyholdError("forbidden", `Your role ${principal.role} cannot give or take the role ${role}.`);
 }
 
-/** The subject of the member whose id is in a column; `null` for a member that the transaction does not see. */
+/**
+ * The subject of the member whose id is in a column; `null` for a member that the transaction does not see.
+ */
 export function subjectOf(column: "accounts.owner_id" | "api_keys.member_id"): RawBuilder<string | null> {
   return sql<string | null>`(select m.subject from members m where m.id = ${sql.ref(column)})`;
 }

@@ -9,8 +9,9 @@ const rowsAtOnce = 500;
 const tenantsAtOnce = 100;
 
 /**
- * Signs the rights that an earlier version wrote, which signed none: tenant by tenant, in portions that may be cut off and repeated, the
- * tenant's own row last. From then on the record names that row, and nothing without a MAC is signed for this tenant again.
+ * Signs the rights that an earlier version wrote, which signed none: tenant by tenant, in portions that can
+ * be interrupted and repeated, the tenant's own row last. From then on the record names that row, and no row
+ * without a MAC is signed for this tenant.
  */
 export async function signExisting(custody: Readonly<{ db: Db; dataKeys: DataKeySource }>): Promise<Tally> {
   return each(unsignedTenants(custody.db), (id) => signTenant(custody, id));
@@ -32,12 +33,12 @@ async function signTenant(
   { db, dataKeys }: Parameters<typeof signExisting>[0],
   tenantId: string,
 ): Promise<void> {
-  // A tenant may have no key for MACs yet: it gets one now, and not while its row is held.
+  // Makes the tenant's key for MACs, if it has none, before its row is held.
   await dataKeys.mac(tenantId, "grant", new Uint8Array(0));
   while ((await signPortion(db, tenantId)) === rowsAtOnce);
 }
 
-/** Answers how many rows it has signed. */
+/** Returns how many rows it has signed. */
 async function signPortion(db: Db, tenantId: string): Promise<number> {
   let count = 0;
   await changeUnlessDone(db, system(tenantId, "sign-rights"), async (tx) => {

@@ -16,10 +16,10 @@ type Row = Selectable<Database["tenants"]> & Readonly<{ freezes: readonly Freeze
 
 type Tenant = Readonly<ReturnType<typeof toTenant>>;
 
-/** How often a credential is checked where its tenant has not decided. */
+/** Minutes between checks of a credential, unless its tenant has set another value. */
 export const defaultCheckMinutes = 360;
 
-/** What holds for a tenant that has not decided. */
+/** The policy of a tenant that has not set one. */
 const defaultPolicy: Required<TenantPolicy> = {
   allow_withdraw: false,
   allow_unknown_permissions: true,
@@ -69,7 +69,10 @@ async function writeTenant(
   return toTenant(row);
 }
 
-/** Creates a tenant with its first member, who owns it and adds the others. The chain of its audit record begins here. */
+/**
+ * Creates a tenant with its first member, who owns it and adds the others. The chain of its audit record
+ * begins here.
+ */
 export async function createTenant(
   db: Db,
   operator: Operator,
@@ -102,7 +105,7 @@ export async function createTenant(
   });
 }
 
-/** All tenants, newest first: for the operator, who sees nothing inside them. */
+/** All tenants, newest first, for the operator, who sees nothing inside them. */
 export async function listTenants(db: Db, page: PageRequest): Promise<Page<Tenant>> {
   const rows = await withPlatform(db, (tx) =>
     tx
@@ -139,7 +142,9 @@ function noSuchTenant(): KeyholdError {
   return new KeyholdError("not_found", "There is no such tenant.");
 }
 
-/** The tenant decides what credentials it takes. What is not named stays as it is. Throws `stale`. */
+/**
+ * Changes which credentials the tenant accepts. Settings that are not named stay as they are. Throws `stale`.
+ */
 export async function updatePolicy(
   db: Db,
   principal: Principal,
@@ -158,7 +163,10 @@ export async function updatePolicy(
   });
 }
 
-/** The operator decides the name and the limits per minute. What is not named stays as it is. Throws `stale`. */
+/**
+ * Changes the name and the limits per minute, for the operator. What is not named stays as it is. Throws
+ * `stale`.
+ */
 export async function updateTenant(
   db: Db,
   operator: Operator,
@@ -177,7 +185,7 @@ export async function updateTenant(
   });
 }
 
-/** Nobody of a suspended tenant is let in, and none of its credentials is used. */
+/** Blocks all access to a tenant and every use of its credentials. */
 export async function suspendTenant(db: Db, operator: Operator, id: string): Promise<Answered<Tenant>> {
   return setStatus(db, operator, id, "suspended", { event: "tenant.suspended", detail: {} });
 }
@@ -186,7 +194,7 @@ export async function resumeTenant(db: Db, operator: Operator, id: string): Prom
   return setStatus(db, operator, id, "active", { event: "tenant.resumed", detail: {} });
 }
 
-/** Ends a tenant for good: nothing of it can be used from now on, and a job destroys its secrets, keys and rows. */
+/** Blocks a tenant permanently; a job then destroys its secrets, keys and rows. */
 export async function deleteTenant(db: Db, operator: Operator, id: string): Promise<Answered<Tenant>> {
   return setStatus(db, operator, id, "deleted", { event: "tenant.deleted", detail: {} });
 }
@@ -207,7 +215,7 @@ async function setStatus(
   });
 }
 
-/** Stops every use of the tenant's credentials, effective at once in every process. */
+/** Stops every use of the tenant's credentials, immediately and in every process. */
 export async function freezeTenant(
   db: Db,
   principal: Principal,
@@ -218,15 +226,15 @@ export async function freezeTenant(
 }
 
 /**
- * Lifts the freezes of the tenant that the caller may lift; the answer shows those that are left. Throws `forbidden` when the caller
- * may lift none of those that stand.
+ * Lifts the freezes of the tenant that the caller may lift; the answer shows those that remain. Throws
+ * `forbidden` if there are freezes of which the caller may lift none.
  */
 export async function unfreezeTenant(db: Db, principal: Principal): Promise<Answered<Tenant>> {
   assertScope(principal, "tenant:write");
   return change(db, principal, (tx) => unfreeze(tx, principal, principal.tenantId));
 }
 
-/** The same for the operator, whose freeze no member lifts. */
+/** The same for the operator, whose freeze no member can lift. */
 export async function freezeTenantAsOperator(
   db: Db,
   operator: Operator,

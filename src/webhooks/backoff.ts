@@ -1,7 +1,10 @@
 const minute = 60;
 const hour = 60 * minute;
 
-/** Seconds after each failed attempt until the next, as Standard Webhooks suggests; the first attempt is made at once. */
+/**
+ * Seconds after each failed attempt until the next, as Standard Webhooks suggests. The first attempt is made
+ * immediately.
+ */
 const pauses = [
   5,
   5 * minute,
@@ -15,19 +18,19 @@ const pauses = [
 ] as const;
 
 /**
- * Seconds until a message that was tried `tries` times is tried again; `null` when it is given up. A tenth more or less, so that
- * what failed together does not come back together.
+ * Seconds until the next attempt at a message that was tried `tries` times; `null` if there is none. It
+ * varies by a tenth, so that messages that failed together are not retried together.
  */
 export function nextTry(tries: number, random: number): number | null {
   const pause = pauses[tries - 1];
   return pause === undefined ? null : pause * (0.9 + 0.2 * random);
 }
 
-/** From so many failures in a row on, an endpoint is left alone for a while after each. */
-const failuresBorne = 3;
+/** After this many failures in a row, a webhook is paused after each failure. */
+const failuresWithoutPause = 3;
 
-/** Seconds for which nothing is sent to an endpoint after so many failures in a row: from 15 seconds to 10 minutes. */
+/** How long a webhook is paused after so many failures in a row: 15 seconds to 10 minutes. */
 export function pauseAfter(failures: number): number {
-  if (failures < failuresBorne) return 0;
-  return Math.min(15 * 2 ** (failures - failuresBorne), 10 * minute);
+  if (failures < failuresWithoutPause) return 0;
+  return Math.min(15 * 2 ** (failures - failuresWithoutPause), 10 * minute);
 }

@@ -6,7 +6,7 @@ import type { Due } from "./outbox.ts";
 import type { Webhooks } from "./webhook.ts";
 import { signWith, type SecretOf } from "./signing-secret.ts";
 
-/** An attempt that was made and noted. */
+/** An attempt that was made and recorded. */
 type Delivered = Sent & Noted & Readonly<{ seconds: number }>;
 
 export type DeliverOptions = Readonly<{
@@ -17,8 +17,9 @@ export type DeliverOptions = Readonly<{
 const attemptMs = 15_000;
 
 /**
- * Makes one attempt at a message that was claimed, and notes what came of it; `null` when there is nothing to send any more. Throws
- * what the database or the key provider throws: then nothing was noted, and it is sent again when the lease is over.
+ * Makes one attempt at a claimed message and records its outcome; `null` if there is nothing to send any
+ * more. Throws what the database or the key provider throws. Then nothing was recorded, and the message is
+ * sent again when the lease is over.
  */
 export async function deliver(
   webhooks: Webhooks,
@@ -47,7 +48,7 @@ type Job = Readonly<{
   secrets: readonly number[];
 }>;
 
-/** `null` when it was settled, or its endpoint switched off or deleted, since it was claimed. */
+/** `null` if, since it was claimed, it was settled or its webhook was disabled or deleted. */
 async function read({ db }: Pick<Webhooks, "db">, { tenant_id, id }: Due): Promise<Job | null> {
   const row = await readTenant(db, serviceScope(tenant_id), (tx) =>
     tx
@@ -69,7 +70,9 @@ async function read({ db }: Pick<Webhooks, "db">, { tenant_id, id }: Due): Promi
   return { ...rest, id, webhookId, messageId: messageIdOf(message_id), secrets };
 }
 
-/** The headers of Standard Webhooks. The time is that of the attempt: receivers refuse what was signed long ago. */
+/**
+ * The headers of Standard Webhooks. The time is that of the attempt, because receivers refuse old signatures.
+ */
 async function sign(
   { dataKeys }: Pick<Webhooks, "dataKeys">,
   tenantId: string,

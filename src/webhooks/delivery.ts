@@ -109,8 +109,8 @@ async function attemptsOf(tx: TenantTx, deliveryId: string) {
 }
 
 /**
- * Sends a message again, whatever its state, with the same id and a new schedule. Throws `not_found`, and `illegal_state` if its
- * webhook is disabled.
+ * Sends a message again, whatever its state, with the same id and a new schedule. Throws `not_found`, and
+ * `illegal_state` if its webhook is disabled.
  */
 export async function replayDelivery(
   { db }: Pick<Webhooks, "db">,
@@ -146,7 +146,10 @@ function switchedOff(): KeyholdError {
   return new KeyholdError("illegal_state", "The webhook is disabled. Enable it first.");
 }
 
-/** An attempt that is under way keeps its lease. Its outcome is recorded, and settles the delivery if it succeeded. */
+/**
+ * An attempt that is under way keeps its lease. Its outcome is recorded, and settles the delivery if it
+ * succeeded.
+ */
 async function requeue(tx: TenantTx, id: string): Promise<void> {
   await tx
     .updateTable("webhook_deliveries")

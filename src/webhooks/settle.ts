@@ -7,7 +7,7 @@ import type { Sent } from "./send.ts";
 import { lockWebhook, type Webhooks, writeWebhook } from "./webhook.ts";
 import { nextTry, pauseAfter } from "./backoff.ts";
 
-/** An attempt that is over. `attempts` and `tries` are how many there were before it. */
+/** An attempt that has ended. `attempts` and `tries` are the numbers before it. */
 type Ended = Sent &
   Readonly<{
     tenantId: string;
@@ -20,18 +20,18 @@ type Ended = Sent &
 
 type State = "delivered" | "pending" | "dead";
 
-/** What became of the message, and why its endpoint was switched off, if it was. */
+/** The new state of the message, and why its webhook was disabled, if it was. */
 export type Noted = Readonly<{ state: State; disabled: "gone" | "failing" | null }>;
 
 /**
- * Notes what came of an attempt, and when the next is due; ids, times and words of our own. An endpoint that is gone, or has failed
- * for days, is switched off in a change of its own.
+ * Records the outcome of an attempt, and when the next is due. What it writes is ids, times and words of
+ * Keyhold. A webhook that is gone, or has failed for days, is disabled in a separate change.
  */
 export async function settle({ db }: Pick<Webhooks, "db">, ended: Ended): Promise<Noted> {
   const { tenantId, outcome } = ended;
   const { state, over } = await withTenant(db, serviceScope(tenantId), async (tx) => {
     const settled = outcome === "delivered" ? await succeed(tx, ended) : await fail(tx, ended);
-    // Another process was given it when the lease was over, and was quicker.
+    // The lease ran out, and another process has recorded an outcome first.
     if (settled === null) return { state: "pending" as const, over: null };
     await note(tx, ended, settled.attempts);
     return { state: settled.state, over: await judge(tx, ended) };
@@ -61,7 +61,10 @@ async function succeed(tx: TenantTx, { id }: Ended): Promise<Settled | null> {
   return row ?? null;
 }
 
-/** Only if nobody else has noted an outcome since: what succeeded elsewhere stays delivered. */
+/**
+ * Only if no other outcome was recorded since: a message that was delivered by another process stays
+ * delivered.
+ */
 async function fail(tx: TenantTx, ended: Ended): Promise<Settled | null> {
   return (await postpone(tx, ended)) ?? (await countAttempt(tx, ended));
 }
@@ -84,7 +87,7 @@ async function postpone(tx: TenantTx, { id, attempts, tries }: Ended): Promise<S
   return row ?? null;
 }
 
-/** Of one that was asked for again meanwhile: its schedule has begun anew. */
+/** Counts an attempt at a message that was replayed meanwhile: the new schedule stays. */
 async function countAttempt(tx: TenantTx, { id, attempts }: Ended): Promise<Settled | null> {
   const row = await tx
     .updateTable("webhook_deliveries")
@@ -108,7 +111,7 @@ async function note(
     .execute();
 }
 
-/** What the attempt says of the endpoint: why it is to be switched off, if it is. */
+/** The reason to disable the webhook after this attempt, if there is one. */
 async function judge(tx: TenantTx, { webhookId, outcome }: Ended): Promise<"gone" | "failing" | null> {
   if (outcome === "delivered") {
     await recover(tx, webhookId);
@@ -128,7 +131,7 @@ async function recover(tx: TenantTx, webhookId: string): Promise<void> {
     .execute();
 }
 
-/** Answers whether it has failed for so long that it is given up. */
+/** Counts a failure. Returns whether the webhook has failed for five days. */
 async function blame(tx: TenantTx, webhookId: string): Promise<boolean> {
   const row = await tx
     .updateTable("webhook_endpoints")
@@ -148,8 +151,8 @@ async function blame(tx: TenantTx, webhookId: string): Promise<boolean> {
 }
 
 /**
- * Switches an endpoint off whose receiver is gone or has failed for days, unless it has answered meanwhile. What waits for it stays,
- * should it be switched on again. Answers whether it did.
+ * Disables a webhook whose receiver is gone or has failed for days, unless an attempt has succeeded
+ * meanwhile. Waiting messages stay, in case it is enabled again. Returns whether it did.
  */
 async function disableWebhook(
   db: Db,

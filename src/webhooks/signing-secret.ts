@@ -4,18 +4,20 @@ import type { DataKeySource } from "../keys/key-provider.ts";
 
 type Keys = Pick<DataKeySource, "mac">;
 
-/** One of an endpoint's secrets: numbers count from 1, and a rotation takes the next. */
+/** One of a webhook's secrets: numbers count from 1, and a rotation takes the next. */
 export type SecretOf = Readonly<{ tenantId: string; webhookId: string; number: number }>;
 
 /**
- * 32 bytes that only this installation can make, made anew whenever something is signed: the secret of an endpoint rests nowhere.
- * The tenant's key for MACs outlives every rotation of keys. Throws `key_unavailable`.
+ * 32 bytes that only this installation can make. They are derived again for each use, so the secret of a
+ * webhook is stored nowhere. The tenant's key for MACs is never rotated. Throws `key_unavailable`.
  */
 async function deriveSecret(keys: Keys, { tenantId, webhookId, number }: SecretOf): Promise<Uint8Array> {
   return keys.mac(tenantId, "webhook secret", lengthPrefixed([webhookId, String(number)]));
 }
 
-/** The secret in the form that receivers configure: `whsec_` and 32 bytes in base64. Throws `key_unavailable`. */
+/**
+ * The secret in the form that receivers configure: `whsec_` and 32 bytes in base64. Throws `key_unavailable`.
+ */
 export async function showSecret(keys: Keys, which: SecretOf): Promise<string> {
   const secret = await deriveSecret(keys, which);
   try {
@@ -28,7 +30,7 @@ export async function showSecret(keys: Keys, which: SecretOf): Promise<string> {
 /** What a signature covers. */
 type Signed = Readonly<{ messageId: string; seconds: number; payload: string }>;
 
-/** The signature of a message under one of its endpoint's secrets. Throws `key_unavailable`. */
+/** The signature of a message under one of its webhook's secrets. Throws `key_unavailable`. */
 export async function signWith(keys: Keys, which: SecretOf, message: Signed): Promise<string> {
   const secret = await deriveSecret(keys, which);
   try {
@@ -38,7 +40,10 @@ export async function signWith(keys: Keys, which: SecretOf, message: Signed): Pr
   }
 }
 
-/** Standard Webhooks, symmetric signature: HMAC-SHA-256 over `id.timestamp.payload`, in base64, after its version. */
+/**
+ * Standard Webhooks, symmetric signature: HMAC-SHA-256 over `id.timestamp.payload`, in base64, after its
+ * version.
+ */
 export function signMessage(secret: Uint8Array, { messageId, seconds, payload }: Signed): string {
   const mac = createHmac("sha256", secret).update(`${messageId}.${seconds}.${payload}`).digest("base64");
   return `v1,${mac}`;

@@ -55,8 +55,8 @@ function toWebhook(row: WebhookRow) {
 }
 
 /**
- * A change of one endpoint: locks its row, lets `work` change it, and records what it did. With a `revision` the row must still have
- * it. Throws `stale`, or `not_found`.
+ * A change of one webhook: locks its row, lets `work` change it, and records the change. With a `revision`
+ * the row must still have it. Throws `stale` and `not_found`.
  */
 export async function changeWebhook<T extends object>(
   { db }: Pick<Webhooks, "db">,
@@ -73,8 +73,8 @@ export async function changeWebhook<T extends object>(
 }
 
 /**
- * Its row, held until the transaction ends; in the mode in which messages can be queued for it meanwhile, since whoever queues holds
- * the tenant's chain, for which the holder of the row waits.
+ * Its row, held until the transaction ends. The mode of the lock lets messages be queued for the webhook
+ * meanwhile: a transaction that queues holds the tenant's chain, for which the holder of this row waits.
  */
 export async function lockWebhook(tx: TenantTx, id: string): Promise<WebhookRow | undefined> {
   return tx
@@ -96,7 +96,7 @@ export async function writeWebhook(tx: TenantTx, id: string, changes: WebhookCha
   return toWebhook(row);
 }
 
-/** Somebody wants to see whether it works again: what is due is sent now, and not when the pause after its failures is over. */
+/** Ends the pause after failures, so that due messages are sent now. */
 export async function endPause(tx: TenantTx, id: string): Promise<void> {
   await tx
     .updateTable("webhook_endpoints")
@@ -106,12 +106,12 @@ export async function endPause(tx: TenantTx, id: string): Promise<void> {
     .execute();
 }
 
-/** Every change of a tenant is queued for each of them. */
+/** The number is limited because every event of a tenant is queued for each of its webhooks. */
 const maxWebhooks = 20;
 
 /**
- * Has the tenant told of events at a URL from now on. The secret is shown this once. Throws `malformed` for a URL that nothing would
- * be sent to, and `illegal_state` when the tenant has as many endpoints as it may.
+ * Sends events of the tenant to a URL from now on. The secret is shown this once. Throws `malformed` for a
+ * URL that may not be sent to, and `illegal_state` if the tenant has too many webhooks.
  */
 export async function createWebhook(
   { db, dataKeys, guard }: Webhooks,
@@ -138,7 +138,7 @@ export async function createWebhook(
   });
 }
 
-/** The tenant's row is held, so that two who come at once are counted one after the other. */
+/** The tenant's row is held, so that two requests at once are counted one after the other. */
 async function assertRoom(tx: TenantTx, tenantId: string): Promise<void> {
   await lockTenant(tx, tenantId);
   const rows = await tx
@@ -150,11 +150,11 @@ async function assertRoom(tx: TenantTx, tenantId: string): Promise<void> {
   if (rows.length < maxWebhooks) return;
   throw new KeyholdError(
     "illegal_state",
-    `A tenant has ${maxWebhooks} webhooks at most. Remove one that is not needed.`,
+    `A tenant can have at most ${maxWebhooks} webhooks. Delete one that is not needed.`,
   );
 }
 
-/** The tenant's endpoints, newest first. */
+/** The tenant's webhooks, newest first. */
 export async function listWebhooks(
   { db }: Pick<Webhooks, "db">,
   principal: Principal,
@@ -196,8 +196,8 @@ export async function showWebhook(
 }
 
 /**
- * Changes what is named. One that is switched on again is sent what has been waiting for it, and its failures are forgotten. Throws
- * `stale`, `not_found`, and `malformed` for a URL that nothing would be sent to.
+ * Changes what is named. A webhook that is enabled again receives the messages that were waiting, and its
+ * failures are forgotten. Throws `stale`, `not_found`, and `malformed` for a URL that may not be sent to.
  */
 export async function updateWebhook(
   { db, guard }: Pick<Webhooks, "db" | "guard">,
@@ -225,7 +225,9 @@ function switched(status: Webhook["status"] | undefined): WebhookChanges {
   return { disabled_reason: null, failures: 0, failing_since: null, paused_until: null };
 }
 
-/** Nothing more is queued for it or sent to it from this moment; what was waiting goes with it. Throws `not_found`. */
+/**
+ * From this moment nothing is queued for it or sent to it; waiting messages are dropped. Throws `not_found`.
+ */
 export async function removeWebhook(
   webhooks: Pick<Webhooks, "db">,
   principal: Principal,
@@ -238,12 +240,12 @@ export async function removeWebhook(
   });
 }
 
-/** For so long the secret before signs as well, unless the caller says otherwise. */
+/** How long the previous secret also signs. */
 const defaultOverlapSeconds = 24 * 60 * 60;
 
 /**
- * Gives an endpoint its next secret, which is shown this once. Until the overlap is over every message has two signatures; the secret
- * before the last ends with this rotation, whatever was left of its time. Throws `stale` and `not_found`.
+ * Gives a webhook its next secret, which is shown this once. Until the overlap is over, every message has two
+ * signatures. The secret before those two ends with this rotation. Throws `stale` and `not_found`.
  */
 export async function rotateSecret(
   { db, dataKeys }: Pick<Webhooks, "db" | "dataKeys">,
@@ -256,23 +258,23 @@ export async function rotateSecret(
 ): Promise<Answered<WebhookWithSecret>> {
   assertScope(principal, "webhooks:write");
   const { tenantId } = principal;
-  // Made before the change, so that nobody is left with a secret that was never shown.
-  const number = (await presentNumber(db, principal, id)) + 1;
+  // Made before the change, so that no webhook is left with a secret that was never shown.
+  const number = (await currentNumber(db, principal, id)) + 1;
   const secret = await showSecret(dataKeys, { tenantId, webhookId: id, number });
   const target = { id, revision, action: "rotate" };
   return changeWebhook({ db }, principal, target, async (tx, row) => {
     if (row.secret_number + 1 !== number) throw stale(row.revision);
     const until = overlapSeconds === 0 ? null : sql<Date>`now() + make_interval(secs => ${overlapSeconds})`;
-    const endpoint = await writeWebhook(tx, id, { secret_number: number, previous_until: until });
+    const webhook = await writeWebhook(tx, id, { secret_number: number, previous_until: until });
     return {
-      value: { ...endpoint, secret },
+      value: { ...webhook, secret },
       events: [{ event: "webhook.secret_rotated", detail: { endpoint_id: id, number } }],
     };
   });
 }
 
-/** 0 for an endpoint that there is not: the change finds that out. */
-async function presentNumber(db: Db, principal: Principal, id: string): Promise<number> {
+/** 0 for a missing webhook, which the change refuses. */
+async function currentNumber(db: Db, principal: Principal, id: string): Promise<number> {
   const row = await readTenant(db, scopeOf(principal), (tx) =>
     tx.selectFrom("webhook_endpoints").select("secret_number").where("id", "=", id).executeTakeFirst(),
   );

@@ -119,7 +119,7 @@ describe("the OpenAPI document", () => {
 
   it("says of every operation what it needs, and where the service is", () => {
     expect(document.servers).not.toEqual([]);
-    for (const { name, description } of operations()) expect(description, name).toMatch(/\b(?:Needs|For) /);
+    for (const { name, description } of operations()) expect(description, name).toMatch(/\bRequires /);
   });
 
   it("has the parameters of each operation of venues, with an example that they take", () => {

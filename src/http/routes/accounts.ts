@@ -48,7 +48,7 @@ const account = component(
     name: z.string(),
     active: z
       .boolean()
-      .meta({ description: "The credentials of an account that is not active cannot be used" }),
+      .meta({ description: "While this is false, the account's credentials cannot be used" }),
     switched_off_rank: switchedOffRank,
     frozen: z.boolean(),
     freezes,
@@ -65,7 +65,9 @@ const accountList = listOf(
   "AccountList",
   component(
     "ListedAccount",
-    account.extend({ owner_subject: subject.meta({ description: "Of the member who owns it" }) }),
+    account.extend({
+      owner_subject: subject.meta({ description: "The subject of the member who owns the account" }),
+    }),
     listedExample,
   ),
   listedExample,
@@ -75,7 +77,9 @@ const newAccount = component(
   "NewAccount",
   z.strictObject({
     name: text(255),
-    owner_id: id.exactOptional().meta({ description: "Another member than yourself takes an administrator" }),
+    owner_id: id
+      .exactOptional()
+      .meta({ description: "Defaults to you. Only an administrator can name another member" }),
   }),
   { name: "Main" },
 );
@@ -97,7 +101,7 @@ function create({ custody }: Parts): Route {
     path: "/api/v1/accounts",
     operationId: "createAccount",
     tag: "accounts",
-    summary: "Open an account",
+    summary: "Create an account",
     permission: holdersOf("accounts:write"),
     audit: ["account.created"],
     problems: ["not_found"],
@@ -117,7 +121,7 @@ function list({ custody, cursors }: Parts): Route {
     path: "/api/v1/accounts",
     operationId: "listAccounts",
     tag: "accounts",
-    summary: "List the accounts that you may see",
+    summary: "List accounts",
     permission: holdersOf("accounts:read"),
     answer: json(200, "A page of accounts", accountList),
     read: (caller, page) => listAccounts(custody.db, caller, page),
@@ -143,15 +147,15 @@ function update({ custody }: Parts): Route {
     path: "/api/v1/accounts/:id",
     operationId: "updateAccount",
     tag: "accounts",
-    summary: "Rename an account, or switch it on or off",
+    summary: "Update an account",
     description:
-      "The credentials of an account that is switched off cannot be used from the same moment. The rank that has switched it off, or a higher one, switches it on.",
+      "Renames the account, or switches it on or off. While it is off, its credentials cannot be used. Only the rank that switched it off, or a higher one, can switch it on again.",
     permission: holdersOf("accounts:write"),
     audit: ["account.updated"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: accountUpdate }),
-    answer: json(200, "The account as it is now", account),
+    answer: json(200, "The updated account", account),
     handle: ({ caller, input: { params, ifMatch: revision, body } }) =>
       updateAccount(custody.db, caller, params.id, body, revision),
   });
@@ -164,14 +168,15 @@ function remove({ custody }: Parts): Route {
     path: "/api/v1/accounts/:id",
     operationId: "deleteAccount",
     tag: "accounts",
-    summary: "Remove an account and revoke its credentials",
-    description: "Needs the scope credentials:write as well, because it revokes.",
+    summary: "Delete an account",
+    description:
+      "Also revokes the account's credentials, and therefore requires the scope `credentials:write` as well.",
     permission: holdersOf("accounts:write"),
     audit: ["account.deleted", "credential.revoked"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: noContent("It is gone, and the secrets below it are destroyed"),
+    answer: noContent("The account is deleted and its secrets are destroyed"),
     handle: ({ caller, input: { params } }) => deleteAccount(custody, caller, params.id),
   });
 }
@@ -188,7 +193,7 @@ function freezeAndUnfreeze({ custody }: Parts): readonly Route[] {
     },
     permission: holdersOf("accounts:write"),
     audit: { freeze: ["account.frozen"], unfreeze: ["account.unfrozen", "freeze.lifted"] },
-    answer: json(200, "The account as it is now", account),
+    answer: json(200, "The updated account", account),
     freeze: (caller, id, reason) => freezeAccount(custody.db, caller, id, reason),
     unfreeze: (caller, id) => unfreezeAccount(custody.db, caller, id),
   });

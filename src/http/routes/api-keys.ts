@@ -33,25 +33,29 @@ const fields = {
   id,
   member_id: id,
   name: z.string(),
-  prefix: z.string().meta({ description: "The first characters, to recognise the key by" }),
+  prefix: z.string().meta({ description: "The first characters of the key, to recognise it by" }),
   scopes: z.array(z.string()),
   agent: z.boolean(),
-  made_by: id.nullable().meta({ description: "The key that made it, with which it ends; null for a token" }),
+  made_by: id.nullable().meta({
+    description:
+      "The API key that created this one. When it ends, this one ends too; null if it was created with a token",
+  }),
   credentials: z.array(id).nullable(),
   accounts: z.array(id).nullable().meta({
-    description: "It reaches the credentials that are named, and those of these accounts; both null is all",
+    description:
+      "The key reaches the listed credentials, and the credentials of the listed accounts. If both lists are null, it reaches everything that its member does",
   }),
   networks: z
     .array(z.string())
     .nullable()
-    .meta({ description: "From where it may be used; null is anywhere" }),
+    .meta({ description: "Networks from which the key can be used; null means anywhere" }),
   expires_at: time,
   made_without_end: z.boolean().meta({
     description:
-      "Made by a version that let keys live without an end: it ends 366 days after the upgrade, at expires_at",
+      "True for a key without an expiry from an earlier version of Keyhold. Such a key ends 366 days after the upgrade, at `expires_at`",
   }),
   revoked_at: time.nullable(),
-  last_used_at: time.nullable().meta({ description: "Within a minute; null before the first use" }),
+  last_used_at: time.nullable().meta({ description: "Accurate to a minute; null before the first use" }),
   created_at: time,
 };
 
@@ -63,7 +67,7 @@ const apiKeyList = listOf(
     "ApiKey",
     z.object({
       ...fields,
-      member_subject: subject.meta({ description: "Of the member who calls with it" }),
+      member_subject: subject.meta({ description: "The subject of the member that the key belongs to" }),
     }),
     listedExample,
   ),
@@ -80,21 +84,21 @@ const newApiKey = component(
     agent: z
       .boolean()
       .exactOptional()
-      .meta({ description: "An agent reads and places orders, and nothing else, whatever its scopes" }),
+      .meta({ description: "An agent can only read and place orders, whatever its scopes" }),
     credentials: named.exactOptional(),
-    accounts: named
-      .exactOptional()
-      .meta({ description: "Narrows the key to the named credentials, and to those of the named accounts" }),
+    accounts: named.exactOptional().meta({
+      description: "Limits the key to the listed credentials, and to the credentials of the listed accounts",
+    }),
     networks: z
       .array(text(64))
       .min(1)
       .max(longestList)
       .exactOptional()
-      .meta({ description: "Narrows the key to these networks, such as 10.20.0.0/16, or addresses" }),
+      .meta({ description: "Limits the key to these addresses or networks, such as 10.20.0.0/16" }),
     expires_at: timeInput
       .nullable()
       .exactOptional()
-      .meta({ description: "At most 366 days from now; 90 days from now when left out" }),
+      .meta({ description: "At most 366 days from now. Defaults to 90 days from now" }),
   }),
   { name: "nightly report", scopes: ["credentials:read"], expires_at: "2027-01-01T00:00:00Z" },
 );
@@ -106,7 +110,7 @@ const createdApiKey = component(
     key: z
       .string()
       .nullable()
-      .meta({ description: "The key itself, shown this once; null when the answer is given again" }),
+      .meta({ description: "The key itself. It is shown only once; null in a repeated response" }),
     advice,
   }),
   { ...apiKeyExample, key: null },
@@ -117,7 +121,7 @@ export function apiKeyRoutes(parts: Parts): readonly Route[] {
 }
 
 const keyIsGone =
-  "The key was shown in the first answer alone. If you do not have it, revoke this key (DELETE /api/v1/api-keys/{id}) and make another.";
+  "The key was shown only in the first response. If you do not have it, revoke this key (DELETE /api/v1/api-keys/{id}) and create another.";
 
 function create({ custody }: Parts): Route {
   return route({
@@ -126,9 +130,9 @@ function create({ custody }: Parts): Route {
     path: "/api/v1/api-keys",
     operationId: "createApiKey",
     tag: "api-keys",
-    summary: "Make an API key for yourself",
+    summary: "Create an API key",
     description:
-      "Its scopes are among yours, it reaches no more than you do, and it ends with the key that makes it. The key is shown this once.",
+      "Creates an API key for yourself. It cannot have more scopes or reach than you have, and it ends with the API key that creates it. The key is shown only once.",
     permission: holdersOf("api-keys:write"),
     audit: ["api_key.created"],
     problems: ["illegal_state", "not_found"],
@@ -151,7 +155,7 @@ function list({ custody, cursors }: Parts): Route {
     path: "/api/v1/api-keys",
     operationId: "listApiKeys",
     tag: "api-keys",
-    summary: "List the API keys that you may see, revoked ones too",
+    summary: "List API keys",
     permission: holdersOf("api-keys:read"),
     answer: json(200, "A page of API keys", apiKeyList),
     read: (caller, page) => listApiKeys(custody.db, caller, page),
@@ -165,14 +169,15 @@ function revoke({ custody, forget }: Parts): Route {
     path: "/api/v1/api-keys/:id",
     operationId: "revokeApiKey",
     tag: "api-keys",
-    summary: "End an API key",
-    description: "No secret is opened with it from this moment, and nothing else after two seconds at most.",
+    summary: "Revoke an API key",
+    description:
+      "From this moment the key opens no secret and changes nothing. Reads stop within two seconds.",
     permission: holdersOf("api-keys:write"),
     audit: ["api_key.revoked"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: noContent("It is revoked"),
+    answer: noContent("The API key is revoked"),
     async handle({ caller, input: { params } }) {
       const revoked = await revokeApiKey(custody.db, caller, params.id);
       forget(revoked.memberId);

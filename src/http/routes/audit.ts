@@ -15,13 +15,13 @@ import { reads } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
 
 const event = z.object({
-  seq: z.int().meta({ description: "Counts the tenant's events from 1 without gaps" }),
+  seq: z.int().meta({ description: "Numbers the tenant's events from 1, without gaps" }),
   at: time,
   event: z.string(),
   outcome: z.string(),
   detail: z
     .record(z.string(), z.unknown())
-    .meta({ description: "Who, from where, and what; never a secret" }),
+    .meta({ description: "Who did what, and from where. Never contains a secret" }),
 });
 
 const eventExample = {
@@ -62,17 +62,20 @@ const eventFilter = {
     })
     .exactOptional()
     .meta({ enum: [...eventNames] }),
-  outcome: text(255).exactOptional().meta({ description: "Such as `ok`, or why something was refused" }),
-  actor: text(255)
-    .exactOptional()
-    .meta({ description: "A member by its id, an operator by its subject, the service by its task" }),
-  api_key_id: id.exactOptional().meta({ description: "Of the API key that a member acted through" }),
-  issuer: text(255).exactOptional().meta({ description: "Of the token that an operator acted with" }),
+  outcome: text(255).exactOptional().meta({ description: "For example `ok`, or the reason for a refusal" }),
+  actor: text(255).exactOptional().meta({
+    description: "The id of a member, the subject of an operator, or the name of a task of the service",
+  }),
+  api_key_id: id.exactOptional().meta({ description: "The API key that a member used" }),
+  issuer: text(255).exactOptional().meta({ description: "The issuer of an operator's token" }),
   since: timeInput.exactOptional(),
   until: timeInput.exactOptional(),
 };
 
-/** One line of an export: an event as it was hashed, the link that closes the events before it, or the head at the end. */
+/**
+ * One line of an export: an event as it was hashed, the link that closes the preceding events, or the head at
+ * the end.
+ */
 const exportLine = component(
   "AuditExportLine",
   z.union([
@@ -93,11 +96,11 @@ function events({ custody, cursors }: Parts): Route {
     path: "/api/v1/audit/events",
     operationId: "listAuditEvents",
     tag: "audit",
-    summary: "List events of the record",
+    summary: "List audit events",
     description:
-      "Newest first; every filter must hold. A page looks at a bounded number of events: it may hold fewer than `limit`, or none, while `next_cursor` goes on. At the end `next_cursor` is null.",
+      "Newest first. Filters are combined with AND. A page examines a limited number of events, so it may contain fewer than `limit`, or none, although there are more: continue until `next_cursor` is null.",
     permission: holdersOf("audit:read"),
-    audit: { none: "reading the record does not change what it tells" },
+    audit: { none: "reading the record does not change it" },
     input: z.object({ query: pageQuery.extend(eventFilter) }),
     answer: json(200, "A page of events", eventList),
     handle: ({ caller, input: { query } }) => {
@@ -126,13 +129,13 @@ function whole({ custody }: Parts): Route {
     path: "/api/v1/audit/export",
     operationId: "exportAudit",
     tag: "audit",
-    summary: "Export the whole record, to be verified elsewhere",
+    summary: "Export the audit record",
     description:
-      "One JSON object a line, exactly as it was hashed, and at the end the head: `keyhold audit verify` reads it.",
+      "The whole record for verification elsewhere, as one JSON object per line, exactly as it was hashed. The last line is the head of the chain. `keyhold audit verify` reads this format.",
     permission: holdersOf("audit:read"),
-    audit: { none: "reading the record does not change what it tells" },
+    audit: { none: "reading the record does not change it" },
     input: z.object({}),
-    answer: lines("The chain, oldest first", "application/x-ndjson", exportLine),
+    answer: lines("The hash chain, oldest event first", "application/x-ndjson", exportLine),
     handle: ({ caller }) => Promise.resolve(exportChain(custody.reports, caller)),
   });
 }

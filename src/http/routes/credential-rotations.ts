@@ -32,10 +32,10 @@ export const rotation = component(
     state: z.enum(["overlap", "finished", "rolled_back"]),
     from_version: z.int(),
     to_version: z.int(),
-    overlap_until: time.meta({ description: "Until when both versions are kept" }),
+    overlap_until: time.meta({ description: "Both versions are kept until this time" }),
     fallbacks: z
       .int()
-      .meta({ description: "How often the old version was used, because the venue refused the new one" }),
+      .meta({ description: "How often the old version was used because the venue refused the new one" }),
     last_fallback_at: time.nullable(),
     started_at: time,
     ended_at: time.nullable(),
@@ -51,11 +51,11 @@ const newRotation = component(
       .min(0)
       .max(longestOverlapSeconds)
       .exactOptional()
-      .meta({ description: "How long both secrets are kept; 3600 when left out, 0 in an emergency" }),
+      .meta({ description: "How long both secrets are kept. Defaults to 3600; use 0 in an emergency" }),
     allow_wider: z
       .boolean()
       .exactOptional()
-      .meta({ description: "Whether the new key may do more than the old one" }),
+      .meta({ description: "Whether the new key may have more permissions than the old one" }),
   }),
   { secret: { api_key: "the new key", api_secret: "the new secret" } },
 );
@@ -64,7 +64,8 @@ const finishing = component(
   "FinishRotation",
   z.strictObject({
     leave_key: z.boolean().exactOptional().meta({
-      description: "Leave the old key at the venue, where Keyhold made the new one and would delete it",
+      description:
+        "Keep the old key at the venue. By default Keyhold deletes it if it created the new key itself",
     }),
   }),
   { leave_key: false },
@@ -87,13 +88,14 @@ const versions = component(
         destroyed_at: time.nullable(),
         uses: z.int().nullable().meta({
           description:
-            "How often callers used it, or were shown it, during the last rotation; null without one, and for what is destroyed",
+            "How often callers used this version, or revealed it, during the last rotation; null without a rotation, and for a destroyed version",
         }),
       }),
     ),
-    rotation: rotation.nullable().meta({ description: "The last one, under way or ended" }),
+    rotation: rotation.nullable().meta({ description: "The last rotation, in progress or ended" }),
     counted_since: time.nullable().meta({
-      description: "When there were more uses than one answer counts: the time of the first that is counted",
+      description:
+        "Set if there were more uses than one response counts: the time of the first use that is counted",
     }),
     old_version_uses: z
       .array(
@@ -104,10 +106,13 @@ const versions = component(
           last_at: time,
           has_new: z
             .boolean()
-            .meta({ description: "Whether the new secret was shown to the same caller since" }),
+            .meta({ description: "Whether the new secret has been revealed to the same caller since" }),
         }),
       )
-      .meta({ description: "During an overlap: who fell back to the old version, or was shown it before" }),
+      .meta({
+        description:
+          "During an overlap: the callers that fell back to the old version, or revealed it earlier",
+      }),
   }),
   {
     items: [
@@ -126,7 +131,7 @@ const versions = component(
   },
 );
 
-/** A new secret in the place of an old one, with an overlap. */
+/** Replace a secret with an overlap. */
 export function credentialRotationRoutes(parts: Parts): readonly Route[] {
   return [rotate, roll, finish, list].map((define) => define(parts));
 }
@@ -138,9 +143,9 @@ function rotate({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id/rotate",
     operationId: "rotateCredential",
     tag: "credentials",
-    summary: "Put a new secret in its place, and keep the old one for an overlap",
+    summary: "Rotate a secret",
     description:
-      "The venue is asked about the new secret first. From then on it is used; for the overlap a use falls back to the old one where the venue refuses the new one.",
+      "Checks the new secret with the venue, then uses it. During the overlap, a use falls back to the old secret if the venue refuses the new one.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.used", "credential.rotation_started", "credential.rotation_refused"],
     problems: [
@@ -164,7 +169,7 @@ function rotate({ custody }: Parts): Route {
     ],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: newRotation }),
-    answer: json(200, "The credential as it is now, and the rotation", rotated),
+    answer: json(200, "The updated credential and the rotation", rotated),
     async handle({ caller, input: { params, ifMatch: revision, body } }) {
       using fields = takeSecret(body.secret);
       const { overlap_seconds: overlapSeconds, allow_wider: allowWider = false } = body;
@@ -181,13 +186,14 @@ function roll({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id/rotation/rollback",
     operationId: "rollBackRotation",
     tag: "credentials",
-    summary: "Put the old secret back while the overlap lasts, and destroy the new one",
+    summary: "Roll back a rotation",
+    description: "Restores the old secret and destroys the new one. Possible only during the overlap.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.rotation_rolled_back", "credential.version_destroyed"],
     problems: ["illegal_state"],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch }),
-    answer: json(200, "The credential as it is now, and the rotation", rotated),
+    answer: json(200, "The updated credential and the rotation", rotated),
     handle: ({ caller, input: { params, ifMatch: revision } }) =>
       rollBack(custody, caller, params.id, revision),
   });
@@ -200,8 +206,9 @@ function finish({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id/rotation/finish",
     operationId: "finishRotation",
     tag: "credentials",
-    summary: "End the overlap now, and destroy the old secret",
-    description: "Where Keyhold made the new key at the venue, the old one is deleted there first.",
+    summary: "Finish a rotation",
+    description:
+      "Ends the overlap now and destroys the old secret. If Keyhold created the new key at the venue, it deletes the old key there first.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.rotation_finished", "credential.key_deleted", "credential.version_destroyed"],
     problems: [
@@ -227,7 +234,7 @@ function list({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id/versions",
     operationId: "listVersions",
     tag: "credentials",
-    summary: "Show the versions of a secret, and who may still need the old one",
+    summary: "List the versions of a secret",
     permission: holdersOf("credentials:read"),
     answer: json(200, "The versions, newest first", versions),
     show: (caller, id) => listVersions(custody, caller, id),

@@ -9,7 +9,7 @@ import { credential } from "./credentials.ts";
 import { freezeRoutes, liftsFreezes } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
 
-/** Stop a credential for a while, or for good. */
+/** Freeze, revoke and delete a credential. */
 export function credentialStateRoutes(parts: Parts): readonly Route[] {
   return [revoke, remove].map((define) => define(parts)).concat(freezeAndUnfreeze(parts));
 }
@@ -21,13 +21,14 @@ function revoke({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id/revoke",
     operationId: "revokeCredential",
     tag: "credentials",
-    summary: "Destroy a secret for good, and keep what is known of it",
+    summary: "Revoke a credential",
+    description: "Permanently destroys the secret. The credential's metadata and history remain.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.revoked", "credential.version_destroyed"],
     problems: ["illegal_state"],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: json(200, "The credential as it is now", credential),
+    answer: json(200, "The updated credential", credential),
     handle: ({ caller, input: { params } }) => revokeCredential(custody, caller, params.id),
   });
 }
@@ -39,13 +40,14 @@ function remove({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id",
     operationId: "deleteCredential",
     tag: "credentials",
-    summary: "Destroy a secret for good, and remove the credential",
+    summary: "Delete a credential",
+    description: "Permanently destroys the secret and removes the credential. Its audit record remains.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.deleted", "credential.revoked", "credential.version_destroyed"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: noContent("It is gone; its record stays"),
+    answer: noContent("The credential is deleted"),
     handle: ({ caller, input: { params } }) => removeCredential(custody, caller, params.id),
   });
 }
@@ -59,7 +61,7 @@ function freezeAndUnfreeze({ custody }: Parts): readonly Route[] {
     description: { freeze: "Stops every use of the credential immediately.", unfreeze: liftsFreezes },
     permission: holdersOf("credentials:write"),
     audit: { freeze: ["credential.frozen"], unfreeze: ["credential.unfrozen", "freeze.lifted"] },
-    answer: json(200, "The credential as it is now", credential),
+    answer: json(200, "The updated credential", credential),
     freeze: (caller, id, reason) => freezeCredential(custody, caller, id, reason),
     unfreeze: (caller, id) => unfreezeCredential(custody, caller, id),
   });

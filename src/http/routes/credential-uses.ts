@@ -15,11 +15,11 @@ import type { Parts } from "./parts.ts";
 
 const outcome = z.string().meta({
   description:
-    "The venue's verdict in one word: `valid`; `rejected`, a refusal of the key; `ambiguous`, one that may be of the key; `ip_not_allowed`, `timeout` …",
+    "The venue's verdict: `valid`, `rejected` (the key was refused), `ambiguous` (the refusal may concern the key), `ip_not_allowed`, `timeout` …",
 });
 
 const validationFields = {
-  is_valid: z.boolean().nullable().meta({ description: "null when the venue could not tell" }),
+  is_valid: z.boolean().nullable().meta({ description: "null if the venue gave no definite answer" }),
   outcome,
   message: z.string(),
   permissions: permissions.nullable(),
@@ -61,12 +61,12 @@ const validated = component(
 const revealRequest = component(
   "RevealRequest",
   z.strictObject({
-    reason: text(1000).meta({ description: "Stands in the record for as long as the record is kept" }),
+    reason: text(1000).meta({ description: "Kept in the audit record" }),
   }),
   { reason: "Moving to another platform, ticket 4711" },
 );
 
-/** Describes bytes that the domain writes; nothing is ever parsed with it. */
+/** Describes the bytes that the domain writes. Nothing is parsed with it. */
 const revealed = component(
   "RevealedSecret",
   z.object({
@@ -85,12 +85,12 @@ const revealed = component(
   },
 );
 
-/** Ask the venue about a credential, or hand it out. */
+/** Validate a credential, or reveal it. */
 export function credentialUseRoutes(parts: Parts): readonly Route[] {
   return [check, validate, reveal].map((define) => define(parts));
 }
 
-/** What can keep a secret from being opened. */
+/** Errors of opening a secret. */
 export const opening: readonly ErrorCode[] = [
   "credential_inactive",
   "illegal_state",
@@ -111,14 +111,14 @@ function check({ custody }: Parts): Route {
     path: "/api/v1/credentials/validate",
     operationId: "validateSecret",
     tag: "credentials",
-    summary: "Ask the venue about a secret that is not kept",
-    description: "Nothing but the outcome is recorded.",
+    summary: "Validate a secret",
+    description: "Checks a secret with the venue without storing it. Only the outcome is recorded.",
     permission: holdersOf("credentials:validate"),
     audit: ["credential.checked"],
     problems: [],
     idempotency: "kept",
     input: z.object({ body: secretToValidate }),
-    answer: json(200, "The venue's verdict, whatever it is", validation),
+    answer: json(200, "The venue's verdict, positive or not", validation),
     async handle({ caller, input: { body } }) {
       const { secret, ...target } = body;
       using fields = takeSecret(secret);
@@ -134,13 +134,14 @@ function validate({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id/validate",
     operationId: "validateCredential",
     tag: "credentials",
-    summary: "Ask the venue about a credential",
+    summary: "Validate a credential",
+    description: "Checks a stored credential with the venue and updates its status and health.",
     permission: holdersOf("credentials:validate"),
     audit: ["credential.used", "credential.validated", "credential.refused"],
     problems: opening,
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: json(200, "The venue's verdict, whatever it is", validated),
+    answer: json(200, "The venue's verdict, positive or not", validated),
     handle: ({ caller, input: { params } }) => validateCredential(custody, caller, params.id),
   });
 }
@@ -152,8 +153,9 @@ function reveal({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id/reveal",
     operationId: "revealSecret",
     tag: "credentials",
-    summary: "Hand out the plaintext",
-    description: "Needs a reason, and the credential's policy must allow it. An agent never may.",
+    summary: "Reveal a secret",
+    description:
+      "Returns the secret in plain text. Requires a reason, and the credential's policy must allow it.",
     permission: holdersOf("credentials:reveal"),
     audit: ["credential.revealed", "credential.refused"],
     problems: opening,

@@ -32,7 +32,7 @@ import type { Parts } from "./parts.ts";
 const environment = z.enum(environments);
 const venue = z.string().regex(/^[a-z0-9_]{1,64}$/, { message: "is not the id of a venue" });
 const label = text(64).meta({
-  description: "Tells credentials of one account, venue and environment apart; `default` when left out",
+  description: "Distinguishes credentials of the same account, venue and environment. Defaults to `default`",
 });
 const grant = z.enum(["yes", "no", "unknown"]);
 
@@ -41,13 +41,12 @@ export const permissions = z.object({
   trade: grant,
   withdraw: grant,
   transfer: grant,
-  bound_ips: z
-    .array(z.string())
-    .nullable()
-    .meta({ description: "Addresses that the venue binds the key to; null where it does not tell" }),
+  bound_ips: z.array(z.string()).nullable().meta({
+    description: "IP addresses to which the venue restricts the key; null if the venue does not report them",
+  }),
   unknown_words: z
     .array(z.string())
-    .meta({ description: "Permissions that Keyhold does not know; any counts as withdraw" }),
+    .meta({ description: "Permissions that Keyhold does not recognise. Any of them counts as withdraw" }),
 });
 
 export const accountFacts = z
@@ -58,7 +57,7 @@ export const accountFacts = z
     status: z.string().optional(),
     blocked: z.array(z.string()).optional(),
   })
-  .meta({ description: "What the venue tells of the account behind the key" });
+  .meta({ description: "What the venue reports about the account of the key" });
 
 const policy = {
   allow: z
@@ -118,12 +117,12 @@ export const credential = component(
     freezes,
     permissions: permissions
       .nullable()
-      .meta({ description: "What the venue says the key may do; null until it was asked" }),
+      .meta({ description: "Permissions of the key, as the venue reports them; null until the first check" }),
     account: accountFacts,
     policy: z.object(policy),
     secret: z
       .object({ store: z.string(), version: z.int() })
-      .meta({ description: "Where the sealed secret rests" }),
+      .meta({ description: "Where the encrypted secret is stored" }),
     health: z.enum(["unknown", "healthy", "degraded", "unhealthy"]),
     health_message: z.string().nullable(),
     expires_at: time.nullable(),
@@ -139,7 +138,6 @@ const credentialList = listOf("CredentialList", credential, credentialExample);
 
 const secretField = z.string().max(8192).exactOptional();
 
-/** The fields that the venue needs; `GET /api/v1/venues` tells which. */
 const secret = z
   .strictObject(
     {
@@ -156,9 +154,9 @@ const secret = z
         code === "unrecognized_keys" ? `takes ${fieldNames.join(", ")}, and no other field` : undefined,
     },
   )
-  .meta({ description: "The fields that the venue needs; `GET /api/v1/venues` tells which" });
+  .meta({ description: "The fields that the venue needs. `GET /api/v1/venues` lists them" });
 
-/** Moves the fields of a request into buffers that can be zeroed; the caller disposes of them. */
+/** Moves the fields of a request into buffers that can be zeroed. The caller disposes of them. */
 export function takeSecret(sent: z.output<typeof secret>): OwnedFields {
   const fields = new OwnedFields();
   for (const name of fieldNames) {
@@ -182,7 +180,7 @@ const newCredential = component(
     expires_at: endInput.nullable().exactOptional(),
     validation: z.enum(["now", "deferred"]).exactOptional().meta({
       description:
-        "`deferred` keeps it as pending before the venue was asked, where the tenant's policy permits",
+        "`deferred` stores the credential as pending without checking it first, if the tenant's policy permits this",
     }),
   }),
   { account_id: credentialExample.account_id, venue: "binance", environment: "live", secret: secretExample },
@@ -192,7 +190,10 @@ const credentialUpdate = component(
   "CredentialUpdate",
   z.strictObject({
     label: label.exactOptional(),
-    active: z.boolean().exactOptional().meta({ description: "Switching on asks the venue first" }),
+    active: z
+      .boolean()
+      .exactOptional()
+      .meta({ description: "Before it is switched on, the credential is checked with the venue" }),
     expires_at: endInput.nullable().exactOptional(),
     policy: policyInput.exactOptional(),
   }),
@@ -215,12 +216,12 @@ const credentialFilter = {
   label: text(64).exactOptional(),
 };
 
-/** A credential as it is kept: take it in, show it, change it. */
+/** Register, show and change a credential. */
 export function credentialRoutes(parts: Parts): readonly Route[] {
   return [create, list, show, update, replaceSecret].map((define) => define(parts));
 }
 
-/** What can go wrong when a secret is checked and kept. */
+/** Errors of checking a secret and storing it. */
 const keeping: readonly ErrorCode[] = [
   "venue_rejected",
   "venue_ambiguous",
@@ -244,7 +245,7 @@ function create({ custody }: Parts): Route {
     tag: "credentials",
     summary: "Register a credential",
     description:
-      "The venue is asked first; only what it accepts, and the tenant's policy has nothing against, is sealed and kept.",
+      "Checks the credential with the venue first. It is encrypted and stored only if the venue accepts it and the tenant's policy allows it.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.registered", "credential.refused_at_register"],
     problems: ["not_found", "duplicate", "credential_inactive", "policy_forbids", "frozen", ...keeping],
@@ -268,7 +269,7 @@ function list({ custody, cursors }: Parts): Route {
     path: "/api/v1/credentials",
     operationId: "listCredentials",
     tag: "credentials",
-    summary: "List the credentials that you may see",
+    summary: "List credentials",
     permission: holdersOf("credentials:read"),
     problems: ["not_found"],
     input: z.object({ query: pageQuery.extend(credentialFilter) }),
@@ -288,7 +289,7 @@ function show({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id",
     operationId: "showCredential",
     tag: "credentials",
-    summary: "Show a credential, never its secret",
+    summary: "Show a credential",
     permission: holdersOf("credentials:read"),
     answer: json(200, "The credential", credential),
     show: (caller, id) => showCredential(custody, caller, id),
@@ -302,8 +303,9 @@ function update({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id",
     operationId: "updateCredential",
     tag: "credentials",
-    summary: "Change label, policy or expiry, or switch it on or off",
-    description: "The rank that has switched it off, or a higher one, switches it on.",
+    summary: "Update a credential",
+    description:
+      "Changes the label, policy or expiry, or switches the credential on or off. Only the rank that switched it off, or a higher one, can switch it on again.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.updated", "credential.used", "credential.validated"],
     problems: [
@@ -319,7 +321,7 @@ function update({ custody }: Parts): Route {
     ],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: credentialUpdate }),
-    answer: json(200, "The credential as it is now", credential),
+    answer: json(200, "The updated credential", credential),
     handle: ({ caller, input: { params, ifMatch: revision, body } }) => {
       const { expires_at: expiresAt, ...rest } = body;
       const changes = { ...rest, ...(expiresAt === undefined ? {} : { expiresAt }) };
@@ -335,15 +337,15 @@ function replaceSecret({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id/secret",
     operationId: "replaceSecret",
     tag: "credentials",
-    summary: "Put another secret in its place at once",
+    summary: "Replace a secret",
     description:
-      "Some of the fields may be sent: they are joined with those that are kept, and the venue is asked about the whole before anything changes.",
+      "Replaces the secret immediately, without an overlap. Fields that are not sent keep their stored value. The result is checked with the venue before anything changes.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.used", "credential.secret_replaced", "credential.recovered"],
     problems: ["illegal_state", "policy_forbids", "frozen", "record_unavailable", ...keeping],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: newSecret }),
-    answer: json(200, "The credential as it is now", credential),
+    answer: json(200, "The updated credential", credential),
     async handle({ caller, input: { params, ifMatch: revision, body } }) {
       using fields = takeSecret(body.secret);
       return await replace(custody, caller, params.id, revision, fields);

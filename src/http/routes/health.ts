@@ -14,11 +14,11 @@ const health = z.enum(["unknown", "healthy", "degraded", "unhealthy"]);
 
 const venueRule = z.object({
   days: z.int(),
-  counted_from: z.enum(["creation", "last_use"]).meta({ description: "A check is a use" }),
+  counted_from: z.enum(["creation", "last_use"]).meta({ description: "A health check counts as a use" }),
   applies: z
     .enum(["yes", "unknown"])
-    .meta({ description: "unknown where the venue does not tell addresses or permissions of the key" }),
-  source: z.url().meta({ description: "Where the venue says so" }),
+    .meta({ description: "`unknown` if the venue does not report the addresses or permissions of the key" }),
+  source: z.url().meta({ description: "Where the venue publishes the rule" }),
 });
 
 const credentialHealth = component(
@@ -29,15 +29,15 @@ const credentialHealth = component(
     health_message: z.string().nullable(),
     last_validated_at: time.nullable(),
     next_check_at: time.nullable().meta({
-      description: "When the venue is asked again; null for what is neither active, pending nor invalid",
+      description: "When the next check is due; null unless the credential is active, pending or invalid",
     }),
     expires_at: time.nullable(),
     venue_rule: venueRule.nullable().meta({
-      description: "The venue's own rule about how long such a key lives; null where none is known for it",
+      description: "The venue's own rule about the lifetime of such a key; null if none is known",
     }),
     estimated_expires_at: time.nullable().meta({
       description:
-        "When the key ends at the latest by that rule, where the venue does not tell: counted from when Keyhold first had the key, which the venue may have made earlier, or from the last check. A reason for warnings, never for refusing a use",
+        "The latest time at which the key expires under that rule, if the venue does not report an expiry. Counted from the last check, or from when Keyhold first stored the key, which may be later than its creation. Used for warnings only, never to refuse a use",
     }),
     checks: z
       .array(
@@ -49,7 +49,7 @@ const credentialHealth = component(
           health: z.string(),
         }),
       )
-      .meta({ description: "What the venue answered, newest first" }),
+      .meta({ description: "The last checks, newest first" }),
   }),
   {
     status: "active",
@@ -82,14 +82,15 @@ const healthSummary = component(
   z.object({
     items: z
       .array(z.object({ venue: z.string(), status: z.string(), health: z.string(), count: z.int() }))
-      .meta({ description: "Credentials by venue, status and health" }),
-    checks: z
-      .object({ count: z.int(), refused: z.int(), undecided: z.int() })
-      .meta({ description: "Checks of the last 24 hours; undecided where the venue could not tell" }),
+      .meta({ description: "Number of credentials by venue, status and health" }),
+    checks: z.object({ count: z.int(), refused: z.int(), undecided: z.int() }).meta({
+      description:
+        "Checks of the last 24 hours; `undecided` counts those without a definite answer of the venue",
+    }),
     oldest_due_at: time
       .nullable()
-      .meta({ description: "When the check was due that has waited longest; null when none waits" }),
-    expiring: z.int().meta({ description: "Active credentials that end within 14 days" }),
+      .meta({ description: "The due time of the check that has waited longest; null if none is waiting" }),
+    expiring: z.int().meta({ description: "Active credentials that expire within 14 days" }),
   }),
   {
     items: [{ venue: "binance", status: "active", health: "healthy", count: 12 }],
@@ -109,10 +110,10 @@ function one({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id/health",
     operationId: "showHealth",
     tag: "credentials",
-    summary: "Show how a credential is, and what the venue answered before",
+    summary: "Show the health of a credential",
     permission: holdersOf("credentials:read"),
     input: z.object({ params: idParams, query: pageQuery.pick({ limit: true }) }),
-    answer: json(200, "Its health and the last checks", credentialHealth),
+    answer: json(200, "The credential's health and the last checks", credentialHealth),
     handle: ({ caller, input: { params, query } }) => healthOf(custody, caller, params.id, query.limit),
   });
 }
@@ -123,7 +124,7 @@ function summary({ custody }: Parts): Route {
     path: "/api/v1/health",
     operationId: "summariseHealth",
     tag: "credentials",
-    summary: "Show how the credentials are that you may see",
+    summary: "Summarise the health of credentials",
     permission: holdersOf("credentials:read"),
     audit: { none: "it counts what the caller may see" },
     input: z.object({}),

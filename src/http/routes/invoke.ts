@@ -16,7 +16,7 @@ const order = { id: "28457", symbol: "BTC/USDT", side: "buy", amount: 0.01, stat
 const oneOrder = { params: { id: "28457", symbol: "BTC/USDT" }, result: order };
 const orders = { params: { symbol: "BTC/USDT", limit: 20 }, result: [order] };
 
-/** What each operation is given, and what comes of it. */
+/** An example of the parameters and the result of each operation. */
 const examples: Readonly<Record<string, Shown>> = {
   account: { params: {}, result: { id: "904837e3", cash: "100000", buying_power: "200000" } },
   fetchStatus: { params: {}, result: { status: "ok" } },
@@ -52,13 +52,16 @@ const examples: Readonly<Record<string, Shown>> = {
   },
 };
 
-/** The body of an invoke as the document shows it: one shape for each operation. The service itself judges by the venue's own list. */
+/**
+ * The body of an invoke in the document: one shape for each operation. The service itself uses the list of
+ * the venue.
+ */
 export function describeInvocation(): Record<string, unknown> {
   return {
     oneOf: operations.map((operation) => ({
-      // Generators name a type by it: the operation `account` is no account.
+      // Generators name a type by its title, and the operation `account` is not an account.
       title: `Invoke ${operation.name}`,
-      description: `Class ${operation.class}${operation.class === "read" ? "" : ", needs an Idempotency-Key"}`,
+      description: `Class ${operation.class}${operation.class === "read" ? "" : ", requires an Idempotency-Key"}`,
       type: "object",
       additionalProperties: false,
       required: ["operation", ...(needsParams(operation) ? ["params"] : [])],
@@ -67,7 +70,7 @@ export function describeInvocation(): Record<string, unknown> {
   };
 }
 
-/** Whether something must be named. */
+/** Whether the operation has a required parameter. */
 function needsParams({ params }: Operation): boolean {
   return !params.safeParse({}).success;
 }
@@ -78,11 +81,11 @@ const invocation = component(
     operation: z
       .string()
       .regex(/^[A-Za-z]{1,64}$/, { message: "is not the name of an operation" })
-      .meta({ description: "One of the venue's operations; `GET /api/v1/venues` lists them" }),
+      .meta({ description: "An operation of the venue. `GET /api/v1/venues` lists them" }),
     params: z
       .record(z.string().max(64), z.unknown())
       .default({})
-      .meta({ description: "The operation's own parameters" }),
+      .meta({ description: "The parameters of the operation" }),
   }),
   { operation: "fetchBalance", params: {} },
 );
@@ -92,12 +95,11 @@ const invoked = component(
   z.object({
     outcome: z.enum(["done", "outcome_unknown"]),
     operation: z.string(),
-    result: z.unknown().meta({ description: "What the venue answered" }),
+    result: z.unknown().meta({ description: "The response of the venue" }),
     message: z.string().nullable(),
-    client_order_id: z
-      .string()
-      .nullable()
-      .meta({ description: "By which the order is found at the venue; null where the venue finds none" }),
+    client_order_id: z.string().nullable().meta({
+      description: "Identifies the order at the venue; null if the venue cannot look orders up by such an id",
+    }),
   }),
   answerOf("fetchBalance", { total: { USDT: 1000 } }),
 );
@@ -117,9 +119,9 @@ function invoke({ custody }: Parts): Route {
     path: "/api/v1/credentials/:id/invoke",
     operationId: "invokeOperation",
     tag: "credentials",
-    summary: "Run an operation of the venue without the key leaving",
+    summary: "Run an operation at the venue",
     description:
-      "What does more than read needs an Idempotency-Key, and is never sent twice; a lost answer is `outcome_unknown`, and sending the request again looks the order up.",
+      "Keyhold signs and sends the request; the caller never sees the secret. Every operation except a read requires an Idempotency-Key and is sent only once. If the venue's answer is lost, the outcome is `outcome_unknown`; repeat the request to look the order up.",
     permission: holdersOf("credentials:use"),
     audit: ["credential.used", "credential.invoke_finished", "credential.refused"],
     problems: [
@@ -142,7 +144,7 @@ function invoke({ custody }: Parts): Route {
     limit: "invokes",
     idempotency: "passed",
     input: z.object({ params: idParams, body: invocation }),
-    answer: json(200, "What the venue answered", invoked),
+    answer: json(200, "The response of the venue", invoked),
     handle: ({ caller, input: { params, body }, idempotencyKey }) =>
       invokeOperation(custody, caller, params.id, { ...body, idempotencyKey }),
   });

@@ -58,9 +58,9 @@ export function showRoute<C extends Member | Operator, T>({
   });
 }
 
-/** What unfreezing does, for the document. */
+/** The description of unfreezing. */
 export const liftsFreezes =
-  "Lifts the freezes that your rank may lift: those of your own rank and of lower ones. The answer shows those that are left, by which it stays frozen. When you may lift none, the answer is `forbidden`.";
+  "Lifts the freezes of your own rank and of lower ranks. The response shows the freezes that remain, which still block every use. If you cannot lift any of them, the response is `forbidden`.";
 
 /** The two routes by which a thing with an id is frozen and unfrozen. */
 export function freezeRoutes<C extends Member | Operator, T extends object>({

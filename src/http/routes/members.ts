@@ -11,7 +11,7 @@ import type { Parts } from "./parts.ts";
 
 const role = z
   .enum(["owner", "admin", "trader", "viewer", "auditor"])
-  .meta({ description: "Caps the scopes of the member's tokens and keys" }) satisfies z.ZodType<Role>;
+  .meta({ description: "Limits the scopes of the member's tokens and API keys" }) satisfies z.ZodType<Role>;
 const status = z.enum(["active", "suspended"]);
 
 const memberExample = {
@@ -35,7 +35,8 @@ const member = component(
     role,
     status,
     suspended_rank: switchedOffRank.meta({
-      description: "The rank that has suspended it, which lets it in again; null while it is active",
+      description:
+        "The rank of the caller who suspended the member. Only this rank or a higher one can reactivate it; null while active",
     }),
     revision,
     created_at: time,
@@ -69,7 +70,7 @@ function add({ custody }: Parts): Route {
     path: "/api/v1/members",
     operationId: "addMember",
     tag: "members",
-    summary: "Let a subject of an issuer in",
+    summary: "Add a member",
     permission: holdersOf("members:write"),
     audit: ["member.added"],
     problems: ["duplicate"],
@@ -86,7 +87,7 @@ function list({ custody, cursors }: Parts): Route {
     path: "/api/v1/members",
     operationId: "listMembers",
     tag: "members",
-    summary: "List the members that you may see",
+    summary: "List members",
     permission: holdersOf("members:read"),
     answer: json(200, "A page of members", memberList),
     read: (caller, page) => listMembers(custody.db, caller, page),
@@ -112,15 +113,15 @@ function update({ custody, forget }: Parts): Route {
     path: "/api/v1/members/:id",
     operationId: "updateMember",
     tag: "members",
-    summary: "Change a member's role, suspend it, or let it in again",
+    summary: "Update a member",
     description:
-      "In force at once for secrets and changes, and within two seconds for everything else. The rank that has suspended a member, or a higher one, lets it in again.",
+      "Changes the member's role, suspends it or reactivates it. The change takes effect immediately for secrets and changes, and within two seconds for reads. Only the rank that suspended a member, or a higher one, can reactivate it.",
     permission: holdersOf("members:write"),
     audit: ["member.updated"],
     problems: ["illegal_state"],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: memberUpdate }),
-    answer: json(200, "The member as it is now", member),
+    answer: json(200, "The updated member", member),
     async handle({ caller, input: { params, ifMatch: revision, body } }) {
       const updated = await updateMember(custody.db, caller, params.id, body, revision);
       forget(params.id);

@@ -3,7 +3,7 @@ import { notNarrowed } from "../../access/narrowing.ts";
 import { operatorScope } from "../../access/permissions.ts";
 import { json } from "../answer.ts";
 import { component } from "../components.ts";
-import { anyCaller, everybody } from "../permission.ts";
+import { anyCaller, withoutToken } from "../permission.ts";
 import { type Route, route } from "../route.ts";
 import { id } from "../schemas.ts";
 import { reads } from "./kinds.ts";
@@ -23,7 +23,7 @@ const me = component(
     role: z.string().nullable(),
     scopes: z
       .array(z.string())
-      .meta({ description: "What is left of the token's scopes under the member's role" }),
+      .meta({ description: "The scopes of the token or API key that the member's role allows" }),
     agent: z.boolean(),
     api_key_id: id.nullable(),
     narrowed_to: z
@@ -32,7 +32,7 @@ const me = component(
         accounts: z.array(z.string()).nullable(),
         networks: z.array(z.string()).nullable(),
       })
-      .meta({ description: "What the token or key reaches, and from where; null is not narrowed" }),
+      .meta({ description: "Limits of the token or API key; null means unlimited" }),
   }),
   {
     kind: "member",
@@ -46,7 +46,7 @@ const me = component(
   },
 );
 
-/** What the service tells of itself, and of who is asking. */
+/** The state of the service, and who the caller is. */
 export function serviceRoutes(parts: Parts): readonly Route[] {
   return [live, ready, whoAmI].map((define) => define(parts));
 }
@@ -57,11 +57,11 @@ function live(): Route {
     path: "/health/live",
     operationId: "isLive",
     tag: "service",
-    summary: "Whether the process answers",
-    permission: everybody,
-    audit: { none: "it tells nothing of anybody" },
+    summary: "Check liveness",
+    permission: withoutToken,
+    audit: { none: "its answer contains no data of a tenant" },
     input: z.object({}),
-    answer: json(200, "It does", health),
+    answer: json(200, "The process is running", health),
     handle: () => Promise.resolve({ status: "ok" }),
   });
 }
@@ -72,11 +72,15 @@ function ready(parts: Parts): Route {
     path: "/health/ready",
     operationId: "isReady",
     tag: "service",
-    summary: "Whether the service can do its work",
-    permission: everybody,
-    audit: { none: "it tells nothing of anybody" },
+    summary: "Check readiness",
+    permission: withoutToken,
+    audit: { none: "its answer contains no data of a tenant" },
     input: z.object({}),
-    answer: json(200, "It can; `degraded` while the secret store is away or refuses Keyhold", readiness),
+    answer: json(
+      200,
+      "The service is ready; `degraded` while the secret store is unreachable or refuses Keyhold",
+      readiness,
+    ),
     async handle() {
       return { status: await parts.ready() };
     },
@@ -89,13 +93,13 @@ function whoAmI(): Route {
     path: "/api/v1/me",
     operationId: "whoAmI",
     tag: "service",
-    summary: "Who your token speaks for, and what it may do",
+    summary: "Show the caller",
     permission: anyCaller,
-    audit: { none: "it tells the caller what its own token says" },
+    audit: { none: "it shows the caller its own rights" },
     input: z.object({}),
-    answer: json(200, "You", me),
+    answer: json(200, "The identity and rights of the token or API key", me),
     handle: ({ caller }) => {
-      const nobody = {
+      const noMember = {
         tenant_id: null,
         member_id: null,
         role: null,
@@ -104,7 +108,7 @@ function whoAmI(): Route {
         narrowed_to: notNarrowed,
       };
       if (caller.kind === "operator")
-        return Promise.resolve({ ...nobody, kind: caller.kind, scopes: [operatorScope] });
+        return Promise.resolve({ ...noMember, kind: caller.kind, scopes: [operatorScope] });
       return Promise.resolve({
         kind: caller.kind,
         tenant_id: caller.tenantId,

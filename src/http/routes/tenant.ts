@@ -10,7 +10,7 @@ import type { Parts } from "./parts.ts";
 
 const perMinute = z.int().min(1).max(100_000_000);
 
-/** What the operator grants; what is left out is as the installation is configured. */
+/** What the operator grants. The installation's setting applies to a limit that is left out. */
 export const limits = z.strictObject({
   requests_per_minute: perMinute.exactOptional(),
   reveals_per_minute: perMinute.exactOptional(),
@@ -18,21 +18,21 @@ export const limits = z.strictObject({
 });
 
 const policy = z.strictObject({
-  allow_withdraw: z.boolean().meta({ description: "Whether credentials that can withdraw are kept" }),
+  allow_withdraw: z.boolean().meta({ description: "Whether to accept credentials that can withdraw" }),
   allow_unknown_permissions: z
     .boolean()
-    .meta({ description: "Whether credentials are kept whose permissions the venue cannot tell" }),
+    .meta({ description: "Whether to accept credentials whose permissions the venue does not report" }),
   allow_deferred: z
     .boolean()
-    .meta({ description: "Whether credentials may be kept before the venue was asked about them" }),
+    .meta({ description: "Whether to accept credentials without checking them with the venue first" }),
   allow_unproven: z
     .boolean()
-    .meta({ description: "Whether credentials are kept of venues that cannot prove a key" }),
+    .meta({ description: "Whether to accept credentials of venues that cannot confirm a key" }),
   check_minutes: z
     .int()
     .min(15)
     .max(1440)
-    .meta({ description: "How often the venue is asked about each active credential, in minutes" }),
+    .meta({ description: "Minutes between two health checks of an active credential" }),
 });
 
 export const tenantExample = {
@@ -96,7 +96,7 @@ function show({ custody }: Parts): Route {
     tag: "tenant",
     summary: "Show your tenant",
     permission: holdersOf("tenant:read"),
-    audit: { none: "it reads settings that every member may know" },
+    audit: { none: "it reads settings that every member may see" },
     input: z.object({}),
     answer: json(200, "The tenant", tenant),
     handle: ({ caller }) => showOwnTenant(custody.db, caller),
@@ -110,13 +110,13 @@ function update({ custody }: Parts): Route {
     path: "/api/v1/tenant",
     operationId: "updateTenantPolicy",
     tag: "tenant",
-    summary: "Decide which credentials your tenant takes",
+    summary: "Update the policy of your tenant",
     permission: holdersOf("tenant:write"),
     audit: ["tenant.updated"],
     problems: [],
     idempotency: "kept",
     input: z.object({ ifMatch, body: policyUpdate }),
-    answer: json(200, "The tenant as it is now", tenant),
+    answer: json(200, "The updated tenant", tenant),
     handle: ({ caller, input: { ifMatch: revision, body } }) =>
       updatePolicy(custody.db, caller, body.policy, revision),
   });
@@ -129,13 +129,14 @@ function freeze({ custody }: Parts): Route {
     path: "/api/v1/tenant/freeze",
     operationId: "freezeTenant",
     tag: "tenant",
-    summary: "Stop every use of the tenant's credentials at once",
+    summary: "Freeze your tenant",
+    description: "Stops every use of the tenant's credentials immediately.",
     permission: holdersOf("tenant:write"),
     audit: ["tenant.frozen"],
     problems: [],
     idempotency: "kept",
     input: z.object({ body: reason.optional() }),
-    answer: json(200, "The tenant as it is now", tenant),
+    answer: json(200, "The updated tenant", tenant),
     handle: ({ caller, input: { body } }) => freezeTenant(custody.db, caller, body?.reason ?? null),
   });
 }
@@ -147,14 +148,14 @@ function unfreeze({ custody }: Parts): Route {
     path: "/api/v1/tenant/unfreeze",
     operationId: "unfreezeTenant",
     tag: "tenant",
-    summary: "Allow the use of the tenant's credentials again",
+    summary: "Unfreeze your tenant",
     description: liftsFreezes,
     permission: holdersOf("tenant:write"),
     audit: ["tenant.unfrozen", "freeze.lifted"],
     problems: [],
     idempotency: "kept",
     input: z.object({}),
-    answer: json(200, "The tenant as it is now", tenant),
+    answer: json(200, "The updated tenant", tenant),
     handle: ({ caller }) => unfreezeTenant(custody.db, caller),
   });
 }

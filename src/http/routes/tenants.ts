@@ -27,7 +27,7 @@ const newTenant = component(
     name: text(255),
     owner: z
       .strictObject({ issuer: text(255), subject: text(255) })
-      .meta({ description: "Whose tokens speak for the first member, who owns the tenant" }),
+      .meta({ description: "The issuer and subject of the first member, who owns the tenant" }),
   }),
   { name: "Northwind Trading", owner: { issuer: "urn:keyhold:local", subject: "alice" } },
 );
@@ -43,7 +43,7 @@ const tenantUpdate = component(
   { limits: { requests_per_minute: 600 } },
 );
 
-/** The operator's routes: tenants as a whole, nothing inside them. */
+/** The operator's routes: tenants as a whole, and nothing inside them. */
 export function tenantsRoutes(parts: Parts): readonly Route[] {
   return [create, list, show, update, suspend, resume, remove]
     .map((define) => define(parts))
@@ -57,13 +57,13 @@ function create({ custody }: Parts): Route {
     path: "/api/v1/tenants",
     operationId: "createTenant",
     tag: "tenants",
-    summary: "Open a tenant with its first member",
+    summary: "Create a tenant",
     permission: operator,
     audit: ["tenant.created", "member.added"],
     problems: [],
     idempotency: "kept",
     input: z.object({ body: newTenant }),
-    answer: json(201, "The tenant, and the id of its first member", createdTenant, {
+    answer: json(201, "The tenant, and the id of its owner", createdTenant, {
       location: ({ tenant: { id } }) => `/api/v1/tenants/${id}`,
     }),
     handle: ({ caller, input: { body } }) => createTenant(custody.db, caller, body),
@@ -71,7 +71,7 @@ function create({ custody }: Parts): Route {
 }
 
 /** Why the operator's reads leave no event. */
-const readsTenants = { none: "it reads what the operator made, and nothing inside a tenant" } as const;
+const readsTenants = { none: "it reads what the operator created, and nothing inside a tenant" } as const;
 
 function list({ custody, cursors }: Parts): Route {
   return listRoute(cursors, {
@@ -79,7 +79,7 @@ function list({ custody, cursors }: Parts): Route {
     path: "/api/v1/tenants",
     operationId: "listTenants",
     tag: "tenants",
-    summary: "List all tenants",
+    summary: "List tenants",
     permission: operator,
     audit: readsTenants,
     answer: json(200, "A page of tenants", tenantList),
@@ -107,14 +107,15 @@ function update({ custody }: Parts): Route {
     path: "/api/v1/tenants/:id",
     operationId: "updateTenant",
     tag: "tenants",
-    summary: "Change a tenant's name or limits",
-    description: "Limits hold from the next request on, in other processes within two seconds.",
+    summary: "Update a tenant",
+    description:
+      "Changes the name or the limits. Limits apply from the next request, in other processes within two seconds.",
     permission: operator,
     audit: ["tenant.updated"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: tenantUpdate }),
-    answer: json(200, "The tenant as it is now", tenant),
+    answer: json(200, "The updated tenant", tenant),
     handle: ({ caller, input: { params, ifMatch: revision, body } }) =>
       updateTenant(custody.db, caller, params.id, body, revision),
   });
@@ -127,13 +128,14 @@ function suspend({ custody }: Parts): Route {
     path: "/api/v1/tenants/:id/suspend",
     operationId: "suspendTenant",
     tag: "tenants",
-    summary: "Let nobody of a tenant in, and use none of its credentials",
+    summary: "Suspend a tenant",
+    description: "Blocks all access to the tenant and every use of its credentials.",
     permission: operator,
     audit: ["tenant.suspended"],
     problems: ["illegal_state"],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: json(200, "The tenant as it is now", tenant),
+    answer: json(200, "The updated tenant", tenant),
     handle: ({ caller, input: { params } }) => suspendTenant(custody.db, caller, params.id),
   });
 }
@@ -145,13 +147,13 @@ function resume({ custody }: Parts): Route {
     path: "/api/v1/tenants/:id/resume",
     operationId: "resumeTenant",
     tag: "tenants",
-    summary: "End a suspension",
+    summary: "Resume a tenant",
     permission: operator,
     audit: ["tenant.resumed"],
     problems: ["illegal_state"],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: json(200, "The tenant as it is now", tenant),
+    answer: json(200, "The updated tenant", tenant),
     handle: ({ caller, input: { params } }) => resumeTenant(custody.db, caller, params.id),
   });
 }
@@ -163,9 +165,9 @@ function remove({ custody }: Parts): Route {
     path: "/api/v1/tenants/:id",
     operationId: "deleteTenant",
     tag: "tenants",
-    summary: "End a tenant for good",
+    summary: "Delete a tenant",
     description:
-      "Nothing of it can be used from now on. Its secrets, then its keys, then its rows are destroyed; its record stays.",
+      "Blocks the tenant immediately and permanently. Keyhold then destroys its secrets, its encryption keys and its data. Its audit record remains.",
     permission: operator,
     audit: ["tenant.deleted"],
     problems: ["illegal_state"],
@@ -189,7 +191,7 @@ function freezeAndUnfreeze({ custody }: Parts): readonly Route[] {
     },
     permission: operator,
     audit: { freeze: ["tenant.frozen"], unfreeze: ["tenant.unfrozen"] },
-    answer: json(200, "The tenant as it is now", tenant),
+    answer: json(200, "The updated tenant", tenant),
     freeze: (caller, id, reason) => freezeTenantAsOperator(custody.db, caller, id, reason),
     unfreeze: (caller, id) => unfreezeTenantAsOperator(custody.db, caller, id),
   });

@@ -15,25 +15,24 @@ const venue = z.object({
   id: z.string(),
   name: z.string(),
   environments: z.array(z.enum(environments)),
-  fields: z
-    .array(z.enum(fieldNames))
-    .meta({ description: "The fields that a secret for this venue consists of" }),
+  fields: z.array(z.enum(fieldNames)).meta({ description: "The fields of a secret for this venue" }),
   provable: z.boolean().meta({
     description:
-      "Whether a key can be proved here. Where it cannot, a key is kept only if the tenant's policy has `allow_unproven`",
+      "Whether the venue can confirm that a key is valid. If not, a credential is stored only if the tenant's policy has `allow_unproven`",
   }),
   tells: z
     .object({ permissions: z.boolean(), bound_ips: z.boolean(), expiry: z.boolean(), account: z.boolean() })
-    .meta({ description: "What the venue can tell of a key" }),
+    .meta({ description: "What the venue reports about a key" }),
   client_order_ids: z
     .boolean()
-    .meta({ description: "Whether an order whose answer was lost can be looked up" }),
+    .meta({ description: "Whether an order can be looked up after its response was lost" }),
   operations: z.array(z.string()),
   transfer_accounts: z.array(z.string()).meta({
-    description: "Accounts between which `transfer` moves money; empty where the venue has no such operation",
+    description: "Accounts between which `transfer` moves money; empty if the venue has no such operation",
   }),
   egress_addresses: z.array(z.string()).meta({
-    description: "The addresses that this venue sees, for binding a key to them; empty when not configured",
+    description:
+      "The IP addresses from which Keyhold calls this venue, for the key's allow-list; empty if not configured",
   }),
 });
 
@@ -51,8 +50,8 @@ const venueList = listOf("VenueList", venue, {
 });
 
 /**
- * The parameters of an operation as JSON Schema (draft 2020-12). A pattern with classes of Unicode is left out: several languages, Python
- * among them, cannot read it.
+ * The parameters of an operation as JSON Schema (draft 2020-12). A pattern with Unicode classes is left out:
+ * several languages, such as Python, cannot read it.
  */
 export function paramsSchema({ params }: Pick<Operation, "params">): Record<string, unknown> {
   const { $schema: _, ...schema } = z.toJSONSchema(params, {
@@ -69,7 +68,8 @@ const operationList = listOf(
   z.object({
     name: z.string(),
     class: z.enum(operationClasses).meta({
-      description: "What the credential's policy must allow; everything above read needs an Idempotency-Key",
+      description:
+        "The class that the credential's policy must allow. Every class except read requires an Idempotency-Key",
     }),
     places_order: z.boolean(),
     params: z
@@ -95,11 +95,11 @@ function venues({ custody, egressAddresses }: Parts): Route {
     path: "/api/v1/venues",
     operationId: "listVenues",
     tag: "venues",
-    summary: "List the venues, the fields that each needs, and what it can tell",
+    summary: "List venues",
     permission: anyCaller,
-    audit: { none: "it reads what is the same for everybody" },
+    audit: { none: "its answer is the same for every caller" },
     input: z.object({}),
-    answer: json(200, "All venues", venueList),
+    answer: json(200, "All venues, with the fields that each needs and its operations", venueList),
     handle: () => {
       const items = custody.venues
         .list()
@@ -126,11 +126,11 @@ function venueOperations({ custody }: Parts): Route {
     path: "/api/v1/venues/:id/operations",
     operationId: "listVenueOperations",
     tag: "venues",
-    summary: "List the operations of a venue, with their classes and parameters",
+    summary: "List the operations of a venue",
     permission: anyCaller,
-    audit: { none: "it reads what is the same for everybody" },
+    audit: { none: "its answer is the same for every caller" },
     input: z.object({ params: z.strictObject({ id: text(64) }) }),
-    answer: json(200, "All operations of the venue", operationList),
+    answer: json(200, "All operations of the venue, with their classes and parameters", operationList),
     handle: ({ input: { params } }) => {
       const venue = custody.venues.get(params.id)?.description;
       if (venue === undefined) throw unknownVenue(params.id, custody.venues.list());
@@ -151,7 +151,7 @@ function unknownVenue(id: string, known: readonly VenueDescription[]): KeyholdEr
     known.map((venue) => venue.id),
   );
   const advice = near.length === 0 ? "GET /api/v1/venues lists them." : `Did you mean ${near.join(" or ")}?`;
-  return new KeyholdError("not_found", `There is no venue of this id. ${advice}`);
+  return new KeyholdError("not_found", `There is no venue with this id. ${advice}`);
 }
 
 export function venueRoutes(parts: Parts): readonly Route[] {

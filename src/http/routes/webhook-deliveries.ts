@@ -29,13 +29,17 @@ const deliveryFields = {
   endpoint_id: id,
   message_id: z
     .string()
-    .meta({ description: "The `webhook-id` that the receiver sees, the same at every attempt" }),
+    .meta({ description: "The `webhook-id` header, which is the same for every attempt" }),
   event: z.string(),
-  state: state.meta({ description: "`dead` was given up; it can be replayed" }),
+  state: state.meta({
+    description: "`dead` means that no further attempt is made; the delivery can be replayed",
+  }),
   attempts: z.int(),
-  outcome: z.string().nullable().meta({ description: "What came of the last attempt" }),
-  due_at: time.nullable().meta({ description: "When the next attempt is made, at the earliest" }),
-  settled_at: time.nullable().meta({ description: "When it was delivered or given up" }),
+  outcome: z.string().nullable().meta({ description: "The outcome of the last attempt" }),
+  due_at: time.nullable().meta({ description: "The earliest time of the next attempt" }),
+  settled_at: time
+    .nullable()
+    .meta({ description: "When the message was delivered, or the last attempt failed" }),
   created_at: time,
 };
 
@@ -58,7 +62,9 @@ const deliveryWithLog = component(
           milliseconds: z.int(),
         }),
       )
-      .meta({ description: "Every attempt, oldest first; of the answer nothing is kept but its status" }),
+      .meta({
+        description: "Every attempt, oldest first. Only the status of the receiver's response is kept",
+      }),
   }),
   {
     ...deliveryExample,
@@ -75,7 +81,7 @@ const deliveryFilter = {
   state: state.exactOptional(),
 };
 
-/** What was sent to webhooks, and what came of it. */
+/** Messages to webhooks, and their outcome. */
 export function webhookDeliveryRoutes(parts: Parts): readonly Route[] {
   return [list, show, replay].map((define) => define(parts));
 }
@@ -86,8 +92,8 @@ function list({ webhooks, cursors }: Parts): Route {
     path: "/api/v1/webhooks/deliveries",
     operationId: "listWebhookDeliveries",
     tag: "webhooks",
-    summary: "List what was sent, waits to be sent or was given up",
-    description: "What was delivered is kept for 30 days, everything else for 90.",
+    summary: "List webhook deliveries",
+    description: "Successful deliveries are kept for 30 days, all others for 90 days.",
     permission: holdersOf("webhooks:read"),
     input: z.object({ query: pageQuery.extend(deliveryFilter) }),
     answer: json(200, "A page of deliveries", deliveryList),
@@ -109,7 +115,7 @@ function show({ webhooks }: Parts): Route {
     path: "/api/v1/webhooks/deliveries/:id",
     operationId: "showWebhookDelivery",
     tag: "webhooks",
-    summary: "Show a delivery with its body and every attempt at it",
+    summary: "Show a webhook delivery",
     permission: holdersOf("webhooks:read"),
     answer: json(200, "The delivery", deliveryWithLog),
     show: (caller, id) => showDelivery(webhooks, caller, id),
@@ -123,14 +129,15 @@ function replay({ webhooks }: Parts): Route {
     path: "/api/v1/webhooks/deliveries/:id/replay",
     operationId: "replayWebhookDelivery",
     tag: "webhooks",
-    summary: "Send a message again, whatever came of it before",
-    description: "It keeps its id, so that the receiver knows it again, and is tried on a new schedule.",
+    summary: "Replay a webhook delivery",
+    description:
+      "Sends the message again, whatever its state, with the same id, so that the receiver can recognise it. It is retried on a new schedule.",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.replayed"],
     problems: ["illegal_state"],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: json(202, "The delivery, which is made next", delivery),
+    answer: json(202, "The queued delivery", delivery),
     handle: ({ caller, input: { params } }) => replayDelivery(webhooks, caller, params.id),
   });
 }

@@ -36,15 +36,16 @@ const fields = {
   id,
   url: z.string(),
   description: z.string(),
-  events: z.array(z.string()).meta({ description: "What it is told; none is everything that can be told" }),
+  events: z.array(z.string()).meta({ description: "Events that are sent; an empty list means all of them" }),
   status: z.enum(["active", "disabled"]),
   disabled_reason: z.enum(["member", "gone", "failing"]).nullable().meta({
-    description: "By a member, because the receiver answered 410, or because it has failed for five days",
+    description:
+      "`member`: switched off by a member; `gone`: the receiver answered 410; `failing`: every attempt failed for five days",
   }),
-  failing_since: time.nullable().meta({ description: "Since when every attempt has failed" }),
+  failing_since: time.nullable().meta({ description: "Every attempt has failed since this time" }),
   previous_secret_until: time
     .nullable()
-    .meta({ description: "Until when the secret before the present one signs as well" }),
+    .meta({ description: "Messages are also signed with the previous secret until this time" }),
   revision,
   created_at: time,
   updated_at: time,
@@ -59,7 +60,7 @@ const webhookWithSecret = component(
   z.object({
     ...fields,
     secret: z.string().nullable().meta({
-      description: "What its messages are signed with, shown this once; null when the answer is given again",
+      description: "The secret that signs the messages. It is shown only once; null in a repeated response",
     }),
     advice,
   }),
@@ -69,10 +70,9 @@ const webhookWithSecret = component(
 const input = {
   url: z.string().min(1).max(2048),
   description: text(255).or(z.literal("")),
-  events: z
-    .array(z.enum(tellableEvents))
-    .max(tellableEvents.length)
-    .meta({ description: "What to tell; none is everything that can be told, now and in later versions" }),
+  events: z.array(z.enum(tellableEvents)).max(tellableEvents.length).meta({
+    description: "Events to send. An empty list means all of them, including events of later versions",
+  }),
 };
 
 const newWebhook = component(
@@ -91,10 +91,9 @@ const webhookUpdate = component(
     url: input.url.exactOptional(),
     description: input.description.exactOptional(),
     events: input.events.exactOptional(),
-    status: z
-      .enum(["active", "disabled"])
-      .exactOptional()
-      .meta({ description: "One that is switched on again is sent what has been waiting for it" }),
+    status: z.enum(["active", "disabled"]).exactOptional().meta({
+      description: "A webhook that is enabled again receives the messages that have been waiting for it",
+    }),
   }),
   { status: "active" },
 );
@@ -104,19 +103,19 @@ const secretRotation = component(
   z.strictObject({
     overlap_seconds: z.int().min(0).max(86_400).exactOptional().meta({
       description:
-        "For how long the secret before signs as well, a day when left out; 0 when somebody has learned it",
+        "How long the previous secret also signs. Defaults to one day; use 0 if the secret has leaked",
     }),
   }),
   { overlap_seconds: 86_400 },
 );
 
-/** Where the tenant is told of events. */
+/** URLs that receive events of the tenant. */
 export function webhookRoutes(parts: Parts): readonly Route[] {
   return [create, list, show, update, remove, rotate, test].map((define) => define(parts));
 }
 
 const secretIsGone =
-  "The secret was shown in the first answer alone. If you do not have it, make the next one (POST /api/v1/webhooks/{id}/rotate-secret).";
+  "The secret was shown only in the first response. If you do not have it, rotate it (POST /api/v1/webhooks/{id}/rotate-secret).";
 
 function create({ webhooks }: Parts): Route {
   return route({
@@ -125,9 +124,9 @@ function create({ webhooks }: Parts): Route {
     path: "/api/v1/webhooks",
     operationId: "createWebhook",
     tag: "webhooks",
-    summary: "Have events of the tenant told to a URL",
+    summary: "Create a webhook",
     description:
-      "Messages are signed as Standard Webhooks says, with the secret of this answer, which is shown this once. The URL must lead to public addresses.",
+      "Sends events of the tenant to a URL. Messages are signed according to Standard Webhooks with the secret in this response, which is shown only once. The URL must resolve to public addresses.",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.created"],
     problems: ["illegal_state", "key_unavailable"],
@@ -147,7 +146,7 @@ function list({ webhooks, cursors }: Parts): Route {
     path: "/api/v1/webhooks",
     operationId: "listWebhooks",
     tag: "webhooks",
-    summary: "List the tenant's webhooks",
+    summary: "List webhooks",
     permission: holdersOf("webhooks:read"),
     answer: json(200, "A page of webhooks", webhookList),
     read: (caller, page) => listWebhooks(webhooks, caller, page),
@@ -159,7 +158,7 @@ function show({ webhooks }: Parts): Route {
     path: "/api/v1/webhooks/:id",
     operationId: "showWebhook",
     tag: "webhooks",
-    summary: "Show a webhook, never its secret",
+    summary: "Show a webhook",
     permission: holdersOf("webhooks:read"),
     answer: json(200, "The webhook", webhook),
     show: (caller, id) => showWebhook(webhooks, caller, id),
@@ -173,13 +172,13 @@ function update({ webhooks }: Parts): Route {
     path: "/api/v1/webhooks/:id",
     operationId: "updateWebhook",
     tag: "webhooks",
-    summary: "Change a webhook, or switch it on or off",
+    summary: "Update a webhook",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.updated"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: webhookUpdate }),
-    answer: json(200, "The webhook as it is now", webhook),
+    answer: json(200, "The updated webhook", webhook),
     handle: ({ caller, input: { params, ifMatch: revision, body } }) =>
       updateWebhook(webhooks, caller, { id: params.id, revision }, body),
   });
@@ -192,13 +191,13 @@ function remove({ webhooks }: Parts): Route {
     path: "/api/v1/webhooks/:id",
     operationId: "deleteWebhook",
     tag: "webhooks",
-    summary: "Remove a webhook, and what is waiting for it",
+    summary: "Delete a webhook",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.deleted"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: noContent("It is gone, and nothing more is sent to it"),
+    answer: noContent("The webhook is deleted, with the messages that were waiting for it"),
     handle: ({ caller, input: { params } }) => removeWebhook(webhooks, caller, params.id),
   });
 }
@@ -210,9 +209,9 @@ function rotate({ webhooks }: Parts): Route {
     path: "/api/v1/webhooks/:id/rotate-secret",
     operationId: "rotateWebhookSecret",
     tag: "webhooks",
-    summary: "Give a webhook its next secret",
+    summary: "Rotate the secret of a webhook",
     description:
-      "The secret is shown this once. Until the overlap is over each message has two signatures, one of each secret.",
+      "The new secret is shown only once. During the overlap each message has two signatures, one for each secret.",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.secret_rotated"],
     problems: ["key_unavailable"],
@@ -235,14 +234,14 @@ function test({ webhooks }: Parts): Route {
     path: "/api/v1/webhooks/:id/test",
     operationId: "testWebhook",
     tag: "webhooks",
-    summary: "Send a message that tells nothing, to see whether it arrives",
-    description: "It goes the way of all messages: the delivery tells what came of it, in a moment.",
+    summary: "Send a test message",
+    description: "Queues a message without content. The delivery shows the result.",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.tested"],
     problems: ["illegal_state"],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: json(202, "The delivery, which is made next", delivery),
+    answer: json(202, "The queued delivery", delivery),
     handle: ({ caller, input: { params } }) => testWebhook(webhooks, caller, params.id),
   });
 }

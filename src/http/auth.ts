@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticate.ts";
 import type { Member } from "../access/principal.ts";
-import type { RecordRefusal } from "../audit/refusals.ts";
-import { KeyholdError } from "../errors.ts";
 import { LimitExceeded, type LimitState, type RateLimits } from "../access/rate-limits.ts";
 import type { Strangers } from "../access/strangers.ts";
 import { failureOf } from "../access/unauthenticated.ts";
+import type { RecordRefusal } from "../audit/refusals.ts";
+import { KeyholdError } from "../errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Caller } from "./permission.ts";
 import type { Route } from "./route.ts";

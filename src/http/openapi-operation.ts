@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { type ErrorCode, errors } from "../errors.ts";
 import { components, type Examples } from "./components.ts";
-import type { Route } from "./route.ts";
 import { exampleOf, problemSchema, problemType } from "./problems.ts";
+import type { Route } from "./route.ts";
 
 export type JsonObject = Record<string, unknown>;
 

@@ -1,23 +1,15 @@
 import { errorCodes, type FastifyError } from "fastify";
 import { z } from "zod";
-import { type ErrorCode, type ErrorFacts, errors, KeyholdError } from "../errors.ts";
+import { type ErrorCode, errors, KeyholdError } from "../errors.ts";
 import { component } from "./components.ts";
 
 export const problemType = "application/problem+json";
 
-/** An error as RFC 9457 describes it, with the facts of the error as further members. */
-type Problem = Readonly<{
-  type: string;
-  title: string;
-  status: number;
-  code: ErrorCode;
-  detail: string;
-  instance: string;
-}> &
-  ErrorFacts;
-
-/** `instance` identifies the request, so that a caller can quote it to the operator. */
-export function describeProblem(error: KeyholdError, requestId: string): Problem {
+/**
+ * An error as RFC 9457 describes it, with its facts as further members. `instance` identifies the request, so
+ * that a caller can quote it to the operator.
+ */
+export function describeProblem(error: KeyholdError, requestId: string) {
   const { title } = errors[error.code];
   const { status } = error;
   const standard = {

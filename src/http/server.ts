@@ -7,15 +7,15 @@ import type { Config } from "../config.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { type Reply, securityHeaders, sendReply } from "./answer.ts";
 import { afterRefusal, type DoorKeeping, identify, showLimit } from "./auth.ts";
+import { boundConnections, refuseConnection } from "./connections.ts";
 import { serveDocs } from "./docs.ts";
+import { idempotencyKeyOf, type IdempotencyKeys, runOnce } from "./idempotency.ts";
 import { parseJson } from "./json-body.ts";
 import type { Caller } from "./permission.ts";
 import { describeProblem, problemType, publicError } from "./problems.ts";
 import type { Route } from "./route.ts";
-import { boundConnections, refuseConnection } from "./connections.ts";
-import { type IdempotencyKeys, idempotencyKeyOf, runOnce } from "./idempotency.ts";
-import { securityHeaders, sendReply, type Reply } from "./answer.ts";
 
 type ServerParts = DoorKeeping &
   Readonly<{

@@ -130,11 +130,10 @@ export async function wrappedOtherwise(db: Db, kekId: string, most: number): Pro
   return rows.map(toRef);
 }
 
-type KeyCount = Readonly<{ kek_id: string; state: "active" | "retired"; count: number }>;
-
 /** How many data keys each key-encryption key wraps. */
-export async function countDataKeys(db: Db): Promise<readonly KeyCount[]> {
-  const { rows } = await sql<KeyCount>`select * from clock.data_key_counts()`.execute(db);
+export async function countDataKeys(db: Db) {
+  const { rows } = await sql<Readonly<{ kek_id: string; state: "active" | "retired"; count: number }>>`
+    select * from clock.data_key_counts()`.execute(db);
   return rows;
 }
 

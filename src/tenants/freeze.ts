@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
-import { isAtLeast, type Rank, rankOf, ranks } from "../access/ranks.ts";
 import type { Operator, Principal } from "../access/principal.ts";
+import { isAtLeast, type Rank, rankOf, ranks } from "../access/ranks.ts";
 import { type AuditEvent, readableText } from "../audit/events.ts";
 import type { StoredActor } from "../db/schema.ts";
 import type { PlatformTx, TenantTx } from "../db/tenant.ts";
@@ -60,8 +60,6 @@ export async function addFreeze(
   return rank;
 }
 
-/** The freezes that were lifted, and those that remain. */
-type Lifted = Readonly<{ lifted: readonly StandingFreeze[]; left: readonly StandingFreeze[] }>;
 type StandingFreeze = Readonly<{ id: string; rank: Rank; frozen_at: Date }>;
 
 /**
@@ -72,7 +70,7 @@ export async function liftFreezes(
   tx: TenantTx | PlatformTx,
   actor: Principal | Operator,
   subject: Subject,
-): Promise<Lifted> {
+): Promise<Readonly<Record<"lifted" | "left", readonly StandingFreeze[]>>> {
   const rank = rankOf(actor);
   const standing = await findFreezes(tx, subject);
   const lifted = standing.filter((freeze) => isAtLeast(rank, freeze.rank));
@@ -99,7 +97,7 @@ async function findFreezes(
 
 /** The events of lifting: nothing is unfrozen while a freeze remains. */
 export function eventsOfLifting(
-  { lifted, left }: Lifted,
+  { lifted, left }: Awaited<ReturnType<typeof liftFreezes>>,
   unfrozen: AuditEvent,
   about: Readonly<{ credential_id?: string; account_id?: string }>,
 ): readonly [AuditEvent, ...AuditEvent[]] {

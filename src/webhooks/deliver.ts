@@ -1,13 +1,10 @@
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import { messageIdOf } from "./delivery.ts";
+import type { Due } from "./outbox.ts";
 import { type Message, send, type Sent } from "./send.ts";
 import { type Noted, settle } from "./settle.ts";
-import type { Due } from "./outbox.ts";
+import { type SecretOf, signWith } from "./signing-secret.ts";
 import type { Webhooks } from "./webhook.ts";
-import { signWith, type SecretOf } from "./signing-secret.ts";
-
-/** An attempt that was made and recorded. */
-type Delivered = Sent & Noted & Readonly<{ seconds: number }>;
 
 export type DeliverOptions = Readonly<{
   /** Milliseconds for one attempt, from the look-up of the name to the end of the answer. */
@@ -25,7 +22,7 @@ export async function deliver(
   webhooks: Webhooks,
   due: Due,
   { withinMs = attemptMs }: DeliverOptions = {},
-): Promise<Delivered | null> {
+): Promise<(Sent & Noted & Readonly<{ seconds: number }>) | null> {
   const job = await read(webhooks, due);
   if (job === null) return null;
   const message = await sign(webhooks, due.tenant_id, job);

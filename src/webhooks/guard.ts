@@ -4,7 +4,7 @@ import { isIP, type LookupFunction } from "node:net";
 import { callbackify } from "node:util";
 import { Agent, buildConnector, type Dispatcher } from "undici";
 import { KeyholdError } from "../errors.ts";
-import { permitting, type Permits } from "./addresses.ts";
+import { type Permits, permitting } from "./addresses.ts";
 
 /**
  * No connection was made: the name has no address, or none that is permitted. Which of the two is not shown.

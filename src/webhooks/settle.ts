@@ -3,9 +3,10 @@ import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
+import { nextTry, pauseAfter } from "./backoff.ts";
+import type { Delivery } from "./delivery.ts";
 import type { Sent } from "./send.ts";
 import { lockWebhook, type Webhooks, writeWebhook } from "./webhook.ts";
-import { nextTry, pauseAfter } from "./backoff.ts";
 
 /** An attempt that has ended. `attempts` and `tries` are the numbers before it. */
 type Ended = Sent &
@@ -18,10 +19,8 @@ type Ended = Sent &
     milliseconds: number;
   }>;
 
-type State = "delivered" | "pending" | "dead";
-
 /** The new state of the message, and why its webhook was disabled, if it was. */
-export type Noted = Readonly<{ state: State; disabled: "gone" | "failing" | null }>;
+export type Noted = Readonly<{ state: Delivery["state"]; disabled: "gone" | "failing" | null }>;
 
 /**
  * Records the outcome of an attempt, and when the next is due. What it writes is ids, times and words of
@@ -31,7 +30,6 @@ export async function settle({ db }: Pick<Webhooks, "db">, ended: Ended): Promis
   const { tenantId, outcome } = ended;
   const { state, over } = await withTenant(db, serviceScope(tenantId), async (tx) => {
     const settled = outcome === "delivered" ? await succeed(tx, ended) : await fail(tx, ended);
-    // The lease ran out, and another process has recorded an outcome first.
     if (settled === null) return { state: "pending" as const, over: null };
     await note(tx, ended, settled.attempts);
     return { state: settled.state, over: await judge(tx, ended) };
@@ -40,9 +38,10 @@ export async function settle({ db }: Pick<Webhooks, "db">, ended: Ended): Promis
   return { state, disabled };
 }
 
-type Settled = Readonly<{ state: State; attempts: number }>;
+/** The state of a delivery after an attempt; `null` if another process has recorded an outcome. */
+type Settled = Pick<Delivery, "state" | "attempts"> | null;
 
-async function succeed(tx: TenantTx, { id }: Ended): Promise<Settled | null> {
+async function succeed(tx: TenantTx, { id }: Ended): Promise<Settled> {
   const row = await tx
     .updateTable("webhook_deliveries")
     .set((eb) => ({
@@ -65,11 +64,11 @@ async function succeed(tx: TenantTx, { id }: Ended): Promise<Settled | null> {
  * Only if no other outcome was recorded since: a message that was delivered by another process stays
  * delivered.
  */
-async function fail(tx: TenantTx, ended: Ended): Promise<Settled | null> {
+async function fail(tx: TenantTx, ended: Ended): Promise<Settled> {
   return (await postpone(tx, ended)) ?? (await countAttempt(tx, ended));
 }
 
-async function postpone(tx: TenantTx, { id, attempts, tries }: Ended): Promise<Settled | null> {
+async function postpone(tx: TenantTx, { id, attempts, tries }: Ended): Promise<Settled> {
   const pause = nextTry(tries + 1, Math.random());
   const next =
     pause === null
@@ -88,7 +87,7 @@ async function postpone(tx: TenantTx, { id, attempts, tries }: Ended): Promise<S
 }
 
 /** Counts an attempt at a message that was replayed meanwhile: the new schedule stays. */
-async function countAttempt(tx: TenantTx, { id, attempts }: Ended): Promise<Settled | null> {
+async function countAttempt(tx: TenantTx, { id, attempts }: Ended): Promise<Settled> {
   const row = await tx
     .updateTable("webhook_deliveries")
     .set({ leased_until: null, attempts: attempts + 1 })

@@ -6,9 +6,9 @@ import { loadKeyFile } from "../../src/keys/file.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
+import type { Webhooks } from "../../src/webhooks/webhook.ts";
 import { sendCarelessly } from "../support/careless-sender.ts";
 import { plainShape } from "../support/connection.ts";
-import type { Webhooks } from "../../src/webhooks/webhook.ts";
 
 const taskShape = z.object({
   /** `careless` is what delivering must not be: it notes a message as delivered, and sends it after that. */

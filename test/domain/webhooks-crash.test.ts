@@ -5,11 +5,11 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { change } from "../../src/audit/change.ts";
 import type { AuditEvent } from "../../src/audit/events.ts";
+import { plainConnection } from "../support/connection.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
 import type { Task } from "./webhooks-child.ts";
-import { plainConnection } from "../support/connection.ts";
 
 let world: World;
 let hooks: WebhookWorld;

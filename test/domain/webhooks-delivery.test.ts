@@ -4,12 +4,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Member } from "../../src/access/principal.ts";
 import { KeyholdError } from "../../src/errors.ts";
 import { deliver } from "../../src/webhooks/deliver.ts";
+import { showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
+import { claimDue, outboxAge } from "../../src/webhooks/outbox.ts";
+import { rotateSecret, showWebhook, type Webhooks } from "../../src/webhooks/webhook.ts";
 import type { Received, Receiver } from "../support/receiver.ts";
 import { deliveriesOf, fails, happen, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
-import { claimDue, outboxAge } from "../../src/webhooks/outbox.ts";
-import { rotateSecret, showWebhook, type Webhooks } from "../../src/webhooks/webhook.ts";
-import { showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
 
 let world: World;
 let hooks: WebhookWorld;

@@ -2,12 +2,12 @@ import { sql } from "kysely";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import { eventsOf } from "../support/record.ts";
+import { replayDelivery, showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
+import { showWebhook, updateWebhook, type Webhooks } from "../../src/webhooks/webhook.ts";
 import type { Receiver } from "../support/receiver.ts";
+import { eventsOf } from "../support/record.ts";
 import { deliveriesOf, fails, happen, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
-import { showWebhook, type Webhooks, updateWebhook } from "../../src/webhooks/webhook.ts";
-import { replayDelivery, showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
 
 let world: World;
 let hooks: WebhookWorld;

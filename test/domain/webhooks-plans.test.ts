@@ -4,19 +4,19 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Member } from "../../src/access/principal.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { deliver } from "../../src/webhooks/deliver.ts";
-import { explainEverything, faultsOf, type Ran, watchPlans } from "../support/plans.ts";
-import type { Receiver } from "../support/receiver.ts";
-import { happen, WebhookWorld } from "../support/webhooks.ts";
-import { createWorld, type World } from "../support/world.ts";
+import { listDeliveries, replayDelivery, showDelivery } from "../../src/webhooks/delivery.ts";
+import { claimDue, forgetOld, outboxAge } from "../../src/webhooks/outbox.ts";
 import {
   createWebhook,
   listWebhooks,
   removeWebhook,
-  type Webhooks,
   updateWebhook,
+  type Webhooks,
 } from "../../src/webhooks/webhook.ts";
-import { claimDue, forgetOld, outboxAge } from "../../src/webhooks/outbox.ts";
-import { listDeliveries, replayDelivery, showDelivery } from "../../src/webhooks/delivery.ts";
+import { explainEverything, faultsOf, type Ran, watchPlans } from "../support/plans.ts";
+import type { Receiver } from "../support/receiver.ts";
+import { happen, WebhookWorld } from "../support/webhooks.ts";
+import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 let hooks: WebhookWorld;

@@ -2,11 +2,11 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import { change } from "../../src/audit/change.ts";
+import { listDeliveries } from "../../src/webhooks/delivery.ts";
+import { updateWebhook } from "../../src/webhooks/webhook.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { deliveriesOf, queueAll, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type World } from "../support/world.ts";
-import { listDeliveries } from "../../src/webhooks/delivery.ts";
-import { updateWebhook } from "../../src/webhooks/webhook.ts";
 
 let world: World;
 let hooks: WebhookWorld;

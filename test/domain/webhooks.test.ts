@@ -2,22 +2,18 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
+import { scopeOf } from "../../src/access/principal.ts";
 import { eraseTenants } from "../../src/credentials/erase.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { register } from "../../src/credentials/register.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withTenant } from "../../src/db/tenant.ts";
-import { scopeOf } from "../../src/access/principal.ts";
-import { tellable } from "../../src/webhooks/events.ts";
-import { leaksIn } from "../support/leaks.ts";
-import { countRows, eventNames, eventsOf } from "../support/record.ts";
-import type { Receiver } from "../support/receiver.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { happen, queueAll, WebhookWorld } from "../support/webhooks.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 import { freezeAccount } from "../../src/tenants/account.ts";
 import { deleteTenant, freezeTenant, resumeTenant, suspendTenant } from "../../src/tenants/tenant.ts";
+import { listDeliveries, replayDelivery, showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
+import { tellable } from "../../src/webhooks/events.ts";
+import { forgetOld } from "../../src/webhooks/outbox.ts";
 import {
   createWebhook,
   listWebhooks,
@@ -26,8 +22,12 @@ import {
   showWebhook,
   updateWebhook,
 } from "../../src/webhooks/webhook.ts";
-import { forgetOld } from "../../src/webhooks/outbox.ts";
-import { listDeliveries, replayDelivery, showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
+import { leaksIn } from "../support/leaks.ts";
+import type { Receiver } from "../support/receiver.ts";
+import { countRows, eventNames, eventsOf } from "../support/record.ts";
+import { ScriptedVenue } from "../support/scripted-venue.ts";
+import { happen, queueAll, WebhookWorld } from "../support/webhooks.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 
 let world: World;
 let hooks: WebhookWorld;

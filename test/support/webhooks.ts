@@ -5,11 +5,11 @@ import type { Db } from "../../src/db/connect.ts";
 import { Deliveries, type DeliveriesOptions } from "../../src/jobs/deliver-webhooks.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { type Delivery, listDeliveries } from "../../src/webhooks/delivery.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
+import { createWebhook, type Webhook, type WebhookInput, type Webhooks } from "../../src/webhooks/webhook.ts";
 import { Receiver } from "./receiver.ts";
 import type { World } from "./world.ts";
-import { createWebhook, type Webhook, type WebhookInput, type Webhooks } from "../../src/webhooks/webhook.ts";
-import { listDeliveries, type Delivery } from "../../src/webhooks/delivery.ts";
 
 /** An hour: the tests say when it is time to look. */
 const never = 3_600_000;

@@ -25,7 +25,7 @@ const rotationExample = {
   ended_at: null,
 };
 
-export const rotation = component(
+const rotation = component(
   "Rotation",
   z.object({
     id,
@@ -71,7 +71,7 @@ const finishing = component(
   { leave_key: false },
 );
 
-export const rotated = component("Rotated", z.object({ credential, rotation }), {
+const rotated = component("Rotated", z.object({ credential, rotation }), {
   credential: credentialExample,
   rotation: rotationExample,
 });

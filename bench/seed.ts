@@ -8,13 +8,13 @@ import { seal } from "../src/crypto/envelope.ts";
 import { packRecord } from "../src/crypto/packed-fields.ts";
 import { Secret } from "../src/crypto/secret.ts";
 import type { TenantTx } from "../src/db/tenant.ts";
-import { createAccount } from "../src/tenants/accounts/create.ts";
-import { createTenant } from "../src/tenants/create.ts";
 import type { Environment } from "../src/venues/venue.ts";
 import { memberOf } from "../test/support/tenants.ts";
 import type { Installation } from "./installation.ts";
 import { insertVersion } from "../src/credentials/versions.ts";
 import type { DataKey } from "../src/crypto/keys.ts";
+import { createAccount } from "../src/tenants/account.ts";
+import { createTenant } from "../src/tenants/tenant.ts";
 
 /** A tenant with an owner, one account and credentials that may be revealed. */
 export type SeededTenant = Readonly<{ owner: Member; subject: string; credentialIds: readonly string[] }>;

@@ -14,7 +14,6 @@ import type { Config } from "./config/config.ts";
 import type { Custody } from "./credentials/custody.ts";
 import { type Db, openDb } from "./db/connect.ts";
 import { KeyholdError, StartError } from "./errors.ts";
-import { Cursors } from "./http/cursor.ts";
 import { IdempotencyKeys } from "./http/idempotency.ts";
 import { listenOn } from "./http/listen.ts";
 import { createMetricsServer } from "./http/metrics-server.ts";
@@ -26,6 +25,7 @@ import { Deliveries } from "./jobs/deliver-webhooks.ts";
 import { type OpenCustody, openCustody } from "./open-custody.ts";
 import type { Log } from "./telemetry/log.ts";
 import { egressAddresses } from "./venues/index.ts";
+import { Cursors } from "./http/paging.ts";
 
 /** The running service: its verbs for code in this process, and the addresses of its doors. */
 export type App = Readonly<{

@@ -14,13 +14,13 @@ import { openKeys } from "./key-encryption/open.ts";
 import { openStores } from "./stores/open.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
-import { signExisting } from "./tenants/sign-existing.ts";
 import { openVault } from "./vault/open.ts";
 import { assertVenueNames, createVenues, type PoolEvent, type PoolOptions } from "./venues/index.ts";
-import { outboxAge } from "./webhooks/due.ts";
-import type { Webhooks } from "./webhooks/endpoint.ts";
 import { createGuard } from "./webhooks/guard.ts";
 import type { Hold } from "./credentials/outcome.ts";
+import { outboxAge } from "./webhooks/outbox.ts";
+import type { Webhooks } from "./webhooks/webhook.ts";
+import { signExisting } from "./tenants/sign-rights.ts";
 
 /**
  * The domain with its adapters and without doors: the base of the service and of the commands of an operator.

@@ -1,5 +1,4 @@
 import { change } from "../../src/audit/change.ts";
-import { createEndpoint } from "../../src/webhooks/create.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
 import type { Figure, Section } from "../figures.ts";
 import type { Installation } from "../installation.ts";
@@ -7,6 +6,7 @@ import { percentile } from "../percentiles.ts";
 import { startReceiver } from "../receiver.ts";
 import { seed, type SeededTenant } from "../seed.ts";
 import { settingsFor, startService } from "../servers.ts";
+import { createWebhook } from "../../src/webhooks/webhook.ts";
 
 const mostTenants = 10;
 const loopback = "127.0.0.1";
@@ -48,7 +48,7 @@ async function tellEach(
   const guard = createGuard({ networks: [loopback] });
   try {
     for (const { owner } of seeded) {
-      await createEndpoint({ db, dataKeys, guard }, owner, { url, events: ["credential.updated"] });
+      await createWebhook({ db, dataKeys, guard }, owner, { url, events: ["credential.updated"] });
     }
   } finally {
     await guard.close();

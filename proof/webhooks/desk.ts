@@ -2,13 +2,12 @@ import type { Member } from "../../src/access/principal.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { register } from "../../src/credentials/register.ts";
 import { update } from "../../src/credentials/update.ts";
-import { createAccount } from "../../src/tenants/accounts/create.ts";
-import { freezeAccount, unfreezeAccount } from "../../src/tenants/accounts/freeze.ts";
-import { createEndpoint } from "../../src/webhooks/create.ts";
 import type { Guard } from "../../src/webhooks/guard.ts";
 import { openTenant, secretFields } from "../../test/support/tenants.ts";
 import type { Ground } from "../ground.ts";
 import type { Subject } from "./book.ts";
+import { createAccount, freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";
+import { createWebhook } from "../../src/webhooks/webhook.ts";
 
 /** A tenant with one endpoint, whose owner changes things, one after the other. */
 export type Desk = Readonly<{
@@ -26,7 +25,7 @@ export async function openDesk(ground: Ground, guard: Guard, url: string): Promi
   const { db, dataKeys } = custody;
   const { owner, id: tenantId } = await openTenant(db, ground.operator, "proof");
   const account = await createAccount(db, owner, { name: "Main" });
-  const { secret } = await createEndpoint({ db, dataKeys, guard }, owner, { url });
+  const { secret } = await createWebhook({ db, dataKeys, guard }, owner, { url });
   const path = new URL(url).pathname;
   const changes = changesOf(ground, owner, account.id);
   const changeNext = async (): Promise<Subject> => {

@@ -7,17 +7,17 @@ import { refuseMiss } from "./refusals.ts";
 
 type Named = Parameters<typeof refuseMiss>[2];
 
-/** A change of one thing. If `work` returns `undefined`, there is no such thing, and it throws what the miss means. */
+/** A change of one thing. If `work` returns `null`, there is no such thing, and it throws what the miss means. */
 export async function changeFound<T extends object>(
   db: Db,
   principal: Principal,
   named: Named,
-  work: (tx: TenantTx) => Promise<Changed<T> | undefined>,
+  work: (tx: TenantTx) => Promise<Changed<T> | null>,
 ): Promise<Answered<T>> {
   try {
     return await change(db, principal, async (tx) => {
       const changed = await work(tx);
-      if (changed === undefined) throw new Missing();
+      if (changed === null) throw new Missing();
       return changed;
     });
   } catch (error) {
@@ -46,7 +46,7 @@ export function changeLocked<Row extends Readonly<{ revision: number }>>(
   ): Promise<Answered<T>> =>
     changeFound(db, principal, { kind, ...target }, async (tx) => {
       const row = await lock(tx, target.id);
-      if (row === undefined) return undefined;
+      if (row === undefined) return null;
       assertSeen(row.revision, revision);
       return work(tx, row);
     });

@@ -62,7 +62,7 @@ function addFileCommands(keys: Command, cli: Cli): void {
 async function removeOld({ output, environment, terminal }: Cli, path: string, yes?: true): Promise<void> {
   const [{ readKeyFile, removeOldKeys }, { countDataKeys }, { findKekId }] = await Promise.all([
     import("../key-encryption/key-file.ts"),
-    import("../tenants/data-keys/due.ts"),
+    import("../tenants/data-key.ts"),
     import("../key-encryption/installation.ts"),
   ]);
   const { older } = await readKeyFile(path);
@@ -87,7 +87,7 @@ async function removeOld({ output, environment, terminal }: Cli, path: string, y
 
 function status({ output, environment }: Cli): Promise<void> {
   return withCustody({ environment }, async ({ custody }) => {
-    const { countDataKeys } = await import("../tenants/data-keys/due.ts");
+    const { countDataKeys } = await import("../tenants/data-key.ts");
     const items = await countDataKeys(custody.db);
     output.list({ items, next_cursor: null, count: items.length }, [
       ["key-encryption key", ({ kek_id }) => kek_id],

@@ -1,12 +1,16 @@
 import type { Custody } from "../credentials/custody.ts";
 import { rememberKek } from "../key-encryption/installation.ts";
-import { databaseTime, sealingKeys, wrappedOtherwise } from "../tenants/data-keys/due.ts";
-import { rewrapDataKey } from "../tenants/data-keys/rewrap.ts";
-import { rotateDataKey } from "../tenants/data-keys/rotate.ts";
 import type { Cli } from "./cli.ts";
 import { withCustody } from "./operate.ts";
 import { workThrough } from "./work-through.ts";
 import { reseal, underRetiredKeys } from "../credentials/reseal.ts";
+import {
+  databaseTime,
+  rewrapDataKey,
+  rotateDataKey,
+  sealingKeys,
+  wrappedOtherwise,
+} from "../tenants/data-key.ts";
 
 const most = 1_000_000;
 

@@ -5,11 +5,11 @@ import { type Answered, changeUnlessDone, type Nothing, nothing } from "../audit
 import { byTenant, doRound, type Due, roundMs, sweep, type Tally } from "../db/sweep.ts";
 import { readTenant, serviceScope, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import { changeAccount } from "../tenants/accounts/account.ts";
-import { freezesOf } from "../tenants/freezes.ts";
 import type { Custody } from "./custody.ts";
 import { destroyIntended, destroyNow } from "./destroy.ts";
 import { end, revokedEvent } from "./revoke.ts";
+import { changeAccount } from "../tenants/account.ts";
+import { freezesOf } from "../tenants/freeze.ts";
 
 /** Credentials that are ended before the request is answered; a job ends the others. */
 const endedAtOnce = 20;

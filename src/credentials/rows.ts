@@ -5,11 +5,11 @@ import { changeLocked } from "../audit/change-locked.ts";
 import { scrubDatabaseError } from "../db/scrub.ts";
 import { readTenant } from "../db/tenant.ts";
 import { type ErrorFacts, KeyholdError } from "../errors.ts";
-import { freezesOf } from "../tenants/freezes.ts";
 import type { AccountFacts, Permissions } from "../venues/verdict.ts";
 import { type CredentialRow, describePermissions, type Policy } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { refuseMiss } from "../audit/refusals.ts";
+import { freezesOf } from "../tenants/freeze.ts";
 
 /** Columns that a verb may change. */
 export type Changes = Readonly<

@@ -1,16 +1,20 @@
+import { Readable } from "node:stream";
+import type { FastifyReply } from "fastify";
 import type { z } from "zod";
 import { etagOf } from "./etag.ts";
-import type { StoredAnswer } from "./idempotency.ts";
 
 /** An answer that is ready to be sent. */
 export type Reply = Readonly<{
   status: number;
   headers: Readonly<Record<string, string>>;
-  /** Bytes are a secret: they are sent as they are and zeroed. */
+  /** Bytes are a secret: they are sent unchanged, then zeroed. */
   payload: string | Uint8Array | AsyncIterable<string> | null;
 }>;
 
-/** How a route answers: what the document says of it, and how a value becomes a reply. */
+/** What is kept of an answer for a repeat. It holds nothing that may be shown only once. */
+export type StoredAnswer = Readonly<{ status: number; body: object | null }>;
+
+/** How a route answers: its description in the document, and how a value becomes a reply. */
 export type Answer<T> = Readonly<{
   status: number;
   description: string;
@@ -18,32 +22,33 @@ export type Answer<T> = Readonly<{
   encode(value: T): Reply;
 }>;
 
-/** An answer that an Idempotency-Key can keep: nothing of it may be shown only once. */
+/** An answer that can be kept under an Idempotency-Key. */
 export type Keepable<T> = Answer<T> & Readonly<{ keep(value: object): StoredAnswer }>;
 
-/** What of T is shown: the same, with nothing to be written to. */
-export type Shown<T> = T extends readonly (infer Item)[]
+/** T, read-only at every level. */
+type Shown<T> = T extends readonly (infer Item)[]
   ? readonly Shown<Item>[]
   : T extends object
     ? { readonly [Name in keyof T]: Shown<T[Name]> }
     : T;
 
-type JsonOptions<S extends z.ZodType> = Readonly<{
-  /** Where the thing that was made is found. */
-  location?: (value: Shown<z.output<S>>) => string;
-  /** Takes out what may be shown only once, and says how to replace it. */
-  keep?: (body: z.output<S>) => z.output<S>;
-}>;
-
 /**
- * A JSON document. The schema is an allow-list: a field that it does not name is not sent. A body with a `revision` has it as
- * its ETag.
+ * A JSON document. The schema is an allow-list: a field that it does not name is not sent. The `revision` of
+ * a body becomes its ETag.
  */
 export function json<S extends z.ZodType<object>>(
   status: number,
   description: string,
   schema: S,
-  { location, keep = (body) => body }: JsonOptions<S> = {},
+  {
+    location,
+    keep = (body) => body,
+  }: Readonly<{
+    /** The path of what was made. */
+    location?: (value: Shown<z.output<S>>) => string;
+    /** Takes out what may be shown only once, and says how to replace it. */
+    keep?: (body: z.output<S>) => z.output<S>;
+  }> = {},
 ): Keepable<Shown<z.output<S>>> {
   return {
     status,
@@ -57,7 +62,7 @@ export function json<S extends z.ZodType<object>>(
   };
 }
 
-/** A reply of a body that is checked already. */
+/** A reply with a body that has been checked. */
 export function jsonReply(status: number, body: object | null, headers: Record<string, string> = {}): Reply {
   if (body === null) return { status, headers, payload: null };
   const etag = "revision" in body && typeof body.revision === "number" ? { etag: etagOf(body.revision) } : {};
@@ -68,7 +73,7 @@ export function jsonReply(status: number, body: object | null, headers: Record<s
   };
 }
 
-/** 204, whatever the change made. */
+/** 204, whatever the change returns. */
 export function noContent(description: string): Keepable<object> {
   return {
     status: 204,
@@ -79,7 +84,10 @@ export function noContent(description: string): Keepable<object> {
   };
 }
 
-/** A JSON document that holds plaintext: the bytes go to the socket as they are, and are zeroed there. `schema` is for the document. */
+/**
+ * A JSON document with a plaintext: its bytes are sent as they are, and zeroed afterwards. `schema` is for
+ * the document.
+ */
 export function secretBytes(description: string, schema: z.ZodType): Answer<Uint8Array> {
   return {
     status: 200,
@@ -93,7 +101,7 @@ export function secretBytes(description: string, schema: z.ZodType): Answer<Uint
   };
 }
 
-/** Lines of text, sent as they are made. `schema` is for the document. */
+/** Lines of text, which are streamed. `schema` is for the document. */
 export function lines(description: string, type: string, schema: z.ZodType): Answer<AsyncIterable<string>> {
   return {
     status: 200,
@@ -102,3 +110,35 @@ export function lines(description: string, type: string, schema: z.ZodType): Ans
     encode: (payload) => ({ status: 200, headers: { "content-type": type }, payload }),
   };
 }
+
+export function sendReply(reply: FastifyReply, { status, headers, payload }: Reply): FastifyReply {
+  void reply.code(status).headers(headers);
+  if (payload instanceof Uint8Array) return sendSecret(reply, payload);
+  if (payload === null || typeof payload === "string") return reply.send(payload ?? undefined);
+  return reply.send(Readable.from(payload));
+}
+
+/**
+ * The bytes are zeroed when the operating system has them, or when the client is gone: `close` follows
+ * either. They pass no serializer and no hook that would copy them.
+ */
+function sendSecret(reply: FastifyReply, bytes: Uint8Array): FastifyReply {
+  if (reply.raw.destroyed) bytes.fill(0);
+  else reply.raw.once("close", () => bytes.fill(0));
+  return reply.send(bytes);
+}
+
+/**
+ * Every answer forbids a browser to frame it, to guess its type, and to let another site read it. OWASP REST
+ * Security Cheat Sheet, "Security Headers". They are a constant, because building them for each answer costs
+ * more than its route.
+ */
+export const securityHeaders: Readonly<Record<string, string>> = {
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "strict-transport-security": "max-age=31536000; includeSubDomains",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+};

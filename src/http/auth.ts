@@ -1,28 +1,29 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticate.ts";
 import type { Member } from "../access/principal.ts";
-import type { RecordRefusal } from "../audit/refusals.ts";
-import { KeyholdError } from "../errors.ts";
 import { LimitExceeded, type LimitState, type RateLimits } from "../access/rate-limits.ts";
 import type { Strangers } from "../access/strangers.ts";
 import { failureOf } from "../access/unauthenticated.ts";
+import type { RecordRefusal } from "../audit/refusals.ts";
+import { KeyholdError } from "../errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Caller } from "./permission.ts";
 import type { Route } from "./route.ts";
-import { idParams } from "./schemas/common.ts";
+import { idParams } from "./schemas.ts";
 
 export type DoorKeeping = Readonly<{
   authenticator: Pick<Authenticator, "authenticate">;
   strangers: Pick<Strangers, "admit">;
   limits: Pick<RateLimits, "take" | "assertLeft" | "refuse">;
-  /** Writes down what a member was refused. */
+  /** Records what a member was refused. */
   recordRefusal: RecordRefusal;
   metrics: Pick<Metrics, "authenticationFailures">;
 }>;
 
 /**
- * Who calls, before anything of the body is read: authenticates, counts the request, and checks the route's permission. A route with a
- * rate limit of its own counts for that alone. Throws `unauthenticated`, `rate_limited`, `forbidden`, which is recorded, and `not_ready`.
+ * Identifies the caller before the body is read: authenticates, counts the request, and checks the route's
+ * permission. A request of a route with a rate limit of its own counts for that limit only. Throws
+ * `unauthenticated`, `rate_limited`, `forbidden`, which is recorded, and `not_ready`.
  */
 export async function identify(
   door: DoorKeeping,
@@ -46,20 +47,20 @@ export async function identify(
     route.admission.admit(caller);
     return caller;
   }
-  if (route.limit === undefined) tellLimit(reply, await limits.take("requests", caller));
+  if (route.limit === undefined) showLimit(reply, await limits.take("requests", caller));
   else limits.assertLeft("refusals", caller);
   try {
     route.admission.admit(caller);
   } catch (error) {
-    await tellRefusal(door, route, caller, request, error);
+    await recordRefused(door, route, caller, request, error);
     if (route.limit !== undefined) await limits.take("refusals", caller);
     throw error;
   }
-  if (route.limit !== undefined) tellLimit(reply, await limits.take(route.limit, caller, idOf(request)));
+  if (route.limit !== undefined) showLimit(reply, await limits.take(route.limit, caller, idOf(request)));
   return caller;
 }
 
-/** What a verb refused: it is recorded, and counts for the member where the route has a rate limit of its own. */
+/** Records what a verb refused. It counts against the member if the route has a rate limit of its own. */
 export async function afterRefusal(
   door: DoorKeeping,
   route: Route,
@@ -68,12 +69,12 @@ export async function afterRefusal(
   error: unknown,
 ): Promise<void> {
   if (caller?.kind !== "member" || !(error instanceof KeyholdError)) return;
-  await tellRefusal(door, route, caller, request, error);
+  await recordRefused(door, route, caller, request, error);
   if (route.limit !== undefined && (error.code === "not_found" || error.code === "forbidden"))
     await door.limits.refuse(route.limit, caller, idOf(request));
 }
 
-async function tellRefusal(
+async function recordRefused(
   { recordRefusal }: DoorKeeping,
   { tag, operationId }: Route,
   caller: Member,
@@ -86,13 +87,16 @@ async function tellRefusal(
   await recordRefusal(caller, { kind, id: idOf(request) ?? "", action: operationId }, error);
 }
 
-/** The id in the path in the spelling that is used inside: another spelling must not have a count of its own. */
+/** The id in the path, normalised: another spelling must not have a count of its own. */
 function idOf({ params }: FastifyRequest): string | null {
   return idParams.safeParse(params).data?.id ?? null;
 }
 
-/** draft-ietf-httpapi-ratelimit-headers: the policy, and what is left of it. The narrower limit of a route comes last and stands. */
-export function tellLimit(reply: FastifyReply, state: LimitState): void {
+/**
+ * The headers of draft-ietf-httpapi-ratelimit-headers: the policy, and what is left of it. The narrower limit
+ * of a route is set last and replaces the general one.
+ */
+export function showLimit(reply: FastifyReply, state: LimitState): void {
   const { limit, quota, remaining, resetSeconds } = state;
   void reply.header("ratelimit-policy", `"${limit}";q=${quota};w=60`);
   void reply.header("ratelimit", `"${limit}";r=${remaining};t=${resetSeconds}`);

@@ -1,12 +1,12 @@
 import { z } from "zod";
 
-/** The schemas that stand under a name in the OpenAPI document; no other registry counts. */
+/** The schemas that have a name in the OpenAPI document. */
 export const components = z.registry<{ id: string; example: unknown; examples?: Examples }>();
 
-/** Examples of the OpenAPI document, by what each is for. */
+/** Examples of the OpenAPI document, by name. */
 export type Examples = Readonly<Record<string, Readonly<{ value: unknown }>>>;
 
-/** Shows a body in each of its forms, in the place of its one example. */
+/** Replaces the one example of a body by an example of each of its forms. */
 export function showExamples<T>(
   schema: z.ZodType,
   of: Readonly<Record<string, T>>,
@@ -20,7 +20,10 @@ export function showExamples<T>(
   components.add(schema, { ...known, examples });
 }
 
-/** Gives a schema its name in the OpenAPI document and an example; a test holds every example against its schema. */
+/**
+ * Gives a schema its name in the OpenAPI document and an example; a test holds every example against its
+ * schema.
+ */
 export function component<S extends z.ZodType>(id: string, schema: S, example: z.input<S>): S {
   return named(id, schema, example);
 }
@@ -29,8 +32,11 @@ export function component<S extends z.ZodType>(id: string, schema: S, example: z
 export function listOf<S extends z.ZodType>(id: string, item: S, example: z.input<S>) {
   const page = z.object({
     items: z.array(item),
-    next_cursor: z.string().nullable().meta({ description: "Where the next page begins; null at the end" }),
-    count: z.int().meta({ description: "How many items this page has" }),
+    next_cursor: z
+      .string()
+      .nullable()
+      .meta({ description: "Pass it as `cursor` to get the next page; null on the last page" }),
+    count: z.int().meta({ description: "Number of items on this page" }),
   });
   return named(id, page, { items: [example], next_cursor: null, count: 1 });
 }

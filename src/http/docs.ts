@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { describeApi } from "./openapi.ts";
 import type { Route } from "./route.ts";
 
-/** The page loads nothing from anywhere else, and runs no script but its own files. It sets styles on elements itself. */
+/** The page loads nothing from other hosts and runs only its own scripts. It sets inline styles. */
 const contentSecurityPolicy = {
   "default-src": ["'none'"],
   "script-src": ["'self'"],
@@ -16,7 +16,7 @@ const contentSecurityPolicy = {
   "frame-ancestors": ["'none'"],
 };
 
-/** `/openapi.json`, and `/docs` to read it and try it. */
+/** Serves `/openapi.json`, and the page `/docs` that shows it. */
 export async function serveDocs(app: FastifyInstance, routes: readonly Route[]): Promise<void> {
   const document = describeApi(routes);
   const text = JSON.stringify(document);
@@ -27,7 +27,7 @@ export async function serveDocs(app: FastifyInstance, routes: readonly Route[]):
   await app.register(swaggerUi, {
     routePrefix: "/docs",
     staticCSP: contentSecurityPolicy,
-    // The validator that the page would ask is another host's.
+    // The page would send the document to a validator on another host.
     uiConfig: { validatorUrl: null, persistAuthorization: false },
   });
 }

@@ -5,16 +5,17 @@ const mostKeys = 200;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * A request body as JSON, bounded before and after it is parsed. Throws `malformed` without a word of what was sent: the parser's
- * own message would quote it.
+ * A request body as JSON, within limits of depth and size. Throws `malformed` without quoting the body, as
+ * the parser's own message would.
  */
 export function parseJson(body: Uint8Array): unknown {
   const text = decode(body);
   const keys = boundedKeys(body);
   const value = parse(text);
   const named = checkAndCount(value);
-  // Each key has one colon; fewer keys than colons means that one was written twice, and two readers may take different ones.
-  if (named !== keys) throw malformed("A field is written twice.");
+  // Each key has one colon. Fewer keys than colons means a duplicate key, of which two parsers may take
+  // different values.
+  if (named !== keys) throw malformed("A field appears twice.");
   return value;
 }
 
@@ -40,7 +41,7 @@ const colon = 0x3a;
 const opening = new Set([0x5b, 0x7b]);
 const closing = new Set([0x5d, 0x7d]);
 
-/** Counts keys and depth outside of texts, before the parser builds anything. */
+/** Counts keys and depth outside of strings, before the parser builds anything. */
 function boundedKeys(body: Uint8Array): number {
   let depth = 0;
   let keys = 0;
@@ -62,7 +63,7 @@ function endOfText(body: Uint8Array, start: number): number {
   return at;
 }
 
-/** Refuses what could change an object's nature, and text that the database cannot hold. */
+/** Refuses keys that could change a prototype, and text that the database cannot store. */
 function checkAndCount(value: unknown): number {
   if (typeof value === "string") checkText(value);
   if (typeof value !== "object" || value === null) return 0;
@@ -76,7 +77,7 @@ function checkAndCount(value: unknown): number {
   return keys;
 }
 
-/** PostgreSQL holds neither a zero character nor half of a surrogate pair; what it stored would be another text. */
+/** PostgreSQL cannot store a zero character or half of a surrogate pair. */
 function checkText(text: string): void {
   if (isStorable(text)) return;
   throw malformed("A text holds a character that cannot be stored.");

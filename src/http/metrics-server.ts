@@ -3,9 +3,9 @@ import { isIP } from "node:net";
 import type { Registry } from "prom-client";
 
 /**
- * `/metrics` on a listener of its own, because it names tenants. It answers under the address that was dialled, the names of this
- * machine's loopback and the names in `hosts`: a page whose own name was made to lead here (DNS rebinding) asks under that name.
- * Call `listen` on what it returns.
+ * `/metrics` on a separate listener, because it names tenants. It answers for the address of the connection,
+ * for the loopback names and for the names in `hosts`. A page that uses DNS rebinding sends its own name, and
+ * is refused. Call `listen` on what it returns.
  */
 export function createMetricsServer(registry: Registry, hosts: readonly string[] = []): Server {
   const names = new Set(["localhost", ...hosts.map((host) => host.toLowerCase())]);
@@ -25,7 +25,7 @@ export function createMetricsServer(registry: Registry, hosts: readonly string[]
   });
 }
 
-/** RFC 9110 §7.2: a name or an address, and perhaps a port. */
+/** RFC 9110 §7.2: a name or an address, with an optional port. */
 const form = /^(?:(?<name>[\w.-]+)|\[(?<address>[\da-f:.]+)\])(?::\d{1,5})?$/i;
 
 function isExpected({ headers, socket }: IncomingMessage, names: ReadonlySet<string>): boolean {

@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { type ErrorCode, errors } from "../errors.ts";
 import { components, type Examples } from "./components.ts";
-import { problemType } from "./problems.ts";
+import { exampleOf, problemSchema, problemType } from "./problems.ts";
 import type { Route } from "./route.ts";
-import { exampleOf } from "./schemas/problem.ts";
 
 export type JsonObject = Record<string, unknown>;
 
@@ -32,18 +31,18 @@ export function describeOperation(route: Route): JsonObject {
 }
 
 function rightsOf({ admission: { permission }, effect }: Route): string {
-  if (permission === "public") return "Needs no token.";
-  if (permission === "authenticated") return "Needs any valid token or API key.";
-  if (permission === "platform") return "For the operator alone.";
-  return `Needs the scope \`${permission}\`${effect === "changes" ? ", and is closed to agents" : ""}.`;
+  if (permission === "public") return "Requires no token.";
+  if (permission === "authenticated") return "Requires any valid token or API key.";
+  if (permission === "platform") return "Requires the operator.";
+  return `Requires the scope \`${permission}\`.${effect === "changes" ? " Agents cannot call it." : ""}`;
 }
 
 function recordOf({ audit }: Route): string {
-  if (!Array.isArray(audit)) return "Leaves no event of its own.";
-  return `Recorded as ${audit.map((name) => `\`${name}\``).join(", ")}.`;
+  if (!Array.isArray(audit)) return "Writes no audit event.";
+  return `Audit events: ${audit.map((name) => `\`${name}\``).join(", ")}.`;
 }
 
-/** The members of an object of parameters, each as a parameter of its own. */
+/** Each member of an object of parameters as a parameter. */
 function describePart({ input }: Route, part: "params" | "query", where: "path" | "query"): JsonObject[] {
   const schema: unknown = input.shape[part];
   if (!(schema instanceof z.ZodObject)) return [];
@@ -67,7 +66,7 @@ function describeHeaders({ input, idempotency }: Route): JsonObject[] {
     name: "If-Match",
     in: "header",
     required: true,
-    description: "The ETag that was read last",
+    description: "The ETag of the version that you read",
     schema: { type: "string", pattern: '^"[0-9]{1,15}"$', examples: ['"7"'] },
   };
   const key = {
@@ -76,8 +75,8 @@ function describeHeaders({ input, idempotency }: Route): JsonObject[] {
     required: false,
     description:
       idempotency === "kept"
-        ? "Repeating a request with the same key returns the first response for 24 hours and does nothing else; a secret in it is not shown again"
-        : "Required for operations that do more than read: they are sent once, however often the request is",
+        ? "Repeating a request with the same key returns the first response for 24 hours and does nothing else. A secret in it is not shown again"
+        : "Required for every operation except a read. Such an operation is sent once, however often you repeat the request",
     schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[\\x21-\\x7e]+$" },
   };
   const honoursKey = idempotency === "kept" || idempotency === "passed";
@@ -105,14 +104,22 @@ function describeAnswer({ answer }: Route): JsonObject {
 }
 
 /** Every body is a component with an example. */
-function describeContent(schema: unknown): JsonObject {
-  const named = schema instanceof z.ZodType ? components.get(schema) : undefined;
-  if (named === undefined) throw new Error("a body of the API is not among its components");
-  const shown = named.examples === undefined ? { example: named.example } : { examples: named.examples };
-  return { schema: { $ref: `#/components/schemas/${named.id}` }, ...shown };
+function describeContent(schema: z.core.$ZodType): JsonObject {
+  const { example, examples } = known(schema);
+  return { schema: refTo(schema), ...(examples === undefined ? { example } : { examples }) };
 }
 
-/** By status, with the codes that it may have. */
+function refTo(schema: z.core.$ZodType): JsonObject {
+  return { $ref: `#/components/schemas/${known(schema).id}` };
+}
+
+function known(schema: z.core.$ZodType) {
+  const component = components.get(schema);
+  if (component === undefined) throw new Error("a body of the API is not among its components");
+  return component;
+}
+
+/** The possible errors by status. */
 function describeProblems(route: Route): JsonObject {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of problemsOf(route)) {
@@ -125,7 +132,7 @@ function describeProblems(route: Route): JsonObject {
       {
         description: codes.map((code) => `\`${code}\`: ${errors[code].title}.`).join(" "),
         content: {
-          [problemType]: { schema: { $ref: "#/components/schemas/Problem" }, examples: examplesOf(codes) },
+          [problemType]: { schema: refTo(problemSchema), examples: examplesOf(codes) },
         },
       },
     ]),
@@ -136,7 +143,7 @@ function examplesOf(codes: readonly ErrorCode[]): Examples {
   return Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }]));
 }
 
-/** What can happen to every request with the parts that this one has, and what can happen to this one alone. */
+/** The errors that follow from the parts of a request, and the route's own. */
 function problemsOf(route: Route): Set<ErrorCode> {
   const { shape } = route.input;
   const has = (part: string): boolean => part in shape;

@@ -2,8 +2,7 @@ import { z } from "zod";
 import { components } from "./components.ts";
 import { describeOperation, type JsonObject } from "./openapi-operation.ts";
 import type { Route } from "./route.ts";
-import { describeInvocation } from "./schemas/operations.ts";
-import { problemExample, problemSchema } from "./schemas/problem.ts";
+import { describeInvocation } from "./routes/invoke.ts";
 
 export type OpenApiDocument = Readonly<{
   openapi: string;
@@ -20,27 +19,31 @@ export type OpenApiDocument = Readonly<{
   components: object;
 }>;
 
-const description = `Keeps the API credentials of trading venues: proves that they work before it keeps them, keeps them sealed, and
-uses them on behalf of its callers without letting them go.
+const description = `Keyhold stores API credentials for trading venues. It checks each credential with the venue before it stores it,
+keeps it encrypted, and uses it on behalf of callers, who never need to see it.
 
-Send \`Authorization: Bearer\` with a JSON Web Token of a configured issuer, or with an API key. Tenant and scopes come from it alone.
+Authenticate with \`Authorization: Bearer\` and a JSON Web Token of a configured issuer, or an API key, which determines the tenant and
+the scopes.
 Lists are \`{items, next_cursor, count}\`, newest first. Errors are problem documents (RFC 9457) with a stable \`code\`. A resource's
 \`ETag\` is its revision; updates need it in \`If-Match\`. Writes honour an \`Idempotency-Key\`.`;
 
 const tags: Readonly<Record<string, string>> = {
-  credentials: "The life of a credential: register, validate, use, replace, freeze, revoke",
-  accounts: "What a member trades with; credentials belong to accounts",
-  venues: "Where credentials are used",
-  members: "Who belongs to the tenant, and as what",
-  "api-keys": "Keys for programs that cannot fetch tokens",
+  credentials: "Register, validate, use, rotate, freeze and revoke credentials",
+  accounts: "Trading accounts of members. Every credential belongs to an account",
+  venues: "Trading venues at which credentials are used",
+  members: "Members of the tenant and their roles",
+  "api-keys": "Keys for programs that cannot obtain tokens",
   tenant: "The caller's own tenant",
-  webhooks: "Where events of the tenant are told, what was sent there and what came of it",
-  audit: "The record of every touch",
-  tenants: "The operator's part: tenants as a whole, nothing inside them",
-  service: "The service itself",
+  webhooks: "URLs that receive events of the tenant, and the deliveries to them",
+  audit: "The tamper-evident record of every access and change",
+  tenants: "For the operator: tenants as a whole, and nothing inside them",
+  service: "The state of the service, and who the caller is",
 };
 
-/** The OpenAPI 3.1 document of a table of routes: made from what the routes check and enforce, so the two cannot differ. */
+/**
+ * The OpenAPI 3.1 document of a table of routes. It is generated from what the routes enforce, so the two
+ * cannot differ.
+ */
 export function describeApi(routes: readonly Route[]): OpenApiDocument {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) {
@@ -55,7 +58,7 @@ export function describeApi(routes: readonly Route[]): OpenApiDocument {
       description,
       license: { name: "Apache 2.0", identifier: "Apache-2.0" },
     },
-    servers: [{ url: "/", description: "The service that this document was read from" }],
+    servers: [{ url: "/", description: "The service that serves this document" }],
     security: [{ bearer: [] }],
     tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
     paths,
@@ -70,7 +73,6 @@ export function describeApi(routes: readonly Route[]): OpenApiDocument {
       schemas: {
         ...describeComponents(),
         Invocation: describeInvocation(),
-        Problem: describeProblemSchema(),
       },
     },
   };
@@ -90,15 +92,7 @@ function describeComponents(): JsonObject {
   );
 }
 
-function describeProblemSchema(): JsonObject {
-  const { $schema: _, ...schema } = z.toJSONSchema(problemSchema, {
-    io: "input",
-    override: ({ jsonSchema }) => tidy(jsonSchema),
-  });
-  return { ...schema, examples: [problemExample] };
-}
-
-/** A named format says it; the regular expression behind it would only be noise. */
+/** A named format is enough: the regular expression behind it would be noise. */
 function tidy(schema: { format?: string | undefined; pattern?: string | undefined }): void {
   if (schema.format !== undefined) delete schema.pattern;
 }

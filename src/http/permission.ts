@@ -2,15 +2,18 @@ import { operatorScope, type Scope } from "../access/permissions.ts";
 import { assertScope, type Member, type Operator } from "../access/principal.ts";
 import { KeyholdError } from "../errors.ts";
 
-/** Who may call: holders of a scope, the operator, anybody with a valid token or API key, or anybody. */
-export type Permission = Scope | "platform" | "authenticated" | "public";
+/**
+ * Who may call: holders of a scope, the operator, any caller with a valid token or API key, or any caller at
+ * all.
+ */
+type Permission = Scope | "platform" | "authenticated" | "public";
 
 export type Caller = Member | Operator | null;
 
 /** A declared permission, and the check that it stands for. */
 export type Admission<C extends Caller = Caller> = Readonly<{
   permission: Permission;
-  /** Answers with the caller as the kind that was asked for. Throws `forbidden`, or `unauthenticated` for nobody. */
+  /** Returns the caller as the required kind. Throws `forbidden`. */
   admit(caller: Caller): C;
 }>;
 
@@ -20,14 +23,14 @@ export function holdersOf(scope: Scope): Admission<Member> {
     permission: scope,
     admit(caller) {
       if (caller?.kind !== "member")
-        throw forbidden("This belongs to a tenant, and the operator sees nothing inside one.");
+        throw forbidden("This belongs to a tenant, and the operator sees nothing inside a tenant.");
       assertScope(caller, scope);
       return caller;
     },
   };
 }
 
-/** The same without agents, whatever scopes they carry. */
+/** The same, but no agent, whatever its scopes. */
 export function closedToAgents<C extends Caller>({ permission, admit }: Admission<C>): Admission<C> {
   return {
     permission,
@@ -35,7 +38,7 @@ export function closedToAgents<C extends Caller>({ permission, admit }: Admissio
       if (caller?.kind === "member" && caller.agent)
         throw new KeyholdError(
           "forbidden",
-          "An agent reads and places orders. Ask a person to change this.",
+          "An agent can only read and place orders. Ask a person to make this change.",
           {
             facts: { reason: "agent" },
           },
@@ -45,12 +48,12 @@ export function closedToAgents<C extends Caller>({ permission, admit }: Admissio
   };
 }
 
-/** Who runs the installation. */
+/** The operator of the installation. */
 export const operator: Admission<Operator> = {
   permission: "platform",
   admit(caller) {
     if (caller?.kind === "operator") return caller;
-    throw forbidden(`This is the operator's: it needs the scope ${operatorScope}.`);
+    throw forbidden(`Only the operator can do this: it requires the scope ${operatorScope}.`);
   },
 };
 
@@ -59,12 +62,12 @@ export const anyCaller: Admission<Member | Operator> = {
   permission: "authenticated",
   admit(caller) {
     if (caller !== null) return caller;
-    throw forbidden("This needs a token or an API key.");
+    throw forbidden("This requires a token or an API key.");
   },
 };
 
-/** Anybody, without a token. */
-export const everybody: Admission<null> = { permission: "public", admit: () => null };
+/** Any caller, without a token. */
+export const withoutToken: Admission<null> = { permission: "public", admit: () => null };
 
 function forbidden(detail: string): KeyholdError {
   return new KeyholdError("forbidden", detail);

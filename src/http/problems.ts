@@ -1,22 +1,15 @@
 import { errorCodes, type FastifyError } from "fastify";
-import type { z } from "zod";
-import { type ErrorCode, type ErrorFacts, errors, KeyholdError } from "../errors.ts";
+import { z } from "zod";
+import { type ErrorCode, errors, KeyholdError } from "../errors.ts";
+import { component } from "./components.ts";
 
 export const problemType = "application/problem+json";
 
-/** An error as RFC 9457 describes it; the facts of the error stand beside the members that the standard names. */
-export type Problem = Readonly<{
-  type: string;
-  title: string;
-  status: number;
-  code: ErrorCode;
-  detail: string;
-  instance: string;
-}> &
-  ErrorFacts;
-
-/** `instance` names the request, so that a caller can tell the operator which one it was. */
-export function describeProblem(error: KeyholdError, requestId: string): Problem {
+/**
+ * An error as RFC 9457 describes it, with its facts as further members. `instance` identifies the request, so
+ * that a caller can quote it to the operator.
+ */
+export function describeProblem(error: KeyholdError, requestId: string) {
   const { title } = errors[error.code];
   const { status } = error;
   const standard = {
@@ -27,11 +20,13 @@ export function describeProblem(error: KeyholdError, requestId: string): Problem
     detail: error.detail,
     instance: `urn:uuid:${requestId}`,
   };
-  // Twice: the members of the standard come first, and no fact takes the place of one.
+  // Twice: the standard members come first, and no fact replaces one of them.
   return { ...standard, ...error.facts, ...standard };
 }
 
-/** What of the caller's the framework refused before a route ran. Its messages quote the request, so none is passed on. */
+/**
+ * Refusals of the framework before a route runs. Its own messages quote the request, so none is passed on.
+ */
 const refusedByFramework: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: ["too_large", "The body is longer than this service accepts."],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ["unsupported_media_type", "Send the body as application/json."],
@@ -40,10 +35,10 @@ const refusedByFramework: Readonly<Record<string, readonly [ErrorCode, string]>>
   FST_ERR_BAD_URL: ["malformed", "The path of the request is not a valid URL path."],
   FST_ERR_ASYNC_CONSTRAINT: ["malformed", "The request cannot be routed."],
   FST_ERR_ROUTE_MISSING_CONTENT_TYPE: ["unsupported_media_type", "Send the body as application/json."],
-  FST_ERR_MAX_PARAM_LENGTH: ["not_found", "There is nothing at this path."],
+  FST_ERR_MAX_PARAM_LENGTH: ["not_found", "This path does not exist."],
 };
 
-/** The error that the caller is told of, whatever was thrown. What is not meant for callers becomes `internal`. */
+/** The error that the caller sees. Anything that is not meant for callers becomes `internal`. */
 export function publicError(error: unknown): KeyholdError {
   if (error instanceof KeyholdError) return error;
   const known = isFastifyError(error) ? refusedByFramework[error.code] : undefined;
@@ -51,20 +46,20 @@ export function publicError(error: unknown): KeyholdError {
   const status = statusOfRefusal(error);
   if (status !== null) return new FrameworkRefusal(status, error);
   if (isDatabaseAway(error)) {
-    return new KeyholdError("not_ready", "The database cannot be reached now. Try again in a moment.", {
+    return new KeyholdError("not_ready", "The database cannot be reached. Try again in a moment.", {
       cause: error,
     });
   }
   return new KeyholdError(
     "internal",
-    "The request failed, and it is our fault. It is written down under this id.",
+    "The request failed because of an error in Keyhold. The operator can find it in the log by this id.",
     {
       cause: error,
     },
   );
 }
 
-/** A refusal of the framework, or of a plugin, that has no words of ours: its status stands. */
+/** A refusal of the framework or a plugin that is not in the table. It keeps its status. */
 class FrameworkRefusal extends KeyholdError {
   readonly #status: number;
 
@@ -81,15 +76,15 @@ class FrameworkRefusal extends KeyholdError {
 
 const wordsFor: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   403: ["forbidden", "This path is not served."],
-  404: ["not_found", "There is nothing at this path."],
+  404: ["not_found", "This path does not exist."],
   413: ["too_large", "The request is longer than this service accepts."],
   415: ["unsupported_media_type", "Send the body as application/json."],
   431: ["too_large", "The headers are longer than this service accepts."],
 };
 
 /**
- * The status from 400 to 499 of an error that fastify, its plugins or http-errors made about the request; `null` for any other, so
- * that the answer of a server that Keyhold asked is not taken for ours.
+ * The status, 400 to 499, of an error that fastify, its plugins or http-errors made about the request; `null`
+ * for any other, so that the answer of a server that Keyhold called is not mistaken for its own.
  */
 function statusOfRefusal(error: unknown): number | null {
   if (!(error instanceof Error) || !("statusCode" in error)) return null;
@@ -107,12 +102,12 @@ function isFastifyError(error: unknown): error is FastifyError {
 }
 
 /**
- * No connection to be had (08), too many of them (53), the server is going down (57P), it has become a replica (25006), a statement took
- * too long (57014): all pass by themselves.
+ * No connection (08), too many connections (53), the server is shutting down (57P), it has become a replica
+ * (25006), a statement took too long (57014): all of these pass.
  */
 const codesOfAbsence =
   /^(?:08...|53...|57P..|57014|25006|ECONN\w+|EHOST\w+|ENET\w+|ETIMEDOUT|ENOENT|ENOTFOUND|EAI_AGAIN|EPIPE|EADDRNOTAVAIL)$/;
-/** What pg throws without a code (pg 8: client.js, query.js; pg-pool: index.js). */
+/** Errors that pg throws without a code (pg 8: client.js, query.js; pg-pool: index.js). */
 const wordsOfAbsence =
   /^(?:timeout exceeded when trying to connect|timeout expired|Connection terminated|Client (?:has encountered a connection error|was closed)|Query read timeout|Cannot use a pool after calling end|The server does not support SSL|There was an error establishing an SSL connection|Received unexpected )/;
 
@@ -124,11 +119,14 @@ function isDatabaseAway(error: unknown): boolean {
 
 const places: Readonly<Record<string, string>> = { params: "path" };
 
-/** What does not fit: where, and what was expected. Neither values nor names that the caller chose are repeated. */
+/**
+ * The fields that are invalid, and what was expected. It repeats neither values nor names that the caller
+ * chose.
+ */
 export function describeIssues(issues: readonly z.core.$ZodIssue[]): KeyholdError {
   const problems = issues.map(({ path, code, message }) => {
     const [place = "", ...within] = path.map(String);
-    // The words of the library would repeat the names.
+    // The message of the library would repeat the names.
     const isQuoting = code === "unrecognized_keys" && message.startsWith("Unrecognized key");
     const expectation = isQuoting ? "has a field that is not known here" : message;
     return `${[places[place] ?? place, ...within].join(".")}: ${expectation.replace("Invalid input: ", "")}`;
@@ -136,4 +134,29 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[]): KeyholdErro
   return new KeyholdError("malformed", `The request does not fit: ${problems.slice(0, 5).join("; ")}.`, {
     facts: { errors: problems.slice(0, 50) },
   });
+}
+
+/** A problem document (RFC 9457); its further members are facts of the error. */
+export const problemSchema = component(
+  "Problem",
+  z.looseObject({
+    type: z.string().meta({ description: "Stable for each code" }),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(Object.keys(errors)),
+    detail: z.string().meta({ description: "What happened, and what to do about it" }),
+    instance: z.string().meta({ description: "Identifies the request. Quote it to the operator" }),
+    errors: z
+      .array(z.string())
+      .optional()
+      .meta({ description: "For an invalid request: which fields are wrong, and what was expected" }),
+  }),
+  exampleOf("not_found"),
+);
+
+/** A problem of a code, for the document. */
+export function exampleOf(code: ErrorCode) {
+  const { status, title } = errors[code];
+  const instance = "urn:uuid:0d3ff7c4-4b7a-4d8e-9a55-2f1f6f0f3c11";
+  return { type: `/problems/${code}`, title, status, code, detail: `${title}.`, instance };
 }

@@ -9,67 +9,68 @@ import type { Keep } from "./idempotency.ts";
 import { type Admission, type Caller, closedToAgents } from "./permission.ts";
 import { describeIssues } from "./problems.ts";
 
-/** The events by which the record tells of a call, or why it tells nothing. */
+/** The audit events of a call, or the reason why it has none. */
 export type AuditDecision = readonly [EventName, ...EventName[]] | Readonly<{ none: string }>;
 
 /**
- * What a repeat under the same Idempotency-Key does. `kept`: it is given the first answer, which is kept in the commit of the change.
- * `passed`: the verb itself does nothing twice. A reason: the header is ignored. `none`: a read.
+ * What a repeat under the same Idempotency-Key does. `kept`: it gets the first answer, which is kept in the
+ * commit of the change. `passed`: the verb itself does nothing twice. A reason: the header is ignored.
+ * `none`: a read.
  */
-export type Idempotency = "kept" | "passed" | "none" | Readonly<{ ignored: string }>;
+type Idempotency = "kept" | "passed" | "none" | Readonly<{ ignored: string }>;
 
 /**
- * What a call does. `reads`: nothing is different after it. `uses`: it has a venue asked, within what was allowed before. `changes`:
- * everything else, such as whatever makes more possible than before, and the handing out of a secret; it is closed to agents.
+ * What a call does. `reads`: it changes nothing. `uses`: it calls a venue, within what was allowed before.
+ * `changes`: everything else, such as granting a right or revealing a secret; agents cannot call it.
  */
-export type Effect = "reads" | "uses" | "changes";
+type Effect = "reads" | "uses" | "changes";
 
-/** What is known of a route without calling it. */
+/** The declared facts of a route. */
 export type RouteFacts = Readonly<{
   effect: Effect;
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** With parameters as `:name`. */
   path: `/${string}`;
-  /** In camel case and unique: the operation's name in generated clients. */
+  /** Unique, in camel case: the operation's name in generated clients. */
   operationId: string;
   tag: string;
   summary: string;
   description?: string;
   audit: AuditDecision;
-  /** Errors of its own, beside those that every route has. */
+  /** The route's own errors, beside those of every route. */
   problems: readonly ErrorCode[];
-  /** A limit of its own, beside that of requests. */
+  /** A rate limit that replaces the general one. */
   limit?: Exclude<Limit, "requests">;
   idempotency: Idempotency;
 }>;
 
-/** The parts of a request as they came in. */
-export type RawInput = Readonly<{
+/** The parts of a request as they were received. */
+type RawInput = Readonly<{
   params: unknown;
   query: unknown;
   body: unknown;
   ifMatch: string | undefined;
 }>;
 
-/** A request as a handler sees it: the caller admitted, every part checked. */
-export type Call<C, Input> = Readonly<{ caller: C; input: Input; idempotencyKey: string | null }>;
+/** A request as a handler sees it: the caller is admitted and every part is checked. */
+type Call<C, Input> = Readonly<{ caller: C; input: Input; idempotencyKey: string | null }>;
 
-/** What is left to do. With `keep`, the answer is kept in the commit of the change. */
-export type Run = (keep?: Keep) => Promise<Reply>;
+/** The remaining work. With `keep`, the answer is kept in the commit of the change. */
+type Run = (keep?: Keep) => Promise<Reply>;
 
-/** A route that can be registered and documented. Types of its parts are closed inside. */
+/** A route that can be registered and documented. The types of its parts are hidden inside. */
 export type Route = RouteFacts &
   Readonly<{
     admission: Admission;
     input: z.ZodObject;
     answer: Omit<Answer<never>, "encode">;
-    /** Checks the request and answers with what is left to do. Throws what `admit` throws, and `malformed`. */
+    /** Checks the request and returns the remaining work. Throws what `admit` throws, and `malformed`. */
     prepare(raw: RawInput, caller: Caller, idempotencyKey: string | null): Run;
   }>;
 
 type Handle<C extends Caller, Input extends z.ZodObject, T> = (call: Call<C, z.output<Input>>) => Promise<T>;
 
-/** A write has its answer from `change`, or says why a repeat needs none. */
+/** A write gets its answer from `change`, or gives the reason why a repeat needs none. */
 type Doing<C extends Caller, Input extends z.ZodObject, T> =
   | Readonly<{ method: "GET"; idempotency: "none"; answer: Answer<T>; handle: Handle<C, Input, T> }>
   | Readonly<{
@@ -94,8 +95,8 @@ type Definition<C extends Caller, Input extends z.ZodObject, T> = Omit<RouteFact
   }>;
 
 /**
- * Defines a route. Who may call it, whether it changes anything, what the record tells of it, and what a repeat of it does, are part of
- * the definition: a route without them does not compile.
+ * Defines a route. Its permission, its effect, its audit decision and what a repeat does are part of the
+ * definition: a route without them does not compile.
  */
 export function route<C extends Caller, Input extends z.ZodObject, T>(
   definition: Definition<C, Input, T>,

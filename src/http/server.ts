@@ -4,37 +4,34 @@ import { principalName } from "../access/principal.ts";
 import { LimitExceeded } from "../access/rate-limits.ts";
 import { explainFailure } from "../access/unauthenticated.ts";
 import type { Config } from "../config/config.ts";
+import { KeyholdError } from "../errors.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { afterRefusal, type DoorKeeping, identify, tellLimit } from "./auth.ts";
-import type { Reply } from "./answer.ts";
-import { refuseConnection } from "./client-errors.ts";
-import { boundConnections } from "./connections.ts";
+import { type Reply, securityHeaders, sendReply } from "./answer.ts";
+import { afterRefusal, type DoorKeeping, identify, showLimit } from "./auth.ts";
+import { boundConnections, refuseConnection } from "./connections.ts";
 import { serveDocs } from "./docs.ts";
+import { idempotencyKeyOf, type IdempotencyKeys, runOnce } from "./idempotency.ts";
 import { parseJson } from "./json-body.ts";
-import { idempotencyKeyOf, type KnowsKeys, runOnce } from "./keyed.ts";
 import type { Caller } from "./permission.ts";
 import { describeProblem, problemType, publicError } from "./problems.ts";
-import { methodsOf, refusePath } from "./methods.ts";
 import type { Route } from "./route.ts";
-import { securityHeaders } from "./security-headers.ts";
-import { sendReply } from "./send.ts";
 
-export type ServerParts = DoorKeeping &
-  KnowsKeys &
+type ServerParts = DoorKeeping &
   Readonly<{
+    idempotency: Pick<IdempotencyKeys, "once">;
     http: Pick<Config["http"], "bodyLimitBytes" | "trustedProxies" | "connections">;
     metrics: Pick<Metrics, "authenticationFailures" | "rateLimitRefusals" | "httpRequests" | "httpSeconds">;
     log: Log;
   }>;
 
-/** What is known of a request beside what it says. */
+/** What the stages before the handler have found out about a request. */
 type Notes = { readonly route: Route; readonly caller: Caller; bodyDigest: Uint8Array };
 
-/** Under this name they hang on the request; nothing else reads them there. */
+/** The name of the decorator that holds them. */
 const noted = "notes";
 
-/** Why a caller was not let in: the log says it, and the answer does not. */
+/** Why a caller was not authenticated: for the log alone. */
 const unknownCaller = "unknownCaller";
 
 function notesOf(request: FastifyRequest): Notes | null {
@@ -42,8 +39,8 @@ function notesOf(request: FastifyRequest): Notes | null {
 }
 
 /**
- * The API: what is needed to serve comes in as arguments, routes as a table. Call `listen` on what it returns. A request passes
- * through these stages, and each can end it with a problem document:
+ * The API, which serves a table of routes. Call `listen` on what it returns. A request passes through these
+ * stages, and each can end it with a problem document:
  *
  *     headers (10 s) → identify: 401, 429, 403 → body: 413, 415, 400 → prepare: 400, 412, 428 → Idempotency-Key: 409, 422 → verb
  */
@@ -54,7 +51,7 @@ export async function createServer(parts: ServerParts, routes: readonly Route[])
     bodyLimit: parts.http.bodyLimitBytes,
     trustProxy: parts.http.trustedProxies === false ? false : [...parts.http.trustedProxies],
     exposeHeadRoutes: false,
-    // Requests that are on their way when the service stops are answered like any other.
+    // Requests that arrive while the service stops are answered like any other.
     return503OnClosing: false,
     requestTimeout: 30_000,
     keepAliveTimeout: 60_000,
@@ -74,11 +71,11 @@ export async function createServer(parts: ServerParts, routes: readonly Route[])
   });
   app.addHook("onRequest", (request, reply, done) => {
     void reply.headers(securityHeaders);
-    // Before the body is looked at: some methods are judged by theirs.
+    // Before the body is read: fastify refuses some methods because of theirs.
     done(request.is404 ? refusePath(methodsAt(request.url)) : undefined);
   });
   app.addHook("onResponse", (request, reply, done) => {
-    tell(parts, request, reply);
+    report(parts, request, reply);
     done();
   });
   readJsonOnly(app);
@@ -87,7 +84,7 @@ export async function createServer(parts: ServerParts, routes: readonly Route[])
   return app;
 }
 
-/** Bodies are JSON or nothing. The bytes are zeroed once they are read, for they may hold a secret. */
+/** A body is JSON or absent. Its bytes are zeroed once they are read, because they may hold a secret. */
 function readJsonOnly(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
@@ -137,10 +134,18 @@ async function answer(parts: ServerParts, route: Route, request: FastifyRequest)
   const run = route.prepare({ params, query, body, ifMatch: headers["if-match"] }, caller, key);
   request.body = undefined;
   if (key === null || caller === null || route.idempotency !== "kept") return run();
-  return runOnce(parts, route, { caller, key, bodyDigest, path: request.url }, run);
+  const { method, path: pattern } = route;
+  return runOnce(
+    parts.idempotency,
+    { route: `${method} ${pattern}`, path: request.url, caller, key, bodyDigest },
+    run,
+  );
 }
 
-/** The one place where an error becomes an answer. What is ours is written down; what is the caller's is told to the caller. */
+/**
+ * The one place where an error becomes an answer. Errors of the service are logged; the caller sees what it
+ * can mend.
+ */
 function sendProblem(
   { log, metrics }: ServerParts,
   thrown: unknown,
@@ -160,17 +165,17 @@ function sendProblem(
   if (typeof waitSeconds === "number") void reply.header("retry-after", String(waitSeconds));
   if (error instanceof LimitExceeded) {
     metrics.rateLimitRefusals.inc({ limit: error.state.limit });
-    tellLimit(reply, error.state);
+    showLimit(reply, error.state);
     void reply.header("retry-after", String(error.state.resetSeconds));
   }
   const body = JSON.stringify(describeProblem(error, request.id));
   return reply.code(error.status).header("content-type", `${problemType}; charset=utf-8`).send(body);
 }
 
-function tell({ metrics, log }: ServerParts, request: FastifyRequest, reply: FastifyReply): void {
+function report({ metrics, log }: ServerParts, request: FastifyRequest, reply: FastifyReply): void {
   const { method } = request;
   const notes = notesOf(request);
-  // What fastify tells of its route, it puts together each time it is asked.
+  // Reading `routeOptions` is slow: fastify builds it at each access.
   const route = notes?.route.path ?? request.routeOptions.url ?? "none";
   const caller = notes?.caller ?? null;
   const reason = request.getDecorator<string | null>(unknownCaller);
@@ -193,3 +198,27 @@ function digest(body: Uint8Array): Uint8Array {
 }
 
 const ofNothing = digest(new Uint8Array(0));
+
+/** The methods that have a route at a path; none where there is no route. */
+function methodsOf(routes: readonly Route[]): (url: string) => readonly string[] {
+  const known = [...routes, { method: "GET", path: "/docs" }, { method: "GET", path: "/openapi.json" }];
+  const patterns = known.map(({ method, path }) => ({
+    method,
+    pattern: new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:\w+/g, "[^/]+")}/?$`),
+  }));
+  return (url) => {
+    const [path = ""] = url.split("?", 1);
+    return [...new Set(patterns.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))];
+  };
+}
+
+/**
+ * Why a request has no route: 405 where other methods have one at its path (RFC 9110 §15.5.6), 404 where none
+ * has.
+ */
+function refusePath(allow: readonly string[]): KeyholdError {
+  if (allow.length === 0) return new KeyholdError("not_found", "This path does not exist.");
+  return new KeyholdError("method_not_allowed", `This path accepts ${allow.join(", ")}.`, {
+    facts: { allow },
+  });
+}

@@ -1,17 +1,17 @@
 import { createHash } from "node:crypto";
 import { lengthPrefixed } from "../crypto/bytes.ts";
 
-/** A MAC under a key of the tenant, for one purpose. */
-export type TenantMac = (tenantId: string, purpose: string, bytes: Uint8Array) => Promise<Uint8Array>;
-
-/** 32 bytes by which something is recognised; `null` is the operator, who belongs to no tenant. */
+/** 32 bytes that authenticate something for one purpose. `null` is the operator, who belongs to no tenant. */
 export type Sign = (tenantId: string | null, purpose: string, bytes: Uint8Array) => Promise<Uint8Array>;
 
 /**
- * The operator has no tenant's key, and needs none: what an operator sends holds no secret, and the lists of the operator have
- * no page that it may not see. A plain hash is enough to notice a change there.
+ * A member's bytes get a MAC under its tenant's key. The operator has no such key and needs none: an
+ * operator's requests hold no secret, and it may see every page of its lists. A plain hash is enough to
+ * notice a change there.
  */
-export function signer(mac: TenantMac): Sign {
+export function signer(
+  mac: (tenantId: string, purpose: string, bytes: Uint8Array) => Promise<Uint8Array>,
+): Sign {
   return async (tenantId, purpose, bytes) => {
     if (tenantId !== null) return mac(tenantId, purpose, bytes);
     return createHash("sha256")

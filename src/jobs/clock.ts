@@ -13,9 +13,9 @@ import type { Db } from "../db/connect.ts";
 import type { Tally } from "../db/sweep.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-keys/due.ts";
-import { signExisting } from "../tenants/sign-existing.ts";
-import { forgetOld } from "../webhooks/due.ts";
+import { destroyUnusedDataKeys, rotateWornDataKeys } from "../tenants/data-key.ts";
+import { signExisting } from "../tenants/sign-rights.ts";
+import { forgetOld } from "../webhooks/outbox.ts";
 
 type Lane = Readonly<{
   name: string;

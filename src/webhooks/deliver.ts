@@ -1,13 +1,10 @@
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import { messageIdOf } from "./delivery.ts";
-import type { Due } from "./due.ts";
-import type { Webhooks } from "./endpoint.ts";
+import type { Due } from "./outbox.ts";
 import { type Message, send, type Sent } from "./send.ts";
-import { type SecretOf, signWith } from "./secret.ts";
 import { type Noted, settle } from "./settle.ts";
-
-/** An attempt that was made and noted. */
-export type Delivered = Sent & Noted & Readonly<{ seconds: number }>;
+import { type SecretOf, signWith } from "./signing-secret.ts";
+import type { Webhooks } from "./webhook.ts";
 
 export type DeliverOptions = Readonly<{
   /** Milliseconds for one attempt, from the look-up of the name to the end of the answer. */
@@ -17,14 +14,15 @@ export type DeliverOptions = Readonly<{
 const attemptMs = 15_000;
 
 /**
- * Makes one attempt at a message that was claimed, and notes what came of it; `null` when there is nothing to send any more. Throws
- * what the database or the key provider throws: then nothing was noted, and it is sent again when the lease is over.
+ * Makes one attempt at a claimed message and records its outcome; `null` if there is nothing to send any
+ * more. Throws what the database or the key provider throws. Then nothing was recorded, and the message is
+ * sent again when the lease is over.
  */
 export async function deliver(
   webhooks: Webhooks,
   due: Due,
   { withinMs = attemptMs }: DeliverOptions = {},
-): Promise<Delivered | null> {
+): Promise<(Sent & Noted & Readonly<{ seconds: number }>) | null> {
   const job = await read(webhooks, due);
   if (job === null) return null;
   const message = await sign(webhooks, due.tenant_id, job);
@@ -37,7 +35,7 @@ export async function deliver(
 
 type Job = Readonly<{
   id: string;
-  endpointId: string;
+  webhookId: string;
   url: string;
   messageId: string;
   payload: string;
@@ -47,7 +45,7 @@ type Job = Readonly<{
   secrets: readonly number[];
 }>;
 
-/** `null` when it was settled, or its endpoint switched off or deleted, since it was claimed. */
+/** `null` if, since it was claimed, it was settled or its webhook was disabled or deleted. */
 async function read({ db }: Pick<Webhooks, "db">, { tenant_id, id }: Due): Promise<Job | null> {
   const row = await readTenant(db, serviceScope(tenant_id), (tx) =>
     tx
@@ -64,19 +62,21 @@ async function read({ db }: Pick<Webhooks, "db">, { tenant_id, id }: Due): Promi
       .executeTakeFirst(),
   );
   if (row === undefined) return null;
-  const { secret_number: number, signs_twice, message_id, id: endpointId, ...rest } = row;
+  const { secret_number: number, signs_twice, message_id, id: webhookId, ...rest } = row;
   const secrets = signs_twice === true ? [number, number - 1] : [number];
-  return { ...rest, id, endpointId, messageId: messageIdOf(message_id), secrets };
+  return { ...rest, id, webhookId, messageId: messageIdOf(message_id), secrets };
 }
 
-/** The headers of Standard Webhooks. The time is that of the attempt: receivers refuse what was signed long ago. */
+/**
+ * The headers of Standard Webhooks. The time is that of the attempt, because receivers refuse old signatures.
+ */
 async function sign(
   { dataKeys }: Pick<Webhooks, "dataKeys">,
   tenantId: string,
-  { url, messageId, payload, endpointId, secrets }: Job,
+  { url, messageId, payload, webhookId, secrets }: Job,
 ): Promise<Message> {
   const seconds = Math.floor(Date.now() / 1000);
-  const of = (number: number): SecretOf => ({ tenantId, endpointId, number });
+  const of = (number: number): SecretOf => ({ tenantId, webhookId, number });
   const signatures = await Promise.all(
     secrets.map((number) => signWith(dataKeys, of(number), { messageId, seconds, payload })),
   );

@@ -1,36 +1,21 @@
-import type { Selectable } from "kysely";
+import { randomUUID } from "node:crypto";
+import { type Selectable, sql } from "kysely";
+import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import type { Answered } from "../audit/change.ts";
+import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import type { Database } from "../db/schema.ts";
-import type { TenantTx } from "../db/tenant.ts";
+import { readTenant, type TenantTx } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
+import { testEvent } from "./events.ts";
+import { changeWebhook, endPause, type Webhooks } from "./webhook.ts";
+import { changeFound } from "../audit/change-locked.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 
-/** A message on its way to one endpoint, or what became of it. */
-export type Delivery = Readonly<{
-  id: string;
-  endpoint_id: string;
-  /** The `webhook-id` that the receiver sees: the same at every attempt, and when it is replayed. */
-  message_id: string;
-  event: string;
-  state: "pending" | "delivered" | "dead";
-  attempts: number;
-  /** What came of the last attempt; `null` before the first. */
-  outcome: string | null;
-  due_at: string | null;
-  settled_at: string | null;
-  created_at: string;
-}>;
+/** A message that is to be sent to one webhook, or was. */
+export type Delivery = Readonly<ReturnType<typeof toDelivery>>;
 
-export type DeliveryState = Delivery["state"];
-
-/** An attempt to send it. Nothing of what the receiver answered is kept but its status. */
-export type Attempt = Readonly<{
-  number: number;
-  at: string;
-  outcome: string;
-  status: number | null;
-  milliseconds: number;
-}>;
-
-/** Deliveries as they are shown, and what came of the last attempt at each. */
-export function selectDeliveries(tx: TenantTx) {
+/** Deliveries as they are shown, with the outcome of the last attempt at each. */
+function selectDeliveries(tx: TenantTx) {
   return tx
     .selectFrom("webhook_deliveries as d")
     .select(["d.id", "d.endpoint_id", "d.message_id", "d.event", "d.state", "d.attempts"])
@@ -61,7 +46,7 @@ type Row = Pick<
 > &
   Readonly<{ outcome: string | null }>;
 
-export function toDelivery(row: Row): Delivery {
+function toDelivery(row: Row) {
   return {
     id: row.id,
     endpoint_id: row.endpoint_id,
@@ -79,4 +64,140 @@ export function toDelivery(row: Row): Delivery {
 /** As Standard Webhooks writes ids. */
 export function messageIdOf(id: string): string {
   return `msg_${id.replaceAll("-", "")}`;
+}
+
+/** Deliveries of every state, newest first. */
+export async function listDeliveries(
+  { db }: Pick<Webhooks, "db">,
+  principal: Principal,
+  { webhookId, state }: Readonly<{ webhookId?: string; state?: Delivery["state"] }>,
+  page: PageRequest,
+): Promise<Page<Delivery>> {
+  assertScope(principal, "webhooks:read");
+  const rows = await readTenant(db, scopeOf(principal), (tx) =>
+    selectDeliveries(tx)
+      .$if(webhookId !== undefined, (query) => query.where("d.endpoint_id", "=", webhookId ?? ""))
+      .$if(state !== undefined, (query) => query.where("d.state", "=", state ?? "pending"))
+      .where(beyond(page))
+      .orderBy("d.created_at", "desc")
+      .orderBy("d.id", "desc")
+      .limit(page.limit + 1)
+      .execute(),
+  );
+  return toPage(rows, page.limit, toDelivery);
+}
+
+/** A delivery with its body and every attempt at it. Throws `not_found`. */
+export async function showDelivery({ db }: Pick<Webhooks, "db">, principal: Principal, id: string) {
+  assertScope(principal, "webhooks:read");
+  const found = await readTenant(db, scopeOf(principal), async (tx) => {
+    const row = await selectDeliveries(tx).select("d.payload").where("d.id", "=", id).executeTakeFirst();
+    return row === undefined ? null : { row, log: await attemptsOf(tx, id) };
+  });
+  if (found === null) return refuseMiss(db, principal, { kind: "webhook_delivery", id, action: "show" });
+  return { ...toDelivery(found.row), payload: found.row.payload, log: found.log };
+}
+
+/** Oldest first. Of the answers of the receiver only the status is kept. */
+async function attemptsOf(tx: TenantTx, deliveryId: string) {
+  const rows = await tx
+    .selectFrom("webhook_attempts")
+    .select(["number", "at", "outcome", "status", "milliseconds"])
+    .where("delivery_id", "=", deliveryId)
+    .orderBy("number")
+    .execute();
+  return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
+}
+
+/**
+ * Sends a message again, whatever its state, with the same id and a new schedule. Throws `not_found`, and
+ * `illegal_state` if its webhook is disabled.
+ */
+export async function replayDelivery(
+  { db }: Pick<Webhooks, "db">,
+  principal: Principal,
+  id: string,
+): Promise<Answered<Delivery>> {
+  assertScope(principal, "webhooks:write");
+  return changeFound(db, principal, { kind: "webhook_delivery", id, action: "replay" }, async (tx) => {
+    const webhook = await webhookOf(tx, id);
+    if (webhook === undefined) return null;
+    if (webhook.status !== "active") throw switchedOff();
+    await requeue(tx, id);
+    await endPause(tx, webhook.id);
+    const row = await selectDeliveries(tx).where("d.id", "=", id).executeTakeFirstOrThrow();
+    const detail = { endpoint_id: webhook.id, delivery_id: id };
+    return { value: toDelivery(row), events: [{ event: "webhook.replayed", detail }] };
+  });
+}
+
+async function webhookOf(tx: TenantTx, deliveryId: string) {
+  return tx
+    .selectFrom("webhook_deliveries as d")
+    .innerJoin("webhook_endpoints as e", (join) =>
+      join.onRef("e.tenant_id", "=", "d.tenant_id").onRef("e.id", "=", "d.endpoint_id"),
+    )
+    .select(["e.id", "e.status"])
+    .where("d.id", "=", deliveryId)
+    .where("e.deleted_at", "is", null)
+    .executeTakeFirst();
+}
+
+function switchedOff(): KeyholdError {
+  return new KeyholdError("illegal_state", "The webhook is disabled. Enable it first.");
+}
+
+/**
+ * An attempt that is under way keeps its lease. Its outcome is recorded, and settles the delivery if it
+ * succeeded.
+ */
+async function requeue(tx: TenantTx, id: string): Promise<void> {
+  await tx
+    .updateTable("webhook_deliveries")
+    .set({
+      state: "pending",
+      tries: 0,
+      due_at: sql`now()`,
+      settled_at: null,
+      forget_at: sql`now() + interval '90 days'`,
+    })
+    .where("id", "=", id)
+    .execute();
+}
+
+/** Queues a test message. Throws `not_found`, and `illegal_state` if the webhook is disabled. */
+export async function testWebhook(
+  webhooks: Pick<Webhooks, "db">,
+  principal: Principal,
+  id: string,
+): Promise<Answered<Delivery>> {
+  assertScope(principal, "webhooks:write");
+  return changeWebhook(webhooks, principal, { id, action: "test" }, async (tx, { status }) => {
+    if (status !== "active") throw switchedOff();
+    await endPause(tx, id);
+    const delivery = await queueTest(tx, principal.tenantId, id);
+    const detail = { endpoint_id: id, delivery_id: delivery.id };
+    return { value: delivery, events: [{ event: "webhook.tested", detail }] };
+  });
+}
+
+async function queueTest(tx: TenantTx, tenantId: string, webhookId: string): Promise<Delivery> {
+  const payload = {
+    type: testEvent,
+    timestamp: new Date().toISOString(),
+    data: { tenant_id: tenantId, endpoint_id: webhookId },
+  };
+  const id = randomUUID();
+  await tx
+    .insertInto("webhook_deliveries")
+    .values({
+      tenant_id: tenantId,
+      id,
+      endpoint_id: webhookId,
+      message_id: randomUUID(),
+      event: testEvent,
+      payload: JSON.stringify(payload),
+    })
+    .execute();
+  return toDelivery(await selectDeliveries(tx).where("d.id", "=", id).executeTakeFirstOrThrow());
 }

@@ -3,9 +3,10 @@ import type { EventDetails, EventName } from "../audit/events.ts";
 type Tellable = { readonly [Name in EventName]?: readonly (keyof EventDetails[Name] & string)[] };
 
 /**
- * The events that a receiver can be told, and which fields of their detail go along, beside tenant, credential, venue and
- * environment. Only words, numbers and ids of Keyhold's own: what a member wrote for the record stays in the record. The table
- * `webhook_events` of the database, which queues by it, is the same.
+ * The events that webhooks receive, and the fields of their detail that are sent, besides tenant, credential,
+ * venue and environment. They contain only words, numbers and ids of Keyhold: text that a member wrote stays
+ * in the record. The table `webhook_events` of the database, from which messages are queued, has the same
+ * content.
  */
 export const tellable = {
   "credential.registered": [],
@@ -46,5 +47,5 @@ function isTellable(name: string): name is TellableEvent {
   return name in tellable;
 }
 
-/** The kind of a message that somebody asked for to see whether it arrives. It is sent whatever an endpoint wants to be told. */
+/** The event of a test message, which a webhook receives whatever its list of events. */
 export const testEvent = "webhook.test";

@@ -4,18 +4,20 @@ import { isIP, type LookupFunction } from "node:net";
 import { callbackify } from "node:util";
 import { Agent, buildConnector, type Dispatcher } from "undici";
 import { KeyholdError } from "../errors.ts";
-import { permitting, type Permits } from "./addresses.ts";
+import { type Permits, permitting } from "./addresses.ts";
 
-/** Nothing was dialled: the name has no address, or none that may be sent to. Which of the two stays inside. */
+/**
+ * No connection was made: the name has no address, or none that is permitted. Which of the two is not shown.
+ */
 export class AddressRefused extends Error {
   override readonly name = "AddressRefused";
 }
 
-/** Stands between webhooks and the network. */
+/** Decides which addresses webhooks may be sent to. */
 export type Guard = Readonly<{
-  /** Connects to permitted addresses alone; requests to any other fail with `AddressRefused`. */
+  /** Connects only to permitted addresses; requests to any other fail with `AddressRefused`. */
   dispatcher: Dispatcher;
-  /** The URL as it is kept. Throws `malformed` for one that nothing would be sent to. */
+  /** The URL as it is stored. Throws `malformed` for a URL that may not be sent to. */
   acceptUrl(text: string): Promise<string>;
   close(): Promise<void>;
 }>;
@@ -23,22 +25,23 @@ export type Guard = Readonly<{
 type Names = Pick<Resolver, "resolve4" | "resolve6">;
 
 export type GuardOptions = Readonly<{
-  /** Networks of the operator's own that receivers may be in, besides the public internet. */
+  /** The operator's networks that receivers may be in, besides the public internet. */
   networks: readonly string[];
-  /** Ports of public addresses that may be sent to. */
+  /** Permitted ports of public addresses. */
   ports?: readonly number[];
-  /** Asks for the addresses of names. */
+  /** Resolves names. */
   names?: Names;
 }>;
 
 const connectWithinMs = 5000;
-/** Receivers behind one name share so many connections. */
+/** Receivers behind one name share these connections. */
 const connectionsPerOrigin = 16;
 
 /**
- * What decides is the address that is dialled, at the moment in which it is dialled: a name is resolved once, what may not be sent
- * to is taken out, and the connection is made to what is left. So it does not matter what a name stood for when it was checked,
- * or how an address is spelled. Proxies of the environment are not used, and no redirect is followed.
+ * Checks the address that is dialled, at the moment of the connection: a name is resolved once, addresses
+ * that are not permitted are removed, and the connection is made to one of the rest. So it does not matter
+ * what a name resolved to when it was checked, or how an address is spelled. No proxy of the environment is
+ * used, and no redirect is followed.
  */
 export function createGuard({ networks, ports, names = dns() }: GuardOptions): Guard {
   const permits = permitting(networks, ports);
@@ -63,14 +66,14 @@ export function createGuard({ networks, ports, names = dns() }: GuardOptions): G
   };
 }
 
-/** DNS alone, over sockets: a look-up through the system could hold one of the few threads that the whole process shares. */
+/** DNS only, over sockets: a look-up through the system could block one of the few threads of the process. */
 function dns(): Resolver {
   return new Resolver({ timeout: 2000, tries: 2 });
 }
 
 type Target = Readonly<{ hostname: string; port: string; protocol: string }>;
 
-/** Throws `AddressRefused` when there is none. */
+/** Throws `AddressRefused` if there is none. */
 async function permittedAddresses(
   names: Names,
   permits: Permits,
@@ -98,7 +101,7 @@ function none(): string[] {
   return [];
 }
 
-/** Answers every look-up with these addresses. */
+/** A look-up that returns these addresses for every name. */
 function answering(addresses: readonly LookupAddress[]): LookupFunction {
   return (_name: string, { all }: LookupOptions, done) => {
     const [first] = addresses;
@@ -108,24 +111,26 @@ function answering(addresses: readonly LookupAddress[]): LookupFunction {
 }
 
 function parseUrl(text: string): URL {
-  if (!URL.canParse(text)) throw refused("It is no URL.");
+  if (!URL.canParse(text)) throw refused("It is not a URL.");
   const url = new URL(text);
   if (url.protocol !== "https:" && url.protocol !== "http:") throw refused("It must begin with https://.");
   if (url.username !== "" || url.password !== "") {
-    throw refused("It must hold no user name and no password: messages are signed instead.");
+    throw refused("It must not contain a user name or password: messages are signed instead.");
   }
   url.hash = "";
   url.hostname = url.hostname.replace(/\.$/, "");
   return url;
 }
 
-/** One sentence, whatever the reason: names and addresses of the operator's own network are nobody's business. */
+/**
+ * One sentence, whatever the reason, because names and addresses of the operator's network are not disclosed.
+ */
 function unreachable(): KeyholdError {
   return refused(
-    "Messages are sent by https, to port 443 or 8443 of public addresses, and this host has none now. A receiver elsewhere is the operator's to allow.",
+    "Messages are sent by https to port 443 or 8443 of public addresses, and this host has none. The operator can allow other receivers.",
   );
 }
 
 function refused(why: string): KeyholdError {
-  return new KeyholdError("malformed", `The URL cannot be that of a receiver. ${why}`);
+  return new KeyholdError("malformed", `This URL cannot receive webhooks. ${why}`);
 }

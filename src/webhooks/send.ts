@@ -1,7 +1,7 @@
 import { type Dispatcher, errors, request } from "undici";
 import { AddressRefused } from "./guard.ts";
 
-/** What may come of an attempt: the only words that the log of deliveries has for it. */
+/** The outcomes of an attempt: the only words about it in the log of deliveries. */
 export type Outcome =
   | "delivered"
   | "redirected"
@@ -18,12 +18,12 @@ export type Sent = Readonly<{ outcome: Outcome; status: number | null }>;
 
 export type Message = Readonly<{ url: string; headers: Readonly<Record<string, string>>; payload: string }>;
 
-/** What is read of an answer, so that its connection can be used again; none of it is kept. */
-const mostOfAnswer = 64 * 1024;
+/** How much of an answer is read, so that its connection can be reused; none of it is kept. */
+const maxAnswerBytes = 64 * 1024;
 
 /**
- * Sends a message once. Looking up, connecting, sending and the answer take `withinMs` together at most. The status of the answer
- * decides, however its body goes on, and a redirect is an answer like any other that is no success.
+ * Sends a message once. Name look-up, connection, request and answer take at most `withinMs` together. The
+ * status of the answer decides, whatever its body; a redirect counts as a failure.
  */
 export async function send(
   dispatcher: Dispatcher,
@@ -39,7 +39,7 @@ export async function send(
       body: payload,
       signal,
     });
-    await body.dump({ limit: mostOfAnswer, signal }).catch(() => undefined);
+    await body.dump({ limit: maxAnswerBytes, signal }).catch(() => undefined);
     return { outcome: outcomeOf(statusCode), status: statusCode };
   } catch (error) {
     return { outcome: signal.aborted ? "timeout" : reasonOf(error), status: null };

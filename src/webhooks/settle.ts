@@ -1,46 +1,47 @@
 import { sql } from "kysely";
+import { system } from "../access/principal.ts";
+import { changeUnlessDone } from "../audit/change.ts";
+import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
-import { disableEndpoint } from "./disable.ts";
-import type { Webhooks } from "./endpoint.ts";
-import { nextTry, pauseAfter } from "./schedule.ts";
+import { nextTry, pauseAfter } from "./backoff.ts";
+import type { Delivery } from "./delivery.ts";
 import type { Sent } from "./send.ts";
+import { lockWebhook, type Webhooks, writeWebhook } from "./webhook.ts";
 
-/** An attempt that is over. `attempts` and `tries` are how many there were before it. */
-export type Ended = Sent &
+/** An attempt that has ended. `attempts` and `tries` are the numbers before it. */
+type Ended = Sent &
   Readonly<{
     tenantId: string;
     id: string;
-    endpointId: string;
+    webhookId: string;
     attempts: number;
     tries: number;
     milliseconds: number;
   }>;
 
-type State = "delivered" | "pending" | "dead";
-
-/** What became of the message, and why its endpoint was switched off, if it was. */
-export type Noted = Readonly<{ state: State; disabled: "gone" | "failing" | null }>;
+/** The new state of the message, and why its webhook was disabled, if it was. */
+export type Noted = Readonly<{ state: Delivery["state"]; disabled: "gone" | "failing" | null }>;
 
 /**
- * Notes what came of an attempt, and when the next is due; ids, times and words of our own. An endpoint that is gone, or has failed
- * for days, is switched off in a change of its own.
+ * Records the outcome of an attempt, and when the next is due. What it writes is ids, times and words of
+ * Keyhold. A webhook that is gone, or has failed for days, is disabled in a separate change.
  */
 export async function settle({ db }: Pick<Webhooks, "db">, ended: Ended): Promise<Noted> {
   const { tenantId, outcome } = ended;
   const { state, over } = await withTenant(db, serviceScope(tenantId), async (tx) => {
     const settled = outcome === "delivered" ? await succeed(tx, ended) : await fail(tx, ended);
-    // Another process was given it when the lease was over, and was quicker.
     if (settled === null) return { state: "pending" as const, over: null };
     await note(tx, ended, settled.attempts);
     return { state: settled.state, over: await judge(tx, ended) };
   });
-  const disabled = over !== null && (await disableEndpoint(db, ended, over)) ? over : null;
+  const disabled = over !== null && (await disableWebhook(db, ended, over)) ? over : null;
   return { state, disabled };
 }
 
-type Settled = Readonly<{ state: State; attempts: number }>;
+/** The state of a delivery after an attempt; `null` if another process has recorded an outcome. */
+type Settled = Pick<Delivery, "state" | "attempts"> | null;
 
-async function succeed(tx: TenantTx, { id }: Ended): Promise<Settled | null> {
+async function succeed(tx: TenantTx, { id }: Ended): Promise<Settled> {
   const row = await tx
     .updateTable("webhook_deliveries")
     .set((eb) => ({
@@ -59,12 +60,15 @@ async function succeed(tx: TenantTx, { id }: Ended): Promise<Settled | null> {
   return row ?? null;
 }
 
-/** Only if nobody else has noted an outcome since: what succeeded elsewhere stays delivered. */
-async function fail(tx: TenantTx, ended: Ended): Promise<Settled | null> {
+/**
+ * Only if no other outcome was recorded since: a message that was delivered by another process stays
+ * delivered.
+ */
+async function fail(tx: TenantTx, ended: Ended): Promise<Settled> {
   return (await postpone(tx, ended)) ?? (await countAttempt(tx, ended));
 }
 
-async function postpone(tx: TenantTx, { id, attempts, tries }: Ended): Promise<Settled | null> {
+async function postpone(tx: TenantTx, { id, attempts, tries }: Ended): Promise<Settled> {
   const pause = nextTry(tries + 1, Math.random());
   const next =
     pause === null
@@ -82,8 +86,8 @@ async function postpone(tx: TenantTx, { id, attempts, tries }: Ended): Promise<S
   return row ?? null;
 }
 
-/** Of one that was asked for again meanwhile: its schedule has begun anew. */
-async function countAttempt(tx: TenantTx, { id, attempts }: Ended): Promise<Settled | null> {
+/** Counts an attempt at a message that was replayed meanwhile: the new schedule stays. */
+async function countAttempt(tx: TenantTx, { id, attempts }: Ended): Promise<Settled> {
   const row = await tx
     .updateTable("webhook_deliveries")
     .set({ leased_until: null, attempts: attempts + 1 })
@@ -106,32 +110,32 @@ async function note(
     .execute();
 }
 
-/** What the attempt says of the endpoint: why it is to be switched off, if it is. */
-async function judge(tx: TenantTx, { endpointId, outcome }: Ended): Promise<"gone" | "failing" | null> {
+/** The reason to disable the webhook after this attempt, if there is one. */
+async function judge(tx: TenantTx, { webhookId, outcome }: Ended): Promise<"gone" | "failing" | null> {
   if (outcome === "delivered") {
-    await recover(tx, endpointId);
+    await recover(tx, webhookId);
     return null;
   }
-  const failsForDays = await blame(tx, endpointId);
+  const failsForDays = await blame(tx, webhookId);
   if (outcome === "gone") return "gone";
   return failsForDays ? "failing" : null;
 }
 
-async function recover(tx: TenantTx, endpointId: string): Promise<void> {
+async function recover(tx: TenantTx, webhookId: string): Promise<void> {
   await tx
     .updateTable("webhook_endpoints")
     .set({ failures: 0, failing_since: null, paused_until: null })
-    .where("id", "=", endpointId)
+    .where("id", "=", webhookId)
     .where("failures", ">", 0)
     .execute();
 }
 
-/** Answers whether it has failed for so long that it is given up. */
-async function blame(tx: TenantTx, endpointId: string): Promise<boolean> {
+/** Counts a failure. Returns whether the webhook has failed for five days. */
+async function blame(tx: TenantTx, webhookId: string): Promise<boolean> {
   const row = await tx
     .updateTable("webhook_endpoints")
     .set((eb) => ({ failures: eb("failures", "+", 1), failing_since: sql`coalesce(failing_since, now())` }))
-    .where("id", "=", endpointId)
+    .where("id", "=", webhookId)
     .returning(["failures", sql<boolean>`failing_since <= now() - interval '5 days'`.as("for_days")])
     .executeTakeFirst();
   const pause = pauseAfter(row?.failures ?? 0);
@@ -139,8 +143,31 @@ async function blame(tx: TenantTx, endpointId: string): Promise<boolean> {
     await tx
       .updateTable("webhook_endpoints")
       .set({ paused_until: sql`now() + make_interval(secs => ${pause})` })
-      .where("id", "=", endpointId)
+      .where("id", "=", webhookId)
       .execute();
   }
   return row?.for_days === true;
+}
+
+/**
+ * Disables a webhook whose receiver is gone or has failed for days, unless an attempt has succeeded
+ * meanwhile. Waiting messages stay, in case it is enabled again. Returns whether it did.
+ */
+async function disableWebhook(
+  db: Db,
+  { tenantId, webhookId }: Readonly<{ tenantId: string; webhookId: string }>,
+  reason: "gone" | "failing",
+): Promise<boolean> {
+  let done = false;
+  await changeUnlessDone(db, system(tenantId, "deliver-webhooks"), async (tx) => {
+    const row = await lockWebhook(tx, webhookId);
+    if (row?.status !== "active" || row.failing_since === null) return null;
+    await writeWebhook(tx, webhookId, { status: "disabled", disabled_reason: reason });
+    done = true;
+    return {
+      value: undefined,
+      events: [{ event: "webhook.disabled", detail: { endpoint_id: webhookId, reason } }],
+    };
+  });
+  return done;
 }

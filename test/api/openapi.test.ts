@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { describeApi, type OpenApiDocument } from "../../src/http/openapi.ts";
-import { problemExample, problemSchema } from "../../src/http/schemas/problem.ts";
 import { operations as venueOperations } from "../../src/venues/operations.ts";
 import { type ApiWorld, createApiWorld } from "../support/api.ts";
+import { exampleOf, problemSchema } from "../../src/http/problems.ts";
 
 let api: ApiWorld;
 let document: OpenApiDocument;
@@ -119,7 +119,7 @@ describe("the OpenAPI document", () => {
 
   it("says of every operation what it needs, and where the service is", () => {
     expect(document.servers).not.toEqual([]);
-    for (const { name, description } of operations()) expect(description, name).toMatch(/\b(?:Needs|For) /);
+    for (const { name, description } of operations()) expect(description, name).toMatch(/\bRequires /);
   });
 
   it("has the parameters of each operation of venues, with an example that they take", () => {
@@ -170,7 +170,7 @@ describe("the OpenAPI document", () => {
   });
 
   it("shows a problem as problems are", () => {
-    expect(problemSchema.safeParse(problemExample).error).toBeUndefined();
+    expect(problemSchema.safeParse(exampleOf("not_found")).error).toBeUndefined();
   });
 });
 

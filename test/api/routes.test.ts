@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { roles, scopes, type Scope } from "../../src/access/permissions.ts";
-import { everybody } from "../../src/http/permission.ts";
+import { withoutToken } from "../../src/http/permission.ts";
 import type { Route } from "../../src/http/route.ts";
 import { type Answered, type ApiTenant, type ApiWorld, type Client, createApiWorld } from "../support/api.ts";
 
@@ -105,7 +105,7 @@ describe("were a route left open", () => {
     const careless = await api.another({
       routes: (routes) =>
         routes.map((route) =>
-          route.path === "/api/v1/accounts" ? { ...route, admission: everybody } : route,
+          route.path === "/api/v1/accounts" ? { ...route, admission: withoutToken } : route,
         ),
     });
     const answers = await Promise.all(closed(api.routes).map((route) => knock(careless.as(""), route)));

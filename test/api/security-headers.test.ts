@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { securityHeaders } from "../../src/http/security-headers.ts";
 import { type ApiTenant, type ApiWorld, createApiWorld } from "../support/api.ts";
+import { securityHeaders } from "../../src/http/answer.ts";
 
 let api: ApiWorld;
 let tenant: ApiTenant;

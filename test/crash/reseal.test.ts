@@ -15,12 +15,12 @@ import { inStore, underRetiredKeys } from "../../src/credentials/reseal.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { addKey } from "../../src/key-encryption/key-file.ts";
 import { openFileStore } from "../../src/stores/file.ts";
-import { databaseTime, destroyUnusedDataKeys } from "../../src/tenants/data-keys/due.ts";
 import { urlOf } from "../support/connection.ts";
 import { findOrphans } from "../support/orphans.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
 import type { Task } from "./reseal-child.ts";
+import { databaseTime, destroyUnusedDataKeys } from "../../src/tenants/data-key.ts";
 import { createStores } from "../../src/stores/open.ts";
 import type { StoreName } from "../../src/config/stores.ts";
 

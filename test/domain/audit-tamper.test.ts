@@ -9,10 +9,10 @@ import {
   verifyChain,
 } from "../../src/audit/chain.ts";
 import { note } from "../../src/audit/change.ts";
-import { freezeAccount, unfreezeAccount } from "../../src/tenants/accounts/freeze.ts";
 import { exportLines } from "../support/record.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
 import { exportChain } from "../../src/audit/export.ts";
+import { freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";
 
 let world: World;
 let lines: string[];

@@ -19,10 +19,10 @@ import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate } from "../../src/credentials/validate.ts";
 import { openPool } from "../../src/db/connect.ts";
-import { createAccount } from "../../src/tenants/accounts/create.ts";
 import { countRows } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../support/world.ts";
+import { createAccount } from "../../src/tenants/account.ts";
 
 let world: World;
 let owner: Member;

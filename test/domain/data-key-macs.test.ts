@@ -5,9 +5,6 @@ import { deriveMac } from "../../src/crypto/mac.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { addKey } from "../../src/key-encryption/key-file.ts";
-import { databaseTime, sealingKeys, wrappedOtherwise } from "../../src/tenants/data-keys/due.ts";
-import { rewrapDataKey } from "../../src/tenants/data-keys/rewrap.ts";
-import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";
 import {
   type Answered,
   type Api,
@@ -17,6 +14,13 @@ import {
   registerCredential,
 } from "../support/api.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
+import {
+  databaseTime,
+  rewrapDataKey,
+  rotateDataKey,
+  sealingKeys,
+  wrappedOtherwise,
+} from "../../src/tenants/data-key.ts";
 
 const venue = new ScriptedVenue();
 let api: ApiWorld;

@@ -5,22 +5,22 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { addKey, removeOldKeys } from "../../src/key-encryption/key-file.ts";
-import { destroyDataKey } from "../../src/tenants/data-keys/destroy.ts";
+import { eventNames } from "../support/record.ts";
+import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
 import {
   countDataKeys,
   databaseTime,
+  destroyDataKey,
   destroyUnusedDataKeys,
+  rewrapDataKey,
+  rotateDataKey,
   rotateWornDataKeys,
   sealingKeys,
   wrappedOtherwise,
-} from "../../src/tenants/data-keys/due.ts";
-import { rewrapDataKey } from "../../src/tenants/data-keys/rewrap.ts";
-import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";
-import { deleteTenant, suspendTenant } from "../../src/tenants/suspend.ts";
-import { eventNames } from "../support/record.ts";
-import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
+} from "../../src/tenants/data-key.ts";
 import { resealDue } from "../../src/credentials/reseal.ts";
 import { hardStopOperations, rotateAfterDays, rotateAfterOperations } from "../../src/crypto/keys.ts";
+import { deleteTenant, suspendTenant } from "../../src/tenants/tenant.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

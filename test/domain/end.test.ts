@@ -13,13 +13,12 @@ import { reveal } from "../../src/credentials/reveal.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate } from "../../src/credentials/validate.ts";
-import { freezeAccount, unfreezeAccount } from "../../src/tenants/accounts/freeze.ts";
-import { freezeTenant, unfreezeTenant } from "../../src/tenants/freeze.ts";
-import { deleteTenant } from "../../src/tenants/suspend.ts";
 import { countRows, eventNames, eventsOf, exportLines } from "../support/record.ts";
 import { rewrite } from "../support/rights.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";
+import { deleteTenant, freezeTenant, unfreezeTenant } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -8,12 +8,12 @@ import { healthOf, healthSummary } from "../../src/credentials/health.ts";
 import { show } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
 import { update } from "../../src/credentials/update.ts";
-import { updatePolicy } from "../../src/tenants/update.ts";
 import { makeDue } from "../support/due.ts";
 import { eventNames } from "../support/record.ts";
 import { forge } from "../support/rights.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let tenant: Tenant;

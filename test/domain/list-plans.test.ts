@@ -5,11 +5,11 @@ import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { type CredentialFilter, list } from "../../src/credentials/list.ts";
 import { type Db, openDb, openPool } from "../../src/db/connect.ts";
-import { listAccounts } from "../../src/tenants/accounts/list.ts";
-import { listApiKeys } from "../../src/tenants/api-keys/list.ts";
 import { explainEverything, faultsOf, type Ran, watchPlans } from "../support/plans.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { createWorld, type World } from "../support/world.ts";
+import { listAccounts } from "../../src/tenants/account.ts";
+import { listApiKeys } from "../../src/tenants/api-key.ts";
 
 let world: World;
 let owner: Member;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { updateMember } from "../../src/tenants/members/update.ts";
 import { createWorld, type World } from "../support/world.ts";
+import { updateMember } from "../../src/tenants/member.ts";
 
 let world: World;
 

@@ -29,8 +29,6 @@ import { IdempotencyKeys } from "../../src/http/idempotency.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { listAccounts } from "../../src/tenants/accounts/list.ts";
-import { listMembers } from "../../src/tenants/members/list.ts";
 import { explainEverything, faultsOf, type Ran, watchPlans } from "../support/plans.ts";
 import { signed } from "../support/rights.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
@@ -38,6 +36,8 @@ import { createWorld, secretFields, type Tenant, type World } from "../support/w
 import { createStores } from "../../src/stores/open.ts";
 import { exportChain } from "../../src/audit/export.ts";
 import { readEvents } from "../../src/audit/search.ts";
+import { listAccounts } from "../../src/tenants/account.ts";
+import { listMembers } from "../../src/tenants/member.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -8,12 +8,12 @@ import { reseal } from "../../src/credentials/reseal.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import type { Store } from "../../src/stores/store.ts";
-import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";
 import { countRows, eventsOf } from "../support/record.ts";
 import { secretFields } from "../support/world.ts";
 import { createResealWorld, plain, refOf, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
 import { createStores } from "../../src/stores/open.ts";
 import type { StoreName } from "../../src/config/stores.ts";
+import { rotateDataKey } from "../../src/tenants/data-key.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

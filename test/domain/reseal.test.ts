@@ -8,12 +8,11 @@ import { show } from "../../src/credentials/list.ts";
 import { inStore, reseal } from "../../src/credentials/reseal.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
-import { rotateDataKey } from "../../src/tenants/data-keys/rotate.ts";
-import { freezeTenant } from "../../src/tenants/freeze.ts";
-import { deleteTenant, suspendTenant } from "../../src/tenants/suspend.ts";
 import { eventsOf } from "../support/record.ts";
 import { forge } from "../support/rights.ts";
 import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
+import { rotateDataKey } from "../../src/tenants/data-key.ts";
+import { deleteTenant, freezeTenant, suspendTenant } from "../../src/tenants/tenant.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

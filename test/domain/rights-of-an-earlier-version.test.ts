@@ -15,13 +15,13 @@ import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createKeyFile } from "../../src/key-encryption/key-file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { signExisting } from "../../src/tenants/sign-existing.ts";
 import { bareCustody } from "../support/bare-custody.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { signed } from "../support/rights.ts";
 import { memberOf } from "../support/tenants.ts";
 import { Memberships, type Prove } from "../../src/access/membership.ts";
 import { createStores } from "../../src/stores/open.ts";
+import { signExisting } from "../../src/tenants/sign-rights.ts";
 
 let folder: string;
 let database: TestDatabase;

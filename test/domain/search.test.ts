@@ -5,10 +5,10 @@ import { type Member, type Principal, system } from "../../src/access/principal.
 import { change, note } from "../../src/audit/change.ts";
 import type { AuditEvent } from "../../src/audit/events.ts";
 import { indexRecord } from "../../src/audit/index-record.ts";
-import { createApiKey } from "../../src/tenants/api-keys/create.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
 import type { EventFilter, RecordedEvent } from "../../src/audit/scan.ts";
 import { readEvents } from "../../src/audit/search.ts";
+import { createApiKey } from "../../src/tenants/create-api-key.ts";
 
 let world: World;
 let tenant: Tenant;

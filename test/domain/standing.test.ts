@@ -3,17 +3,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Member } from "../../src/access/principal.ts";
 import { change, note } from "../../src/audit/change.ts";
 import { register } from "../../src/credentials/register.ts";
-import { createApiKey } from "../../src/tenants/api-keys/create.ts";
-import { revokeApiKey } from "../../src/tenants/api-keys/revoke.ts";
-import { freezeTenant } from "../../src/tenants/freeze.ts";
-import { updatePolicy } from "../../src/tenants/update.ts";
-import { addMember } from "../../src/tenants/members/add.ts";
-import { updateMember } from "../../src/tenants/members/update.ts";
-import { suspendTenant } from "../../src/tenants/suspend.ts";
 import { eventNames } from "../support/record.ts";
 import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
 import { forge } from "../support/rights.ts";
+import { createApiKey } from "../../src/tenants/create-api-key.ts";
+import { revokeApiKey } from "../../src/tenants/api-key.ts";
+import { freezeTenant, suspendTenant, updatePolicy } from "../../src/tenants/tenant.ts";
+import { addMember, updateMember } from "../../src/tenants/member.ts";
 
 let world: World;
 let tenant: Tenant;

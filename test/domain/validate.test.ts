@@ -13,15 +13,13 @@ import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate } from "../../src/credentials/validate.ts";
-import { updateAccount } from "../../src/tenants/accounts/update.ts";
-import { freezeTenant, unfreezeTenant } from "../../src/tenants/freeze.ts";
-import { suspendTenant } from "../../src/tenants/suspend.ts";
-import { updatePolicy } from "../../src/tenants/update.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
 import { makeDue } from "../support/due.ts";
 import { eventNames } from "../support/record.ts";
 import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { updateAccount } from "../../src/tenants/account.ts";
+import { freezeTenant, suspendTenant, unfreezeTenant, updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -5,8 +5,8 @@ import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
-import type { Webhooks } from "../../src/webhooks/endpoint.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
+import type { Webhooks } from "../../src/webhooks/webhook.ts";
 import { sendCarelessly } from "../support/careless-sender.ts";
 import { plainShape } from "../support/connection.ts";
 

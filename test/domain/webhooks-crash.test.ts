@@ -5,11 +5,11 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { change } from "../../src/audit/change.ts";
 import type { AuditEvent } from "../../src/audit/events.ts";
+import { plainConnection } from "../support/connection.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
 import type { Task } from "./webhooks-child.ts";
-import { plainConnection } from "../support/connection.ts";
 
 let world: World;
 let hooks: WebhookWorld;
@@ -60,7 +60,7 @@ async function kill(child: ChildProcess): Promise<void> {
 async function queue(tenant: Tenant, endpoints: number, events: number): Promise<void> {
   const { owner } = tenant;
   for (let n = 0; n < endpoints; n += 1) {
-    await hooks.endpoint(owner, receiver, { url: `${receiver.url}/${n}` });
+    await hooks.webhook(owner, receiver, { url: `${receiver.url}/${n}` });
   }
   const frozen: AuditEvent = { event: "tenant.frozen", detail: { reason: null } };
   const [first, ...others] = Array.from({ length: events }, () => frozen);
@@ -68,7 +68,7 @@ async function queue(tenant: Tenant, endpoints: number, events: number): Promise
   await change(world.custody.db, owner, () => Promise.resolve({ value: {}, events: [first, ...others] }));
 }
 
-/** What came, each message at each endpoint once. */
+/** What came, each message at each webhook once. */
 function arrived(): Set<string> {
   return new Set(receiver.messages.map(({ path, id }) => `${path} ${id.replaceAll(/msg_|-/g, "")}`));
 }

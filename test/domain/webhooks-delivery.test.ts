@@ -3,13 +3,10 @@ import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import { KeyholdError } from "../../src/errors.ts";
-import { claimDue, outboxAge } from "../../src/webhooks/due.ts";
 import { deliver } from "../../src/webhooks/deliver.ts";
-import type { Webhooks } from "../../src/webhooks/endpoint.ts";
-import { rotateSecret } from "../../src/webhooks/rotate-secret.ts";
-import { showDelivery } from "../../src/webhooks/show-delivery.ts";
-import { showEndpoint } from "../../src/webhooks/show.ts";
-import { testEndpoint } from "../../src/webhooks/test.ts";
+import { showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
+import { claimDue, outboxAge } from "../../src/webhooks/outbox.ts";
+import { rotateSecret, showWebhook, type Webhooks } from "../../src/webhooks/webhook.ts";
 import type { Received, Receiver } from "../support/receiver.ts";
 import { deliveriesOf, fails, happen, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
@@ -53,7 +50,7 @@ const verifies = (secret: string, { payload, headers }: Received): boolean => {
 describe("a message", () => {
   test("is sent as Standard Webhooks says, and verified by its reference library", async () => {
     const receiver = await hooks.receiver();
-    const { secret, endpoint } = await hooks.endpoint(owner, receiver);
+    const { secret, webhook } = await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId);
     await hooks.sender().drain();
 
@@ -69,7 +66,7 @@ describe("a message", () => {
       data: { tenant_id: tenant.id, account_id: accountId },
     });
     expect(delivery).toMatchObject({
-      endpoint_id: endpoint.id,
+      endpoint_id: webhook.id,
       message_id: message?.id,
       state: "delivered",
       attempts: 1,
@@ -82,11 +79,11 @@ describe("a message", () => {
 
   test("has two signatures for a day after a rotation, and then that of the new secret alone", async () => {
     const receiver = await hooks.receiver();
-    const first = await hooks.endpoint(owner, receiver);
-    const { id } = first.endpoint;
+    const first = await hooks.webhook(owner, receiver);
+    const { id } = first.webhook;
     const second = await rotateSecret(webhooks, owner, { id, revision: 1 });
     const sent = async (): Promise<boolean[]> => {
-      await testEndpoint(webhooks, owner, id);
+      await testWebhook(webhooks, owner, id);
       await hooks.sender().drain();
       const message = receiver.messages.at(-1);
       if (message === undefined) throw new Error("nothing came");
@@ -94,7 +91,7 @@ describe("a message", () => {
     };
     expect(await sent()).toEqual([true, true]);
     expect(receiver.messages.at(-1)?.headers["webhook-signature"]?.split(" ")).toHaveLength(2);
-    const until = Date.parse((await showEndpoint(webhooks, owner, id)).previous_secret_until ?? "");
+    const until = Date.parse((await showWebhook(webhooks, owner, id)).previous_secret_until ?? "");
     expect(Math.abs(until - Date.now() - 86_400_000)).toBeLessThan(600_000);
 
     await sql`update webhook_endpoints set previous_until = now() where id = ${id}`.execute(
@@ -105,10 +102,10 @@ describe("a message", () => {
 
   test("has one signature at once when the secret before has been learned by somebody", async () => {
     const receiver = await hooks.receiver();
-    const first = await hooks.endpoint(owner, receiver);
-    const { id } = first.endpoint;
+    const first = await hooks.webhook(owner, receiver);
+    const { id } = first.webhook;
     const second = await rotateSecret(webhooks, owner, { id, revision: 1, overlapSeconds: 0 });
-    await testEndpoint(webhooks, owner, id);
+    await testWebhook(webhooks, owner, id);
     await hooks.sender().drain();
 
     const [message] = receiver.messages;
@@ -118,12 +115,12 @@ describe("a message", () => {
 
   test("that was asked for as a test says so, and goes the way of all others", async () => {
     const receiver = await hooks.receiver();
-    const { endpoint } = await hooks.endpoint(owner, receiver, { events: ["credential.revoked"] });
-    const { id } = await testEndpoint(webhooks, owner, endpoint.id);
+    const { webhook } = await hooks.webhook(owner, receiver, { events: ["credential.revoked"] });
+    const { id } = await testWebhook(webhooks, owner, webhook.id);
     await hooks.sender().drain();
 
     expect(receiver.messages).toMatchObject([
-      { type: "webhook.test", data: { tenant_id: tenant.id, endpoint_id: endpoint.id } },
+      { type: "webhook.test", data: { tenant_id: tenant.id, endpoint_id: webhook.id } },
     ]);
     expect(await showDelivery(webhooks, owner, id)).toMatchObject({
       state: "delivered",
@@ -138,9 +135,9 @@ describe("a receiver that is slow", () => {
     const quick = await hooks.receiver();
     const { owner: neighbour } = await world.createTenant();
     const account = await world.createAccount(neighbour);
-    await hooks.endpoint(owner, slow);
+    await hooks.webhook(owner, slow);
     await happen(webhooks.db, owner, accountId, 40);
-    await hooks.endpoint(neighbour, quick);
+    await hooks.webhook(neighbour, quick);
     await happen(webhooks.db, neighbour, account, 20);
 
     const all = Promise.withResolvers<undefined>();
@@ -152,28 +149,28 @@ describe("a receiver that is slow", () => {
     const sender = hooks.sender({ atOnce: 8, withinMs: 300_000 });
     void sender.drain();
     await all.promise;
-    expect(slow.messages, "four at once are on their way to one endpoint").toHaveLength(4);
+    expect(slow.messages, "four at once are on their way to one webhook").toHaveLength(4);
     await slow.close();
     await sender.stop();
   });
 
   test("the control: without a limit of its own it would take all places at once", async () => {
     const slow = await hooks.receiver(hangs);
-    const { endpoint } = await hooks.endpoint(owner, slow);
+    const { webhook } = await hooks.webhook(owner, slow);
     await happen(webhooks.db, owner, accountId, 40);
     const { owner: neighbour } = await world.createTenant();
-    await hooks.endpoint(neighbour, await hooks.receiver());
+    await hooks.webhook(neighbour, await hooks.receiver());
     await happen(webhooks.db, neighbour, await world.createAccount(neighbour), 20);
     const { rows } = await sql<{ endpoint_id: string }>`
       select d.endpoint_id from webhooks.claim(8, 100, interval '1 minute') c join webhook_deliveries d on d.id = c.id`.execute(
       world.database.owner,
     );
-    expect(rows).toEqual(Array.from({ length: 8 }, () => ({ endpoint_id: endpoint.id })));
+    expect(rows).toEqual(Array.from({ length: 8 }, () => ({ endpoint_id: webhook.id })));
   });
 
   test("is sent four messages at once at most, from all processes together", async () => {
     const slow = await hooks.receiver(hangs);
-    await hooks.endpoint(owner, slow);
+    await hooks.webhook(owner, slow);
     await happen(webhooks.db, owner, accountId, 30);
     const claimed = await Promise.all(Array.from({ length: 6 }, () => claimDue(webhooks.db, 10)));
     expect(claimed.flat()).toHaveLength(4);
@@ -184,7 +181,7 @@ describe("a receiver that is slow", () => {
 
   test("and one whose message a member is asking for again this moment hold up nobody's look at the outbox", async () => {
     const receiver = await hooks.receiver();
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId, 2);
     const [first] = await deliveries();
     const client = await world.database.ownerPool.connect();
@@ -200,7 +197,7 @@ describe("a receiver that is slow", () => {
 
   test("has its attempt ended when the time is over, and that is a failure", async () => {
     const slow = await hooks.receiver(hangs);
-    await hooks.endpoint(owner, slow);
+    await hooks.webhook(owner, slow);
     await happen(webhooks.db, owner, accountId);
     await hooks.sender({ withinMs: 300 }).drain();
     expect(await deliveries()).toMatchObject([{ state: "pending", outcome: "timeout", attempts: 1 }]);
@@ -210,7 +207,7 @@ describe("a receiver that is slow", () => {
 describe("a process that dies", () => {
   test("loses nothing: what it had taken is taken by another when its lease is over", async () => {
     const receiver = await hooks.receiver();
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId, 3);
     expect(await claimDue(webhooks.db, 2), "and is never heard of again").toHaveLength(2);
     await hooks.sender().drain();
@@ -225,7 +222,7 @@ describe("a process that dies", () => {
 
   test("or only slept does not undo what another has noted", async () => {
     const receiver = await hooks.receiver(fails);
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId);
     const [due] = await claimDue(webhooks.db, 1);
     const woken = Promise.withResolvers<undefined>();
@@ -245,7 +242,7 @@ describe("a process that dies", () => {
 
   test("while the key that signs is away nothing is sent and nothing is lost", async () => {
     const receiver = await hooks.receiver();
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId);
     const mac = () => Promise.reject(new KeyholdError("key_unavailable", "The key provider is away."));
     await hooks.sender({}, { ...webhooks, dataKeys: { mac } }).drain();
@@ -261,7 +258,7 @@ describe("a process that dies", () => {
 describe("the metrics", () => {
   test("count attempts by what came of them, and tell how long the oldest message waits that could be sent", async () => {
     const broken = await hooks.receiver(fails);
-    const { endpoint } = await hooks.endpoint(owner, broken);
+    const { webhook } = await hooks.webhook(owner, broken);
     expect(await outboxAge(webhooks.db)).toBe(0);
     await happen(webhooks.db, owner, accountId);
     await sql`update webhook_deliveries set due_at = now() - interval '90 seconds'`.execute(
@@ -273,7 +270,7 @@ describe("the metrics", () => {
     await sql`update webhook_deliveries set due_at = now() - interval '90 seconds'`.execute(
       world.database.owner,
     );
-    await sql`update webhook_endpoints set paused_until = now() + interval '1 minute' where id = ${endpoint.id}`.execute(
+    await sql`update webhook_endpoints set paused_until = now() + interval '1 minute' where id = ${webhook.id}`.execute(
       world.database.owner,
     );
     expect(await outboxAge(webhooks.db), "the receiver fails, not the service").toBe(0);
@@ -290,7 +287,7 @@ describe("what is kept of a delivery", () => {
     const receiver = await hooks.receiver((_, response) => {
       response.writeHead(500, { "x-echo": marker }).end(marker);
     });
-    const { secret } = await hooks.endpoint(owner, receiver);
+    const { secret } = await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId);
     await hooks.sender().drain();
     const { rows } = await sql`select to_jsonb(d) as row from webhook_deliveries d

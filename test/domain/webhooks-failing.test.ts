@@ -2,14 +2,10 @@ import { sql } from "kysely";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import type { Webhooks } from "../../src/webhooks/endpoint.ts";
-import { replayDelivery } from "../../src/webhooks/replay.ts";
-import { showDelivery } from "../../src/webhooks/show-delivery.ts";
-import { showEndpoint } from "../../src/webhooks/show.ts";
-import { testEndpoint } from "../../src/webhooks/test.ts";
-import { updateEndpoint } from "../../src/webhooks/update.ts";
-import { eventsOf } from "../support/record.ts";
+import { replayDelivery, showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
+import { showWebhook, updateWebhook, type Webhooks } from "../../src/webhooks/webhook.ts";
 import type { Receiver } from "../support/receiver.ts";
+import { eventsOf } from "../support/record.ts";
 import { deliveriesOf, fails, happen, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type Tenant, type World } from "../support/world.ts";
 
@@ -41,7 +37,7 @@ const deliveries = () => deliveriesOf(webhooks, owner);
 describe("a receiver that fails", () => {
   test("is sent the same message ten times, each signed anew, and then no more", async () => {
     const receiver = await hooks.receiver(fails);
-    const { secret } = await hooks.endpoint(owner, receiver);
+    const { secret } = await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId);
     const sender = hooks.sender();
     const waits: number[] = [];
@@ -73,7 +69,7 @@ describe("a receiver that fails", () => {
 
   test("is sent it again when somebody asks, under its old id and with a schedule of its own", async () => {
     const receiver = await hooks.receiver(fails);
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId);
     const sender = hooks.sender();
     for (let n = 0; n < 10; n += 1) {
@@ -103,7 +99,7 @@ describe("a receiver that fails", () => {
 
   test("is left alone for a while after three failures, tried with one message, and trusted again after a success", async () => {
     const receiver = await hooks.receiver(fails);
-    const { endpoint } = await hooks.endpoint(owner, receiver);
+    const { webhook } = await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId, 12);
     const sender = hooks.sender();
     await sender.drain();
@@ -115,24 +111,24 @@ describe("a receiver that fails", () => {
     await hooks.hurry();
     await sender.drain();
     expect(receiver.messages, "a single message finds out").toHaveLength(paused + 1);
-    expect((await showEndpoint(webhooks, owner, endpoint.id)).failing_since).not.toBeNull();
+    expect((await showWebhook(webhooks, owner, webhook.id)).failing_since).not.toBeNull();
 
     receiver.answer = (_, response) => void response.writeHead(204).end();
     await hooks.hurry();
     await sender.drain();
     expect((await deliveries()).every(({ state }) => state === "delivered")).toBe(true);
-    expect((await showEndpoint(webhooks, owner, endpoint.id)).failing_since).toBeNull();
+    expect((await showWebhook(webhooks, owner, webhook.id)).failing_since).toBeNull();
   });
 
   test("is tried at once when somebody asks for a test or a replay, pause or not", async () => {
     const receiver = await hooks.receiver(fails);
-    const { endpoint } = await hooks.endpoint(owner, receiver);
+    const { webhook } = await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId, 4);
     const sender = hooks.sender();
     await sender.drain();
     await sender.drain();
     expect(receiver.messages, "the control: it is left alone").toHaveLength(4);
-    await testEndpoint(webhooks, owner, endpoint.id);
+    await testWebhook(webhooks, owner, webhook.id);
     await sender.drain();
     expect(receiver.messages).toHaveLength(5);
     const [first] = await deliveries();
@@ -143,7 +139,7 @@ describe("a receiver that fails", () => {
 
   test("while somebody asks for the message again does not take from its new schedule", async () => {
     const receiver = await hooks.receiver(fails);
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId);
     const sender = hooks.sender();
     for (let n = 0; n < 9; n += 1) {
@@ -166,32 +162,32 @@ describe("a receiver that fails", () => {
     expect(log.length).toBeGreaterThanOrEqual(10);
   });
 
-  test("for five days is switched off, which is recorded and told to the other endpoints; what waits stays", async () => {
+  test("for five days is switched off, which is recorded and told to the other webhooks; what waits stays", async () => {
     const receiver = await hooks.receiver(fails);
     const other = await hooks.receiver();
-    const { endpoint } = await hooks.endpoint(owner, receiver, { events: ["account.frozen"] });
-    await hooks.endpoint(owner, other, { events: ["webhook.disabled"] });
+    const { webhook } = await hooks.webhook(owner, receiver, { events: ["account.frozen"] });
+    await hooks.webhook(owner, other, { events: ["webhook.disabled"] });
     await happen(webhooks.db, owner, accountId);
     const sender = hooks.sender();
     const failingFor = async (interval: string): Promise<unknown> => {
-      await sql`update webhook_endpoints set failing_since = now() - ${interval}::interval where id = ${endpoint.id}`.execute(
+      await sql`update webhook_endpoints set failing_since = now() - ${interval}::interval where id = ${webhook.id}`.execute(
         world.database.owner,
       );
       await hooks.hurry();
       await sender.drain();
-      return showEndpoint(webhooks, owner, endpoint.id);
+      return showWebhook(webhooks, owner, webhook.id);
     };
     expect(await failingFor("4 days 23 hours")).toMatchObject({ status: "active" });
     expect(await failingFor("5 days")).toMatchObject({ status: "disabled", disabled_reason: "failing" });
     expect(hooks.log()).toContain("a webhook was switched off");
     expect((await eventsOf(webhooks.db, owner)).at(-1)).toMatchObject({
       event: "webhook.disabled",
-      detail: { actor: { kind: "system" }, endpoint_id: endpoint.id, reason: "failing" },
+      detail: { actor: { kind: "system" }, endpoint_id: webhook.id, reason: "failing" },
     });
     expect(other.messages).toMatchObject([
       {
         type: "webhook.disabled",
-        data: { tenant_id: tenant.id, endpoint_id: endpoint.id, reason: "failing" },
+        data: { tenant_id: tenant.id, endpoint_id: webhook.id, reason: "failing" },
       },
     ]);
 
@@ -200,8 +196,8 @@ describe("a receiver that fails", () => {
     await sender.drain();
     expect(receiver.messages, "nothing is sent or queued").toHaveLength(2);
     receiver.answer = (_, response) => void response.writeHead(204).end();
-    const { revision } = await showEndpoint(webhooks, owner, endpoint.id);
-    await updateEndpoint(webhooks, owner, { id: endpoint.id, revision }, { status: "active" });
+    const { revision } = await showWebhook(webhooks, owner, webhook.id);
+    await updateWebhook(webhooks, owner, { id: webhook.id, revision }, { status: "active" });
     await sender.drain();
     expect(receiver.messages, "what was waiting").toHaveLength(3);
     expect(receiver.ids.size).toBe(1);
@@ -209,11 +205,11 @@ describe("a receiver that fails", () => {
 
   test("that says it is gone is switched off at its first word", async () => {
     const receiver = await hooks.receiver(saysGone);
-    const { endpoint } = await hooks.endpoint(owner, receiver);
+    const { webhook } = await hooks.webhook(owner, receiver);
     await happen(webhooks.db, owner, accountId, 3);
     await hooks.sender({ atOnce: 1 }).drain();
     expect(receiver.messages).toHaveLength(1);
-    expect(await showEndpoint(webhooks, owner, endpoint.id)).toMatchObject({
+    expect(await showWebhook(webhooks, owner, webhook.id)).toMatchObject({
       status: "disabled",
       disabled_reason: "gone",
       revision: 2,
@@ -221,7 +217,7 @@ describe("a receiver that fails", () => {
     expect(
       (await eventsOf(webhooks.db, owner)).filter(({ event }) => event === "webhook.disabled"),
     ).toHaveLength(1);
-    await expect(testEndpoint(webhooks, owner, endpoint.id)).rejects.toMatchObject({ code: "illegal_state" });
+    await expect(testWebhook(webhooks, owner, webhook.id)).rejects.toMatchObject({ code: "illegal_state" });
     const [first] = await deliveries();
     await expect(replayDelivery(webhooks, owner, first?.id ?? "")).rejects.toMatchObject({
       code: "illegal_state",

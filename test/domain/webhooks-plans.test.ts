@@ -3,16 +3,16 @@ import type { Pool } from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
-import { createEndpoint } from "../../src/webhooks/create.ts";
 import { deliver } from "../../src/webhooks/deliver.ts";
-import { claimDue, forgetOld, outboxAge } from "../../src/webhooks/due.ts";
-import type { Webhooks } from "../../src/webhooks/endpoint.ts";
-import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
-import { listEndpoints } from "../../src/webhooks/list.ts";
-import { removeEndpoint } from "../../src/webhooks/remove.ts";
-import { replayDelivery } from "../../src/webhooks/replay.ts";
-import { showDelivery } from "../../src/webhooks/show-delivery.ts";
-import { updateEndpoint } from "../../src/webhooks/update.ts";
+import { listDeliveries, replayDelivery, showDelivery } from "../../src/webhooks/delivery.ts";
+import { claimDue, forgetOld, outboxAge } from "../../src/webhooks/outbox.ts";
+import {
+  createWebhook,
+  listWebhooks,
+  removeWebhook,
+  updateWebhook,
+  type Webhooks,
+} from "../../src/webhooks/webhook.ts";
 import { explainEverything, faultsOf, type Ran, watchPlans } from "../support/plans.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { happen, WebhookWorld } from "../support/webhooks.ts";
@@ -24,7 +24,7 @@ let webhooks: Webhooks;
 let receiver: Receiver;
 let owner: Member;
 let accountId: string;
-let endpointId: string;
+let webhookId: string;
 let pool: Pool;
 let ran: Ran[];
 
@@ -34,7 +34,7 @@ beforeAll(async () => {
   receiver = await hooks.receiver();
   ({ owner } = await world.createTenant());
   accountId = await world.createAccount(owner);
-  endpointId = (await hooks.endpoint(owner, receiver)).endpoint.id;
+  webhookId = (await hooks.webhook(owner, receiver)).webhook.id;
   await happen(world.custody.db, owner, accountId);
   await fill();
   pool = openPool(world.database.connection("keyhold_app"), { applicationName: "explained", max: 4 });
@@ -94,20 +94,20 @@ const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
     const { items } = await listDeliveries(webhooks, owner, { state: "pending" }, page);
     await deliver(webhooks, { tenant_id: owner.tenantId, id: items[0]?.id ?? "" });
   },
-  "the endpoints": () => listEndpoints(webhooks, owner, page),
-  "an endpoint that is made, changed and removed": async () => {
-    const endpoint = await createEndpoint(webhooks, owner, { url: receiver.url });
-    const { revision } = await updateEndpoint(
+  "the webhooks": () => listWebhooks(webhooks, owner, page),
+  "a webhook that is made, changed and removed": async () => {
+    const webhook = await createWebhook(webhooks, owner, { url: receiver.url });
+    const { revision } = await updateWebhook(
       webhooks,
       owner,
-      { id: endpoint.id, revision: 1 },
+      { id: webhook.id, revision: 1 },
       { description: "x" },
     );
     expect(revision).toBe(2);
-    await removeEndpoint(webhooks, owner, endpoint.id);
+    await removeWebhook(webhooks, owner, webhook.id);
   },
   "the newest deliveries": () => listDeliveries(webhooks, owner, {}, page),
-  "the deliveries of an endpoint": () => listDeliveries(webhooks, owner, { endpointId }, page),
+  "the deliveries of a webhook": () => listDeliveries(webhooks, owner, { webhookId }, page),
   "the deliveries of a state": () => listDeliveries(webhooks, owner, { state: "dead" }, page),
   "a delivery and its replay": async () => {
     const { items } = await listDeliveries(webhooks, owner, {}, page);
@@ -133,7 +133,7 @@ function faults(): readonly string[] {
   return faultsOf(ran).filter((fault) => !fault.startsWith("reads all of webhook_events:"));
 }
 
-describe("with 150,000 deliveries of 1,000 endpoints", () => {
+describe("with 150,000 deliveries of 1,000 webhooks", () => {
   test.each(Object.keys(verbs))("%s is found by index, and touches no more than it needs", async (name) => {
     await verbs[name]?.();
     expect(ran.length, "statements were explained").toBeGreaterThan(0);

@@ -2,8 +2,8 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import { change } from "../../src/audit/change.ts";
-import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
-import { updateEndpoint } from "../../src/webhooks/update.ts";
+import { listDeliveries } from "../../src/webhooks/delivery.ts";
+import { updateWebhook } from "../../src/webhooks/webhook.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { deliveriesOf, queueAll, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -31,13 +31,13 @@ beforeEach(async () => {
 const firstPage = { limit: 200, after: null };
 
 describe("what the record notes for webhooks", () => {
-  test("holds up neither the change nor other tenants when somebody keeps an endpoint locked", async () => {
+  test("holds up neither the change nor other tenants when somebody keeps a webhook locked", async () => {
     const { owner: other } = await world.createTenant();
     const otherAccount = await world.createAccount(other);
-    const { endpoint } = await hooks.endpoint(owner, receiver);
-    await hooks.endpoint(other, receiver);
+    const { webhook } = await hooks.webhook(owner, receiver);
+    await hooks.webhook(other, receiver);
     const client = await world.database.ownerPool.connect();
-    await client.query(`begin; select * from webhook_endpoints where id = '${endpoint.id}' for update`);
+    await client.query(`begin; select * from webhook_endpoints where id = '${webhook.id}' for update`);
     await freezeAccountOf(owner, accountId);
     await freezeAccountOf(other, otherAccount);
     await queueAll(hooks.webhooks);
@@ -51,7 +51,7 @@ describe("what the record notes for webhooks", () => {
   });
 
   test("is queued in the order of the record, however many processes look at once, and each message once", async () => {
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     const { db } = world.custody;
     for (let n = 0; n < 30; n += 1) {
       const reason = `${n}`;
@@ -72,14 +72,14 @@ describe("what the record notes for webhooks", () => {
     expect(told).toEqual(Array.from({ length: 30 }, (_, n) => [`${n}`, `${n} b`]).flat());
   });
 
-  test("goes to the endpoints that were on when it happened", async () => {
-    const { endpoint } = await hooks.endpoint(owner, receiver);
+  test("goes to the webhooks that were on when it happened", async () => {
+    const { webhook } = await hooks.webhook(owner, receiver);
     await freezeAccountOf(owner, accountId);
-    await updateEndpoint(hooks.webhooks, owner, { id: endpoint.id, revision: 1 }, { status: "disabled" });
-    const { endpoint: later } = await hooks.endpoint(owner, receiver);
+    await updateWebhook(hooks.webhooks, owner, { id: webhook.id, revision: 1 }, { status: "disabled" });
+    const { webhook: later } = await hooks.webhook(owner, receiver);
     await freezeAccountOf(owner, accountId);
     const deliveries = await deliveriesOf(hooks.webhooks, owner);
-    expect(deliveries.map(({ endpoint_id }) => endpoint_id)).toEqual([endpoint.id, later.id]);
+    expect(deliveries.map(({ endpoint_id }) => endpoint_id)).toEqual([webhook.id, later.id]);
   });
 
   /** Nobody has looked at the outbox yet. */

@@ -8,27 +8,25 @@ import { register } from "../../src/credentials/register.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withTenant } from "../../src/db/tenant.ts";
-import { freezeAccount } from "../../src/tenants/accounts/freeze.ts";
-import { freezeTenant } from "../../src/tenants/freeze.ts";
-import { deleteTenant, resumeTenant, suspendTenant } from "../../src/tenants/suspend.ts";
-import { createEndpoint } from "../../src/webhooks/create.ts";
-import { forgetOld } from "../../src/webhooks/due.ts";
+import { listDeliveries, replayDelivery, showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
 import { tellable } from "../../src/webhooks/events.ts";
-import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
-import { listEndpoints } from "../../src/webhooks/list.ts";
-import { removeEndpoint } from "../../src/webhooks/remove.ts";
-import { replayDelivery } from "../../src/webhooks/replay.ts";
-import { rotateSecret } from "../../src/webhooks/rotate-secret.ts";
-import { showDelivery } from "../../src/webhooks/show-delivery.ts";
-import { showEndpoint } from "../../src/webhooks/show.ts";
-import { testEndpoint } from "../../src/webhooks/test.ts";
-import { updateEndpoint } from "../../src/webhooks/update.ts";
+import {
+  createWebhook,
+  listWebhooks,
+  removeWebhook,
+  rotateSecret,
+  showWebhook,
+  updateWebhook,
+} from "../../src/webhooks/webhook.ts";
 import { leaksIn } from "../support/leaks.ts";
-import { countRows, eventNames, eventsOf } from "../support/record.ts";
 import type { Receiver } from "../support/receiver.ts";
+import { countRows, eventNames, eventsOf } from "../support/record.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { happen, queueAll, WebhookWorld } from "../support/webhooks.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { freezeAccount } from "../../src/tenants/account.ts";
+import { deleteTenant, freezeTenant, resumeTenant, suspendTenant } from "../../src/tenants/tenant.ts";
+import { forgetOld } from "../../src/webhooks/outbox.ts";
 
 let world: World;
 let hooks: WebhookWorld;
@@ -73,16 +71,16 @@ async function registered(): Promise<string> {
   return (await register(new ScriptedVenue().in(world.custody), owner, input)).id;
 }
 
-describe("an endpoint", () => {
+describe("a webhook", () => {
   test("is made with a secret of its own, which is shown once and rests nowhere", async () => {
-    const made = [await hooks.endpoint(owner, receiver), await hooks.endpoint(owner, receiver)];
+    const made = [await hooks.webhook(owner, receiver), await hooks.webhook(owner, receiver)];
     const secrets = made.map(({ secret }) => secret);
     for (const secret of secrets) expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
     expect(new Set(secrets).size).toBe(2);
 
-    const { items } = await listEndpoints(hooks.webhooks, owner, firstPage);
-    expect(items.map(({ id }) => id)).toEqual(made.map(({ endpoint }) => endpoint.id).toReversed());
-    expect(await showEndpoint(hooks.webhooks, owner, items[0]?.id ?? "")).toEqual(items[0]);
+    const { items } = await listWebhooks(hooks.webhooks, owner, firstPage);
+    expect(items.map(({ id }) => id)).toEqual(made.map(({ webhook }) => webhook.id).toReversed());
+    expect(await showWebhook(hooks.webhooks, owner, items[0]?.id ?? "")).toEqual(items[0]);
     const bare = secrets.map((secret) => secret.slice("whsec_".length));
     const { rows } = await sql`select to_jsonb(e) as row from webhook_endpoints e
       union all select to_jsonb(l) from audit.links l`.execute(world.database.owner);
@@ -94,12 +92,12 @@ describe("an endpoint", () => {
   });
 
   test("and all that is done to it stands in the record", async () => {
-    const { endpoint } = await hooks.endpoint(owner, receiver);
-    const { id } = endpoint;
-    const changed = await updateEndpoint(hooks.webhooks, owner, { id, revision: 1 }, { description: "desk" });
+    const { webhook } = await hooks.webhook(owner, receiver);
+    const { id } = webhook;
+    const changed = await updateWebhook(hooks.webhooks, owner, { id, revision: 1 }, { description: "desk" });
     await rotateSecret(hooks.webhooks, owner, { id, revision: changed.revision });
-    await testEndpoint(hooks.webhooks, owner, id);
-    await removeEndpoint(hooks.webhooks, owner, id);
+    await testWebhook(hooks.webhooks, owner, id);
+    await removeWebhook(hooks.webhooks, owner, id);
 
     const events = await eventsOf(world.custody.db, owner);
     expect(
@@ -112,11 +110,11 @@ describe("an endpoint", () => {
   });
 
   test("is changed by those alone who have seen its present state", async () => {
-    const { endpoint } = await hooks.endpoint(owner, receiver);
-    const { id } = endpoint;
+    const { webhook } = await hooks.webhook(owner, receiver);
+    const { id } = webhook;
     const changes = await Promise.allSettled(
       Array.from({ length: 10 }, (_, at) =>
-        updateEndpoint(hooks.webhooks, owner, { id, revision: 1 }, { description: `${at}` }),
+        updateWebhook(hooks.webhooks, owner, { id, revision: 1 }, { description: `${at}` }),
       ),
     );
     expect(changes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
@@ -129,42 +127,42 @@ describe("an endpoint", () => {
 
   test("has a URL that may be sent to, now and after every change", async () => {
     const url = "http://10.0.0.1/";
-    await expect(createEndpoint(hooks.webhooks, owner, { url })).rejects.toMatchObject({ code: "malformed" });
-    const { endpoint } = await hooks.endpoint(owner, receiver);
+    await expect(createWebhook(hooks.webhooks, owner, { url })).rejects.toMatchObject({ code: "malformed" });
+    const { webhook } = await hooks.webhook(owner, receiver);
     await expect(
-      updateEndpoint(hooks.webhooks, owner, { id: endpoint.id, revision: 1 }, { url }),
+      updateWebhook(hooks.webhooks, owner, { id: webhook.id, revision: 1 }, { url }),
     ).rejects.toMatchObject({ code: "malformed" });
-    expect(await showEndpoint(hooks.webhooks, owner, endpoint.id)).toMatchObject({
+    expect(await showWebhook(hooks.webhooks, owner, webhook.id)).toMatchObject({
       url: receiver.url,
       revision: 1,
     });
   });
 
   test("is one of twenty at most, also when many are made at once", async () => {
-    const made = await Promise.allSettled(Array.from({ length: 25 }, () => hooks.endpoint(owner, receiver)));
+    const made = await Promise.allSettled(Array.from({ length: 25 }, () => hooks.webhook(owner, receiver)));
     expect(made.filter(({ status }) => status === "fulfilled")).toHaveLength(20);
-    await expect(hooks.endpoint(owner, receiver)).rejects.toMatchObject({ code: "illegal_state" });
-    const { items } = await listEndpoints(hooks.webhooks, owner, firstPage);
-    await removeEndpoint(hooks.webhooks, owner, items[0]?.id ?? "");
-    await hooks.endpoint(owner, receiver);
+    await expect(hooks.webhook(owner, receiver)).rejects.toMatchObject({ code: "illegal_state" });
+    const { items } = await listWebhooks(hooks.webhooks, owner, firstPage);
+    await removeWebhook(hooks.webhooks, owner, items[0]?.id ?? "");
+    await hooks.webhook(owner, receiver);
   });
 
   test("of another tenant is like one that there is not, and asking for it is recorded", async () => {
     const { owner: stranger } = await world.createTenant();
-    const { endpoint } = await hooks.endpoint(stranger, receiver);
-    const delivery = await testEndpoint(hooks.webhooks, stranger, endpoint.id);
-    const verbs = (endpointId: string, deliveryId: string): readonly (() => Promise<unknown>)[] => [
-      () => showEndpoint(hooks.webhooks, owner, endpointId),
-      () => updateEndpoint(hooks.webhooks, owner, { id: endpointId, revision: 1 }, { status: "disabled" }),
-      () => rotateSecret(hooks.webhooks, owner, { id: endpointId, revision: 1 }),
-      () => testEndpoint(hooks.webhooks, owner, endpointId),
-      () => removeEndpoint(hooks.webhooks, owner, endpointId),
+    const { webhook } = await hooks.webhook(stranger, receiver);
+    const delivery = await testWebhook(hooks.webhooks, stranger, webhook.id);
+    const verbs = (webhookId: string, deliveryId: string): readonly (() => Promise<unknown>)[] => [
+      () => showWebhook(hooks.webhooks, owner, webhookId),
+      () => updateWebhook(hooks.webhooks, owner, { id: webhookId, revision: 1 }, { status: "disabled" }),
+      () => rotateSecret(hooks.webhooks, owner, { id: webhookId, revision: 1 }),
+      () => testWebhook(hooks.webhooks, owner, webhookId),
+      () => removeWebhook(hooks.webhooks, owner, webhookId),
       () => showDelivery(hooks.webhooks, owner, deliveryId),
       () => replayDelivery(hooks.webhooks, owner, deliveryId),
     ];
     const answers = (list: ReturnType<typeof verbs>) =>
       Promise.all(list.map((verb) => verb().catch((error: unknown) => String(error))));
-    const foreign = await answers(verbs(endpoint.id, delivery.id));
+    const foreign = await answers(verbs(webhook.id, delivery.id));
     expect(foreign).toEqual(await answers(verbs(randomUUID(), randomUUID())));
     expect(new Set(foreign)).toEqual(
       new Set([
@@ -172,35 +170,35 @@ describe("an endpoint", () => {
         "KeyholdError: not_found: There is no such webhook delivery.",
       ]),
     );
-    expect((await listEndpoints(hooks.webhooks, owner, firstPage)).items).toEqual([]);
-    expect(
-      (await listDeliveries(hooks.webhooks, owner, { endpointId: endpoint.id }, firstPage)).items,
-    ).toEqual([]);
+    expect((await listWebhooks(hooks.webhooks, owner, firstPage)).items).toEqual([]);
+    expect((await listDeliveries(hooks.webhooks, owner, { webhookId: webhook.id }, firstPage)).items).toEqual(
+      [],
+    );
     expect(
       (await eventNames(world.custody.db, owner)).filter((name) => name === "access.refused"),
     ).toHaveLength(14);
-    expect(await showEndpoint(hooks.webhooks, stranger, endpoint.id)).toMatchObject({
+    expect(await showWebhook(hooks.webhooks, stranger, webhook.id)).toMatchObject({
       revision: 1,
       status: "active",
     });
   });
 
   test("is nothing for those who see only what they own, and only to be read for an auditor", async () => {
-    const { endpoint } = await hooks.endpoint(owner, receiver);
+    const { webhook } = await hooks.webhook(owner, receiver);
     for (const role of ["trader", "viewer"] as const) {
       const member = await tenant.addMember(role);
-      await expect(listEndpoints(hooks.webhooks, member, firstPage)).rejects.toMatchObject({
+      await expect(listWebhooks(hooks.webhooks, member, firstPage)).rejects.toMatchObject({
         code: "forbidden",
       });
-      await expect(hooks.endpoint(member, receiver)).rejects.toMatchObject({ code: "forbidden" });
+      await expect(hooks.webhook(member, receiver)).rejects.toMatchObject({ code: "forbidden" });
     }
     const auditor = await tenant.addMember("auditor");
-    expect((await listEndpoints(hooks.webhooks, auditor, firstPage)).items).toHaveLength(1);
-    await expect(testEndpoint(hooks.webhooks, auditor, endpoint.id)).rejects.toMatchObject({
+    expect((await listWebhooks(hooks.webhooks, auditor, firstPage)).items).toHaveLength(1);
+    await expect(testWebhook(hooks.webhooks, auditor, webhook.id)).rejects.toMatchObject({
       code: "forbidden",
     });
     const admin = await tenant.addMember("admin");
-    expect(await testEndpoint(hooks.webhooks, admin, endpoint.id)).toMatchObject({ state: "pending" });
+    expect(await testWebhook(hooks.webhooks, admin, webhook.id)).toMatchObject({ state: "pending" });
   });
 });
 
@@ -213,7 +211,7 @@ describe("what is queued", () => {
   });
 
   test("tells what happened to which credential, and nothing else of the record", async () => {
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     const id = await registered();
     await update(world.custody, owner, id, 1, { label: "second" });
     await freeze(world.custody, owner, id, "posted in a chat");
@@ -233,7 +231,7 @@ describe("what is queued", () => {
   });
 
   test("tells of accounts and tenants by their ids, and of what the operator does to the tenant", async () => {
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     await freezeAccount(world.custody.db, owner, accountId, "an incident");
     await freezeTenant(world.custody.db, owner, "an incident");
     await suspendTenant(world.custody.db, world.operator, tenant.id);
@@ -248,27 +246,27 @@ describe("what is queued", () => {
     expect(JSON.stringify(await queued())).not.toContain("incident");
   });
 
-  test("goes to every endpoint that wants it, under one id", async () => {
-    const all = await hooks.endpoint(owner, receiver);
-    const some = await hooks.endpoint(owner, receiver, { events: ["account.frozen", "account.frozen"] });
-    await hooks.endpoint(owner, receiver, { events: ["credential.revoked"] });
-    const off = await hooks.endpoint(owner, receiver);
-    await updateEndpoint(hooks.webhooks, owner, { id: off.endpoint.id, revision: 1 }, { status: "disabled" });
-    const gone = await hooks.endpoint(owner, receiver);
-    await removeEndpoint(hooks.webhooks, owner, gone.endpoint.id);
+  test("goes to every webhook that wants it, under one id", async () => {
+    const all = await hooks.webhook(owner, receiver);
+    const some = await hooks.webhook(owner, receiver, { events: ["account.frozen", "account.frozen"] });
+    await hooks.webhook(owner, receiver, { events: ["credential.revoked"] });
+    const off = await hooks.webhook(owner, receiver);
+    await updateWebhook(hooks.webhooks, owner, { id: off.webhook.id, revision: 1 }, { status: "disabled" });
+    const gone = await hooks.webhook(owner, receiver);
+    await removeWebhook(hooks.webhooks, owner, gone.webhook.id);
     await happen(world.custody.db, owner, accountId);
 
     const deliveries = await queued();
     expect(new Set(deliveries.map(({ endpoint_id }) => endpoint_id))).toEqual(
-      new Set([all.endpoint.id, some.endpoint.id]),
+      new Set([all.webhook.id, some.webhook.id]),
     );
     expect(deliveries).toHaveLength(2);
     expect(new Set(deliveries.map(({ message_id }) => message_id)).size).toBe(1);
-    expect(some.endpoint.events).toEqual(["account.frozen"]);
+    expect(some.webhook.events).toEqual(["account.frozen"]);
   });
 
   test("is undone with the change that it tells of", async () => {
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     const record = async (fails: boolean): Promise<void> => {
       await withTenant(world.custody.db, scopeOf(owner), async (tx) => {
         await sql`select audit.record(${tenant.id}, '{account.frozen}', '{ok}',
@@ -284,22 +282,22 @@ describe("what is queued", () => {
 
   test("stays with its tenant", async () => {
     const { owner: stranger } = await world.createTenant();
-    await hooks.endpoint(stranger, receiver);
+    await hooks.webhook(stranger, receiver);
     await happen(world.custody.db, owner, accountId);
     expect((await listDeliveries(hooks.webhooks, stranger, {}, firstPage)).items).toEqual([]);
   });
 });
 
 describe("lists of deliveries", () => {
-  test("are in pages, newest first, by endpoint and by state", async () => {
-    const one = await hooks.endpoint(owner, receiver);
-    await hooks.endpoint(owner, receiver, { events: ["credential.revoked"] });
+  test("are in pages, newest first, by webhook and by state", async () => {
+    const one = await hooks.webhook(owner, receiver);
+    await hooks.webhook(owner, receiver, { events: ["credential.revoked"] });
     await happen(world.custody.db, owner, accountId, 7);
     const ids: string[] = [];
     let page = await listDeliveries(
       hooks.webhooks,
       owner,
-      { endpointId: one.endpoint.id },
+      { webhookId: one.webhook.id },
       { limit: 3, after: null },
     );
     for (
@@ -308,7 +306,7 @@ describe("lists of deliveries", () => {
       page = await listDeliveries(
         hooks.webhooks,
         owner,
-        { endpointId: one.endpoint.id },
+        { webhookId: one.webhook.id },
         { limit: 3, after: page.next },
       )
     ) {
@@ -323,12 +321,12 @@ describe("lists of deliveries", () => {
 });
 
 describe("what is not kept", () => {
-  test("goes with its endpoint, which goes a moment after it was deleted", async () => {
-    const { endpoint } = await hooks.endpoint(owner, receiver);
+  test("goes with its webhook, which goes a moment after it was deleted", async () => {
+    const { webhook } = await hooks.webhook(owner, receiver);
     await happen(world.custody.db, owner, accountId, 2);
-    await removeEndpoint(hooks.webhooks, owner, endpoint.id);
+    await removeWebhook(hooks.webhooks, owner, webhook.id);
     expect((await forgetOld(hooks.webhooks)).done).toBe(0);
-    await sql`update webhook_endpoints set deleted_at = now() - interval '2 minutes' where id = ${endpoint.id}`.execute(
+    await sql`update webhook_endpoints set deleted_at = now() - interval '2 minutes' where id = ${webhook.id}`.execute(
       world.database.owner,
     );
     expect((await forgetOld(hooks.webhooks)).done).toBe(1);
@@ -336,7 +334,7 @@ describe("what is not kept", () => {
   });
 
   test("is what has been kept long enough", async () => {
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     await happen(world.custody.db, owner, accountId, 3);
     const [first, second] = (await queued()).map(({ id }) => id);
     await sql`update webhook_deliveries set forget_at = now() - interval '1 second' where id = ${first}`.execute(
@@ -350,7 +348,7 @@ describe("what is not kept", () => {
   });
 
   test("goes with its tenant", async () => {
-    await hooks.endpoint(owner, receiver);
+    await hooks.webhook(owner, receiver);
     await happen(world.custody.db, owner, accountId, 2);
     await deleteTenant(world.custody.db, world.operator, tenant.id);
     await eraseTenants(world.custody);

@@ -6,10 +6,10 @@ import { checkHealth } from "../../src/credentials/check.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
-import { createApiKey } from "../../src/tenants/api-keys/create.ts";
 import { rewrite } from "../support/rights.ts";
 import { ScriptedVenue } from "../support/scripted-venue.ts";
 import { secretFields, type World } from "../support/world.ts";
+import { createApiKey } from "../../src/tenants/create-api-key.ts";
 
 /** A member with everything a member can own. */
 export type Furnished = Readonly<{

@@ -15,7 +15,6 @@ import { Disclosures } from "../../src/audit/disclosures.ts";
 import type { GrantsOptions } from "../../src/audit/grants.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { type Db, openDb, openPool } from "../../src/db/connect.ts";
-import { Cursors } from "../../src/http/cursor.ts";
 import { IdempotencyKeys } from "../../src/http/idempotency.ts";
 import type { Route } from "../../src/http/route.ts";
 import { createRoutes } from "../../src/http/routes/index.ts";
@@ -29,6 +28,7 @@ import { OperatorKeys } from "../../src/access/operator-keys.ts";
 import { Strangers } from "../../src/access/strangers.ts";
 import { signed } from "./rights.ts";
 import { KeyUses } from "../../src/access/api-keys.ts";
+import { Cursors } from "../../src/http/paging.ts";
 
 export type ApiOptions = Readonly<{
   limits?: Partial<Record<Exclude<Limit, "refusals">, number>>;

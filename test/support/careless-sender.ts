@@ -1,8 +1,8 @@
 import { serviceScope, withTenant } from "../../src/db/tenant.ts";
 import { messageIdOf } from "../../src/webhooks/delivery.ts";
-import { claimDue, type Due } from "../../src/webhooks/due.ts";
-import type { Webhooks } from "../../src/webhooks/endpoint.ts";
 import { type Message, send } from "../../src/webhooks/send.ts";
+import { claimDue, type Due } from "../../src/webhooks/outbox.ts";
+import type { Webhooks } from "../../src/webhooks/webhook.ts";
 
 /**
  * What delivering must not be: notes messages as delivered, and sends them after that, unsigned and one after the other. Answers how

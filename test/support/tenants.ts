@@ -4,9 +4,9 @@ import { notNarrowed } from "../../src/access/narrowing.ts";
 import { type Member, nowhere, type Operator } from "../../src/access/principal.ts";
 import { Secret } from "../../src/crypto/secret.ts";
 import type { Db } from "../../src/db/connect.ts";
-import { createTenant } from "../../src/tenants/create.ts";
-import { addMember } from "../../src/tenants/members/add.ts";
 import { type FieldName, fieldNames, type SecretFields } from "../../src/venues/venue.ts";
+import { createTenant } from "../../src/tenants/tenant.ts";
+import { addMember } from "../../src/tenants/member.ts";
 
 export type Tenant = Readonly<{
   id: string;

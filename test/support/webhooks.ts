@@ -5,11 +5,9 @@ import type { Db } from "../../src/db/connect.ts";
 import { Deliveries, type DeliveriesOptions } from "../../src/jobs/deliver-webhooks.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
-import { createEndpoint } from "../../src/webhooks/create.ts";
-import type { EndpointInput, Endpoint, Webhooks } from "../../src/webhooks/endpoint.ts";
-import type { Delivery } from "../../src/webhooks/delivery.ts";
+import { type Delivery, listDeliveries } from "../../src/webhooks/delivery.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
-import { listDeliveries } from "../../src/webhooks/list-deliveries.ts";
+import { createWebhook, type Webhook, type WebhookInput, type Webhooks } from "../../src/webhooks/webhook.ts";
 import { Receiver } from "./receiver.ts";
 import type { World } from "./world.ts";
 
@@ -46,16 +44,16 @@ export class WebhookWorld {
     return receiver;
   }
 
-  async endpoint(
+  async webhook(
     member: Member,
     receiver: Receiver,
-    input: Partial<EndpointInput> = {},
-  ): Promise<Readonly<{ endpoint: Endpoint; secret: string }>> {
-    const { secret, ...endpoint } = await createEndpoint(this.webhooks, member, {
+    input: Partial<WebhookInput> = {},
+  ): Promise<Readonly<{ webhook: Webhook; secret: string }>> {
+    const { secret, ...webhook } = await createWebhook(this.webhooks, member, {
       url: receiver.url,
       ...input,
     });
-    return { endpoint, secret };
+    return { webhook, secret };
   }
 
   /** A process of its own, as far as the database can tell. Nothing is sent unless somebody drains it. */

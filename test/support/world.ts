@@ -10,7 +10,6 @@ import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createKeyFile } from "../../src/key-encryption/key-file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { createAccount } from "../../src/tenants/accounts/create.ts";
 import { createVenues, type VenuesConfig } from "../../src/venues/index.ts";
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
@@ -18,6 +17,7 @@ import { signed } from "./rights.ts";
 import { openTenant, type Tenant } from "./tenants.ts";
 import type { Prove } from "../../src/access/membership.ts";
 import { createStores } from "../../src/stores/open.ts";
+import { createAccount } from "../../src/tenants/account.ts";
 
 export { secretFields, type Tenant } from "./tenants.ts";
 

@@ -1,32 +1,107 @@
 import { z } from "zod";
 import { deleteAccount } from "../../credentials/erase.ts";
-import { createAccount } from "../../tenants/accounts/create.ts";
-import { freezeAccount, unfreezeAccount } from "../../tenants/accounts/freeze.ts";
-import { listAccounts } from "../../tenants/accounts/list.ts";
-import { showAccount } from "../../tenants/accounts/show.ts";
-import { updateAccount } from "../../tenants/accounts/update.ts";
 import { json, noContent } from "../answer.ts";
-import { pageByAge } from "../paging.ts";
+import { component, listOf } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { account, accountList, accountUpdate, newAccount } from "../schemas/accounts.ts";
-import { idParams, ifMatch, pageQuery, reason } from "../schemas/common.ts";
+import {
+  freezeExample,
+  freezes,
+  id,
+  idParams,
+  ifMatch,
+  revision,
+  subject,
+  switchedOffRank,
+  text,
+  time,
+} from "../schemas.ts";
+import { freezeRoutes, liftsFreezes, listRoute, showRoute } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
+import {
+  createAccount,
+  freezeAccount,
+  listAccounts,
+  showAccount,
+  unfreezeAccount,
+  updateAccount,
+} from "../../tenants/account.ts";
 
-type Needs = Pick<Parts, "custody" | "cursors">;
+const accountExample = {
+  id: "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22",
+  owner_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2",
+  name: "Main",
+  active: true,
+  switched_off_rank: null,
+  frozen: true,
+  freezes: [freezeExample],
+  revision: 1,
+  created_at: "2026-11-20T09:00:00.000Z",
+  updated_at: "2026-11-20T09:00:00.000Z",
+};
 
-export function accountRoutes(parts: Needs): readonly Route[] {
-  return [create, list, show, update, remove, freeze, unfreeze].map((define) => define(parts));
+const account = component(
+  "Account",
+  z.object({
+    id,
+    owner_id: id,
+    name: z.string(),
+    active: z
+      .boolean()
+      .meta({ description: "While this is false, the account's credentials cannot be used" }),
+    switched_off_rank: switchedOffRank,
+    frozen: z.boolean(),
+    freezes,
+    revision,
+    created_at: time,
+    updated_at: time,
+  }),
+  accountExample,
+);
+
+const listedExample = { ...accountExample, owner_subject: "alice" };
+
+const accountList = listOf(
+  "AccountList",
+  component(
+    "ListedAccount",
+    account.extend({
+      owner_subject: subject.meta({ description: "The subject of the member who owns the account" }),
+    }),
+    listedExample,
+  ),
+  listedExample,
+);
+
+const newAccount = component(
+  "NewAccount",
+  z.strictObject({
+    name: text(255),
+    owner_id: id
+      .exactOptional()
+      .meta({ description: "Defaults to you. Only an administrator can name another member" }),
+  }),
+  { name: "Main" },
+);
+
+const accountUpdate = component(
+  "AccountUpdate",
+  z.strictObject({ name: text(255).exactOptional(), active: z.boolean().exactOptional() }),
+  { active: false },
+);
+
+export function accountRoutes(parts: Parts): readonly Route[] {
+  return [create, list, show, update, remove].map((define) => define(parts)).concat(freezeAndUnfreeze(parts));
 }
 
-function create({ custody }: Needs): Route {
+function create({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
     path: "/api/v1/accounts",
     operationId: "createAccount",
     tag: "accounts",
-    summary: "Open an account",
+    summary: "Create an account",
     permission: holdersOf("accounts:write"),
     audit: ["account.created"],
     problems: ["not_found"],
@@ -40,120 +115,86 @@ function create({ custody }: Needs): Route {
   });
 }
 
-function list({ custody, cursors }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function list({ custody, cursors }: Parts): Route {
+  return listRoute(cursors, {
+    list: "accounts",
     path: "/api/v1/accounts",
     operationId: "listAccounts",
     tag: "accounts",
-    summary: "List the accounts that you may see",
+    summary: "List accounts",
     permission: holdersOf("accounts:read"),
-    audit: { none: "it reads metadata that the caller may see" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ query: pageQuery }),
     answer: json(200, "A page of accounts", accountList),
-    handle: ({ caller, input: { query } }) =>
-      pageByAge(cursors, { tenantId: caller.tenantId, list: "accounts" }, query, (page) =>
-        listAccounts(custody.db, caller, page),
-      ),
+    read: (caller, page) => listAccounts(custody.db, caller, page),
   });
 }
 
-function show({ custody }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function show({ custody }: Parts): Route {
+  return showRoute({
     path: "/api/v1/accounts/:id",
     operationId: "showAccount",
     tag: "accounts",
     summary: "Show an account",
     permission: holdersOf("accounts:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The account", account),
-    handle: ({ caller, input: { params } }) => showAccount(custody.db, caller, params.id),
+    show: (caller, id) => showAccount(custody.db, caller, id),
   });
 }
 
-function update({ custody }: Needs): Route {
+function update({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "PATCH",
     path: "/api/v1/accounts/:id",
     operationId: "updateAccount",
     tag: "accounts",
-    summary: "Rename an account, or switch it on or off",
+    summary: "Update an account",
     description:
-      "The credentials of an account that is switched off cannot be used from the same moment. The rank that has switched it off, or a higher one, switches it on.",
+      "Renames the account, or switches it on or off. While it is off, its credentials cannot be used. Only the rank that switched it off, or a higher one, can switch it on again.",
     permission: holdersOf("accounts:write"),
     audit: ["account.updated"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: accountUpdate }),
-    answer: json(200, "The account as it is now", account),
+    answer: json(200, "The updated account", account),
     handle: ({ caller, input: { params, ifMatch: revision, body } }) =>
       updateAccount(custody.db, caller, params.id, body, revision),
   });
 }
 
-function remove({ custody }: Needs): Route {
+function remove({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "DELETE",
     path: "/api/v1/accounts/:id",
     operationId: "deleteAccount",
     tag: "accounts",
-    summary: "Remove an account and revoke its credentials",
-    description: "Needs the scope credentials:write as well, because it revokes.",
+    summary: "Delete an account",
+    description:
+      "Also revokes the account's credentials, and therefore requires the scope `credentials:write` as well.",
     permission: holdersOf("accounts:write"),
     audit: ["account.deleted", "credential.revoked"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: noContent("It is gone, and the secrets below it are destroyed"),
+    answer: noContent("The account is deleted and its secrets are destroyed"),
     handle: ({ caller, input: { params } }) => deleteAccount(custody, caller, params.id),
   });
 }
 
-function freeze({ custody }: Needs): Route {
-  return route({
-    effect: "changes",
-    method: "POST",
-    path: "/api/v1/accounts/:id/freeze",
-    operationId: "freezeAccount",
+function freezeAndUnfreeze({ custody }: Parts): readonly Route[] {
+  return freezeRoutes({
+    path: "/api/v1/accounts/:id",
+    name: "Account",
     tag: "accounts",
-    summary: "Stop every use of an account's credentials at once",
+    summary: { freeze: "Freeze an account", unfreeze: "Unfreeze an account" },
+    description: {
+      freeze: "Stops every use of the account's credentials immediately.",
+      unfreeze: liftsFreezes,
+    },
     permission: holdersOf("accounts:write"),
-    audit: ["account.frozen"],
-    problems: [],
-    idempotency: "kept",
-    input: z.object({ params: idParams, body: reason.optional() }),
-    answer: json(200, "The account as it is now", account),
-    handle: ({ caller, input: { params, body } }) =>
-      freezeAccount(custody.db, caller, params.id, body?.reason ?? null),
-  });
-}
-
-function unfreeze({ custody }: Needs): Route {
-  return route({
-    effect: "changes",
-    method: "POST",
-    path: "/api/v1/accounts/:id/unfreeze",
-    operationId: "unfreezeAccount",
-    tag: "accounts",
-    summary: "Allow the use of an account's credentials again",
-    description:
-      "Lifts the freezes that your rank may lift: those of your own rank and of lower ones. The answer shows those that are left, by which it stays frozen. When you may lift none, the answer is `forbidden`.",
-    permission: holdersOf("accounts:write"),
-    audit: ["account.unfrozen", "freeze.lifted"],
-    problems: [],
-    idempotency: "kept",
-    input: z.object({ params: idParams }),
-    answer: json(200, "The account as it is now", account),
-    handle: ({ caller, input: { params } }) => unfreezeAccount(custody.db, caller, params.id),
+    audit: { freeze: ["account.frozen"], unfreeze: ["account.unfrozen", "freeze.lifted"] },
+    answer: json(200, "The updated account", account),
+    freeze: (caller, id, reason) => freezeAccount(custody.db, caller, id, reason),
+    unfreeze: (caller, id) => unfreezeAccount(custody.db, caller, id),
   });
 }

@@ -3,30 +3,148 @@ import { listVersions } from "../../credentials/list.ts";
 import { rotate as rotateCredential } from "../../credentials/rotate.ts";
 import { finishRotation, rollBack } from "../../credentials/rotation.ts";
 import { json } from "../answer.ts";
+import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, ifMatch } from "../schemas/common.ts";
-import { takeSecret } from "../schemas/credentials.ts";
-import { finishing, newRotation, rotated, rotation, versions } from "../schemas/rotations.ts";
+import { id, idParams, ifMatch, time } from "../schemas.ts";
+import { credential, credentialExample, newSecret, takeSecret } from "./credentials.ts";
+import { showRoute } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
+import { longestOverlapSeconds } from "../../credentials/versions.ts";
 
-type Needs = Pick<Parts, "custody">;
+const rotationExample = {
+  id: "0b1f2a52-0f0e-4d7e-8a61-1a9c1f7d2e44",
+  state: "overlap" as const,
+  from_version: 1,
+  to_version: 2,
+  overlap_until: "2026-11-20T10:00:00.000Z",
+  fallbacks: 0,
+  last_fallback_at: null,
+  started_at: "2026-11-20T09:00:00.000Z",
+  ended_at: null,
+};
 
-/** A new secret in the place of an old one, with an overlap. */
-export function credentialRotationRoutes(parts: Needs): readonly Route[] {
+const rotation = component(
+  "Rotation",
+  z.object({
+    id,
+    state: z.enum(["overlap", "finished", "rolled_back"]),
+    from_version: z.int(),
+    to_version: z.int(),
+    overlap_until: time.meta({ description: "Both versions are kept until this time" }),
+    fallbacks: z
+      .int()
+      .meta({ description: "How often the old version was used because the venue refused the new one" }),
+    last_fallback_at: time.nullable(),
+    started_at: time,
+    ended_at: time.nullable(),
+  }),
+  rotationExample,
+);
+
+const newRotation = component(
+  "NewRotation",
+  newSecret.extend({
+    overlap_seconds: z
+      .int()
+      .min(0)
+      .max(longestOverlapSeconds)
+      .exactOptional()
+      .meta({ description: "How long both secrets are kept. Defaults to 3600; use 0 in an emergency" }),
+    allow_wider: z
+      .boolean()
+      .exactOptional()
+      .meta({ description: "Whether the new key may have more permissions than the old one" }),
+  }),
+  { secret: { api_key: "the new key", api_secret: "the new secret" } },
+);
+
+const finishing = component(
+  "FinishRotation",
+  z.strictObject({
+    leave_key: z.boolean().exactOptional().meta({
+      description:
+        "Keep the old key at the venue. By default Keyhold deletes it if it created the new key itself",
+    }),
+  }),
+  { leave_key: false },
+);
+
+const rotated = component("Rotated", z.object({ credential, rotation }), {
+  credential: credentialExample,
+  rotation: rotationExample,
+});
+
+const versions = component(
+  "Versions",
+  z.object({
+    items: z.array(
+      z.object({
+        version: z.int(),
+        state: z.enum(["current", "retired", "destroyed"]),
+        store: z.string(),
+        created_at: time,
+        destroyed_at: time.nullable(),
+        uses: z.int().nullable().meta({
+          description:
+            "How often callers used this version, or revealed it, during the last rotation; null without a rotation, and for a destroyed version",
+        }),
+      }),
+    ),
+    rotation: rotation.nullable().meta({ description: "The last rotation, in progress or ended" }),
+    counted_since: time.nullable().meta({
+      description:
+        "Set if there were more uses than one response counts: the time of the first use that is counted",
+    }),
+    old_version_uses: z
+      .array(
+        z.object({
+          actor: z.record(z.string(), z.unknown()),
+          how: z.enum(["fallback", "revealed"]),
+          count: z.int(),
+          last_at: time,
+          has_new: z
+            .boolean()
+            .meta({ description: "Whether the new secret has been revealed to the same caller since" }),
+        }),
+      )
+      .meta({
+        description:
+          "During an overlap: the callers that fell back to the old version, or revealed it earlier",
+      }),
+  }),
+  {
+    items: [
+      {
+        version: 2,
+        state: "current",
+        store: "postgres",
+        created_at: "2026-11-20T09:00:00.000Z",
+        destroyed_at: null,
+        uses: 12,
+      },
+    ],
+    rotation: rotationExample,
+    counted_since: null,
+    old_version_uses: [],
+  },
+);
+
+/** Replace a secret with an overlap. */
+export function credentialRotationRoutes(parts: Parts): readonly Route[] {
   return [rotate, roll, finish, list].map((define) => define(parts));
 }
 
-function rotate({ custody }: Needs): Route {
+function rotate({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/rotate",
     operationId: "rotateCredential",
     tag: "credentials",
-    summary: "Put a new secret in its place, and keep the old one for an overlap",
+    summary: "Rotate a secret",
     description:
-      "The venue is asked about the new secret first. From then on it is used; for the overlap a use falls back to the old one where the venue refuses the new one.",
+      "Checks the new secret with the venue, then uses it. During the overlap, a use falls back to the old secret if the venue refuses the new one.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.used", "credential.rotation_started", "credential.rotation_refused"],
     problems: [
@@ -50,7 +168,7 @@ function rotate({ custody }: Needs): Route {
     ],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: newRotation }),
-    answer: json(200, "The credential as it is now, and the rotation", rotated),
+    answer: json(200, "The updated credential and the rotation", rotated),
     async handle({ caller, input: { params, ifMatch: revision, body } }) {
       using fields = takeSecret(body.secret);
       const { overlap_seconds: overlapSeconds, allow_wider: allowWider = false } = body;
@@ -60,34 +178,36 @@ function rotate({ custody }: Needs): Route {
   });
 }
 
-function roll({ custody }: Needs): Route {
+function roll({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/rotation/rollback",
     operationId: "rollBackRotation",
     tag: "credentials",
-    summary: "Put the old secret back while the overlap lasts, and destroy the new one",
+    summary: "Roll back a rotation",
+    description: "Restores the old secret and destroys the new one. Possible only during the overlap.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.rotation_rolled_back", "credential.version_destroyed"],
     problems: ["illegal_state"],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch }),
-    answer: json(200, "The credential as it is now, and the rotation", rotated),
+    answer: json(200, "The updated credential and the rotation", rotated),
     handle: ({ caller, input: { params, ifMatch: revision } }) =>
       rollBack(custody, caller, params.id, revision),
   });
 }
 
-function finish({ custody }: Needs): Route {
+function finish({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/rotation/finish",
     operationId: "finishRotation",
     tag: "credentials",
-    summary: "End the overlap now, and destroy the old secret",
-    description: "Where Keyhold made the new key at the venue, the old one is deleted there first.",
+    summary: "Finish a rotation",
+    description:
+      "Ends the overlap now and destroys the old secret. If Keyhold created the new key at the venue, it deletes the old key there first.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.rotation_finished", "credential.key_deleted", "credential.version_destroyed"],
     problems: [
@@ -108,20 +228,14 @@ function finish({ custody }: Needs): Route {
   });
 }
 
-function list({ custody }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function list({ custody }: Parts): Route {
+  return showRoute({
     path: "/api/v1/credentials/:id/versions",
     operationId: "listVersions",
     tag: "credentials",
-    summary: "Show the versions of a secret, and who may still need the old one",
+    summary: "List the versions of a secret",
     permission: holdersOf("credentials:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The versions, newest first", versions),
-    handle: ({ caller, input: { params } }) => listVersions(custody, caller, params.id),
+    show: (caller, id) => listVersions(custody, caller, id),
   });
 }

@@ -1,26 +1,96 @@
 import { z } from "zod";
-import { invoke as invokeOperation } from "../../credentials/invoke.ts";
+import { statuses } from "../../credentials/credential.ts";
 import { reveal as revealSecret } from "../../credentials/reveal.ts";
 import { validate as validateCredential, validateSecret } from "../../credentials/validate.ts";
 import type { ErrorCode } from "../../errors.ts";
+import { environments, fieldNames } from "../../venues/venue.ts";
 import { json, secretBytes } from "../answer.ts";
+import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams } from "../schemas/common.ts";
-import { secretToValidate, takeSecret } from "../schemas/credentials.ts";
-import { invocation, invoked } from "../schemas/operations.ts";
-import { revealed, revealRequest, validated, validation } from "../schemas/uses.ts";
+import { id, idParams, text, time } from "../schemas.ts";
+import { accountFacts, permissions, secretToValidate, takeSecret } from "./credentials.ts";
 import type { Parts } from "./parts.ts";
 
-type Needs = Pick<Parts, "custody">;
+const outcome = z.string().meta({
+  description:
+    "The venue's verdict: `valid`, `rejected` (the key was refused), `ambiguous` (the refusal may concern the key), `ip_not_allowed`, `timeout` …",
+});
 
-/** Use a credential: ask the venue about it, have it do something, or hand it out. */
-export function credentialUseRoutes(parts: Needs): readonly Route[] {
-  return [check, validate, invoke, reveal].map((define) => define(parts));
+const validationFields = {
+  is_valid: z.boolean().nullable().meta({ description: "null if the venue gave no definite answer" }),
+  outcome,
+  message: z.string(),
+  permissions: permissions.nullable(),
+  account_type: z.string().nullable(),
+  account_status: z.string().nullable(),
+  account: accountFacts,
+  expires_at: time.nullable(),
+};
+
+const validationExample = {
+  is_valid: true,
+  outcome: "valid",
+  message: "The venue accepts the credential.",
+  permissions: {
+    read: "yes" as const,
+    trade: "yes" as const,
+    withdraw: "no" as const,
+    transfer: "unknown" as const,
+    bound_ips: null,
+    unknown_words: [],
+  },
+  account_type: "paper",
+  account_status: "ACTIVE",
+  account: { type: "paper", status: "ACTIVE" },
+  expires_at: null,
+};
+
+const validation = component("Validation", z.object(validationFields), validationExample);
+
+const validated = component(
+  "ValidatedCredential",
+  z.object({ ...validationFields, status: z.enum(statuses) }),
+  {
+    ...validationExample,
+    status: "active",
+  },
+);
+
+const revealRequest = component(
+  "RevealRequest",
+  z.strictObject({
+    reason: text(1000).meta({ description: "Kept in the audit record" }),
+  }),
+  { reason: "Moving to another platform, ticket 4711" },
+);
+
+/** Describes the bytes that the domain writes. Nothing is parsed with it. */
+const revealed = component(
+  "RevealedSecret",
+  z.object({
+    credential_id: id,
+    venue: z.string(),
+    environment: z.enum(environments),
+    version: z.int(),
+    secret: z.partialRecord(z.enum(fieldNames), z.string()),
+  }),
+  {
+    credential_id: "9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33",
+    venue: "binance",
+    environment: "live",
+    version: 1,
+    secret: { api_key: "the venue's key", api_secret: "the venue's secret" },
+  },
+);
+
+/** Validate a credential, or reveal it. */
+export function credentialUseRoutes(parts: Parts): readonly Route[] {
+  return [check, validate, reveal].map((define) => define(parts));
 }
 
-/** What can keep a secret from being opened. */
-const opening: readonly ErrorCode[] = [
+/** Errors of opening a secret. */
+export const opening: readonly ErrorCode[] = [
   "credential_inactive",
   "illegal_state",
   "policy_forbids",
@@ -33,21 +103,21 @@ const opening: readonly ErrorCode[] = [
   "key_unavailable",
 ];
 
-function check({ custody }: Needs): Route {
+function check({ custody }: Parts): Route {
   return route({
     effect: "uses",
     method: "POST",
     path: "/api/v1/credentials/validate",
     operationId: "validateSecret",
     tag: "credentials",
-    summary: "Ask the venue about a secret that is not kept",
-    description: "Nothing but the outcome is recorded.",
+    summary: "Validate a secret",
+    description: "Checks a secret with the venue without storing it. Only the outcome is recorded.",
     permission: holdersOf("credentials:validate"),
     audit: ["credential.checked"],
     problems: [],
     idempotency: "kept",
     input: z.object({ body: secretToValidate }),
-    answer: json(200, "The venue's verdict, whatever it is", validation),
+    answer: json(200, "The venue's verdict, positive or not", validation),
     async handle({ caller, input: { body } }) {
       const { secret, ...target } = body;
       using fields = takeSecret(secret);
@@ -56,71 +126,35 @@ function check({ custody }: Needs): Route {
   });
 }
 
-function validate({ custody }: Needs): Route {
+function validate({ custody }: Parts): Route {
   return route({
     effect: "uses",
     method: "POST",
     path: "/api/v1/credentials/:id/validate",
     operationId: "validateCredential",
     tag: "credentials",
-    summary: "Ask the venue about a credential",
+    summary: "Validate a credential",
+    description: "Checks a stored credential with the venue and updates its status and health.",
     permission: holdersOf("credentials:validate"),
     audit: ["credential.used", "credential.validated", "credential.refused"],
     problems: opening,
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: json(200, "The venue's verdict, whatever it is", validated),
+    answer: json(200, "The venue's verdict, positive or not", validated),
     handle: ({ caller, input: { params } }) => validateCredential(custody, caller, params.id),
   });
 }
 
-function invoke({ custody }: Needs): Route {
-  return route({
-    effect: "uses",
-    method: "POST",
-    path: "/api/v1/credentials/:id/invoke",
-    operationId: "invokeOperation",
-    tag: "credentials",
-    summary: "Run an operation of the venue without the key leaving",
-    description:
-      "What does more than read needs an Idempotency-Key, and is never sent twice; a lost answer is `outcome_unknown`, and sending the request again looks the order up.",
-    permission: holdersOf("credentials:use"),
-    audit: ["credential.used", "credential.invoke_finished", "credential.refused"],
-    problems: [
-      "unknown_operation",
-      "idempotency_key_required",
-      "idempotency_in_flight",
-      "idempotency_mismatch",
-      "venue_refused",
-      "request_withheld",
-      "venue_rejected",
-      "venue_ambiguous",
-      "venue_permission",
-      "venue_ip",
-      "unsendable",
-      "no_turn",
-      "not_sent",
-      "venue_unavailable",
-      ...opening,
-    ],
-    limit: "invokes",
-    idempotency: "passed",
-    input: z.object({ params: idParams, body: invocation }),
-    answer: json(200, "What the venue answered", invoked),
-    handle: ({ caller, input: { params, body }, idempotencyKey }) =>
-      invokeOperation(custody, caller, params.id, { ...body, idempotencyKey }),
-  });
-}
-
-function reveal({ custody }: Needs): Route {
+function reveal({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
     path: "/api/v1/credentials/:id/reveal",
     operationId: "revealSecret",
     tag: "credentials",
-    summary: "Hand out the plaintext",
-    description: "Needs a reason, and the credential's policy must allow it. An agent never may.",
+    summary: "Reveal a secret",
+    description:
+      "Returns the secret in plain text. Requires a reason, and the credential's policy must allow it.",
     permission: holdersOf("credentials:reveal"),
     audit: ["credential.revealed", "credential.refused"],
     problems: opening,

@@ -2,32 +2,225 @@ import { z } from "zod";
 import { list as listCredentials, show as showCredential } from "../../credentials/list.ts";
 import { register } from "../../credentials/register.ts";
 import { replace } from "../../credentials/replace.ts";
+import { statuses } from "../../credentials/credential.ts";
 import { update as updateCredential } from "../../credentials/update.ts";
+import { Secret } from "../../crypto/secret.ts";
 import type { ErrorCode } from "../../errors.ts";
+import { environments, fieldNames, operationClasses } from "../../venues/venue.ts";
 import { json } from "../answer.ts";
+import { component, listOf } from "../components.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, ifMatch, pageQuery } from "../schemas/common.ts";
 import {
-  credential,
-  credentialFilter,
-  credentialList,
-  credentialUpdate,
-  newCredential,
-  newSecret,
-  takeSecret,
-} from "../schemas/credentials.ts";
+  endInput,
+  freezes,
+  id,
+  idParams,
+  ifMatch,
+  pageQuery,
+  revision,
+  switchedOffRank,
+  text,
+  time,
+} from "../schemas.ts";
+import { reads, showRoute } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
+import { OwnedFields } from "../../credentials/secret.ts";
 
-type Needs = Pick<Parts, "custody" | "cursors">;
+const environment = z.enum(environments);
+const venue = z.string().regex(/^[a-z0-9_]{1,64}$/, { message: "is not the id of a venue" });
+const label = text(64).meta({
+  description: "Distinguishes credentials of the same account, venue and environment. Defaults to `default`",
+});
+const grant = z.enum(["yes", "no", "unknown"]);
 
-/** A credential as it is kept: take it in, show it, change it. */
-export function credentialRoutes(parts: Needs): readonly Route[] {
+export const permissions = z.object({
+  read: grant,
+  trade: grant,
+  withdraw: grant,
+  transfer: grant,
+  bound_ips: z.array(z.string()).nullable().meta({
+    description: "IP addresses to which the venue restricts the key; null if the venue does not report them",
+  }),
+  unknown_words: z
+    .array(z.string())
+    .meta({ description: "Permissions that Keyhold does not recognise. Any of them counts as withdraw" }),
+});
+
+export const accountFacts = z
+  .object({
+    id: z.string().optional(),
+    number: z.string().optional(),
+    type: z.string().optional(),
+    status: z.string().optional(),
+    blocked: z.array(z.string()).optional(),
+  })
+  .meta({ description: "What the venue reports about the account of the key" });
+
+const policy = {
+  allow: z
+    .array(z.enum(operationClasses))
+    .max(operationClasses.length)
+    .meta({ description: "Classes of operations that `invoke` may run" }),
+  reveal: z.boolean().meta({ description: "Whether the plaintext may be revealed" }),
+};
+const policyInput = z.strictObject({
+  allow: policy.allow.exactOptional(),
+  reveal: policy.reveal.exactOptional(),
+});
+
+export const credentialExample = {
+  id: "9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33",
+  account_id: "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22",
+  owner_id: "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2",
+  venue: "binance",
+  environment: "live" as const,
+  label: "default",
+  status: "active" as const,
+  switched_off_rank: null,
+  frozen: false,
+  freezes: [],
+  permissions: {
+    read: "yes" as const,
+    trade: "no" as const,
+    withdraw: "no" as const,
+    transfer: "no" as const,
+    bound_ips: [],
+    unknown_words: [],
+  },
+  account: {},
+  policy: { allow: ["read" as const], reveal: false },
+  secret: { store: "postgres", version: 1 },
+  health: "healthy" as const,
+  health_message: null,
+  expires_at: null,
+  last_validated_at: "2026-11-20T09:00:00.000Z",
+  revision: 1,
+  created_at: "2026-11-20T09:00:00.000Z",
+  updated_at: "2026-11-20T09:00:00.000Z",
+};
+
+export const credential = component(
+  "Credential",
+  z.object({
+    id,
+    account_id: id,
+    owner_id: id,
+    venue: z.string(),
+    environment,
+    label: z.string(),
+    status: z.enum(statuses),
+    switched_off_rank: switchedOffRank,
+    frozen: z.boolean(),
+    freezes,
+    permissions: permissions
+      .nullable()
+      .meta({ description: "Permissions of the key, as the venue reports them; null until the first check" }),
+    account: accountFacts,
+    policy: z.object(policy),
+    secret: z
+      .object({ store: z.string(), version: z.int() })
+      .meta({ description: "Where the encrypted secret is stored" }),
+    health: z.enum(["unknown", "healthy", "degraded", "unhealthy"]),
+    health_message: z.string().nullable(),
+    expires_at: time.nullable(),
+    last_validated_at: time.nullable(),
+    revision,
+    created_at: time,
+    updated_at: time,
+  }),
+  credentialExample,
+);
+
+const credentialList = listOf("CredentialList", credential, credentialExample);
+
+const secretField = z.string().max(8192).exactOptional();
+
+const secret = z
+  .strictObject(
+    {
+      api_key: secretField,
+      api_secret: secretField,
+      passphrase: secretField,
+      uid: secretField,
+      wallet_address: secretField,
+      private_key: secretField,
+      token: secretField,
+    },
+    {
+      error: ({ code }) =>
+        code === "unrecognized_keys" ? `takes ${fieldNames.join(", ")}, and no other field` : undefined,
+    },
+  )
+  .meta({ description: "The fields that the venue needs. `GET /api/v1/venues` lists them" });
+
+/** Moves the fields of a request into buffers that can be zeroed. The caller disposes of them. */
+export function takeSecret(sent: z.output<typeof secret>): OwnedFields {
+  const fields = new OwnedFields();
+  for (const name of fieldNames) {
+    const value = sent[name];
+    if (value !== undefined) fields.set(name, Secret.fromText(value));
+  }
+  return fields;
+}
+
+const secretExample = { api_key: "the venue's key", api_secret: "the venue's secret" };
+
+const newCredential = component(
+  "NewCredential",
+  z.strictObject({
+    account_id: id,
+    venue,
+    environment,
+    label: label.exactOptional(),
+    secret,
+    policy: policyInput.exactOptional(),
+    expires_at: endInput.nullable().exactOptional(),
+    validation: z.enum(["now", "deferred"]).exactOptional().meta({
+      description:
+        "`deferred` stores the credential as pending without checking it first, if the tenant's policy permits this",
+    }),
+  }),
+  { account_id: credentialExample.account_id, venue: "binance", environment: "live", secret: secretExample },
+);
+
+const credentialUpdate = component(
+  "CredentialUpdate",
+  z.strictObject({
+    label: label.exactOptional(),
+    active: z
+      .boolean()
+      .exactOptional()
+      .meta({ description: "Before it is switched on, the credential is checked with the venue" }),
+    expires_at: endInput.nullable().exactOptional(),
+    policy: policyInput.exactOptional(),
+  }),
+  { policy: { allow: ["read", "trade"] } },
+);
+
+export const newSecret = component("NewSecret", z.strictObject({ secret }), { secret: secretExample });
+
+export const secretToValidate = component(
+  "SecretToValidate",
+  z.strictObject({ venue, environment, secret }),
+  { venue: "binance", environment: "live", secret: secretExample },
+);
+
+const credentialFilter = {
+  account_id: id.exactOptional(),
+  venue: venue.exactOptional(),
+  environment: environment.exactOptional(),
+  status: z.enum(statuses).exactOptional(),
+  label: text(64).exactOptional(),
+};
+
+/** Register, show and change a credential. */
+export function credentialRoutes(parts: Parts): readonly Route[] {
   return [create, list, show, update, replaceSecret].map((define) => define(parts));
 }
 
-/** What can go wrong when a secret is checked and kept. */
+/** Errors of checking a secret and storing it. */
 const keeping: readonly ErrorCode[] = [
   "venue_rejected",
   "venue_ambiguous",
@@ -42,7 +235,7 @@ const keeping: readonly ErrorCode[] = [
   "key_unavailable",
 ];
 
-function create({ custody }: Needs): Route {
+function create({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
@@ -51,7 +244,7 @@ function create({ custody }: Needs): Route {
     tag: "credentials",
     summary: "Register a credential",
     description:
-      "The venue is asked first; only what it accepts, and the tenant's policy has nothing against, is sealed and kept.",
+      "Checks the credential with the venue first. It is encrypted and stored only if the venue accepts it and the tenant's policy allows it.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.registered", "credential.refused_at_register"],
     problems: ["not_found", "duplicate", "credential_inactive", "policy_forbids", "frozen", ...keeping],
@@ -69,18 +262,15 @@ function create({ custody }: Needs): Route {
   });
 }
 
-function list({ custody, cursors }: Needs): Route {
+function list({ custody, cursors }: Parts): Route {
   return route({
-    effect: "reads",
-    method: "GET",
+    ...reads,
     path: "/api/v1/credentials",
     operationId: "listCredentials",
     tag: "credentials",
-    summary: "List the credentials that you may see",
+    summary: "List credentials",
     permission: holdersOf("credentials:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
     problems: ["not_found"],
-    idempotency: "none",
     input: z.object({ query: pageQuery.extend(credentialFilter) }),
     answer: json(200, "A page of credentials", credentialList),
     handle: ({ caller, input: { query } }) => {
@@ -93,33 +283,28 @@ function list({ custody, cursors }: Needs): Route {
   });
 }
 
-function show({ custody }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function show({ custody }: Parts): Route {
+  return showRoute({
     path: "/api/v1/credentials/:id",
     operationId: "showCredential",
     tag: "credentials",
-    summary: "Show a credential, never its secret",
+    summary: "Show a credential",
     permission: holdersOf("credentials:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The credential", credential),
-    handle: ({ caller, input: { params } }) => showCredential(custody, caller, params.id),
+    show: (caller, id) => showCredential(custody, caller, id),
   });
 }
 
-function update({ custody }: Needs): Route {
+function update({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "PATCH",
     path: "/api/v1/credentials/:id",
     operationId: "updateCredential",
     tag: "credentials",
-    summary: "Change label, policy or expiry, or switch it on or off",
-    description: "The rank that has switched it off, or a higher one, switches it on.",
+    summary: "Update a credential",
+    description:
+      "Changes the label, policy or expiry, or switches the credential on or off. Only the rank that switched it off, or a higher one, can switch it on again.",
     permission: holdersOf("credentials:write"),
     audit: ["credential.updated", "credential.used", "credential.validated"],
     problems: [
@@ -135,7 +320,7 @@ function update({ custody }: Needs): Route {
     ],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: credentialUpdate }),
-    answer: json(200, "The credential as it is now", credential),
+    answer: json(200, "The updated credential", credential),
     handle: ({ caller, input: { params, ifMatch: revision, body } }) => {
       const { expires_at: expiresAt, ...rest } = body;
       const changes = { ...rest, ...(expiresAt === undefined ? {} : { expiresAt }) };
@@ -144,16 +329,16 @@ function update({ custody }: Needs): Route {
   });
 }
 
-function replaceSecret({ custody }: Needs): Route {
+function replaceSecret({ custody }: Parts): Route {
   return route({
     effect: "changes",
     method: "PUT",
     path: "/api/v1/credentials/:id/secret",
     operationId: "replaceSecret",
     tag: "credentials",
-    summary: "Put another secret in its place at once",
+    summary: "Replace a secret",
     description:
-      "Some of the fields may be sent: they are joined with those that are kept, and the venue is asked about the whole before anything changes.",
+      "Replaces the secret immediately, without an overlap. Fields that are not sent keep their stored value. The result is checked with the venue before anything changes.",
     permission: holdersOf("credentials:write"),
     audit: [
       "credential.used",
@@ -164,7 +349,7 @@ function replaceSecret({ custody }: Needs): Route {
     problems: ["illegal_state", "policy_forbids", "frozen", "record_unavailable", ...keeping],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: newSecret }),
-    answer: json(200, "The credential as it is now", credential),
+    answer: json(200, "The updated credential", credential),
     async handle({ caller, input: { params, ifMatch: revision, body } }) {
       using fields = takeSecret(body.secret);
       return await replace(custody, caller, params.id, revision, fields);

@@ -7,22 +7,23 @@ import { credentialStateRoutes } from "./credential-states.ts";
 import { credentialUseRoutes } from "./credential-uses.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { healthRoutes } from "./health.ts";
+import { invokeRoutes } from "./invoke.ts";
 import { memberRoutes } from "./members.ts";
 import type { Parts } from "./parts.ts";
 import { rotationScheduleRoutes } from "./rotation-schedules.ts";
 import { serviceRoutes } from "./service.ts";
 import { tenantRoutes } from "./tenant.ts";
 import { tenantsRoutes } from "./tenants.ts";
+import { venueRoutes } from "./venues.ts";
 import { webhookDeliveryRoutes } from "./webhook-deliveries.ts";
 import { webhookRoutes } from "./webhooks.ts";
-
-export type { Parts } from "./parts.ts";
 
 /** Every route of the API. */
 export function createRoutes(parts: Parts): readonly Route[] {
   return [
     ...credentialRoutes(parts),
     ...credentialUseRoutes(parts),
+    ...invokeRoutes(parts),
     ...credentialRotationRoutes(parts),
     ...rotationScheduleRoutes(parts),
     ...credentialStateRoutes(parts),
@@ -36,5 +37,6 @@ export function createRoutes(parts: Parts): readonly Route[] {
     ...tenantRoutes(parts),
     ...tenantsRoutes(parts),
     ...serviceRoutes(parts),
+    ...venueRoutes(parts),
   ];
 }

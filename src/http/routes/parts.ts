@@ -1,16 +1,16 @@
 import type { Custody } from "../../credentials/custody.ts";
-import type { Webhooks } from "../../webhooks/endpoint.ts";
-import type { Cursors } from "../cursor.ts";
+import type { Webhooks } from "../../webhooks/webhook.ts";
+import type { Cursors } from "../paging.ts";
 
-/** What the routes work with; each asks for the part that it needs. Wired in `app.ts`. */
+/** What the routes work with, from `app.ts`. */
 export type Parts = Readonly<{
   custody: Custody;
   webhooks: Webhooks;
   cursors: Cursors;
-  /** The addresses by which a venue sees Keyhold. */
+  /** The addresses from which a venue is called. */
   egressAddresses: (venue: string) => readonly string[];
-  /** Makes a change of a member's rights known at once in this process. */
+  /** Drops the cached rights of a member in this process. */
   forget: (memberId: string) => void;
-  /** Whether all of the service works, or part of it. Throws `not_ready` while nothing does. */
+  /** Whether all of the service works, or a part. Throws `not_ready` if nothing works. */
   ready: () => Promise<"ok" | "degraded">;
 }>;

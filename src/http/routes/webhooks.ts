@@ -1,47 +1,132 @@
 import { z } from "zod";
-import { createEndpoint } from "../../webhooks/create.ts";
-import { listEndpoints } from "../../webhooks/list.ts";
-import { removeEndpoint } from "../../webhooks/remove.ts";
-import { rotateSecret } from "../../webhooks/rotate-secret.ts";
-import { showEndpoint } from "../../webhooks/show.ts";
-import { testEndpoint } from "../../webhooks/test.ts";
-import { updateEndpoint } from "../../webhooks/update.ts";
+import { testWebhook } from "../../webhooks/delivery.ts";
+import { tellableEvents } from "../../webhooks/events.ts";
+import {
+  createWebhook,
+  listWebhooks,
+  removeWebhook,
+  rotateSecret,
+  showWebhook,
+  updateWebhook,
+} from "../../webhooks/webhook.ts";
 import { json, noContent } from "../answer.ts";
-import { pageByAge } from "../paging.ts";
+import { component, listOf } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, ifMatch, pageQuery } from "../schemas/common.ts";
-import {
-  delivery,
-  newWebhook,
-  secretRotation,
-  webhook,
-  webhookList,
-  webhookUpdate,
-  webhookWithSecret,
-} from "../schemas/webhooks.ts";
+import { advice, id, idParams, ifMatch, revision, text, time } from "../schemas.ts";
+import { listRoute, showRoute } from "./kinds.ts";
 import type { Parts } from "./parts.ts";
+import { delivery } from "./webhook-deliveries.ts";
 
-type Needs = Pick<Parts, "webhooks" | "cursors">;
+const webhookExample = {
+  id: "0b7c6c9e-6f2a-4f4e-8a5d-2f4c1d9e7b10",
+  url: "https://hooks.example.com/keyhold",
+  description: "desk alerts",
+  events: ["credential.invalidated", "credential.expiring"],
+  status: "active" as const,
+  disabled_reason: null,
+  failing_since: null,
+  previous_secret_until: null,
+  revision: 1,
+  created_at: "2026-11-20T09:00:00.000Z",
+  updated_at: "2026-11-20T09:00:00.000Z",
+};
 
-/** Where the tenant is told of events. */
-export function webhookRoutes(parts: Needs): readonly Route[] {
+const fields = {
+  id,
+  url: z.string(),
+  description: z.string(),
+  events: z.array(z.string()).meta({ description: "Events that are sent; an empty list means all of them" }),
+  status: z.enum(["active", "disabled"]),
+  disabled_reason: z.enum(["member", "gone", "failing"]).nullable().meta({
+    description:
+      "`member`: switched off by a member; `gone`: the receiver answered 410; `failing`: every attempt failed for five days",
+  }),
+  failing_since: time.nullable().meta({ description: "Every attempt has failed since this time" }),
+  previous_secret_until: time
+    .nullable()
+    .meta({ description: "Messages are also signed with the previous secret until this time" }),
+  revision,
+  created_at: time,
+  updated_at: time,
+};
+
+const webhook = component("Webhook", z.object(fields), webhookExample);
+
+const webhookList = listOf("WebhookList", webhook, webhookExample);
+
+const webhookWithSecret = component(
+  "WebhookWithSecret",
+  z.object({
+    ...fields,
+    secret: z.string().nullable().meta({
+      description: "The secret that signs the messages. It is shown only once; null in a repeated response",
+    }),
+    advice,
+  }),
+  { ...webhookExample, secret: null },
+);
+
+const input = {
+  url: z.string().min(1).max(2048),
+  description: text(255).or(z.literal("")),
+  events: z.array(z.enum(tellableEvents)).max(tellableEvents.length).meta({
+    description: "Events to send. An empty list means all of them, including events of later versions",
+  }),
+};
+
+const newWebhook = component(
+  "NewWebhook",
+  z.strictObject({
+    url: input.url,
+    description: input.description.exactOptional(),
+    events: input.events.exactOptional(),
+  }),
+  { url: webhookExample.url, events: ["credential.invalidated", "credential.expiring"] },
+);
+
+const webhookUpdate = component(
+  "WebhookUpdate",
+  z.strictObject({
+    url: input.url.exactOptional(),
+    description: input.description.exactOptional(),
+    events: input.events.exactOptional(),
+    status: z.enum(["active", "disabled"]).exactOptional().meta({
+      description: "A webhook that is enabled again receives the messages that have been waiting for it",
+    }),
+  }),
+  { status: "active" },
+);
+
+const secretRotation = component(
+  "WebhookSecretRotation",
+  z.strictObject({
+    overlap_seconds: z.int().min(0).max(86_400).exactOptional().meta({
+      description:
+        "How long the previous secret also signs. Defaults to one day; use 0 if the secret has leaked",
+    }),
+  }),
+  { overlap_seconds: 86_400 },
+);
+
+/** URLs that receive events of the tenant. */
+export function webhookRoutes(parts: Parts): readonly Route[] {
   return [create, list, show, update, remove, rotate, test].map((define) => define(parts));
 }
 
 const secretIsGone =
-  "The secret was shown in the first answer alone. If you do not have it, make the next one (POST /api/v1/webhooks/{id}/rotate-secret).";
+  "The secret was shown only in the first response. If you do not have it, rotate it (POST /api/v1/webhooks/{id}/rotate-secret).";
 
-function create({ webhooks }: Needs): Route {
+function create({ webhooks }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
     path: "/api/v1/webhooks",
     operationId: "createWebhook",
     tag: "webhooks",
-    summary: "Have events of the tenant told to a URL",
+    summary: "Create a webhook",
     description:
-      "Messages are signed as Standard Webhooks says, with the secret of this answer, which is shown this once. The URL must lead to public addresses.",
+      "Sends events of the tenant to a URL. Messages are signed according to Standard Webhooks with the secret in this response, which is shown only once. The URL must resolve to public addresses.",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.created"],
     problems: ["illegal_state", "key_unavailable"],
@@ -51,96 +136,82 @@ function create({ webhooks }: Needs): Route {
       location: ({ id }) => `/api/v1/webhooks/${id}`,
       keep: (created) => ({ ...created, secret: null, advice: secretIsGone }),
     }),
-    handle: ({ caller, input: { body } }) => createEndpoint(webhooks, caller, body),
+    handle: ({ caller, input: { body } }) => createWebhook(webhooks, caller, body),
   });
 }
 
-function list({ webhooks, cursors }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function list({ webhooks, cursors }: Parts): Route {
+  return listRoute(cursors, {
+    list: "webhooks",
     path: "/api/v1/webhooks",
     operationId: "listWebhooks",
     tag: "webhooks",
-    summary: "List the tenant's webhooks",
+    summary: "List webhooks",
     permission: holdersOf("webhooks:read"),
-    audit: { none: "it reads metadata that the caller may see" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ query: pageQuery }),
     answer: json(200, "A page of webhooks", webhookList),
-    handle: ({ caller, input: { query } }) =>
-      pageByAge(cursors, { tenantId: caller.tenantId, list: "webhooks" }, query, (page) =>
-        listEndpoints(webhooks, caller, page),
-      ),
+    read: (caller, page) => listWebhooks(webhooks, caller, page),
   });
 }
 
-function show({ webhooks }: Needs): Route {
-  return route({
-    effect: "reads",
-    method: "GET",
+function show({ webhooks }: Parts): Route {
+  return showRoute({
     path: "/api/v1/webhooks/:id",
     operationId: "showWebhook",
     tag: "webhooks",
-    summary: "Show a webhook, never its secret",
+    summary: "Show a webhook",
     permission: holdersOf("webhooks:read"),
-    audit: { none: "it reads metadata that the caller may see; a refusal is recorded as access.refused" },
-    problems: [],
-    idempotency: "none",
-    input: z.object({ params: idParams }),
     answer: json(200, "The webhook", webhook),
-    handle: ({ caller, input: { params } }) => showEndpoint(webhooks, caller, params.id),
+    show: (caller, id) => showWebhook(webhooks, caller, id),
   });
 }
 
-function update({ webhooks }: Needs): Route {
+function update({ webhooks }: Parts): Route {
   return route({
     effect: "changes",
     method: "PATCH",
     path: "/api/v1/webhooks/:id",
     operationId: "updateWebhook",
     tag: "webhooks",
-    summary: "Change a webhook, or switch it on or off",
+    summary: "Update a webhook",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.updated"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams, ifMatch, body: webhookUpdate }),
-    answer: json(200, "The webhook as it is now", webhook),
+    answer: json(200, "The updated webhook", webhook),
     handle: ({ caller, input: { params, ifMatch: revision, body } }) =>
-      updateEndpoint(webhooks, caller, { id: params.id, revision }, body),
+      updateWebhook(webhooks, caller, { id: params.id, revision }, body),
   });
 }
 
-function remove({ webhooks }: Needs): Route {
+function remove({ webhooks }: Parts): Route {
   return route({
     effect: "changes",
     method: "DELETE",
     path: "/api/v1/webhooks/:id",
     operationId: "deleteWebhook",
     tag: "webhooks",
-    summary: "Remove a webhook, and what is waiting for it",
+    summary: "Delete a webhook",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.deleted"],
     problems: [],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: noContent("It is gone, and nothing more is sent to it"),
-    handle: ({ caller, input: { params } }) => removeEndpoint(webhooks, caller, params.id),
+    answer: noContent("The webhook is deleted, with the messages that were waiting for it"),
+    handle: ({ caller, input: { params } }) => removeWebhook(webhooks, caller, params.id),
   });
 }
 
-function rotate({ webhooks }: Needs): Route {
+function rotate({ webhooks }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
     path: "/api/v1/webhooks/:id/rotate-secret",
     operationId: "rotateWebhookSecret",
     tag: "webhooks",
-    summary: "Give a webhook its next secret",
+    summary: "Rotate the secret of a webhook",
     description:
-      "The secret is shown this once. Until the overlap is over each message has two signatures, one of each secret.",
+      "The new secret is shown only once. During the overlap each message has two signatures, one for each secret.",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.secret_rotated"],
     problems: ["key_unavailable"],
@@ -156,21 +227,21 @@ function rotate({ webhooks }: Needs): Route {
   });
 }
 
-function test({ webhooks }: Needs): Route {
+function test({ webhooks }: Parts): Route {
   return route({
     effect: "changes",
     method: "POST",
     path: "/api/v1/webhooks/:id/test",
     operationId: "testWebhook",
     tag: "webhooks",
-    summary: "Send a message that tells nothing, to see whether it arrives",
-    description: "It goes the way of all messages: the delivery tells what came of it, in a moment.",
+    summary: "Send a test message",
+    description: "Queues a message without content. The delivery shows the result.",
     permission: holdersOf("webhooks:write"),
     audit: ["webhook.tested"],
     problems: ["illegal_state"],
     idempotency: "kept",
     input: z.object({ params: idParams }),
-    answer: json(202, "The delivery, which is made next", delivery),
-    handle: ({ caller, input: { params } }) => testEndpoint(webhooks, caller, params.id),
+    answer: json(202, "The queued delivery", delivery),
+    handle: ({ caller, input: { params } }) => testWebhook(webhooks, caller, params.id),
   });
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
-import { signMessage } from "../../../src/webhooks/secret.ts";
+import { signMessage } from "../../../src/webhooks/signing-secret.ts";
 
 const now = () => Math.floor(Date.now() / 1000);
 const secret = randomBytes(32);

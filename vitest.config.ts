@@ -13,7 +13,12 @@ export default defineConfig({
       provider: "v8",
       include: ["src/**/*.ts"],
       // Programs that run as processes of their own, and are tested as such: what they run there is not counted here.
-      exclude: ["src/main.ts", "src/cli/keyhold.ts", "src/venues/process/worker.ts", "src/db/write-schema.ts"],
+      exclude: [
+        "src/main.ts",
+        "src/cli/keyhold.ts",
+        "src/venues/process/worker.ts",
+        "src/db/write-schema.ts",
+      ],
       thresholds: { lines: 90 },
       reporter: ["text-summary", "json-summary"],
     },

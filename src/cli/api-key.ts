@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { confirmDestruction } from "./ask.ts";
 import {
   type Cli,
   collect,
@@ -10,6 +9,7 @@ import {
 } from "./cli.ts";
 import type { Column } from "./output.ts";
 import type { ApiKey } from "./shapes.ts";
+import { confirmDestruction } from "./terminal.ts";
 
 const columns: readonly Column<ApiKey>[] = [
   ["id", ({ id }) => id],

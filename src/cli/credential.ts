@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import type { CredentialUpdate, Policy, Registration } from "./api.ts";
-import { confirm, confirmDestruction } from "./ask.ts";
 import { askSecret, secretOptions, type SecretOptions } from "./ask-secret.ts";
 import { assertChange, type Cli, collect, contradicting, type PageOptions, pageOptions } from "./cli.ts";
 import { CliError, hintFor } from "./errors.ts";
@@ -8,11 +7,10 @@ import { noteWhatIsLeft, statusOf } from "./freezes.ts";
 import type { Column } from "./output.ts";
 import { addHealthCommand } from "./health.ts";
 import { nameCredential } from "./name-credential.ts";
-import { addRotationCommands } from "./rotation.ts";
-import { addScheduleCommands } from "./rotation-schedule.ts";
 import type { Credential, Permissions, Validation } from "./shapes.ts";
-import { canAsk } from "./terminal.ts";
 import { findVenue } from "./venues.ts";
+import { canAsk, confirm, confirmDestruction } from "./terminal.ts";
+import { addRotationCommands, addScheduleCommands } from "./rotation.ts";
 
 const listColumns: readonly Column<Credential>[] = [
   ["id", ({ id }) => id],

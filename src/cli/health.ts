@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import type { DueCheck } from "../credentials/check-health.ts";
 import type { Cli } from "./cli.ts";
-import { withCustody } from "./operate.ts";
 import type { Column } from "./output.ts";
 import type { CredentialHealth, HealthSummary } from "./shapes.ts";
-import { workThrough } from "./work-through.ts";
+import { withCustody, workThrough } from "./operate.ts";
 
 const most = 1_000_000;
 

@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import { namingOptions } from "./ask-secret.ts";
 import { type Cli, collect } from "./cli.ts";
-import type { VaultImport } from "./import/vault.ts";
-import { defaultPath } from "./import/path.ts";
+import { defaultPath, type VaultImport } from "./import/vault.ts";
 
 const aboutSettings = `
 KEYHOLD_VAULT_ADDRESSES and its neighbours say where Vault is, and as whom to read there. Give this command a login of its own,

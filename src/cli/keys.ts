@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { confirmDestruction } from "./ask.ts";
 import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import { withCustody } from "./operate.ts";
 import type { RotateOptions } from "./rotate-keys.ts";
+import { confirmDestruction } from "./terminal.ts";
 
 export function addKeyCommands(program: Command, cli: Cli): void {
   const keys = program.command("keys").description("key-encryption keys and data keys; for the operator");

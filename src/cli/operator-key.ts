@@ -1,10 +1,10 @@
 import { hostname, userInfo } from "node:os";
 import { type Command, InvalidArgumentError } from "commander";
 import type { OperatorKey } from "../access/operator-keys.ts";
-import { confirmDestruction } from "./ask.ts";
 import type { Cli } from "./cli.ts";
 import { withCustody } from "./operate.ts";
 import type { Column } from "./output.ts";
+import { confirmDestruction } from "./terminal.ts";
 
 const columns: readonly Column<OperatorKey>[] = [
   ["id", ({ id }) => id],

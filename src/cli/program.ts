@@ -10,7 +10,6 @@ import { addImportCommands } from "./import.ts";
 import { addHealthCommands } from "./health.ts";
 import { addInvokeCommand } from "./invoke.ts";
 import { addKeyCommands } from "./keys.ts";
-import { addMeCommand } from "./me.ts";
 import { addMemberCommands } from "./member.ts";
 import { createOutput } from "./output.ts";
 import { addOperatorKeyCommands } from "./operator-key.ts";
@@ -19,9 +18,9 @@ import { addServeCommand } from "./serve.ts";
 import { addTenantCommands } from "./tenant.ts";
 import { addStoreCommands } from "./store.ts";
 import type { Terminal } from "./terminal.ts";
-import { addTokenCommand } from "./token.ts";
 import { addVenuesCommand } from "./venues.ts";
 import { addWebhookCommands } from "./webhook.ts";
+import { addMeCommand, addTokenCommand } from "./token.ts";
 
 const afterHelp = `
 Environment:

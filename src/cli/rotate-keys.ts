@@ -6,8 +6,7 @@ import { databaseTime, sealingKeys, wrappedOtherwise } from "../tenants/data-key
 import { rewrapDataKey } from "../tenants/data-keys/rewrap.ts";
 import { rotateDataKey } from "../tenants/data-keys/rotate.ts";
 import type { Cli } from "./cli.ts";
-import { withCustody } from "./operate.ts";
-import { workThrough } from "./work-through.ts";
+import { withCustody, workThrough } from "./operate.ts";
 
 const most = 1_000_000;
 

@@ -3,8 +3,7 @@ import type { Placed } from "../credentials/reseal-due.ts";
 import { type SecretRef, type StoreName, type Stores, storeNames } from "../stores/store.ts";
 import { type Cli, collect } from "./cli.ts";
 import { CliError } from "./errors.ts";
-import { withCustody } from "./operate.ts";
-import { workThrough } from "./work-through.ts";
+import { withCustody, workThrough } from "./operate.ts";
 
 const most = 1_000_000;
 

@@ -3,8 +3,8 @@ import type { WebhookUpdate } from "./api.ts";
 import { assertChange, type Cli, collect, contradicting, type PageOptions, pageOptions } from "./cli.ts";
 import type { Column } from "./output.ts";
 import type { Webhook, WebhookDelivery, WebhookDeliveryLog } from "./shapes.ts";
-import { confirmDestruction } from "./ask.ts";
 import { CliError } from "./errors.ts";
+import { confirmDestruction } from "./terminal.ts";
 
 const columns: readonly Column<Webhook>[] = [
   ["id", ({ id }) => id],

@@ -4,12 +4,10 @@ import { CliError } from "../errors.ts";
 import { problemOf } from "../../venues/field-forms.ts";
 import { fieldNames } from "../../venues/venue.ts";
 import { fitFields, type Naming, type SecretValues } from "../fields.ts";
-import { type Progress, showProgress } from "../progress.ts";
 import type { Venue } from "../shapes.ts";
 import { venueNamed } from "../venues.ts";
-
 import { assertAll, type Result, resultOf, type Settled, show, summaryOf, tellRemoval } from "./results.ts";
-import type { Item, Source } from "./source.ts";
+import { showProgress, type Progress } from "../terminal.ts";
 
 export type Plan = Readonly<{
   /** What is asked for every key alike. */
@@ -141,3 +139,26 @@ function refusal(error: unknown): Settled {
   const ofVenue = error.code === "venue_unavailable";
   return { outcome: error.failure === "unavailable" ? "unavailable" : "refused", reason, ofVenue };
 }
+
+/** Where keys are today. It is read, and never changed. */
+export type Source = Readonly<{
+  /** Everything that it has, without its values. Throws `CliError`. */
+  list(): Promise<readonly Item[]>;
+}>;
+
+/** One key of a source. */
+export type Item = Readonly<{
+  /** What the source calls the venue. */
+  exchange: string;
+  /** Where it stands, as people write it. */
+  path: string;
+  /** The command that removes it there. It is told, and never run. */
+  removal: string;
+  /** Called once, right before the values are needed. */
+  read(): Promise<Held>;
+}>;
+
+/** What stands there, under the names that the source has for it; or why it cannot be had, as a sentence. */
+export type Held =
+  | Readonly<{ outcome: "found"; values: Readonly<Record<string, unknown>> }>
+  | Readonly<{ outcome: "skipped" | "refused" | "unavailable"; reason: string }>;

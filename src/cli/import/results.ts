@@ -1,7 +1,7 @@
 import { CliError } from "../errors.ts";
 import type { Column, Output } from "../output.ts";
 import type { Venue } from "../shapes.ts";
-import type { Item } from "./source.ts";
+import type { Item } from "./importer.ts";
 
 /** What became of a key, in the words that people read. */
 const outcomes = {

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { type Cli, collect } from "./cli.ts";
+import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
-import { collectFields, fitFields, type Naming, type SecretValues } from "./fields.ts";
+import { collectFields, fitFields, type Naming, type SecretValues, type Venue } from "./fields.ts";
 import { readPipedSecret, isOpenAfter } from "./secret-input.ts";
-import type { Venue } from "./shapes.ts";
+import { collect } from "./options.ts";
 import { type Key, Keyboard } from "./keyboard.ts";
 import { canAsk, givenUp, type Terminal } from "./terminal.ts";
 
@@ -21,7 +21,7 @@ export function secretOptions(command: Command): Command {
 export function namingOptions(command: Command): Command {
   return command
     .option("--field <theirs=ours>", "what a name in the source means, such as note=api_key", collectFields)
-    .option("--leave-out <fields>", "what stands beside a key and does not belong to it", collect);
+    .option("--leave-out <fields>", "fields to pass over, such as created_at", collect);
 }
 
 /**

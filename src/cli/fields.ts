@@ -1,10 +1,12 @@
 import { InvalidArgumentError } from "commander";
 import { formerNamesOf } from "../venues/former-names.ts";
 import { type FieldName, fieldNames } from "../venues/venue.ts";
-import type { Venue } from "./shapes.ts";
 
 /** Field name → value, as a request sends it. */
 export type SecretValues = Readonly<Record<string, string>>;
+
+/** As much of a venue as the names of its fields need. */
+export type Venue = Readonly<{ id: string; name: string; fields: readonly string[] }>;
 
 /** What a person says of the names in a source: which field each of them means, and what does not belong to the secret. */
 export type Naming = Readonly<{ field?: ReadonlyMap<string, FieldName>; leaveOut?: readonly string[] }>;
@@ -156,17 +158,17 @@ function squashed(name: string): string {
 
 /** The fields of a venue with the names that are known for each. */
 function knownAt(venue: Venue): string {
-  const told = fieldNames
+  const described = fieldNames
     .filter((field) => venue.fields.includes(field))
     .map((field) => {
       const meaning = fieldNames.filter((other) => atVenue(venue, other) === field);
       const others = meaning.flatMap((other) => namesByField[other]).filter((name) => name !== field);
       return others.length === 0 ? field : `${field} (also called ${others.join(", ")})`;
     });
-  return `${venue.name} has ${told.join(", ")}`;
+  return `${venue.name} has ${described.join(", ")}`;
 }
 
-/** Somebody may have put a key where its name belongs. Names are words; keys are longer, or have digits in them. */
+/** A key may stand where its name belongs. Names are words; keys are longer, or have digits in them. */
 function shown(name: string): string {
   return /^[A-Za-z][A-Za-z_. -]{0,31}$/.test(name) ? name : "a field whose name is not a word";
 }

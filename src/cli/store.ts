@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Placed } from "../credentials/reseal-due.ts";
 import { type SecretRef, type StoreName, type Stores, storeNames } from "../stores/store.ts";
-import { type Cli, collect } from "./cli.ts";
+import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import { withCustody, workThrough } from "./operate.ts";
+import { collect } from "./options.ts";
 
 const most = 1_000_000;
 

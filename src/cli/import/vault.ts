@@ -1,3 +1,4 @@
+import { answerOf } from "@keyhold/client";
 import { readVaultConfig } from "../../config.ts";
 import type { VaultConfig } from "../../config-stores.ts";
 import type { VaultClient } from "../../stores/vault/client.ts";
@@ -9,7 +10,9 @@ import type { Cli } from "../cli.ts";
 import { registrationOf, type RegisterOptions } from "../credential.ts";
 import { CliError } from "../errors.ts";
 import type { Naming } from "../fields.ts";
-import { importAll, type Held, type Item, type Source } from "./importer.ts";
+import { importAll } from "./importer.ts";
+import { isWord, pathTo, type Place, placeOf } from "./path.ts";
+import type { Held, Item, Source } from "./source.ts";
 
 export type VaultImport = RegisterOptions &
   Naming &
@@ -20,7 +23,7 @@ export type VaultImport = RegisterOptions &
     dryRun?: true;
   }>;
 
-/** A person waits, and no request of somebody else's. */
+/** A person waits for it, and no request of a caller. */
 const patience = { deadlineMs: 10_000, attemptMs: 5000 };
 
 /** Reads keys that stand in Vault in the clear, and registers each. Throws `StartError` and `CliError`. */
@@ -35,7 +38,7 @@ export async function importFromVault(cli: Cli, options: VaultImport): Promise<v
   try {
     const source = vaultSource(client, config, { place, names });
     await importAll(cli, source, {
-      registration: registrationOf(options),
+      registration: await registrationOf(cli, options),
       naming: options,
       dryRun,
     });
@@ -50,7 +53,7 @@ async function tenantOf(cli: Cli, { path, sourceTenant }: VaultImport): Promise<
   if (!named && sourceTenant !== undefined)
     throw new CliError("usage", "--source-tenant is given, and --path has no {tenant}");
   if (!named || sourceTenant !== undefined) return sourceTenant ?? null;
-  const { tenant_id: own } = await (await cli.api()).me();
+  const { tenant_id: own } = await answerOf((await cli.api()).GET("/api/v1/me"));
   if (own !== null) return own;
   throw new CliError("usage", "an operator's token speaks for no tenant", {
     hint: "set KEYHOLD_TOKEN to a token of the member whose account it is",
@@ -63,7 +66,7 @@ type Wanted = Readonly<{ place: Place; names: readonly string[] | undefined }>;
 function vaultSource(client: VaultClient, config: VaultConfig, { place, names }: Wanted): Source {
   return {
     list: () =>
-      told(place.folder, async () => {
+      explained(place.folder, async () => {
         const secrets = await LegacySecrets.open(client, place.folder);
         const found = names ?? (await listed(secrets, place));
         return found.map((name) => itemOf(secrets, config, place, name));
@@ -119,8 +122,8 @@ async function read(secrets: LegacySecrets, path: string): Promise<Held> {
   }
 }
 
-/** Runs what stands before all keys; when that fails, nothing was imported. Throws `CliError`. */
-async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Runs what comes before all keys; when that fails, nothing was imported. Throws `CliError`. */
+async function explained<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -142,47 +145,5 @@ const aboutMount = "--path begins with the mount of the engine, as in `vault kv 
 const hints: Readonly<Partial<Record<DeniedReason, string>>> = {
   no_mount: aboutMount,
   wrong_engine: aboutMount,
-  policy:
-    "a mount that is not there looks the same to who may not see it; the policy stands in the guide to importing",
+  policy: "a missing mount looks the same as one that you may not see; the guide to importing has the policy",
 };
-
-export const defaultPath = "secret/tenants/{tenant}/exchanges/{exchange}/credentials";
-
-/** Where the keys of one tenant are: a folder with a name for each exchange in it, and what follows behind each name. */
-export type Place = Readonly<{ folder: string; behind: string }>;
-
-/** Throws `CliError` for a template that is none, and for a tenant that would lead out of its place. */
-export function placeOf(template: string, tenant: string | null): Place {
-  const parts = template.split("/");
-  const at = parts.indexOf("{exchange}");
-  const rest = parts.filter((_, index) => index !== at);
-  const tenants = rest.filter((part) => part === "{tenant}").length;
-  if (at < 1 || tenants > 1 || !rest.every((part) => part === "{tenant}" || isWord(part))) throw noTemplate();
-  const filled = parts.map((part) => (part === "{tenant}" ? word("--source-tenant", tenant ?? "") : part));
-  return { folder: filled.slice(0, at).join("/"), behind: filled.slice(at + 1).join("/") };
-}
-
-/** Where the key of one exchange is. Throws `CliError` for a name that would lead elsewhere. */
-export function pathTo({ folder, behind }: Place, exchange: string): string {
-  const path = `${folder}/${word("--exchange", exchange)}`;
-  return behind === "" ? path : `${path}/${behind}`;
-}
-
-/** Whether it is one part of a path and nothing but that: no slash, no dots alone, nothing that a URL writes in another way. */
-export function isWord(part: string): boolean {
-  return /^\w[\w.-]{0,127}$/.test(part);
-}
-
-function word(option: string, value: string): string {
-  if (isWord(value)) return value;
-  throw new CliError(
-    "usage",
-    `${option} must be letters, digits, _, - and dots, with none of the last two in front`,
-  );
-}
-
-function noTemplate(): CliError {
-  return new CliError("usage", "--path must be words with slashes between them, {exchange} once among them", {
-    hint: `such as ${defaultPath}; it begins with the mount of the engine`,
-  });
-}

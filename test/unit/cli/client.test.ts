@@ -42,6 +42,9 @@ function answerJson(status: number, body: unknown, type = "application/json"): v
   answer = (response) => response.writeHead(status, { "content-type": type }).end(JSON.stringify(body));
 }
 
+const accountId = "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22";
+const credentialId = "9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33";
+const memberId = "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2";
 const account = {
   id: "a1",
   name: "Main",
@@ -55,11 +58,11 @@ const account = {
 describe("what is sent", () => {
   test("carries the token and the body, to the path below the service's own", async () => {
     answerJson(201, account);
-    await keyhold(["account", "create", "Main", "--owner", "m1"], { KEYHOLD_URL: `${url}/` });
+    await keyhold(["account", "create", "Main", "--owner", memberId], { KEYHOLD_URL: `${url}/` });
     expect(seen).toMatchObject([
       { method: "POST", path: "/api/v1/accounts", headers: { authorization: "Bearer the-token" } },
     ]);
-    expect(JSON.parse(seen[0]?.body ?? "")).toEqual({ name: "Main", owner_id: "m1" });
+    expect(JSON.parse(seen[0]?.body ?? "")).toEqual({ name: "Main", owner_id: memberId });
   });
 
   test("has filters escaped and those left out that are not given", async () => {
@@ -68,10 +71,10 @@ describe("what is sent", () => {
     expect(seen[0]?.path).toBe("/api/v1/credentials?label=a%26b%3Dc&limit=7");
   });
 
-  test("cannot leave its path by an id", async () => {
-    answerJson(200, account);
-    await keyhold(["account", "show", "../tenants?x"]);
-    expect(seen[0]?.path).toBe("/api/v1/accounts/..%2Ftenants%3Fx");
+  test("cannot leave its path by an id: what is no id is looked up as a name", async () => {
+    answerJson(200, { items: [account], next_cursor: null, count: 1 });
+    expect(await keyhold(["account", "show", "../tenants?x"])).toMatchObject({ code: 2, output: "" });
+    expect(seen.map(({ path }) => path)).toEqual(["/api/v1/accounts?limit=200"]);
   });
 
   test("is nothing without a token", async () => {
@@ -128,8 +131,8 @@ describe("what comes back", () => {
   test("cannot steer the terminal, neither as a table nor as JSON", async () => {
     const name = "\u001b[2Jx\u009b1m";
     answerJson(200, { ...account, name });
-    const shown = await keyhold(["account", "show", "a1"]);
-    const printed = await keyhold(["account", "show", "a1", "--json"]);
+    const shown = await keyhold(["account", "show", accountId]);
+    const printed = await keyhold(["account", "show", accountId, "--json"]);
     for (const { output } of [shown, printed]) {
       expect(output).not.toContain("\u001b");
       expect(output).not.toContain("\u009b");
@@ -286,7 +289,7 @@ describe("a service that is not there", () => {
 
   test("leaves the outcome of an order open", async () => {
     answer = (response) => response.destroy();
-    const order = ["invoke", "c1", "createOrder", "--param", "symbol=BTC/USDT"];
+    const order = ["invoke", credentialId, "createOrder", "--param", "symbol=BTC/USDT"];
     expect(await keyhold([...order, "--idempotency-key", "k1"])).toMatchObject({
       code: 4,
       notes: expect.stringContaining("repeat the command with the same --idempotency-key"),
@@ -297,7 +300,7 @@ describe("a service that is not there", () => {
 });
 
 describe("the parameters of an operation", () => {
-  const invoke = (...argv: string[]) => keyhold(["invoke", "c1", "createOrder", ...argv]);
+  const invoke = (...argv: string[]) => keyhold(["invoke", credentialId, "createOrder", ...argv]);
   const sentParams = (): unknown => JSON.parse(seen.at(-1)?.body ?? "").params;
 
   test("are text, or JSON after a colon", async () => {
@@ -325,7 +328,7 @@ describe("the parameters of an operation", () => {
 
   test("are read whole from standard input, and one by one over it", async () => {
     const environment = { KEYHOLD_URL: url, KEYHOLD_TOKEN: "t" };
-    const argv = ["invoke", "c1", "createOrder", "--json-params", "-", "--param", "side=sell"];
+    const argv = ["invoke", credentialId, "createOrder", "--json-params", "-", "--param", "side=sell"];
     await runCli(argv, { environment, input: '{"side":"buy","postOnly":true}' });
     expect(sentParams()).toEqual({ side: "sell", postOnly: true });
   });

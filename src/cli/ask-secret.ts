@@ -52,7 +52,7 @@ export async function askSecret(
  * Asks for each value at a prompt that shows how many characters have arrived, and none of them. A PEM is taken with all its lines,
  * whether it is pasted or typed. Throws `CliError` when the person gives up.
  */
-export async function askHidden(terminal: Terminal, names: readonly string[]): Promise<SecretValues> {
+async function askHidden(terminal: Terminal, names: readonly string[]): Promise<SecretValues> {
   await using keyboard = new Keyboard(terminal);
   const values: Record<string, string> = {};
   for (const name of names) values[name] = await askOne(terminal, keyboard, name);

@@ -1,10 +1,8 @@
-import type { Client, Page } from "@keyhold/client";
-import { all } from "@keyhold/client";
+import { all, type Client, type Page } from "@keyhold/client";
 import type { PageOptions } from "./options.ts";
 import { type Column, createOutput, type Output } from "./output.ts";
+import type { Environment } from "./service.ts";
 import type { Terminal } from "./terminal.ts";
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a command works with. The API is loaded when a command asks for it, so that `--help` does not wait for it. */
 export type Cli = Readonly<{

@@ -14,8 +14,9 @@ export function oneOf<T extends string>(words: readonly T[]): (text: string) => 
     const word = words.find((known) => known === text);
     if (word !== undefined) return word;
     const near = nearNames(text, words);
-    const question = near.length === 0 ? "" : `Did you mean ${near.join(" or ")}? `;
-    throw new InvalidArgumentError(`${question}Give one of ${words.join(", ")}.`);
+    throw new InvalidArgumentError(
+      near.length === 0 ? `Give one of ${words.join(", ")}.` : `Did you mean ${near.join(" or ")}?`,
+    );
   };
 }
 

@@ -2,8 +2,9 @@ import { type Client, createClient, KeyholdProblem } from "@keyhold/client";
 import { decodeJwt } from "jose";
 import { readClientConfig } from "../config.ts";
 import { type ErrorCode, errors } from "../errors.ts";
-import type { Environment } from "./cli.ts";
 import { CliError, hintFor, hints } from "./errors.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** How long a command waits for an answer. */
 const patienceMs = 60_000;
@@ -96,10 +97,10 @@ const options: Readonly<Record<string, string>> = {
 };
 
 /** A refusal names the fields of a request; a person has typed options. */
-export function inOptions(detail: string): string {
+function inOptions(detail: string): string {
   return detail
     .replaceAll(/\bparams\.(\w+)/g, "--param $1")
-    .replaceAll(/\b(?:body|query|path)\.([a-z]\w*(?:\.\w+)?)/g, (_, path: string) => {
+    .replaceAll(/\b(?:body|query|path)\.([a-z]\w*(?:\.[a-z]\w*)?)(?:\.\d+)?/g, (_, path: string) => {
       const [field = ""] = path.split(".");
       if (field === "secret") return path;
       return options[path] ?? options[field] ?? `--${field.replaceAll("_", "-")}`;

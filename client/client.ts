@@ -5,8 +5,8 @@ import { isObject, KeyholdProblem, problemOf } from "./problem.ts";
 import { createSender, type Retries } from "./send.ts";
 
 /**
- * The API, typed by its paths: `GET`, `POST`, `PUT`, `PATCH` and `DELETE`, as openapi-fetch has them. Each throws `KeyholdProblem` for an
- * answer that is no success, and what `fetch` throws when there is no answer.
+ * The API, typed by its paths: `GET`, `POST`, `PUT`, `PATCH` and `DELETE`, as openapi-fetch has them. Each
+ * throws `KeyholdProblem` for an answer that is no success, and what `fetch` throws when there is no answer.
  */
 export type Client = Pick<OpenApiClient<paths>, "GET" | "POST" | "PUT" | "PATCH" | "DELETE"> &
   Readonly<{
@@ -20,9 +20,10 @@ export type Client = Pick<OpenApiClient<paths>, "GET" | "POST" | "PUT" | "PATCH"
  *     const keyhold = createClient({ baseUrl: "https://keyhold.example.com", token });
  *     const account = await answerOf(keyhold.POST("/api/v1/accounts", { body: { name: "Main" } }));
  *
- * A read is sent again when it may succeed the second time. So is a change, under its Idempotency-Key, which makes the service do it
- * once: each change gets a key of its own unless `params.header["Idempotency-Key"]` names one. Name one yourself for an order, and keep
- * it until you have its answer: then your program can ask again after a crash, too.
+ * A read is sent again when it may succeed the second time. So is a change, under its Idempotency-Key, which
+ * makes the service do it once: each change gets a key of its own unless `params.header["Idempotency-Key"]`
+ * names one. Name one yourself for an order, and keep it until you have its answer: then your program can ask
+ * again after a crash, too.
  */
 export function createClient({
   baseUrl,
@@ -106,7 +107,9 @@ export function at(id: string, revision?: number) {
   return { params: { path: { id }, ...(revision === undefined ? {} : { header: ifMatch(revision) }) } };
 }
 
-/** A change is made to this revision alone: it fails with `stale` if the thing has changed since it was read. */
+/**
+ * A change is made to this revision alone: it fails with `stale` if the thing has changed since it was read.
+ */
 export function ifMatch(revision: number): { "If-Match": string } {
   return { "If-Match": `"${revision}"` };
 }

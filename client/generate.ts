@@ -9,7 +9,10 @@ export async function generateTypes(): Promise<string> {
   return COMMENT_HEADER + astToString(types);
 }
 
-/** A client throws problems, so that no type of an answer needs them; examples would triple the length of the file. */
+/**
+ * A client throws problems, so that no type of an answer needs them; examples would triple the length of the
+ * file.
+ */
 function withoutProblemsAndExamples(key: string, value: unknown): unknown {
   if (key === "example" || key === "examples") return undefined;
   if (key !== "responses" || typeof value !== "object" || value === null) return value;

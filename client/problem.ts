@@ -4,8 +4,8 @@ import type { Problem } from "./api.ts";
 export type ProblemCode = Problem["code"] | (string & Record<never, never>);
 
 /**
- * An answer that is no success: a problem document (RFC 9457) of the service, or what something else answered in its place, such as a
- * gateway. Its text never holds a secret.
+ * An answer that is no success: a problem document (RFC 9457) of the service, or what something else answered
+ * in its place, such as a gateway. Its text never holds a secret.
  */
 export class KeyholdProblem extends Error {
   override readonly name = "KeyholdProblem";
@@ -39,7 +39,10 @@ export class KeyholdProblem extends Error {
     this.document = document;
   }
 
-  /** Whether the same request may succeed later. A change is sent again under the Idempotency-Key of its first attempt. */
+  /**
+   * Whether the same request may succeed later. A change is sent again under the Idempotency-Key of its first
+   * attempt.
+   */
   get isTemporary(): boolean {
     return this.status === 429 || this.status >= 500 || this.code === "idempotency_in_flight";
   }

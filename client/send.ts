@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { problemOf, secondsOf } from "./problem.ts";
 
 /**
- * How often a request is sent once more after the connection broke, or the service answered with a 5xx or asked to wait a little. A
- * change is sent again under its Idempotency-Key alone.
+ * How often a request is sent once more after the connection broke, or the service answered with a 5xx or
+ * asked to wait a little. A change is sent again under its Idempotency-Key alone.
  */
 export type Retries = Readonly<{ reads: number; changes: number }>;
 
@@ -12,7 +12,10 @@ type Fetch = (request: Request) => Promise<Response>;
 const firstPauseMs = 200;
 const longestPauseMs = 5000;
 
-/** Sends requests over `fetch`. Throws what `fetch` throws; `timeoutMs` bounds each attempt with its body, where it is given. */
+/**
+ * Sends requests over `fetch`. Throws what `fetch` throws; `timeoutMs` bounds each attempt with its body,
+ * where it is given.
+ */
 export function createSender(fetch: Fetch, retries: Retries, timeoutMs?: number): Fetch {
   return async (request) => {
     const isChange = request.method !== "GET";
@@ -64,7 +67,10 @@ function isBroken({ cause }: Error): boolean {
   return cause instanceof Error && "code" in cause;
 }
 
-/** Doubles each time. What many clients lost at once does not come back at once: a part of the pause is left to chance. */
+/**
+ * Doubles each time. What many clients lost at once does not come back at once: a part of the pause is left
+ * to chance.
+ */
 function backOff(tries: number): number {
   return Math.min(firstPauseMs * 2 ** tries, longestPauseMs) * (0.5 + Math.random() / 2);
 }

@@ -25,8 +25,8 @@ export function namingOptions(command: Command): Command {
 }
 
 /**
- * The fields of the venue, from standard input or from a person. An argument would stay in the process list and in the shell's history.
- * Throws `CliError`.
+ * The fields of the venue, from standard input or from a person. An argument would stay in the process list
+ * and in the shell's history. Throws `CliError`.
  */
 export async function askSecret(
   { terminal }: Cli,
@@ -49,8 +49,8 @@ export async function askSecret(
 }
 
 /**
- * Asks for each value at a prompt that shows how many characters have arrived, and none of them. A PEM is taken with all its lines,
- * whether it is pasted or typed. Throws `CliError` when the person gives up.
+ * Asks for each value at a prompt that shows how many characters have arrived, and none of them. A PEM is
+ * taken with all its lines, whether it is pasted or typed. Throws `CliError` when the person gives up.
  */
 async function askHidden(terminal: Terminal, names: readonly string[]): Promise<SecretValues> {
   await using keyboard = new Keyboard(terminal);
@@ -107,7 +107,10 @@ function progressOf(value: string): string {
   return isOpen(value) ? `${count}, up to the END line` : count;
 }
 
-/** Whether more lines belong to a PEM. The key follows the parameters of its curve, which OpenSSL writes before it. */
+/**
+ * Whether more lines belong to a PEM. The key follows the parameters of its curve, which OpenSSL writes
+ * before it.
+ */
 function isOpen(value: string): boolean {
   return isOpenAfter(value, false) || value.trimEnd().endsWith("-----END EC PARAMETERS-----");
 }

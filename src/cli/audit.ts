@@ -40,12 +40,17 @@ const columns: readonly Column<Event>[] = [
   ],
 ];
 
-/** The actor has a column of its own, and the numbers of signatures are for the service (`audit/change.ts`). */
+/**
+ * The actor has a column of its own, and the numbers of signatures are for the service (`audit/change.ts`).
+ */
 function isShown([name, value]: readonly [string, unknown]): boolean {
   return value !== null && name !== "actor" && name !== "grants";
 }
 
-/** What kind of actor it was, and which one: a member or operator by the subject, a task by its name; and through which API key. */
+/**
+ * What kind of actor it was, and which one: a member or operator by the subject, a task by its name; and
+ * through which API key.
+ */
 function actorOf({ detail, actor_subject: subject, actor_api_key: key }: Event): string {
   const actor = z
     .object({ kind: z.string() })
@@ -179,9 +184,10 @@ const longestLineBytes = 16 * 1024 * 1024;
 const lineFeed = 0x0a;
 
 /**
- * The lines of a stream as the chain of the record sees them: a line feed ends a line and nothing else does. (Readers of text
- * also break lines at U+2028, which may stand raw inside JSON.) Bytes that are not UTF-8 make an empty line, so that
- * verification stops there rather than at a look-alike. Throws `CliError` for a line that no record has.
+ * The lines of a stream as the chain of the record sees them: a line feed ends a line and nothing else does.
+ * (Readers of text also break lines at U+2028, which may stand raw inside JSON.) Bytes that are not UTF-8
+ * make an empty line, so that verification stops there rather than at a look-alike. Throws `CliError` for a
+ * line that no record has.
  */
 export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   let parts: Uint8Array[] = [];

@@ -4,7 +4,10 @@ import { type Column, createOutput, type Output } from "./output.ts";
 import type { Environment } from "./service.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** What a command works with. The API is loaded when a command asks for it, so that `--help` does not wait for it. */
+/**
+ * What a command works with. The API is loaded when a command asks for it, so that `--help` does not wait for
+ * it.
+ */
 export type Cli = Readonly<{
   terminal: Terminal;
   /** Where settings are read; the process's own when `undefined`. */

@@ -5,7 +5,7 @@ import type { Column } from "./output.ts";
 
 type Frozen = Pick<Tenant, "frozen" | "freezes">;
 
-/** Whether something is frozen, and by which freezes: who may lift each, since when it stands, and why. */
+/** Whether something is frozen, and by which freezes: who may lift each, since when it is there, and why. */
 export function frozenOf({ frozen, freezes }: Frozen): string | boolean {
   return frozen && freezes.length > 0 ? `yes, ${describe(freezes)}` : frozen;
 }
@@ -16,7 +16,8 @@ export function statusOf({ status, frozen, freezes }: Frozen & Readonly<{ status
 }
 
 /**
- * Adds `freeze` and `unfreeze` to the commands of a noun. `argument` and `about` are what both take, `uses` is what they stop and allow.
+ * Adds `freeze` and `unfreeze` to the commands of a noun. `argument` and `about` are what both take, `uses`
+ * is what they stop and allow.
  */
 export function addFreezeCommands<T extends Frozen>(
   parent: Command,

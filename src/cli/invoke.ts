@@ -62,7 +62,8 @@ async function invokeOnce(
     if (!(known instanceof CliError)) throw error;
     const { failure, message, code, document } = known;
     const detail = known.detail ?? undefined;
-    // An order whose answer is lost may have been placed: that is not the same as a service that could not be asked.
+    // An order whose answer is lost may have been placed: that is not the same as a service that could not be
+    // asked.
     if (failure === "unavailable" && idempotencyKey !== undefined)
       throw new CliError("unknown", message, { detail, document, hint: repeatHint });
     const hint = hintFor(known, body.operation);

@@ -6,8 +6,9 @@ import { CliError } from "./errors.ts";
 import { showProgress } from "./terminal.ts";
 
 /**
- * Opens what the service stands on, with the service's own settings, for the length of an operator's command. It works beside a
- * service that runs, on the embedded database too. It makes no database, no table and no key. Throws `StartError`.
+ * Opens the database, the keys and the stores of the service, with the service's own settings, for the length
+ * of an operator's command. It works beside a service that runs, on the embedded database too. It makes no
+ * database, no table and no key. Throws `StartError`.
  */
 export async function withCustody<T>(
   { environment }: Pick<Cli, "environment">,
@@ -37,15 +38,18 @@ export type Work<T> = Readonly<{
 }>;
 
 const atOnce = 4;
-/** An item that changed while it was dealt with, was busy, or is among what is left once more, is tried again. */
+/**
+ * An item that changed while it was dealt with, was busy, or is among what is left once more, is tried again.
+ */
 const mostTries = 3;
 /** So many failures one after the other are not of the items. */
 const mostInARow = 10;
 const shown = 20;
 
 /**
- * Deals with everything that is left, shows how far it is, and answers how much that was. What cannot be dealt with is named at the
- * end. Ctrl-C ends it after the items in hand; the same command goes on from there. Throws `CliError`.
+ * Works through everything that is left, shows its progress, and returns how much that was. What failed is
+ * named at the end. Ctrl-C ends it after the items in hand; the same command goes on from there. Throws
+ * `CliError`.
  */
 export async function workThrough<T>(cli: Cli, work: Work<T>): Promise<number> {
   let items = await work.left();
@@ -65,7 +69,7 @@ export async function workThrough<T>(cli: Cli, work: Work<T>): Promise<number> {
   if (interrupt.asked()) throw new CliError("interrupted", "stopped; the same command goes on from here");
   const left = await work.left();
   if (left.length > 0)
-    throw tell(
+    throw report(
       cli,
       tries,
       left.map((item) => work.idOf(item)),
@@ -89,7 +93,7 @@ class Tries {
       return true;
     } catch (error) {
       this.#errors.set(id, error);
-      if (!ailsTheItem(error)) this.#failedInARow += 1;
+      if (!isOfTheItem(error)) this.#failedInARow += 1;
       return false;
     }
   }
@@ -107,19 +111,22 @@ class Tries {
   }
 }
 
-/** What is lost or changed says nothing of the others; a store, a key or a record that is away ails all of them. */
-function ailsTheItem(error: unknown): boolean {
+/**
+ * A secret that is lost, or an item that changed, concerns no other one; a store, a key or a record that is
+ * away concerns them all.
+ */
+function isOfTheItem(error: unknown): boolean {
   return (
     error instanceof KeyholdError &&
     (error.status !== 503 || ["secret_lost", "secret_damaged"].includes(error.code))
   );
 }
 
-function tell({ output }: Cli, tries: Tries, left: readonly string[]): CliError {
+function report({ output }: Cli, tries: Tries, left: readonly string[]): CliError {
   const failed = left.filter((id) => tries.errorOf(id) !== undefined);
   for (const id of failed.slice(0, shown)) output.note(`${id}: ${sentenceOf(tries.errorOf(id))}`);
   const errors = failed.map((id) => tries.errorOf(id));
-  const away = errors.some((error) => error instanceof KeyholdError && !ailsTheItem(error));
+  const away = errors.some((error) => error instanceof KeyholdError && !isOfTheItem(error));
   return new CliError(away ? "unavailable" : "refused", `${left.length} could not be dealt with`, {
     hint: "mend what is named above, and run the same command again",
   });
@@ -131,7 +138,7 @@ function sentenceOf(error: unknown): string {
   return typeof reason === "string" ? `${error.detail} (${reason})` : error.detail;
 }
 
-/** Ctrl-C asks once to stop; a second one kills, as ever. */
+/** The first Ctrl-C asks to stop; a second one ends the process as usual. */
 function onInterrupt(): Disposable & Readonly<{ asked(): boolean }> {
   let asked = false;
   const ask = (): void => void (asked = true);

@@ -17,7 +17,10 @@ const columns: readonly Column<OperatorKey>[] = [
   ["revoked", ({ revoked_at }) => revoked_at?.toISOString() ?? null],
 ];
 
-/** They run where the database and the keys are, with the service's own settings: only the operator of the installation can do that. */
+/**
+ * They run where the database and the keys are, with the service's own settings: only the operator of the
+ * installation can do that.
+ */
 export function addOperatorKeyCommands(program: Command, cli: Cli): void {
   const operatorKey = program
     .command("operator-key")

@@ -2,7 +2,9 @@ import { type Command, InvalidArgumentError } from "commander";
 import { nearNames } from "../near-names.ts";
 import { CliError } from "./errors.ts";
 
-/** For an option that may be given several times, each time with one value or several and commas between them. */
+/**
+ * For an option that may be given several times, each time with one value or several and commas between them.
+ */
 export function collect(value: string, earlier: readonly string[] = []): string[] {
   const values = value.split(",").map((part) => part.trim());
   return [...earlier, ...values.filter((part) => part !== "")];
@@ -76,7 +78,10 @@ export function yesOption(command: Command): Command {
   return command.option("--yes", "do not ask; needed where there is no terminal");
 }
 
-/** Refuses two options of which each undoes the other. Of an option and its negation commander takes the last one. */
+/**
+ * Refuses two options of which each undoes the other. Of an option and its negation commander takes the last
+ * one.
+ */
 export function contradicting(command: Command, one: string, other: string): Command {
   const given = new Set<string>();
   for (const name of [one, other]) {

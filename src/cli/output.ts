@@ -1,7 +1,7 @@
 import { type Page, KeyholdProblem } from "@keyhold/client";
 import type { Terminal } from "./terminal.ts";
 
-/** A heading, and what stands below it. */
+/** A heading, and the cell below it. */
 export type Column<T> = readonly [heading: string, cell: (row: T) => Cell];
 type Cell = string | number | boolean | null | readonly string[] | undefined;
 
@@ -9,7 +9,7 @@ type Cell = string | number | boolean | null | readonly string[] | undefined;
 export type Output = Readonly<{
   list<T>(page: Page<T>, columns: readonly Column<T>[]): void;
   one<T>(value: T, columns: readonly Column<T>[]): void;
-  /** A short result that stands alone, such as a token. */
+  /** A short result without a heading, such as a token. */
   text(text: string, json: object): void;
   /** What a venue answered: always JSON, and with `--json` what the service says around it. */
   result(whole: object, part: unknown): void;
@@ -44,7 +44,10 @@ export function createOutput(terminal: Terminal, asJson: () => boolean): Output 
   };
 }
 
-/** Another program, or another version, may have answered in the place of the service: then something is missing. */
+/**
+ * Another program, or another version, may have answered in the place of the service: then something is
+ * missing.
+ */
 function readable(render: () => string): string {
   try {
     return render();
@@ -85,8 +88,8 @@ function widthOf(text: string): number {
 }
 
 /**
- * Names and messages come from other people and from venues. A control character among them could rewrite what the terminal
- * shows, so each is written as an escape; direction marks, which reorder a line, as well.
+ * Names and messages come from other people and from venues. A control character among them could rewrite
+ * what the terminal shows, so each is written as an escape; direction marks, which reorder a line, as well.
  */
 export function printable(text: string): string {
   return text.replaceAll(

@@ -14,8 +14,9 @@ const most = 1_000_000;
 export type RotateOptions = Readonly<{ dataKeys?: true; madeBefore?: Date }>;
 
 /**
- * Wraps all data keys with the newest key-encryption key; with `dataKeys` also gives each that seals a successor, and seals all
- * secrets with it. Beside a service that runs, and to be repeated when it was cut off. Throws `CliError`.
+ * Wraps all data keys with the newest key-encryption key; with `dataKeys` also gives each that seals a
+ * successor, and seals all secrets with it. Beside a service that runs, and to be repeated when it was cut
+ * off. Throws `CliError`.
  */
 export async function rotateKeys(cli: Cli, { dataKeys, madeBefore }: RotateOptions): Promise<void> {
   await withCustody(cli, async ({ custody }) => {

@@ -53,8 +53,8 @@ export function isId(text: string): boolean {
 }
 
 /**
- * The id of what a person named: by its id, the beginning of its id, or a name of it. Throws `CliError` where nothing or several things
- * have that name; nothing is guessed.
+ * The id of what a person named: by its id, the beginning of its id, or a name of it. Throws `CliError` where
+ * nothing or several things have that name; nothing is guessed.
  */
 export async function idOf({ api }: Pick<Cli, "api">, kind: Kind, text: string): Promise<string> {
   if (isId(text)) return text;
@@ -104,7 +104,10 @@ function describe({ id, names }: Named): string {
   return `${id} (${names.at(-1) ?? ""})`;
 }
 
-/** A credential in words that distinguish it from others, for a question: venue, environment, label and account. */
+/**
+ * A credential in words that distinguish it from others, for a question: venue, environment, label and
+ * account.
+ */
 export async function nameCredential(api: Client, id: string): Promise<string> {
   const { venue, environment, label, account_id } = await answerOf(
     api.GET("/api/v1/credentials/{id}", at(id)),

@@ -10,8 +10,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const patienceMs = 60_000;
 
 /**
- * A client for the service of `KEYHOLD_URL`, with `KEYHOLD_TOKEN` where no token is given. Throws `StartError` or `CliError` when they
- * are of no use.
+ * A client for the service of `KEYHOLD_URL`, with `KEYHOLD_TOKEN` where no token is given. Throws
+ * `StartError` or `CliError` when they are of no use.
  */
 export function connect(environment?: Environment, token?: string): Client {
   const caller = callerOf(environment, token);
@@ -30,7 +30,8 @@ function callerOf(environment?: Environment, token?: string) {
 }
 
 /**
- * What a failed request means to the person at the command line, as a `CliError`. What is no failed request is returned as it is.
+ * What a failed request means to the person at the command line, as a `CliError`. What is no failed request
+ * is returned as it is.
  */
 export function explain(error: unknown, environment?: Environment, token?: string): unknown {
   if (error instanceof KeyholdProblem) return refusalOf(error, callerOf(environment, token));
@@ -126,10 +127,11 @@ function reasonOf(cause: Error): string | null {
 }
 
 /**
- * What a caller that was refused can see in its own token; the service gives no reason. Nothing is verified: the token is the caller's.
+ * What a caller that was refused can see in its own token; the service gives no reason. Nothing is verified:
+ * the token is the caller's.
  */
 export function explainToken(token: string, now: number = Date.now()): string {
-  if (/^bearer\s/i.test(token)) return "KEYHOLD_TOKEN begins with Bearer: set it to what stands behind that";
+  if (/^bearer\s/i.test(token)) return "KEYHOLD_TOKEN begins with Bearer: set it to what follows that";
   if (/^kho?_/.test(token)) return "the API key is not that of this service, was revoked, or has ended";
   const claims = claimsOf(token);
   if (claims === undefined) return "KEYHOLD_TOKEN holds neither a JSON Web Token nor an API key";

@@ -3,19 +3,25 @@ import { CliError } from "./errors.ts";
 
 type Tty = Readonly<{ isTTY?: boolean }>;
 
-/** The three streams of a command. Results go to `output` alone, so that they can be piped; all else goes to `notes`. */
+/**
+ * The three streams of a command. Results go to `output` alone, so that they can be piped; all else goes to
+ * `notes`.
+ */
 export type Terminal = Readonly<{
   input: Readable & Tty & Readonly<{ setRawMode?(on: boolean): unknown }>;
   output: Writable & Tty;
   notes: Writable & Tty;
 }>;
 
-/** Whether somebody is there to be asked. Questions are put on `notes`, so `output` may be a pipe. */
+/** Whether a person is there to answer. Questions go to `notes`, so that `output` may be a pipe. */
 export function canAsk({ input, notes }: Terminal): boolean {
   return input.isTTY === true && notes.isTTY === true;
 }
 
-/** Asks before plaintext is shown. Where nobody can be asked the command goes on. Throws `CliError` for anything but a yes. */
+/**
+ * Asks before plaintext is shown. Without a terminal the command goes on. Throws `CliError` for anything but
+ * a yes.
+ */
 export async function confirm(terminal: Terminal, question: string): Promise<void> {
   if (!canAsk(terminal)) return;
   const { confirm: ask } = await import("@clack/prompts");
@@ -31,8 +37,8 @@ export async function confirm(terminal: Terminal, question: string): Promise<voi
 }
 
 /**
- * Asks before something is destroyed for good, unless `yes` says that it is meant. Where nobody can be asked it must say so: a loop
- * over lines takes anything for an id. Throws `CliError`.
+ * Asks before something is destroyed for good, unless `yes` says that it is meant. Without a terminal `yes`
+ * is required: a loop over lines takes anything for an id. Throws `CliError`.
  */
 export async function confirmDestruction(
   terminal: Terminal,
@@ -53,13 +59,19 @@ export function givenUp(): CliError {
   return new CliError("interrupted", "given up, nothing was sent");
 }
 
-/** How far a long command has come: one line that is drawn anew where somebody watches, else a line at every tenth. */
+/**
+ * The progress of a long command: on a terminal one line that is drawn again and again, otherwise a line at
+ * every tenth.
+ */
 export type Progress = Readonly<{ advance(): void; stop(summary: string): void }>;
 
 /** To the beginning of the line, and nothing on it. */
 const anew = "\r\u001B[K";
 
-/** It only writes: who reads the keyboard meanwhile, as bars of libraries do, takes Ctrl-C from the command. */
+/**
+ * It only writes. A progress bar that reads the keyboard, as those of libraries do, takes Ctrl-C from the
+ * command.
+ */
 export function showProgress({ notes }: Terminal, label: string, total: number): Progress {
   let done = 0;
   const drawn = notes.isTTY === true;
@@ -75,7 +87,7 @@ export function showProgress({ notes }: Terminal, label: string, total: number):
   };
 }
 
-/** The end is told by the summary. */
+/** The summary reports the end. */
 function isTenth(done: number, total: number): boolean {
   return done < total && Math.floor((done * 10) / total) > Math.floor(((done - 1) * 10) / total);
 }

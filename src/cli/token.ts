@@ -84,8 +84,8 @@ function checked({ operator, tenant, subject, scope = [], agent, credential, acc
 }
 
 /**
- * Tries the token at the service, so that it is not found to be of no use later. If the service is not reached, nothing is known.
- * Throws `CliError` when the service refuses it.
+ * Tries the token at the service, so that it is not found to be of no use later. If the service is not
+ * reached, nothing is known. Throws `CliError` when the service refuses it.
  */
 async function tryToken(cli: Cli, token: string, subject: string, { tenant }: Options): Promise<void> {
   const { connect, explain } = await import("./service.ts");
@@ -99,7 +99,7 @@ async function tryToken(cli: Cli, token: string, subject: string, { tenant }: Op
   if (failure.failure === "unavailable" && canAsk(cli.terminal))
     cli.output.note(`${failure.message}, so the token was not tried`);
   if (failure.code !== "unauthenticated") return;
-  throw new CliError("refused", "the service lets nobody in with this token", {
+  throw new CliError("refused", "the service refuses this token", {
     hint:
       tenant === undefined
         ? "check that KEYHOLD_URL and KEYHOLD_FOLDER are of one service"

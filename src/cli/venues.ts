@@ -39,7 +39,10 @@ export function addVenuesCommand(program: Command, cli: Cli): void {
     });
 }
 
-/** The venue of this id, or of a name that people have for it. Throws `CliError` where the service does not know it. */
+/**
+ * The venue of this id, or of a name that people have for it. Throws `CliError` where the service does not
+ * know it.
+ */
 export async function askVenue(api: Client, name: string): Promise<Venue> {
   const { items } = await answerOf(api.GET("/api/v1/venues"));
   const venue = venueNamed(items, name);

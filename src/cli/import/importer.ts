@@ -28,12 +28,16 @@ type Work = Readonly<{
   items: readonly Item[];
 }>;
 
-/** So many failures in a row that are of no venue are of the service or the source; the other keys are then left unread. */
+/**
+ * So many failures in a row that are of no venue are of the service or the source; the other keys are then
+ * left unread.
+ */
 const mostInARow = 3;
 
 /**
- * Registers every key of a source, one after the other, and shows what became of each. What is there already stays as it is and is
- * not even read, so that the same command can be run again. Throws `CliError` unless all of them are there in the end.
+ * Registers every key of a source, one after the other, and shows what became of each. What is there already
+ * stays as it is and is not even read, so that the same command can be run again. Throws `CliError` unless
+ * all of them are there in the end.
  */
 export async function importAll(cli: Cli, source: Source, plan: Plan): Promise<void> {
   const api = await cli.api();
@@ -52,7 +56,10 @@ export async function importAll(cli: Cli, source: Source, plan: Plan): Promise<v
   assertAll(results);
 }
 
-/** Those of the same account, environment and label. Throws `CliError` for an account that is not the caller's. */
+/**
+ * Those of the same account, environment and label. Throws `CliError` for an account that is not the
+ * caller's.
+ */
 async function findPresent(api: Client, { registration }: Plan): Promise<Map<string, string>> {
   const { account_id, environment, label = "default" } = registration;
   const present = new Map<string, string>();

@@ -62,8 +62,8 @@ export function show(output: Output, results: readonly Result[]): void {
 }
 
 /**
- * Keyhold removes nothing from a source: the person who is responsible for it does, with these commands. `results` are of `items`, in
- * their order.
+ * Keyhold removes nothing from a source: the person who is responsible for it does, with these commands.
+ * `results` are of `items`, in their order.
  */
 export function noteRemoval(output: Output, items: readonly Item[], results: readonly Result[]): void {
   const noteEach = (outcome: Result["outcome"], text: string): void => {

@@ -115,7 +115,7 @@ describe("token", () => {
       {
         code: 1,
         output: "",
-        notes: expect.stringMatching(/lets nobody in.*\n.*alice is an active member of tenant/),
+        notes: expect.stringMatching(/refuses this token.*\n.*alice is an active member of tenant/),
       },
     ],
   ] as const)("is shown to the service, which %s", async ([, status, expected]) => {

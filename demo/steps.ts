@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { localIssuerName } from "../src/access/local-issuer.ts";
 import { verifyChain } from "../src/audit/chain.ts";
-import { readLines } from "../src/cli/lines.ts";
 import { type Column, table } from "../src/cli/output.ts";
 import type { IssuedKey } from "../simulator/control.ts";
 import { idOf, type Scene } from "./stage.ts";
 import { refused, type Step, step } from "./step.ts";
+import { readLines } from "../src/cli/audit.ts";
 
 const created = z.object({ id: z.string() });
 const tenantCreated = z.object({ tenant: created });

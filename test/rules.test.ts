@@ -7,8 +7,19 @@ import { circlesIn, exportsOf, type File, importsOf, namesImportedBy, readFiles 
 type Rule = (files: readonly File[]) => string[];
 
 const root = join(import.meta.dirname, "..");
-const files = readFiles(root, ["src", "simulator", "demo", "test", "bench", "cluster", "proof", "tools"]);
+const files = readFiles(root, [
+  "src",
+  "client",
+  "simulator",
+  "demo",
+  "test",
+  "bench",
+  "cluster",
+  "proof",
+  "tools",
+]);
 const source = files.filter(({ path }) => path.startsWith("src/"));
+const client = files.filter(({ path }) => path.startsWith("client/"));
 
 /** From top to bottom; a file imports from its own layer and from those below. */
 const layers: readonly (readonly string[])[] = [
@@ -58,6 +69,13 @@ const importsPointDown: Rule = (all) =>
       .filter((to) => !(file.path === "src/cli/serve.ts" && to === "src/main.ts"))
       .filter((to) => !(file.path === "src/cli/operate.ts" && to === "src/open-custody.ts"))
       .map((to) => `${file.path} imports ${to}, which lies above it: move what both need down`),
+  );
+
+const clientStandsAlone: Rule = (all) =>
+  all.flatMap((file) =>
+    importsOf(file)
+      .filter((to) => !to.startsWith("client/"))
+      .map((to) => `${file.path} imports ${to}: the client is for everybody, and has no other file`),
   );
 
 const everyFolderHasALayer: Rule = (all) =>
@@ -177,6 +195,12 @@ const rules: readonly (readonly [string, Rule, readonly File[], File | readonly 
     importsPointDown,
     source,
     { path: "src/crypto/x.ts", text: 'import "../http/server.ts";' },
+  ],
+  [
+    "the client imports nothing of the service",
+    clientStandsAlone,
+    client,
+    { path: "client/x.ts", text: 'import "../src/errors.ts";' },
   ],
   [
     "no file is in a circle of imports",

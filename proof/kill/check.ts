@@ -1,11 +1,11 @@
 import { until } from "../../cluster/until.ts";
 import { type Verification, verifyChain } from "../../src/audit/chain.ts";
-import { readLines } from "../../src/cli/lines.ts";
 import { ask } from "../ha/client.ts";
 import type { OpenTenant } from "../ha/desk.ts";
 import type { Chance } from "./chance.ts";
 import { revealOnce } from "./client.ts";
 import type { Entry, Ledger } from "./ledger.ts";
+import { readLines } from "../../src/cli/audit.ts";
 
 /** What was asked of a service, and how often the answer was wrong. */
 export type Checked = Readonly<{

@@ -1,17 +1,24 @@
+import { answerOf, at, type ApiKey } from "@keyhold/client";
 import type { Command } from "commander";
-import { confirmDestruction } from "./ask.ts";
+import { type Scope, scopes } from "../access/permissions.ts";
+import { type Cli, showList } from "./cli.ts";
 import {
-  type Cli,
-  collect,
+  given,
   narrowingOf,
+  narrowingOptions,
   type NarrowingOptions,
   type PageOptions,
   pageOptions,
-} from "./cli.ts";
+  parseExpiry,
+  severalOf,
+  yesOption,
+} from "./options.ts";
 import type { Column } from "./output.ts";
-import type { ApiKey } from "./shapes.ts";
+import { idOf, idsOf } from "./select.ts";
+import { confirmDestruction } from "./terminal.ts";
 
-const columns: readonly Column<ApiKey>[] = [
+type Key = Omit<ApiKey, "member_subject"> & Partial<Pick<ApiKey, "member_subject">>;
+const columns: readonly Column<Key>[] = [
   ["id", ({ id }) => id],
   ["name", ({ name }) => name],
   ["prefix", ({ prefix }) => prefix],
@@ -28,7 +35,7 @@ const columns: readonly Column<ApiKey>[] = [
 ];
 
 /** What it is narrowed to. */
-function reachOf({ credentials, accounts, networks }: ApiKey): readonly string[] {
+function reachOf({ credentials, accounts, networks }: Key): readonly string[] {
   return [
     ...(credentials ?? []).map((id) => `credential ${id}`),
     ...(accounts ?? []).map((id) => `account ${id}`),
@@ -36,53 +43,55 @@ function reachOf({ credentials, accounts, networks }: ApiKey): readonly string[]
   ];
 }
 
-type CreateOptions = Readonly<{ scope: readonly string[]; agent?: true; expires?: string }> &
-  NarrowingOptions;
+type CreateOptions = Readonly<{ scope: Scope[]; agent?: true; expires?: string }> & NarrowingOptions;
 
 export function addApiKeyCommands(program: Command, cli: Cli): void {
   const apiKey = program.command("api-key").description("keys for programs that call Keyhold in your name");
-  apiKey
-    .command("create")
-    .description("make a key; it is shown this once")
-    .argument("<name>", "what it is for")
-    .requiredOption("--scope <scopes>", "what it may be used for", collect)
-    .option("--agent", "for an agent, which reads and places orders, and nothing else")
-    .option("--expires <time>", "when it ends, RFC 3339: at most 366 days from now, 90 when left out")
-    .option(
-      "--credential <credentials>",
-      "it reaches these, and those of --account, and nothing else",
-      collect,
-    )
-    .option("--account <accounts>", "it reaches the credentials of these accounts", collect)
-    .option("--network <networks>", "from where it may be used, such as 10.20.0.0/16", collect)
-    .action(async (name: string, options: CreateOptions) => {
-      const { scope, agent, expires } = options;
-      const api = await cli.api();
-      const created = await api.apiKeys.create({
-        name,
-        scopes: scope,
-        ...(agent === undefined ? {} : { agent }),
-        ...(expires === undefined ? {} : { expires_at: expires }),
-        ...narrowingOf(options),
-      });
-      cli.output.one(created, [["key", ({ key }) => key], ...columns]);
-      cli.output.note("Keep the key now: it is not shown again.");
-    });
+  narrowingOptions(
+    apiKey
+      .command("create")
+      .description("make a key; it is shown this once")
+      .argument("<name>", "what it is for")
+      .requiredOption("--scope <scopes>", "what it may be used for", severalOf(scopes))
+      .option("--agent", "for an agent, which reads and places orders, and nothing else")
+      .option(
+        "--expires <time>",
+        "when it ends, such as 30d: at most 366 days from now, 90 when left out",
+        parseExpiry,
+      ),
+  ).action(async (name: string, options: CreateOptions) => {
+    const { scope, agent, expires } = options;
+    const api = await cli.api();
+    const body = {
+      name,
+      scopes: scope,
+      ...given({ agent, expires_at: expires }),
+      ...narrowingOf({
+        ...options,
+        ...given({
+          credential: await idsOf(cli, "credential", options.credential),
+          account: await idsOf(cli, "account", options.account),
+        }),
+      }),
+    };
+    const created = await answerOf(api.POST("/api/v1/api-keys", { body }));
+    cli.output.one(created, [["key", ({ key }) => key], ...columns]);
+    cli.output.note("Keep the key now: it is not shown again.");
+  });
   pageOptions(apiKey.command("list"))
     .description("show the keys that you may see, revoked ones too")
     .action(async (options: PageOptions) => {
       const api = await cli.api();
-      cli.output.list(await api.apiKeys.list({ ...options }), columns);
+      const read = (query: object) => answerOf(api.GET("/api/v1/api-keys", { params: { query } }));
+      await showList(cli, options, read, columns);
     });
-  apiKey
-    .command("revoke")
-    .description("end a key")
-    .argument("<api-key>", "its id")
-    .option("--yes", "do not ask; needed where there is no terminal")
-    .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
-      const api = await cli.api();
+  yesOption(apiKey.command("revoke"))
+    .description("end a key for good")
+    .argument("<api-key>", "its id, name or prefix")
+    .action(async (name: string, { yes }: Readonly<{ yes?: true }>) => {
+      const [api, id] = [await cli.api(), await idOf(cli, "API key", name)];
       await confirmDestruction(cli.terminal, yes, async () => `End the API key ${id} for good?`);
-      await api.apiKeys.revoke(id);
+      await api.DELETE("/api/v1/api-keys/{id}", at(id));
       cli.output.text(`${id} is revoked`, { id, revoked: true });
     });
 }

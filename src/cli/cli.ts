@@ -1,65 +1,52 @@
-import type { Command } from "commander";
-import type { Api } from "./api.ts";
-import { CliError } from "./errors.ts";
-import type { Output } from "./output.ts";
+import { all, type Client, type Page } from "@keyhold/client";
+import type { PageOptions } from "./options.ts";
+import { type Column, createOutput, type Output } from "./output.ts";
+import type { Environment } from "./service.ts";
 import type { Terminal } from "./terminal.ts";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** What a command works with. The API is loaded when a command asks for it, so that `--help` waits for none of it. */
+/**
+ * What a command works with. The API is loaded when a command asks for it, so that `--help` does not wait for
+ * it.
+ */
 export type Cli = Readonly<{
   terminal: Terminal;
   /** Where settings are read; the process's own when `undefined`. */
   environment: Environment | undefined;
   output: Output;
-  api(): Promise<Api>;
+  /** Reads `KEYHOLD_URL` and `KEYHOLD_TOKEN`. Throws `StartError` or `CliError` when they are of no use. */
+  api(): Promise<Client>;
 }>;
 
-/** For an option that may be given several times, each time with one value or several and commas between them. */
-export function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  const values = value.split(",").map((part) => part.trim());
-  return [...earlier, ...values.filter((part) => part !== "")];
-}
-
-/** What a key or token is narrowed to. */
-export type NarrowingOptions = Readonly<{
-  credential?: readonly string[];
-  account?: readonly string[];
-  network?: readonly string[];
-}>;
-
-/** The same under the names of the API and of claims. */
-export function narrowingOf({ credential, account, network }: NarrowingOptions) {
+export function createCli(
+  terminal: Terminal,
+  environment: Environment | undefined,
+  asJson: () => boolean,
+): Cli {
   return {
-    ...(credential === undefined ? {} : { credentials: credential }),
-    ...(account === undefined ? {} : { accounts: account }),
-    ...(network === undefined ? {} : { networks: network }),
+    terminal,
+    environment,
+    output: createOutput(terminal, asJson),
+    async api() {
+      const { connect } = await import("./service.ts");
+      return connect(environment);
+    },
   };
 }
 
-/** Where a page of a list begins and how long it is. */
-export type PageOptions = Readonly<{ limit?: string; cursor?: string }>;
-
-export function pageOptions(command: Command): Command {
-  return command
-    .option("--limit <number>", "how many to show, at most 200")
-    .option("--cursor <cursor>", "go on where an earlier page ended");
-}
-
-/** Refuses two options of which each undoes the other. Of an option and its negation commander takes the last one. */
-export function contradicting(command: Command, one: string, other: string): Command {
-  const said = new Set<string>();
-  for (const name of [one, other]) {
-    command.on(`option:${name}`, () => {
-      said.add(name);
-      if (said.size === 2) command.error(`error: --${one} and --${other} contradict each other`);
-    });
+/** Shows one page of a list, or with `--all` all of them as one. */
+export async function showList<T>(
+  { output }: Cli,
+  { limit, cursor, all: wantsAll }: PageOptions,
+  read: (query: { limit?: number; cursor?: string }) => Promise<Page<T>>,
+  columns: readonly Column<T>[],
+): Promise<void> {
+  if (wantsAll !== true) {
+    const query = {
+      ...(limit === undefined ? {} : { limit }),
+      ...(cursor === undefined ? {} : { cursor }),
+    };
+    return output.list(await read(query), columns);
   }
-  return command;
-}
-
-/** Throws `CliError` for an update that changes nothing. */
-export function assertChange(update: object): void {
-  if (Object.keys(update).length > 0) return;
-  throw new CliError("usage", "no option says what to change", { hint: "`--help` lists the options" });
+  const items = await Array.fromAsync(all(read));
+  output.list({ items, next_cursor: null, count: items.length }, columns);
 }

@@ -1,9 +1,6 @@
-import { CommanderError } from "commander";
-import { type ErrorCode, StartError } from "../errors.ts";
-import { printable } from "./output.ts";
-import type { Terminal } from "./terminal.ts";
+import type { ErrorCode } from "../errors.ts";
 
-/** What the exit code of `keyhold` tells a script. */
+/** What the exit code of `keyhold` means to a script. */
 export const exitCodes = {
   done: 0,
   /** The service refused, the venue said no, or what was verified does not hold. */
@@ -14,10 +11,10 @@ export const exitCodes = {
   unavailable: 3,
   /** An order may or may not have been placed: repeat with the same Idempotency-Key to find out. */
   unknown: 4,
-  /** As shells tell of SIGINT. */
+  /** As shells report SIGINT. */
   interrupted: 130,
 } as const;
-type Failure = Exclude<keyof typeof exitCodes, "done">;
+export type Failure = Exclude<keyof typeof exitCodes, "done">;
 
 /** What stops a command, in words for the person who typed it: lower case, no full stop, never a secret. */
 export class CliError extends Error {
@@ -28,6 +25,8 @@ export class CliError extends Error {
   readonly detail: string | null;
   /** Of the problem that the service answered with. */
   readonly code: string | null;
+  /** That problem with all its members, for programs. */
+  readonly document: Readonly<Record<string, unknown>>;
 
   constructor(
     failure: Failure,
@@ -35,7 +34,8 @@ export class CliError extends Error {
     options: Readonly<{
       hint?: string | undefined;
       detail?: string | undefined;
-      code?: string | undefined;
+      code?: string | null | undefined;
+      document?: Readonly<Record<string, unknown>>;
     }> = {},
   ) {
     super(message);
@@ -43,6 +43,7 @@ export class CliError extends Error {
     this.hint = options.hint ?? null;
     this.detail = options.detail ?? null;
     this.code = options.code ?? null;
+    this.document = options.document ?? {};
   }
 }
 
@@ -62,7 +63,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   method_not_allowed: "check that KEYHOLD_URL is the service's own",
   request_timeout: "try again over a better line",
   duplicate: "give it another name, or end the one that is there",
-  illegal_state: "`show` tells the present state",
+  illegal_state: "`show` shows the present state",
   idempotency_in_flight: "wait for the first request to end",
   stale: "send the command again: it reads the present revision first",
   too_large: "send less at once",
@@ -84,7 +85,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   permissions_unknown: "`keyhold tenant show` shows the tenant's policy",
   precondition_required: "update this command line: it is older than the service",
   rate_limited: "wait, and send fewer requests",
-  internal: "the log of the service tells more",
+  internal: "the log of the service says more",
   unsendable: "correct what the message names; nothing was sent",
   no_turn: "nothing was sent; try again in a moment",
   not_sent: "nothing was sent; try again in a moment",
@@ -94,7 +95,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   secret_lost: "replace the secret, or let the operator restore the store",
   secret_damaged: "let the operator look into the store and restore it, or replace the secret",
   record_unavailable: "try again in a moment",
-  rights_unproven: "the operator must look who has written to the database",
+  rights_unproven: "the operator must find out who has written to the database",
   key_unavailable: "the operator must restore the key-encryption key",
   not_ready: "try again in a moment",
 };
@@ -105,30 +106,4 @@ const lasting: readonly string[] = ["clock_skew", "nonce", "blocked", "unexpecte
 /** What to type next, where there is something; `outcome` is what the venue answered. */
 export function hintFor(code: ErrorCode, outcome?: string): string | undefined {
   return outcome !== undefined && lasting.includes(outcome) ? undefined : hints[code];
-}
-
-/** Tells of a failure on `notes` and answers with the exit code. The one place where errors reach people. */
-export function report(terminal: Terminal, error: unknown): number {
-  // The parser has told already, in `program.ts`.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  const { failure, message, detail, hint } = describe(error);
-  const lines = [`keyhold: ${message}`];
-  if (detail !== null) lines.push(`  ${detail}`);
-  if (hint !== null) lines.push(`hint: ${hint}`);
-  terminal.notes.write(lines.map((line) => `${printable(line)}\n`).join(""));
-  return exitCodes[failure];
-}
-
-function describe(error: unknown): Pick<CliError, "failure" | "message" | "detail" | "hint"> {
-  if (error instanceof CliError) return error;
-  const told = { detail: null, hint: null };
-  if (error instanceof StartError) return { ...told, failure: "usage", message: asClause(error.message) };
-  const message = error instanceof Error ? error.message : String(error);
-  return { ...told, failure: "refused", message: `this should not happen: ${message}` };
-}
-
-/** A sentence as it stands after a colon. Names in capitals keep them. */
-function asClause(sentence: string): string {
-  const clause = sentence.replace(/\.$/, "");
-  return /^[A-Z][a-z]*\b/.test(clause) ? clause.charAt(0).toLowerCase() + clause.slice(1) : clause;
 }

@@ -1,18 +1,23 @@
 import { InvalidArgumentError } from "commander";
 import { formerNamesOf } from "../venues/former-names.ts";
 import { type FieldName, fieldNames } from "../venues/venue.ts";
-import type { Venue } from "./shapes.ts";
 
 /** Field name → value, as a request sends it. */
 export type SecretValues = Readonly<Record<string, string>>;
 
-/** What a person says of the names in a source: which field each of them means, and what does not belong to the secret. */
+/** As much of a venue as the names of its fields need. */
+export type Venue = Readonly<{ id: string; name: string; fields: readonly string[] }>;
+
+/**
+ * How a person explains the names in a source: which field each of them means, and what does not belong to
+ * the secret.
+ */
 export type Naming = Readonly<{ field?: ReadonlyMap<string, FieldName>; leaveOut?: readonly string[] }>;
 
 /**
- * What people call the fields of a secret: Keyhold's own names, ccxt's (`requiredCredentials` of its Exchange), those of Alpaca's SDKs
- * and their variables, of freqtrade, OctoBot and Hummingbot, and of the venues' pages and headers. Capitals and what stands between
- * words make no difference.
+ * What people call the fields of a secret: Keyhold's own names, ccxt's (`requiredCredentials` of its
+ * Exchange), those of Alpaca's SDKs and their variables, of freqtrade, OctoBot and Hummingbot, and of the
+ * venues' pages and headers. Capitals, and what separates words, make no difference.
  */
 const namesByField: Readonly<Record<FieldName, readonly string[]>> = {
   api_key: ["api_key", "key", "key_id", "api_key_id", "access_key", "access_key_id", "client_id"],
@@ -50,7 +55,10 @@ const generalPrefixes: ReadonlySet<string> = new Set(prefixes.split(" "));
 
 type File = Readonly<{ names: Readonly<Record<string, FieldName>>; beside: readonly string[] }>;
 
-/** Files and texts that a venue itself hands out: what a name means there alone, and what stands beside the key. */
+/**
+ * Files and texts that a venue itself hands out: what a name means there alone, and what else such a file
+ * holds.
+ */
 const files: Readonly<Record<string, File>> = {
   alpaca: { names: {}, beside: ["api_base_url", "api_data_url", "base_url", "endpoint"] },
   coinbase: {
@@ -74,9 +82,9 @@ const files: Readonly<Record<string, File>> = {
 export type Fitted = Readonly<{ secret: SecretValues }> | Readonly<{ problems: readonly string[] }>;
 
 /**
- * What stands in a source, under the names of the venue's fields. What is empty is taken as not there, and line breaks at the end of a
- * value go. `names`: only the names are judged, and which of the fields the venue needs is left to the service. Problems name fields,
- * never values.
+ * The values of a source, under the names of the venue's fields. An empty value counts as missing, and line
+ * breaks at the end of a value are removed. `names`: only the names are judged, and which of the fields the
+ * venue needs is left to the service. Problems name fields, never values.
  */
 export function fitFields(
   venue: Venue,
@@ -156,17 +164,17 @@ function squashed(name: string): string {
 
 /** The fields of a venue with the names that are known for each. */
 function knownAt(venue: Venue): string {
-  const told = fieldNames
+  const described = fieldNames
     .filter((field) => venue.fields.includes(field))
     .map((field) => {
       const meaning = fieldNames.filter((other) => atVenue(venue, other) === field);
       const others = meaning.flatMap((other) => namesByField[other]).filter((name) => name !== field);
       return others.length === 0 ? field : `${field} (also called ${others.join(", ")})`;
     });
-  return `${venue.name} has ${told.join(", ")}`;
+  return `${venue.name} has ${described.join(", ")}`;
 }
 
-/** Somebody may have put a key where its name belongs. Names are words; keys are longer, or have digits in them. */
+/** A key may stand where its name belongs. Names are words; keys are longer, or have digits in them. */
 function shown(name: string): string {
   return /^[A-Za-z][A-Za-z_. -]{0,31}$/.test(name) ? name : "a field whose name is not a word";
 }

@@ -1,14 +1,14 @@
+import { answerOf, at, type HealthReport, type HealthSummary } from "@keyhold/client";
 import type { Command } from "commander";
 import type { Due } from "../db/sweep.ts";
 import type { Cli } from "./cli.ts";
-import { withCustody } from "./operate.ts";
 import type { Column } from "./output.ts";
-import type { CredentialHealth, HealthSummary } from "./shapes.ts";
-import { workThrough } from "./work-through.ts";
+import { aboutCredential, idOf } from "./select.ts";
+import { withCustody, workThrough } from "./operate.ts";
 
 const most = 1_000_000;
 
-const columns: readonly Column<CredentialHealth>[] = [
+const columns: readonly Column<HealthReport>[] = [
   ["status", ({ status }) => status],
   ["health", ({ health }) => health],
   ["message", ({ health_message }) => health_message],
@@ -20,7 +20,7 @@ const columns: readonly Column<CredentialHealth>[] = [
   ["checks", ({ checks }) => checks.slice(0, 10).map(({ at, outcome }) => `${at} ${outcome}`)],
 ];
 
-function describeRule(rule: CredentialHealth["venue_rule"]): string | null {
+function describeRule(rule: HealthReport["venue_rule"]): string | null {
   if (rule === null) return null;
   const { days, counted_from, applies, source } = rule;
   const from = counted_from === "last_use" ? "the last use" : "creation";
@@ -30,17 +30,20 @@ function describeRule(rule: CredentialHealth["venue_rule"]): string | null {
 export function addHealthCommand(credential: Command, cli: Cli): void {
   credential
     .command("health")
-    .description("show how a credential is, and what the venue answered before")
-    .argument("<credential>", "its id")
-    .action(async (id: string) => cli.output.one(await (await cli.api()).credentials.health(id), columns));
+    .description("show the health of a credential, and what the venue answered before")
+    .argument("<credential>", aboutCredential)
+    .action(async (name: string) => {
+      const [api, id] = [await cli.api(), await idOf(cli, "credential", name)];
+      cli.output.one(await answerOf(api.GET("/api/v1/credentials/{id}/health", at(id))), columns);
+    });
 }
 
 export function addHealthCommands(program: Command, cli: Cli): void {
-  const health = program.command("health").description("how credentials are");
+  const health = program.command("health").description("the health of credentials");
   health
     .command("summary")
     .description("count your credentials by venue, status and health")
-    .action(async () => summarise(cli, await (await cli.api()).healthSummary()));
+    .action(async () => summarise(cli, await answerOf((await cli.api()).GET("/api/v1/health"))));
   health
     .command("run")
     .description(

@@ -1,30 +1,22 @@
 import type { Command } from "commander";
 import { namingOptions } from "./ask-secret.ts";
-import { type Cli, collect } from "./cli.ts";
-import type { VaultImport } from "./import/vault.ts";
+import type { Cli } from "./cli.ts";
+import { registerOptions } from "./credential.ts";
 import { defaultPath } from "./import/path.ts";
+import type { VaultImport } from "./import/vault.ts";
+import { collect } from "./options.ts";
 
 const aboutSettings = `
-KEYHOLD_VAULT_ADDRESSES and its neighbours say where Vault is, and as whom to read there. Give this command a login of its own,
-which may read those paths and nothing else; the guide to importing has its policy.
+KEYHOLD_VAULT_ADDRESSES and the variables beside it say where Vault is, and how to sign in there. Give this command a login of its
+own, which may read those paths and nothing else; the guide to importing has its policy.
 `;
 
 export function addImportCommands(program: Command, cli: Cli): void {
   const imports = program
     .command("import")
-    .description("bring keys over from where they are today; each venue is asked first");
-  namingOptions(imports.command("vault"))
-    .description("register the keys that another program keeps in the clear in Vault or OpenBao")
-    .requiredOption("--account <id>", "the account that they will belong to")
-    .option("--environment <name>", "live, paper or testnet; the same for all of them", "live")
-    .option("--label <label>", "the same for all of them")
-    .option(
-      "--allow <classes>",
-      "what invoke may do: read, trade, transfer, withdraw; read when left out",
-      collect,
-    )
-    .option("--reveal", "the plaintext may be revealed")
-    .option("--deferred", "keep them although the venues cannot be asked now")
+    .description("bring keys over from where they are kept today; each venue is asked first");
+  namingOptions(registerOptions(imports.command("vault"), true))
+    .description("register the keys that another program keeps unencrypted in Vault or OpenBao")
     .option("--source-tenant <name>", "what the tenant is called in the path; your tenant's id when left out")
     .option("--exchange <names>", "only these; all that Vault lists when left out", collect)
     .option("--path <template>", "where they are, with {exchange} and {tenant} in it", defaultPath)

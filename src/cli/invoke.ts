@@ -1,9 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
+import { answerOf, type Invocation, type Invoked } from "@keyhold/client";
 import type { Command } from "commander";
+import { z } from "zod";
+import { nearNames } from "../near-names.ts";
 import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
-import type { Invoked } from "./shapes.ts";
+import { aboutCredential, idOf } from "./select.ts";
 
 type Params = Readonly<Record<string, unknown>>;
 type Options = Readonly<{ param?: readonly string[]; jsonParams?: string; idempotencyKey?: string }>;
@@ -12,7 +15,7 @@ export function addInvokeCommand(program: Command, cli: Cli): void {
   program
     .command("invoke")
     .description("run an operation at the venue; the key stays in the service")
-    .argument("<credential>", "its id")
+    .argument("<credential>", aboutCredential)
     .argument("<operation>", "such as fetchBalance or createOrder; `keyhold venues <venue>` lists them")
     .option(
       "--param <name=value>",
@@ -24,9 +27,10 @@ export function addInvokeCommand(program: Command, cli: Cli): void {
       "--idempotency-key <name>",
       "for what moves money: repeated with the same name it is not done again",
     )
-    .action(async (credential: string, operation: string, options: Options) => {
+    .action(async (name: string, operation: string, options: Options) => {
       const params = await readParams(cli, options);
-      const invoked = await invokeOnce(cli, credential, { operation, params }, options.idempotencyKey);
+      const id = await idOf(cli, "credential", name);
+      const invoked = await invokeOnce(cli, id, { operation, params }, options.idempotencyKey);
       cli.output.result(invoked, invoked.result);
       if (invoked.outcome === "done") return;
       throw new CliError("unknown", "the outcome is not known", {
@@ -38,23 +42,41 @@ export function addInvokeCommand(program: Command, cli: Cli): void {
 
 const repeatHint = "repeat the command with the same --idempotency-key: what was done is not done again";
 
-/** An order whose answer is lost may have been placed: that is not the same as a service that could not be asked. */
+/** The service judges operations and parameters, of which a newer one knows more. */
+const invocation = z.custom<Invocation>((body) => typeof body === "object");
+
 async function invokeOnce(
   cli: Cli,
-  credential: string,
+  id: string,
   body: Readonly<{ operation: string; params: Params }>,
   idempotencyKey: string | undefined,
 ): Promise<Invoked> {
   const api = await cli.api();
+  const header = idempotencyKey === undefined ? {} : { "Idempotency-Key": idempotencyKey };
+  const request = { params: { path: { id }, header }, body: invocation.parse(body) };
   try {
-    return await api.credentials.invoke(credential, body, idempotencyKey);
+    return await answerOf(api.POST("/api/v1/credentials/{id}/invoke", request));
   } catch (error) {
-    const isLost =
-      error instanceof CliError && error.failure === "unavailable" && idempotencyKey !== undefined;
-    if (!isLost) throw error;
-    const detail = error.detail === null ? {} : { detail: error.detail };
-    throw new CliError("unknown", error.message, { ...detail, hint: repeatHint });
+    const { explain } = await import("./service.ts");
+    const known = explain(error, cli.environment);
+    if (!(known instanceof CliError)) throw error;
+    const { failure, message, code, document } = known;
+    const detail = known.detail ?? undefined;
+    // An order whose answer is lost may have been placed: that is not the same as a service that could not be
+    // asked.
+    if (failure === "unavailable" && idempotencyKey !== undefined)
+      throw new CliError("unknown", message, { detail, document, hint: repeatHint });
+    const hint = hintFor(known, body.operation);
+    throw new CliError(failure, message, { detail, code, document, hint });
   }
+}
+
+function hintFor({ code, hint, document }: CliError, operation: string): string | undefined {
+  if (code === "malformed")
+    return "`keyhold venues <venue> <operation>` shows the parameters; a number is written limit:=3";
+  const { data: known = [] } = z.array(z.string()).safeParse(document["operations"]);
+  const near = code === "unknown_operation" ? nearNames(operation, known) : [];
+  return near.length === 0 ? (hint ?? undefined) : `did you mean ${near.join(" or ")}?`;
 }
 
 async function readParams({ terminal }: Cli, { param = [], jsonParams }: Options): Promise<Params> {

@@ -1,7 +1,7 @@
 import { StringDecoder } from "node:string_decoder";
 import type { Terminal } from "./terminal.ts";
 
-/** What a person did: typed or pasted some text, or pressed a key that means something. */
+/** What a person did: typed or pasted some text, or pressed a key that has a meaning. */
 export type Key =
   | Readonly<{ kind: "typed"; text: string }>
   | Readonly<{ kind: "pasted"; text: string }>
@@ -29,7 +29,10 @@ const keys: Readonly<Record<string, Key>> = {
   "\u0004": { kind: "cancel" },
 };
 
-/** A terminal that shows nothing of what is typed, key by key. What is left unread when it is released goes nowhere. */
+/**
+ * A terminal that shows nothing of what is typed, key by key. What is left unread when it is released goes
+ * nowhere.
+ */
 export class Keyboard implements AsyncDisposable {
   readonly #terminal: Terminal;
   readonly #decoder = new StringDecoder("utf8");
@@ -117,7 +120,9 @@ export class Keyboard implements AsyncDisposable {
   }
 }
 
-/** The control sequence (ECMA-48 §5.4) that `text` begins with, which stands for a key without a meaning here. */
+/**
+ * The control sequence (ECMA-48 §5.4) that `text` begins with, which stands for a key without a meaning here.
+ */
 function sequenceAt(text: string): string | undefined {
   const behind = text.slice(escape.length);
   const [whole] = /^(?:\[[ -?]*[@-~]|O.|[^[O\p{Cc}])/u.exec(behind) ?? [];

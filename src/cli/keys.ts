@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { confirmDestruction } from "./ask.ts";
 import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import { withCustody } from "./operate.ts";
+import { yesOption } from "./options.ts";
 import type { RotateOptions } from "./rotate-keys.ts";
+import { confirmDestruction } from "./terminal.ts";
 
 export function addKeyCommands(program: Command, cli: Cli): void {
   const keys = program.command("keys").description("key-encryption keys and data keys; for the operator");
@@ -51,11 +52,9 @@ function addFileCommands(keys: Command, cli: Cli): void {
       output.text(`${path} holds the new key ${newest.id}, in front`, { path, kek_id: newest.id });
       output.note("Back the file up and give it to every machine of the service, then: keyhold keys rotate");
     });
-  keys
-    .command("remove-old")
+  yesOption(keys.command("remove-old"))
     .description("keep only the newest key of a key file, once nothing is wrapped by the others")
     .argument("<path>", "the key file")
-    .option("--yes", "do not ask; needed where there is no terminal")
     .action((path: string, { yes }: Readonly<{ yes?: true }>) => removeOld(cli, path, yes));
 }
 
@@ -66,6 +65,7 @@ async function removeOld({ output, environment, terminal }: Cli, path: string, y
     import("../key-encryption/installation.ts"),
   ]);
   const { older } = await readKeyFile(path);
+  if (older.length === 0) return output.text(`${path} holds one key alone`, { path, removed: 0 });
   await withCustody({ environment }, async ({ custody: { db } }) => {
     // What wraps nothing may still be what the next start asks for.
     const needed = [...(await countDataKeys(db)).map(({ kek_id }) => kek_id), await findKekId(db)];

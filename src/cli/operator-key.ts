@@ -1,10 +1,12 @@
 import { hostname, userInfo } from "node:os";
 import { type Command, InvalidArgumentError } from "commander";
 import type { OperatorKey } from "../access/operator-keys.ts";
-import { confirmDestruction } from "./ask.ts";
 import type { Cli } from "./cli.ts";
 import { withCustody } from "./operate.ts";
+import { yesOption } from "./options.ts";
 import type { Column } from "./output.ts";
+import { isId } from "./select.ts";
+import { confirmDestruction } from "./terminal.ts";
 
 const columns: readonly Column<OperatorKey>[] = [
   ["id", ({ id }) => id],
@@ -15,7 +17,10 @@ const columns: readonly Column<OperatorKey>[] = [
   ["revoked", ({ revoked_at }) => revoked_at?.toISOString() ?? null],
 ];
 
-/** Run where the database and the keys are, with the service's own settings: who can do that runs the installation. */
+/**
+ * They run where the database and the keys are, with the service's own settings: only the operator of the
+ * installation can do that.
+ */
 export function addOperatorKeyCommands(program: Command, cli: Cli): void {
   const operatorKey = program
     .command("operator-key")
@@ -35,11 +40,9 @@ export function addOperatorKeyCommands(program: Command, cli: Cli): void {
         cli.output.list({ items, next_cursor: null, count: items.length }, columns);
       }),
     );
-  operatorKey
-    .command("revoke")
+  yesOption(operatorKey.command("revoke"))
     .description("end a key within two seconds")
     .argument("<operator-key>", "its id", parseId)
-    .option("--yes", "do not ask; needed where there is no terminal")
     .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
       await confirmDestruction(cli.terminal, yes, async () => `End the operator key ${id} for good?`);
       await withCustody(cli, async ({ custody: { db } }) => {
@@ -50,7 +53,7 @@ export function addOperatorKeyCommands(program: Command, cli: Cli): void {
 }
 
 function parseId(text: string): string {
-  if (/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text)) return text;
+  if (isId(text)) return text;
   throw new InvalidArgumentError("Give the id that `keyhold operator-key list` shows.");
 }
 

@@ -1,21 +1,19 @@
+import { type Page, KeyholdProblem } from "@keyhold/client";
 import type { Terminal } from "./terminal.ts";
 
-/** A heading, and what stands below it. */
+/** A heading, and the cell below it. */
 export type Column<T> = readonly [heading: string, cell: (row: T) => Cell];
 type Cell = string | number | boolean | null | readonly string[] | undefined;
 
-/** One page of a list as the API answers it. */
-export type Listed<T> = Readonly<{ items: readonly T[]; next_cursor: string | null; count: number }>;
-
 /** How results reach `output`: aligned text for people, or with `--json` what the service answered. */
 export type Output = Readonly<{
-  list<T>(page: Listed<T>, columns: readonly Column<T>[]): void;
+  list<T>(page: Page<T>, columns: readonly Column<T>[]): void;
   one<T>(value: T, columns: readonly Column<T>[]): void;
-  /** A short result that stands alone, such as a token. */
+  /** A short result without a heading, such as a token. */
   text(text: string, json: object): void;
-  /** What a venue answered: JSON for everybody, and with `--json` what the service says around it. */
+  /** What a venue answered: always JSON, and with `--json` what the service says around it. */
   result(whole: object, part: unknown): void;
-  /** What programs read and people are told otherwise. */
+  /** What programs read, and people learn in another way. */
   data(value: object): void;
   /** A word to the person on `notes`, which programs do not read. */
   note(text: string): void;
@@ -30,12 +28,12 @@ export function createOutput(terminal: Terminal, asJson: () => boolean): Output 
   return {
     list(page, columns) {
       if (asJson()) return writeJson(page);
-      write(page.items.length === 0 ? "none" : table(page.items, columns));
+      write(readable(() => (page.items.length === 0 ? "none" : table(page.items, columns))));
       if (page.next_cursor !== null) note(`more: add --cursor ${page.next_cursor}`);
     },
     one(value, columns) {
       if (asJson()) return writeJson(value);
-      write(alignRows(columns.map(([heading, cell]) => [heading, textOf(cell(value))])));
+      write(readable(() => alignRows(columns.map(([heading, cell]) => [heading, textOf(cell(value))]))));
     },
     text: (text, json) => (asJson() ? writeJson(json) : write(printable(text))),
     result: (whole, part) => writeJson(asJson() ? whole : part),
@@ -44,6 +42,19 @@ export function createOutput(terminal: Terminal, asJson: () => boolean): Output 
     },
     note,
   };
+}
+
+/**
+ * Another program, or another version, may have answered in the place of the service: then something is
+ * missing.
+ */
+function readable(render: () => string): string {
+  try {
+    return render();
+  } catch (error) {
+    if (error instanceof TypeError) throw new KeyholdProblem(new Response(), {});
+    throw error;
+  }
 }
 
 /** Headings in capitals, a row each below, columns two spaces apart. */
@@ -77,8 +88,8 @@ function widthOf(text: string): number {
 }
 
 /**
- * Names and messages come from other people and from venues. A control character among them could rewrite what the terminal
- * shows, so each is written as an escape; direction marks, which reorder a line, as well.
+ * Names and messages come from other people and from venues. A control character among them could rewrite
+ * what the terminal shows, so each is written as an escape; direction marks, which reorder a line, as well.
  */
 export function printable(text: string): string {
   return text.replaceAll(

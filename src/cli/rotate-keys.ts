@@ -1,8 +1,6 @@
 import type { Custody } from "../credentials/custody.ts";
 import { rememberKek } from "../key-encryption/installation.ts";
 import type { Cli } from "./cli.ts";
-import { withCustody } from "./operate.ts";
-import { workThrough } from "./work-through.ts";
 import { reseal, underRetiredKeys } from "../credentials/reseal.ts";
 import {
   databaseTime,
@@ -11,6 +9,7 @@ import {
   sealingKeys,
   wrappedOtherwise,
 } from "../tenants/data-key.ts";
+import { withCustody, workThrough } from "./operate.ts";
 
 const most = 1_000_000;
 
@@ -18,8 +17,9 @@ const most = 1_000_000;
 export type RotateOptions = Readonly<{ dataKeys?: true; madeBefore?: Date }>;
 
 /**
- * Wraps all data keys with the newest key-encryption key; with `dataKeys` also gives each that seals a successor, and seals all
- * secrets with it. Beside a service that runs, and to be repeated when it was cut off. Throws `CliError`.
+ * Wraps all data keys with the newest key-encryption key; with `dataKeys` also gives each that seals a
+ * successor, and seals all secrets with it. Beside a service that runs, and to be repeated when it was cut
+ * off. Throws `CliError`.
  */
 export async function rotateKeys(cli: Cli, { dataKeys, madeBefore }: RotateOptions): Promise<void> {
   await withCustody(cli, async ({ custody }) => {

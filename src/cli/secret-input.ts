@@ -1,12 +1,14 @@
 import { CliError } from "./errors.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** What stands in a source, under the names that it has there. */
+/** The values of a source, under the names that they have there. */
 export type NamedValues = Readonly<Record<string, unknown>>;
 
 const longestBytes = 65_536;
 
-/** Reads what names the fields from standard input. Throws `CliError`, whose text never holds what was read. */
+/**
+ * Reads what names the fields from standard input. Throws `CliError`, whose text never holds what was read.
+ */
 export async function readPipedSecret({ input }: Terminal): Promise<NamedValues> {
   if (input.isTTY === true) {
     throw new CliError("usage", "--secret-stdin reads from a pipe or a file, and this is a terminal", {
@@ -31,8 +33,9 @@ function decode(bytes: Uint8Array): string {
 }
 
 /**
- * Reads a JSON object, or lines of `name=value` as shells and editors write them: `export` before a name, blanks round the sign, quotes
- * round a value, lines that begin with `#`, and a PEM over several lines. Throws `CliError`, which names lines and fields, never values.
+ * Reads a JSON object, or lines of `name=value` as shells and editors write them: `export` before a name,
+ * blanks round the sign, quotes round a value, lines that begin with `#`, and a PEM over several lines.
+ * Throws `CliError`, which names lines and fields, never values.
  */
 export function parseSecret(text: string): NamedValues {
   const values = text.trimStart().startsWith("{") ? parseJson(text) : parseLines(text);
@@ -55,11 +58,14 @@ function parseJson(text: string): NamedValues {
   }
   const entries = Object.entries(value ?? {});
   const twice = entries.find(([name]) => timesNamed(text, name) > 1);
-  if (twice !== undefined) throw standsTwice(twice[0]);
+  if (twice !== undefined) throw isThereTwice(twice[0]);
   return Object.fromEntries(entries);
 }
 
-/** The parser takes the last of two that have one name. What is inside a text has a backslash before its quotes. */
+/**
+ * The parser takes the last of two that have one name. What is inside a text has a backslash before its
+ * quotes.
+ */
 function timesNamed(text: string, name: string): number {
   return text.split(JSON.stringify(name)).filter((rest, at) => at > 0 && /^\s*:/.test(rest)).length;
 }
@@ -77,7 +83,7 @@ function parseLines(text: string): NamedValues {
         : forms;
       throw new CliError("usage", `line ${at + 1} of the secret is not name=value`, { hint });
     }
-    if (Object.hasOwn(values, name)) throw standsTwice(name);
+    if (Object.hasOwn(values, name)) throw isThereTwice(name);
     const length = pemLength(value, lines.slice(at + 1));
     if (length === undefined)
       throw new CliError("usage", `the PEM that begins in line ${at + 1} has no END line`);
@@ -87,15 +93,19 @@ function parseLines(text: string): NamedValues {
   return values;
 }
 
-/** As `.env` files, shells and YAML write a field. What is left of the sign is a name, also where it has blanks in it. */
+/**
+ * As `.env` files, shells and YAML write a field. What is left of the sign is a name, also where it has
+ * blanks in it.
+ */
 function fieldOf(line: string): { name?: string; value?: string } {
   const form = /^(?:export\s+|set\s+|\$env:)?(?<name>[A-Za-z][\w. -]{0,63}?)\s*(?:=|:\s)\s*(?<value>.*)$/;
   return form.exec(line)?.groups ?? {};
 }
 
 /**
- * How many of the lines that follow belong to the PEM that `first` begins, or that begins behind it where it has nothing but a sign of
- * YAML; `undefined` where the PEM does not end. A quote that ends it may stand alone.
+ * How many of the lines that follow belong to the PEM that `first` begins, or that begins behind it where it
+ * has nothing but a sign of YAML; `undefined` where the PEM does not end. A quote that ends it may stand
+ * alone.
  */
 function pemLength(first: string, following: readonly string[]): number | undefined {
   if (!first.includes("-----") && !/^[|>"'-]*$/.test(first)) return 0;
@@ -116,25 +126,31 @@ export function isOpenAfter(line: string, wasOpen: boolean): boolean {
   return begin === end ? wasOpen : begin > end;
 }
 
-/** A shell reads a backslash in double quotes, and other programs read it otherwise, so what it means is not guessed. */
+/**
+ * A shell reads a backslash in double quotes, and other programs read it otherwise, so what it means is not
+ * guessed.
+ */
 function unquoted(name: string, value: string): string {
   const { quote, inner } = /^(?<quote>["'])(?<inner>.*)\k<quote>$/s.exec(value)?.groups ?? {};
   if (inner === undefined) return value;
   if (quote !== '"' || !inner.includes("\\") || inner.includes("-----BEGIN ")) return inner;
-  throw new CliError("usage", `the value of ${name} stands in double quotes and has a backslash in it`, {
+  throw new CliError("usage", `the value of ${name} is in double quotes and has a backslash in it`, {
     hint: "write it in single quotes, or send JSON",
   });
 }
 
-function standsTwice(name: string): CliError {
-  const told = /^[A-Za-z][A-Za-z_. -]{0,31}$/.test(name) ? `the field ${name}` : "a field";
-  return new CliError("usage", `${told} stands there twice`);
+function isThereTwice(name: string): CliError {
+  const field = /^[A-Za-z][A-Za-z_. -]{0,31}$/.test(name) ? `the field ${name}` : "a field";
+  return new CliError("usage", `${field} is there twice`);
 }
 
 const secretOption =
   /^--?((api|secret|private|access)[-_]?(key|secret)|api|secret|key|passphrase|password|token|uid)$/i;
 
-/** Throws for an option that looks as if a secret followed it. The value is not repeated: it is in enough places already. */
+/**
+ * Throws for an option that looks as if a secret followed it. The value is not repeated: it is in enough
+ * places already.
+ */
 export function refuseSecretOptions(argv: readonly string[]): void {
   for (const argument of argv) {
     if (argument === "--") return;

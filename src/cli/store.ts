@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { type SecretRef, type Stores } from "../stores/store.ts";
-import { type Cli, collect } from "./cli.ts";
+import { type Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
-import { withCustody } from "./operate.ts";
-import { workThrough } from "./work-through.ts";
 import type { Placed } from "../credentials/reseal.ts";
 import { storeNames, type StoreName } from "../config/stores.ts";
+import { collect } from "./options.ts";
+import { withCustody, workThrough } from "./operate.ts";
 
 const most = 1_000_000;
 

@@ -1,9 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { answerOf } from "@keyhold/client";
 import { type Command, InvalidArgumentError } from "commander";
 import { isScope, operatorScope, scopes } from "../access/permissions.ts";
-import { type Cli, collect, narrowingOf, type NarrowingOptions } from "./cli.ts";
+import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
+import { collect, given, narrowingOf, narrowingOptions, type NarrowingOptions } from "./options.ts";
+import { isId } from "./select.ts";
 import { canAsk } from "./terminal.ts";
 
 type Options = Readonly<{
@@ -16,32 +19,39 @@ type Options = Readonly<{
 }> &
   NarrowingOptions;
 
-export function addTokenCommand(program: Command, cli: Cli): void {
-  program
-    .command("token")
-    .description("sign a token with the key of the service on this machine")
-    .option("--operator", "for the operator, who opens and suspends tenants and sees nothing inside them")
-    .option("--tenant <id>", "for a member of this tenant")
-    .option("--subject <name>", "who the token is for")
-    .option(
-      "--scope <scopes>",
-      "what it may be used for; everything that the member's role gives when left out",
-      collect,
-    )
-    .option("--agent", "for an agent, which reads and places orders, and nothing else")
-    .option(
-      "--credential <credentials>",
-      "it reaches these, and those of --account, and nothing else",
-      collect,
-    )
-    .option("--account <accounts>", "it reaches the credentials of these accounts", collect)
-    .option("--network <networks>", "from where it may be used, such as 10.20.0.0/16", collect)
+export function addTokenCommands(program: Command, cli: Cli): void {
+  narrowingOptions(
+    program
+      .command("token")
+      .description("sign a token with the key of the service on this machine")
+      .option("--operator", "for the operator, who opens and suspends tenants and sees nothing inside them")
+      .option("--tenant <id>", "for a member of this tenant")
+      .option("--subject <name>", "who the token is for")
+      .option(
+        "--scope <scopes>",
+        "what it may be used for; everything that the member's role gives when left out",
+        collect,
+      )
+      .option("--agent", "for an agent, which reads and places orders, and nothing else"),
+  )
     .option("--ttl <time>", "how long it lives: 900, 15m or 1h, which is the longest", parseTtl, 3600)
     .action(async (options: Options) => {
       const subject = checked(options);
       const token = await mint(cli, subject, options);
       await tryToken(cli, token, subject, options);
       cli.output.text(token, { token, expires_in: options.ttl });
+    });
+  program
+    .command("me")
+    .description("show whose token this is, and what it may do")
+    .action(async () => {
+      cli.output.one(await answerOf((await cli.api()).GET("/api/v1/me")), [
+        ["kind", ({ kind, agent }) => (agent ? `${kind}, through an agent` : kind)],
+        ["tenant", ({ tenant_id }) => tenant_id],
+        ["member", ({ member_id }) => member_id],
+        ["role", ({ role }) => role],
+        ["scopes", ({ scopes }) => scopes],
+      ]);
     });
 }
 
@@ -63,7 +73,7 @@ function checked({ operator, tenant, subject, scope = [], agent, credential, acc
       },
     );
   }
-  if (tenant !== undefined && !isUuid(tenant))
+  if (tenant !== undefined && !isId(tenant))
     throw new CliError("usage", `${tenant} is not the id of a tenant`, {
       hint: "`keyhold tenant list` shows the ids to the operator, `keyhold me` yours",
     });
@@ -73,30 +83,23 @@ function checked({ operator, tenant, subject, scope = [], agent, credential, acc
   });
 }
 
-function isUuid(text: string): boolean {
-  return /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text);
-}
-
 /**
- * Shows the token to the service, so that it is not found to be of no use later. Where the service is not reached nothing is known.
- * Throws `CliError` when it lets nobody in with it.
+ * Tries the token at the service, so that it is not found to be of no use later. If the service is not
+ * reached, nothing is known. Throws `CliError` when the service refuses it.
  */
 async function tryToken(cli: Cli, token: string, subject: string, { tenant }: Options): Promise<void> {
-  const { createClient } = await import("./client.ts");
-  const { createApi } = await import("./api.ts");
-  const failure = await createApi(createClient(cli.environment, token))
-    .me()
-    .then(
-      () => undefined,
-      (error: unknown) => error,
-    );
+  const { connect, explain } = await import("./service.ts");
+  const failure = await answerOf(connect(cli.environment, token).GET("/api/v1/me")).then(
+    () => undefined,
+    (error: unknown) => explain(error, cli.environment, token),
+  );
   if (failure === undefined) return;
   if (!(failure instanceof CliError)) throw failure;
   // A person reads this, and a program that keeps the token does not.
   if (failure.failure === "unavailable" && canAsk(cli.terminal))
     cli.output.note(`${failure.message}, so the token was not tried`);
   if (failure.code !== "unauthenticated") return;
-  throw new CliError("refused", "the service lets nobody in with this token", {
+  throw new CliError("refused", "the service refuses this token", {
     hint:
       tenant === undefined
         ? "check that KEYHOLD_URL and KEYHOLD_FOLDER are of one service"
@@ -119,7 +122,7 @@ async function mint({ environment }: Cli, subject: string, options: Options): Pr
   const request = {
     subject,
     ttlSeconds,
-    ...(agent === undefined ? {} : { agent }),
+    ...given({ agent }),
     ...narrowingOf(options),
   };
   if (operator === true || tenant === undefined)

@@ -1,10 +1,28 @@
+import {
+  answerOf,
+  at,
+  type Webhook,
+  type WebhookDelivery,
+  type WebhookDeliveryWithLog,
+  type WebhookUpdate,
+} from "@keyhold/client";
 import type { Command } from "commander";
-import type { WebhookUpdate } from "./api.ts";
-import { assertChange, type Cli, collect, contradicting, type PageOptions, pageOptions } from "./cli.ts";
-import type { Column } from "./output.ts";
-import type { Webhook, WebhookDelivery, WebhookDeliveryLog } from "./shapes.ts";
-import { confirmDestruction } from "./ask.ts";
+import { type TellableEvent, tellableEvents } from "../webhooks/events.ts";
+import { type Cli, showList } from "./cli.ts";
 import { CliError } from "./errors.ts";
+import {
+  assertChange,
+  contradicting,
+  given,
+  oneOf,
+  type PageOptions,
+  pageOptions,
+  severalOf,
+  yesOption,
+} from "./options.ts";
+import type { Column } from "./output.ts";
+import { idOf, idOfGiven } from "./select.ts";
+import { confirmDestruction } from "./terminal.ts";
 
 const columns: readonly Column<Webhook>[] = [
   ["id", ({ id }) => id],
@@ -31,34 +49,38 @@ const deliveryColumns: readonly Column<WebhookDelivery>[] = [
   ["due", ({ due_at }) => due_at],
   ["message", ({ message_id }) => message_id],
 ];
+const logColumns: readonly Column<WebhookDeliveryWithLog>[] = [
+  [
+    "log",
+    ({ log }) =>
+      log.map(({ at, outcome, status }) => `${at} ${outcome}${status === null ? "" : ` ${status}`}`),
+  ],
+  ["payload", ({ payload }) => payload],
+];
+
+const about = "its id, URL or description";
+const aboutDelivery = "its id, or the id of its message";
 
 export function addWebhookCommands(program: Command, cli: Cli): void {
-  const webhook = program.command("webhook").description("where events of the tenant are told");
-  addCreate(webhook, cli);
-  addReaders(webhook, cli);
-  addUpdate(webhook, cli);
-  addRotate(webhook, cli);
-  addEnd(webhook, cli);
-  addDeliveries(webhook, cli);
+  const webhook = program.command("webhook").description("URLs that get the events of the tenant");
+  for (const add of [addCreate, addReaders, addUpdate, addRotate, addEnd, addDeliveries]) add(webhook, cli);
 }
 
-type Input = Readonly<{ event?: readonly string[]; description?: string }>;
+type Named = TellableEvent | "all";
+type Input = Readonly<{ event?: Named[]; description?: string }>;
+const parseEvents = severalOf<Named>([...tellableEvents, "all"]);
 
 function addCreate(webhook: Command, cli: Cli): void {
   webhook
     .command("create")
-    .description("have events told to a URL; its secret is shown this once")
+    .description("send events to a URL; the secret that signs them is shown this once")
     .argument("<url>", "https, at a public address")
-    .option("--event <events>", "what to tell; everything when left out", collect)
+    .option("--event <events>", "which events; every event when left out", parseEvents)
     .option("--description <text>", "what it is for")
     .action(async (url: string, { event, description }: Input) => {
-      const created = await (
-        await cli.api()
-      ).webhooks.create({
-        url,
-        ...(event === undefined ? {} : { events: eventsOf(event) }),
-        ...(description === undefined ? {} : { description }),
-      });
+      const api = await cli.api();
+      const body = { url, ...given({ events: eventsOf(event), description }) };
+      const created = await answerOf(api.POST("/api/v1/webhooks", { body }));
       cli.output.one(created, [["secret", ({ secret }) => secret], ...columns]);
       cli.output.note("Keep the secret now: it is not shown again.");
     });
@@ -68,18 +90,26 @@ function addReaders(webhook: Command, cli: Cli): void {
   pageOptions(webhook.command("list"))
     .description("show the tenant's webhooks")
     .action(async (options: PageOptions) => {
-      cli.output.list(await (await cli.api()).webhooks.list({ ...options }), listColumns);
+      const api = await cli.api();
+      const read = (query: object) => answerOf(api.GET("/api/v1/webhooks", { params: { query } }));
+      await showList(cli, options, read, listColumns);
     });
   webhook
     .command("show")
     .description("show one webhook; never its secret")
-    .argument("<webhook>", "its id")
-    .action(async (id: string) => cli.output.one(await (await cli.api()).webhooks.show(id), columns));
+    .argument("<webhook>", about)
+    .action(async (name: string) => {
+      const [api, id] = [await cli.api(), await idOf(cli, "webhook", name)];
+      cli.output.one(await answerOf(api.GET("/api/v1/webhooks/{id}", at(id))), columns);
+    });
   webhook
     .command("test")
-    .description("send a message that tells nothing; `deliveries` tells what came of it")
-    .argument("<webhook>", "its id")
-    .action(async (id: string) => cli.output.one(await (await cli.api()).webhooks.test(id), deliveryColumns));
+    .description("send a test message; `deliveries` shows whether it arrived")
+    .argument("<webhook>", about)
+    .action(async (name: string) => {
+      const [api, id] = [await cli.api(), await idOf(cli, "webhook", name)];
+      cli.output.one(await answerOf(api.POST("/api/v1/webhooks/{id}/test", at(id))), deliveryColumns);
+    });
 }
 
 type UpdateOptions = Input & Readonly<{ url?: string; enable?: true; disable?: true }>;
@@ -87,35 +117,36 @@ type UpdateOptions = Input & Readonly<{ url?: string; enable?: true; disable?: t
 function addUpdate(webhook: Command, cli: Cli): void {
   contradicting(webhook.command("update"), "enable", "disable")
     .description("change a webhook, or switch it on or off")
-    .argument("<webhook>", "its id")
+    .argument("<webhook>", about)
     .option("--url <url>", "where to send from now on")
-    .option("--event <events>", "what to tell from now on; `all` for everything", collect)
+    .option("--event <events>", "which events from now on; `all` for every event", parseEvents)
     .option("--description <text>", "what it is for")
     .option("--enable", "switch on, and send what has been waiting")
     .option("--disable", "switch off")
-    .action(async (id: string, options: UpdateOptions) => {
-      const update = updateOf(options);
-      assertChange(update);
-      const { webhooks } = await cli.api();
-      const { revision } = await webhooks.show(id);
-      cli.output.one(await webhooks.update(id, revision, update), columns);
+    .action(async (name: string, options: UpdateOptions) => {
+      const body = updateOf(options);
+      assertChange(body);
+      const [api, id] = [await cli.api(), await idOf(cli, "webhook", name)];
+      const { revision } = await answerOf(api.GET("/api/v1/webhooks/{id}", at(id)));
+      const change = { ...at(id, revision), body };
+      cli.output.one(await answerOf(api.PATCH("/api/v1/webhooks/{id}", change)), columns);
     });
 }
 
 function updateOf({ url, event, description, enable, disable }: UpdateOptions): WebhookUpdate {
   return {
-    ...(url === undefined ? {} : { url }),
-    ...(event === undefined ? {} : { events: eventsOf(event) }),
-    ...(description === undefined ? {} : { description }),
+    ...given({ url, events: eventsOf(event), description }),
     ...(enable === undefined ? {} : { status: "active" }),
     ...(disable === undefined ? {} : { status: "disabled" }),
   };
 }
 
-/** The API has an empty list for everything. */
-function eventsOf(named: readonly string[]): readonly string[] {
-  if (named.length === 1 && named[0] === "all") return [];
-  if (named.length > 0 && !named.includes("all")) return named;
+/** The API has an empty list for every event. */
+function eventsOf(named: readonly Named[] | undefined): TellableEvent[] | undefined {
+  if (named === undefined) return undefined;
+  const events = named.filter((name) => name !== "all");
+  const isAll = named.length === 1 && events.length === 0;
+  if (isAll || (named.length > 0 && events.length === named.length)) return events;
   throw new CliError("usage", "--event takes names of events, or `all` alone");
 }
 
@@ -123,69 +154,64 @@ function addRotate(webhook: Command, cli: Cli): void {
   webhook
     .command("rotate-secret")
     .description("give it its next secret, shown this once; the old one signs as well for a day")
-    .argument("<webhook>", "its id")
-    .option("--at-once", "end the old secret now, because somebody has learned it")
-    .action(async (id: string, { atOnce }: Readonly<{ atOnce?: true }>) => {
-      const { webhooks } = await cli.api();
-      const { revision } = await webhooks.show(id);
-      const rotated = await webhooks.rotateSecret(
-        id,
-        revision,
-        atOnce === true ? { overlap_seconds: 0 } : {},
-      );
+    .argument("<webhook>", about)
+    .option("--at-once", "end the old secret now, because it has leaked")
+    .action(async (name: string, { atOnce }: Readonly<{ atOnce?: true }>) => {
+      const [api, id] = [await cli.api(), await idOf(cli, "webhook", name)];
+      const { revision } = await answerOf(api.GET("/api/v1/webhooks/{id}", at(id)));
+      const change = { ...at(id, revision), body: atOnce === true ? { overlap_seconds: 0 } : {} };
+      const rotated = await answerOf(api.POST("/api/v1/webhooks/{id}/rotate-secret", change));
       cli.output.one(rotated, [["secret", ({ secret }) => secret], ...columns]);
       cli.output.note("Keep the secret now: it is not shown again.");
     });
 }
 
 function addEnd(webhook: Command, cli: Cli): void {
-  webhook
-    .command("delete")
+  yesOption(webhook.command("delete"))
     .description("remove a webhook, and what is waiting for it")
-    .argument("<webhook>", "its id")
-    .option("--yes", "do not ask; needed where there is no terminal")
-    .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
-      const { webhooks } = await cli.api();
+    .argument("<webhook>", about)
+    .action(async (name: string, { yes }: Readonly<{ yes?: true }>) => {
+      const [api, id] = [await cli.api(), await idOf(cli, "webhook", name)];
       await confirmDestruction(cli.terminal, yes, async () => {
-        return `Remove the webhook to ${(await webhooks.show(id)).url}, and what is waiting for it?`;
+        const { url } = await answerOf(api.GET("/api/v1/webhooks/{id}", at(id)));
+        return `Remove the webhook to ${url}, and what is waiting for it?`;
       });
-      await webhooks.delete(id);
+      await api.DELETE("/api/v1/webhooks/{id}", at(id));
       cli.output.text(`${id} is deleted`, { id, deleted: true });
     });
 }
 
-type DeliveryOptions = PageOptions & Readonly<{ webhook?: string; state?: string }>;
+type DeliveryOptions = PageOptions & Readonly<{ webhook?: string; state?: WebhookDelivery["state"] }>;
 
 function addDeliveries(webhook: Command, cli: Cli): void {
   pageOptions(webhook.command("deliveries"))
     .description("show what was sent, waits to be sent or was given up, newest first")
-    .option("--webhook <id>", "to this webhook")
-    .option("--state <state>", "pending, delivered or dead")
-    .action(async ({ webhook: endpoint_id, ...rest }: DeliveryOptions) => {
-      const { webhooks } = await cli.api();
-      cli.output.list(await webhooks.deliveries({ endpoint_id, ...rest }), deliveryColumns);
+    .option("--webhook <webhook>", "to this webhook, by id, URL or description")
+    .option("--state <state>", "pending, delivered or dead", oneOf(["pending", "delivered", "dead"]))
+    .action(async (options: DeliveryOptions) => {
+      const endpoint_id = await idOfGiven(cli, "webhook", options.webhook);
+      const filter = given({ endpoint_id, state: options.state });
+      const api = await cli.api();
+      const read = (page: object) =>
+        answerOf(api.GET("/api/v1/webhooks/deliveries", { params: { query: { ...filter, ...page } } }));
+      await showList(cli, options, read, deliveryColumns);
     });
   webhook
     .command("delivery")
     .description("show one delivery and every attempt at it")
-    .argument("<delivery>", "its id")
-    .action(async (id: string) =>
-      cli.output.one(await (await cli.api()).webhooks.delivery(id), [...deliveryColumns, ...logColumns]),
-    );
+    .argument("<delivery>", aboutDelivery)
+    .action(async (name: string) => {
+      const [api, id] = [await cli.api(), await idOf(cli, "delivery", name)];
+      const delivery = await answerOf(api.GET("/api/v1/webhooks/deliveries/{id}", at(id)));
+      cli.output.one(delivery, [...deliveryColumns, ...logColumns]);
+    });
   webhook
     .command("replay")
     .description("send a message again under its old id")
-    .argument("<delivery>", "its id")
-    .action(async (id: string) =>
-      cli.output.one(await (await cli.api()).webhooks.replay(id), deliveryColumns),
-    );
+    .argument("<delivery>", aboutDelivery)
+    .action(async (name: string) => {
+      const [api, id] = [await cli.api(), await idOf(cli, "delivery", name)];
+      const replayed = api.POST("/api/v1/webhooks/deliveries/{id}/replay", at(id));
+      cli.output.one(await answerOf(replayed), deliveryColumns);
+    });
 }
-
-const logColumns: readonly Column<WebhookDeliveryLog>[] = [
-  [
-    "log",
-    ({ log }) =>
-      log.map(({ at, outcome, status }) => `${at} ${outcome}${status === null ? "" : ` ${status}`}`),
-  ],
-  ["payload", ({ payload }) => payload],
-];

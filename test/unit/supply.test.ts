@@ -25,6 +25,8 @@ const manifest = z.object({
 });
 
 const read = (...path: string[]): unknown => JSON.parse(readFileSync(join(root, ...path), "utf8"));
+const manifestOf = (folder: string) => manifest.parse(read(folder, "package.json"));
+const isExact = (version: string): boolean => /^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version);
 const packagesOf = (folder: string): Readonly<Record<string, Installed>> =>
   lockfile.parse(read(folder, "package-lock.json")).packages;
 
@@ -45,9 +47,7 @@ const withScript = (packages: Readonly<Record<string, Installed>>): readonly str
 
 describe.each([".", join("tools", "postgres-16")])("what npm installs in %s", (folder) => {
   const packages = packagesOf(folder);
-  const { dependencies, devDependencies, optionalDependencies, allowScripts } = manifest.parse(
-    read(folder, "package.json"),
-  );
+  const { dependencies, devDependencies, optionalDependencies, allowScripts } = manifestOf(folder);
 
   test("is held to the hash of each package", () => {
     expect(withoutHash(packages)).toEqual([]);
@@ -60,8 +60,15 @@ describe.each([".", join("tools", "postgres-16")])("what npm installs in %s", (f
 
   test("is named with exact versions", () => {
     const wanted = Object.values({ ...dependencies, ...devDependencies, ...optionalDependencies });
-    expect(wanted.filter((version) => !/^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version))).toEqual([]);
+    expect(wanted.filter((version) => !isExact(version))).toEqual([]);
   });
+});
+
+test("what the client needs is named with exact versions", () => {
+  const { dependencies, devDependencies } = manifestOf("client");
+  const wanted = Object.values({ ...dependencies, ...devDependencies });
+  expect(wanted.length).toBeGreaterThan(2);
+  expect(wanted.filter((version) => !isExact(version))).toEqual([]);
 });
 
 test("a package without a hash, and one with a script, would be found", () => {

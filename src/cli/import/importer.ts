@@ -1,26 +1,26 @@
-import type { Api, Registration } from "../api.ts";
+import { all, answerOf, type Client, type NewCredential } from "@keyhold/client";
 import type { Cli } from "../cli.ts";
 import { CliError } from "../errors.ts";
 import { problemOf } from "../../venues/field-forms.ts";
 import { fieldNames } from "../../venues/venue.ts";
 import { fitFields, type Naming, type SecretValues } from "../fields.ts";
-import { type Progress, showProgress } from "../progress.ts";
-import type { Venue } from "../shapes.ts";
-import { venueNamed } from "../venues.ts";
-
-import { assertAll, type Result, resultOf, type Settled, show, summaryOf, tellRemoval } from "./results.ts";
+import { explain } from "../service.ts";
+import { type Progress, showProgress } from "../terminal.ts";
+import { type Venue, venueNamed } from "../venues.ts";
+import { assertAll, type Result, resultOf, type Settled, show, summaryOf, noteRemoval } from "./results.ts";
 import type { Item, Source } from "./source.ts";
 
 export type Plan = Readonly<{
   /** What is asked for every key alike. */
-  registration: Omit<Registration, "venue" | "secret">;
+  registration: Omit<NewCredential, "venue" | "secret">;
   naming: Naming;
   /** Reads, and registers nothing. */
   dryRun: boolean;
 }>;
 
 type Work = Readonly<{
-  api: Api;
+  api: Client;
+  environment: Cli["environment"];
   plan: Plan;
   venues: readonly Venue[];
   /** Ids of credentials that are there already, by venue. */
@@ -28,37 +28,46 @@ type Work = Readonly<{
   items: readonly Item[];
 }>;
 
-/** So many failures in a row that are of no venue are of the service or the source; the other keys are then left unread. */
+/**
+ * So many failures in a row that are of no venue are of the service or the source; the other keys are then
+ * left unread.
+ */
 const mostInARow = 3;
 
 /**
- * Registers every key of a source, one after the other, and tells what became of each. What is there already stays as it is and is
- * not even read, so the same command can be run again. Throws `CliError` unless all of them are there in the end.
+ * Registers every key of a source, one after the other, and shows what became of each. What is there already
+ * stays as it is and is not even read, so that the same command can be run again. Throws `CliError` unless
+ * all of them are there in the end.
  */
 export async function importAll(cli: Cli, source: Source, plan: Plan): Promise<void> {
   const api = await cli.api();
-  const [{ items: venues }, present] = await Promise.all([api.venues(), findPresent(api, plan)]);
+  const [{ items: venues }, present] = await Promise.all([
+    answerOf(api.GET("/api/v1/venues")),
+    findPresent(api, plan),
+  ]);
   const items = await source.list();
-  const work = { api, plan, venues, present, items };
+  const work = { api, environment: cli.environment, plan, venues, present, items };
   const label = plan.dryRun ? "Comparing" : "Importing";
   const bar = showProgress(cli.terminal, label, items.length);
   const results = await settleAll(work, bar);
   bar.stop(summaryOf(results));
   show(cli.output, results);
-  if (!plan.dryRun) tellRemoval(cli.output, items, results);
+  if (!plan.dryRun) noteRemoval(cli.output, items, results);
   assertAll(results);
 }
 
-/** Those of the same account, environment and label. Throws `CliError` for an account that is not the caller's. */
-async function findPresent({ credentials }: Api, { registration }: Plan): Promise<Map<string, string>> {
+/**
+ * Those of the same account, environment and label. Throws `CliError` for an account that is not the
+ * caller's.
+ */
+async function findPresent(api: Client, { registration }: Plan): Promise<Map<string, string>> {
   const { account_id, environment, label = "default" } = registration;
   const present = new Map<string, string>();
-  let cursor: string | undefined;
-  do {
-    const page = await credentials.list({ account_id, environment, label, limit: "200", cursor });
-    for (const { venue, id, status } of page.items) if (status !== "revoked") present.set(venue, id);
-    cursor = page.next_cursor ?? undefined;
-  } while (cursor !== undefined);
+  const registered = all((page) => {
+    const query = { account_id, environment, label, ...page };
+    return answerOf(api.GET("/api/v1/credentials", { params: { query } }));
+  });
+  for await (const { venue, id, status } of registered) if (status !== "revoked") present.set(venue, id);
   return present;
 }
 
@@ -81,7 +90,7 @@ async function settleAll(work: Work, bar: Progress): Promise<readonly Result[]> 
   return results;
 }
 
-/** What can be told without the values; `null` when they are needed. */
+/** What is known without the values; `null` when they are needed. */
 function judge({ plan, venues, present, items }: Work, item: Item, venue: Venue): Settled | null {
   const rival = items.find((other) => other !== item && venueNamed(venues, other.exchange) === venue);
   if (rival !== undefined)
@@ -104,7 +113,7 @@ const notTried: Settled = {
 };
 
 /** From here to its end the plaintext is in this process, as texts: JSON has no other form for it. */
-async function take({ api, plan }: Work, item: Item, venue: Venue): Promise<Settled> {
+async function take({ api, environment, plan }: Work, item: Item, venue: Venue): Promise<Settled> {
   const held = await item.read();
   if (held.outcome !== "found") return held;
   const fitted = fitFields(venue, held.values, plan.naming);
@@ -113,10 +122,10 @@ async function take({ api, plan }: Work, item: Item, venue: Venue): Promise<Sett
     const problems = formProblems(venue, fitted.secret);
     return problems.length === 0 ? { outcome: "importable" } : misfit(problems);
   }
-  const registration = { venue: venue.id, ...plan.registration, secret: fitted.secret };
-  return api.credentials.register(registration).then(
+  const body = { venue: venue.id, ...plan.registration, secret: fitted.secret };
+  return answerOf(api.POST("/api/v1/credentials", { body })).then(
     ({ id }) => ({ outcome: "imported", credential_id: id }),
-    (error: unknown) => refusal(error),
+    (error: unknown) => refusal(explain(error, environment)),
   );
 }
 
@@ -135,7 +144,7 @@ function formProblems({ id }: Venue, secret: SecretValues): readonly string[] {
 
 function refusal(error: unknown): Settled {
   if (!(error instanceof CliError)) throw error;
-  // Somebody registered it in the meantime.
+  // Another request has registered it in the meantime.
   if (error.code === "duplicate") return { outcome: "present" };
   const reason = error.detail ?? error.message;
   const ofVenue = error.code === "venue_unavailable";

@@ -2,7 +2,10 @@ import { CliError } from "../errors.ts";
 
 export const defaultPath = "secret/tenants/{tenant}/exchanges/{exchange}/credentials";
 
-/** Where the keys of one tenant are: a folder with a name for each exchange in it, and what follows behind each name. */
+/**
+ * Where the keys of one tenant are: a folder with a name for each exchange in it, and what follows behind
+ * each name.
+ */
 export type Place = Readonly<{ folder: string; behind: string }>;
 
 /** Throws `CliError` for a template that is none, and for a tenant that would lead out of its place. */
@@ -22,7 +25,10 @@ export function pathTo({ folder, behind }: Place, exchange: string): string {
   return behind === "" ? path : `${path}/${behind}`;
 }
 
-/** Whether it is one part of a path and nothing but that: no slash, no dots alone, nothing that a URL writes in another way. */
+/**
+ * Whether it is one part of a path and nothing but that: no slash, no dots alone, nothing that a URL writes
+ * in another way.
+ */
 export function isWord(part: string): boolean {
   return /^\w[\w.-]{0,127}$/.test(part);
 }

@@ -1,6 +1,6 @@
 import { CliError } from "../errors.ts";
 import type { Column, Output } from "../output.ts";
-import type { Venue } from "../shapes.ts";
+import type { Venue } from "../venues.ts";
 import type { Item } from "./source.ts";
 
 /** What became of a key, in the words that people read. */
@@ -62,21 +62,21 @@ export function show(output: Output, results: readonly Result[]): void {
 }
 
 /**
- * Keyhold removes nothing from a source: whoever answers for it does, with these commands. `results` are of `items`, in their
- * order.
+ * Keyhold removes nothing from a source: the person who is responsible for it does, with these commands.
+ * `results` are of `items`, in their order.
  */
-export function tellRemoval(output: Output, items: readonly Item[], results: readonly Result[]): void {
-  const tell = (outcome: Result["outcome"], text: string): void => {
+export function noteRemoval(output: Output, items: readonly Item[], results: readonly Result[]): void {
+  const noteEach = (outcome: Result["outcome"], text: string): void => {
     const removals = items.filter((_, at) => results[at]?.outcome === outcome).map(({ removal }) => removal);
     if (removals.length === 0) return;
     output.note(text);
     for (const removal of removals) output.note(`  ${removal}`);
   };
-  tell(
+  noteEach(
     "imported",
     "What was imported is still there, too. Once you have seen that it works, remove it there:",
   );
-  tell(
+  noteEach(
     "present",
     "An earlier run may have imported this, or it is another key. Compare the two before you remove it there:",
   );

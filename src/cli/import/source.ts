@@ -8,15 +8,15 @@ export type Source = Readonly<{
 export type Item = Readonly<{
   /** What the source calls the venue. */
   exchange: string;
-  /** Where it stands, as people write it. */
+  /** Where it is, as people write it. */
   path: string;
-  /** The command that removes it there. It is told, and never run. */
+  /** The command that removes it there. It is shown, and never run. */
   removal: string;
   /** Called once, right before the values are needed. */
   read(): Promise<Held>;
 }>;
 
-/** What stands there, under the names that the source has for it; or why it cannot be had, as a sentence. */
+/** The values, under the names that the source has for them; or why they cannot be read, as a sentence. */
 export type Held =
   | Readonly<{ outcome: "found"; values: Readonly<Record<string, unknown>> }>
   | Readonly<{ outcome: "skipped" | "refused" | "unavailable"; reason: string }>;

@@ -3,6 +3,7 @@ import type { VaultConfig } from "../../config/stores.ts";
 import type { VaultClient } from "../../vault/client.ts";
 import { LegacySecrets } from "../../vault/legacy.ts";
 import { openVault } from "../../vault/open.ts";
+import { answerOf } from "@keyhold/client";
 import type { Cli } from "../cli.ts";
 import { registrationOf, type RegisterOptions } from "../credential.ts";
 import { CliError } from "../errors.ts";
@@ -21,7 +22,7 @@ export type VaultImport = RegisterOptions &
     dryRun?: true;
   }>;
 
-/** A person waits, and no request of somebody else's. */
+/** A person waits for it, and no request of a caller. */
 const patience = { deadlineMs: 10_000, attemptMs: 5000 };
 
 /** Reads keys that stand in Vault in the clear, and registers each. Throws `StartError` and `CliError`. */
@@ -36,7 +37,7 @@ export async function importFromVault(cli: Cli, options: VaultImport): Promise<v
   try {
     const source = vaultSource(client, config, { place, names });
     await importAll(cli, source, {
-      registration: registrationOf(options),
+      registration: await registrationOf(cli, options),
       naming: options,
       dryRun,
     });
@@ -51,7 +52,7 @@ async function tenantOf(cli: Cli, { path, sourceTenant }: VaultImport): Promise<
   if (!named && sourceTenant !== undefined)
     throw new CliError("usage", "--source-tenant is given, and --path has no {tenant}");
   if (!named || sourceTenant !== undefined) return sourceTenant ?? null;
-  const { tenant_id: own } = await (await cli.api()).me();
+  const { tenant_id: own } = await answerOf((await cli.api()).GET("/api/v1/me"));
   if (own !== null) return own;
   throw new CliError("usage", "an operator's token speaks for no tenant", {
     hint: "set KEYHOLD_TOKEN to a token of the member whose account it is",
@@ -64,7 +65,7 @@ type Wanted = Readonly<{ place: Place; names: readonly string[] | undefined }>;
 function vaultSource(client: VaultClient, config: VaultConfig, { place, names }: Wanted): Source {
   return {
     list: () =>
-      told(place.folder, async () => {
+      explained(place.folder, async () => {
         const secrets = await LegacySecrets.open(client, place.folder);
         const found = names ?? (await listed(secrets, place));
         return found.map((name) => itemOf(secrets, config, place, name));
@@ -120,8 +121,8 @@ async function read(secrets: LegacySecrets, path: string): Promise<Held> {
   }
 }
 
-/** Runs what stands before all keys; when that fails, nothing was imported. Throws `CliError`. */
-async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Runs what comes before all keys; when that fails, nothing was imported. Throws `CliError`. */
+async function explained<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -143,6 +144,5 @@ const aboutMount = "--path begins with the mount of the engine, as in `vault kv 
 const hints: Readonly<Partial<Record<DeniedReason, string>>> = {
   no_mount: aboutMount,
   wrong_engine: aboutMount,
-  policy:
-    "a mount that is not there looks the same to who may not see it; the policy stands in the guide to importing",
+  policy: "a missing mount looks the same as one that you may not see; the guide to importing has the policy",
 };

@@ -42,6 +42,9 @@ function answerJson(status: number, body: unknown, type = "application/json"): v
   answer = (response) => response.writeHead(status, { "content-type": type }).end(JSON.stringify(body));
 }
 
+const accountId = "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22";
+const credentialId = "9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33";
+const memberId = "7d4d5a3c-2f0e-4c65-8c7b-90a1c1a3a5b2";
 const account = {
   id: "a1",
   name: "Main",
@@ -55,11 +58,11 @@ const account = {
 describe("what is sent", () => {
   test("carries the token and the body, to the path below the service's own", async () => {
     answerJson(201, account);
-    await keyhold(["account", "create", "Main", "--owner", "m1"], { KEYHOLD_URL: `${url}/` });
+    await keyhold(["account", "create", "Main", "--owner", memberId], { KEYHOLD_URL: `${url}/` });
     expect(seen).toMatchObject([
       { method: "POST", path: "/api/v1/accounts", headers: { authorization: "Bearer the-token" } },
     ]);
-    expect(JSON.parse(seen[0]?.body ?? "")).toEqual({ name: "Main", owner_id: "m1" });
+    expect(JSON.parse(seen[0]?.body ?? "")).toEqual({ name: "Main", owner_id: memberId });
   });
 
   test("has filters escaped and those left out that are not given", async () => {
@@ -68,10 +71,10 @@ describe("what is sent", () => {
     expect(seen[0]?.path).toBe("/api/v1/credentials?label=a%26b%3Dc&limit=7");
   });
 
-  test("cannot leave its path by an id", async () => {
-    answerJson(200, account);
-    await keyhold(["account", "show", "../tenants?x"]);
-    expect(seen[0]?.path).toBe("/api/v1/accounts/..%2Ftenants%3Fx");
+  test("cannot leave its path by an id: what is no id is looked up as a name", async () => {
+    answerJson(200, { items: [account], next_cursor: null, count: 1 });
+    expect(await keyhold(["account", "show", "../tenants?x"])).toMatchObject({ code: 2, output: "" });
+    expect(seen.map(({ path }) => path)).toEqual(["/api/v1/accounts?limit=200"]);
   });
 
   test("is nothing without a token", async () => {
@@ -128,8 +131,8 @@ describe("what comes back", () => {
   test("cannot steer the terminal, neither as a table nor as JSON", async () => {
     const name = "\u001b[2Jx\u009b1m";
     answerJson(200, { ...account, name });
-    const shown = await keyhold(["account", "show", "a1"]);
-    const printed = await keyhold(["account", "show", "a1", "--json"]);
+    const shown = await keyhold(["account", "show", accountId]);
+    const printed = await keyhold(["account", "show", accountId, "--json"]);
     for (const { output } of [shown, printed]) {
       expect(output).not.toContain("\u001b");
       expect(output).not.toContain("\u009b");
@@ -188,6 +191,101 @@ describe("a refusal", () => {
       code: 1,
       notes: "keyhold: something new (new_code)\n  So it is.\n",
     });
+  });
+});
+
+describe("a failure, for programs", () => {
+  const asJson = async (...argv: string[]) => {
+    const { code, output, notes } = await keyhold([...argv, "--json"]);
+    expect(output).toBe("");
+    return { code, problem: JSON.parse(notes) };
+  };
+
+  test("is the problem of the service, with what to do and the exit code", async () => {
+    const sent = {
+      type: "/problems/stale",
+      title: "It has changed since",
+      status: 412,
+      code: "stale",
+      detail: "body.label: Too long",
+    };
+    answerJson(412, sent, "application/problem+json");
+    const { code, problem } = await asJson("account", "list");
+    expect(code).toBe(1);
+    expect(problem).toEqual({ ...sent, detail: "--label: Too long", hint: hints.stale, exit_code: 1 });
+  });
+
+  test.for([
+    ["a command line", ["account", "shwo"], "unknown command 'shwo'"],
+    ["an option", ["account", "list", "--limit", "500"], "Give a whole number, 1 to 200."],
+    ["an argument that is missing", ["account", "show"], "missing required argument"],
+    ["a secret as an option", ["credential", "register", "okx", "--api-key", "x"], "secrets are not taken"],
+  ] as const)("is such a document for %s, too", async ([, argv, title]) => {
+    const { code, problem } = await asJson(...argv);
+    expect(code).toBe(2);
+    expect(problem).toMatchObject({ title: expect.stringContaining(title), code: "usage", exit_code: 2 });
+    expect(seen).toEqual([]);
+  });
+});
+
+describe("a refusal of what was typed", () => {
+  test.for([
+    ["body.account_id: Invalid UUID", "--account: Invalid UUID"],
+    [
+      "body.policy.allow.0: Invalid option; query.limit: Too big",
+      "--allow: Invalid option; --limit: Too big",
+    ],
+    ["body.role: Invalid option", "--role: Invalid option"],
+    ["body.secret.api_key: Too long", "secret.api_key: Too long"],
+    ["params.id: Invalid input", "--param id: Invalid input"],
+  ] as const)("names options: %s", async ([detail, shown]) => {
+    answerJson(
+      400,
+      { code: "malformed", title: "The request is malformed", detail },
+      "application/problem+json",
+    );
+    expect((await keyhold(["account", "list"])).notes).toContain(`\n  ${shown}\n`);
+  });
+
+  test.for([
+    [["credential", "list", "--environment", "prod"], "Give one of live, paper, testnet."],
+    [["credential", "list", "--status", "activ"], "Did you mean active?"],
+    [["member", "add", "bob", "--role", "traider"], "Did you mean trader?"],
+    [
+      ["audit", "list", "--event", "credential.reveald"],
+      "Did you mean credential.revealed or credential.resealed?",
+    ],
+    [["account", "list", "--limit", "0"], "Give a whole number, 1 to 200."],
+    [["account", "list", "--all", "--limit", "5"], "contradict each other"],
+    [["api-key", "create", "x", "--scope", "audit:raed"], "Did you mean audit:read?"],
+    [["acount", "list"], "Did you mean account?"],
+    [["account", "list", "--limt", "5"], "Did you mean --limit?"],
+  ] as const)("is made before anything is sent: %s", async ([argv, message]) => {
+    const { code, notes } = await keyhold(argv);
+    expect(code).toBe(2);
+    expect(notes).toContain(message);
+    expect(seen).toEqual([]);
+  });
+
+  test("of an operation suggests one that there is", async () => {
+    const unknown = { code: "unknown_operation", title: "T", detail: "D", operations: ["fetchBalance"] };
+    answerJson(400, unknown, "application/problem+json");
+    const { notes } = await keyhold(["invoke", credentialId, "fetchBalanec"]);
+    expect(notes).toContain("hint: did you mean fetchBalance?");
+  });
+});
+
+describe("all of a list", () => {
+  test("is read page after page, and shown as one", async () => {
+    answer = (response) => {
+      const next_cursor = seen.length < 3 ? `c.${seen.length}` : null;
+      const page = { items: [{ ...account, name: `Desk ${seen.length}` }], next_cursor, count: 1 };
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(page));
+    };
+    const { output, notes } = await keyhold(["account", "list", "--all"]);
+    expect(output.match(/Desk \d/g)).toEqual(["Desk 1", "Desk 2", "Desk 3"]);
+    expect(notes).toBe("");
+    expect(seen.at(-1)?.path).toBe("/api/v1/accounts?limit=200&cursor=c.2");
   });
 });
 
@@ -286,7 +384,7 @@ describe("a service that is not there", () => {
 
   test("leaves the outcome of an order open", async () => {
     answer = (response) => response.destroy();
-    const order = ["invoke", "c1", "createOrder", "--param", "symbol=BTC/USDT"];
+    const order = ["invoke", credentialId, "createOrder", "--param", "symbol=BTC/USDT"];
     expect(await keyhold([...order, "--idempotency-key", "k1"])).toMatchObject({
       code: 4,
       notes: expect.stringContaining("repeat the command with the same --idempotency-key"),
@@ -297,7 +395,7 @@ describe("a service that is not there", () => {
 });
 
 describe("the parameters of an operation", () => {
-  const invoke = (...argv: string[]) => keyhold(["invoke", "c1", "createOrder", ...argv]);
+  const invoke = (...argv: string[]) => keyhold(["invoke", credentialId, "createOrder", ...argv]);
   const sentParams = (): unknown => JSON.parse(seen.at(-1)?.body ?? "").params;
 
   test("are text, or JSON after a colon", async () => {
@@ -325,7 +423,7 @@ describe("the parameters of an operation", () => {
 
   test("are read whole from standard input, and one by one over it", async () => {
     const environment = { KEYHOLD_URL: url, KEYHOLD_TOKEN: "t" };
-    const argv = ["invoke", "c1", "createOrder", "--json-params", "-", "--param", "side=sell"];
+    const argv = ["invoke", credentialId, "createOrder", "--json-params", "-", "--param", "side=sell"];
     await runCli(argv, { environment, input: '{"side":"buy","postOnly":true}' });
     expect(sentParams()).toEqual({ side: "sell", postOnly: true });
   });

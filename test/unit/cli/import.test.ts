@@ -2,15 +2,12 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createApi } from "../../../src/cli/api.ts";
-import type { Cli } from "../../../src/cli/cli.ts";
-import { createClient } from "../../../src/cli/client.ts";
+import { createCli } from "../../../src/cli/cli.ts";
 import { CliError } from "../../../src/cli/errors.ts";
 import { importAll, type Plan } from "../../../src/cli/import/importer.ts";
 import { defaultPath, pathTo, placeOf } from "../../../src/cli/import/path.ts";
 import type { Held, Item } from "../../../src/cli/import/source.ts";
 import { venueNamed } from "../../../src/cli/venues.ts";
-import { createOutput } from "../../../src/cli/output.ts";
 import { type ErrorCode, errors } from "../../../src/errors.ts";
 import { createVenues } from "../../../src/venues/index.ts";
 import { collect, runCli } from "../../support/cli.ts";
@@ -164,12 +161,7 @@ describe("an import", () => {
     const notes = collect();
     const terminal = { input: Readable.from([]), output: output.stream, notes: notes.stream };
     const environment = { KEYHOLD_URL: url, KEYHOLD_TOKEN: "the-token" };
-    const cli: Cli = {
-      terminal,
-      environment,
-      output: createOutput(terminal, () => true),
-      api: async () => createApi(createClient(environment)),
-    };
+    const cli = createCli(terminal, environment, () => true);
     const read: string[] = [];
     const itemOf = (exchange: string): Item => ({
       exchange,
@@ -264,7 +256,7 @@ describe("an import", () => {
   });
 
   test("leaves unread what has no venue, or none of this environment", async () => {
-    const registration = { account_id: "a1", environment: "paper" };
+    const registration = { account_id: "a1", environment: "paper" } as const;
     expect(await run(["alpha", "mtgox"], { registration })).toMatchObject({
       outcomes: ["skipped", "skipped"],
       reasons: ["ALPHA has no paper environment.", "Keyhold knows no venue of this name."],
@@ -314,13 +306,14 @@ describe("an import", () => {
 });
 
 describe("the command line of an import", () => {
+  const accountId = "5b0e4d3c-1a2b-4c3d-8e9f-0a1b2c3d4e5f";
   const vault = {
     KEYHOLD_VAULT_ADDRESSES: "https://127.0.0.1:1",
     KEYHOLD_VAULT_AUTH: "token",
     KEYHOLD_VAULT_TOKEN_FILE: "/nowhere",
   };
   const run = (argv: readonly string[], environment: Readonly<Record<string, string>> = vault) =>
-    runCli(["import", "vault", "--account", "a1", ...argv], { environment });
+    runCli(["import", "vault", "--account", accountId, ...argv], { environment });
 
   test.for([
     ["without an address of Vault", ["--source-tenant", "acme"], {}, "KEYHOLD_VAULT_ADDRESSES must be set"],

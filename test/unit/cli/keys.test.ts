@@ -23,6 +23,14 @@ describe("keys create", () => {
     expect(notes).toMatch(/Back this file up/);
   });
 
+  test("are removed without a question where there is nothing to remove", async () => {
+    const path = join(folder, "alone");
+    await runCli(["keys", "create", path]);
+    const { code, output } = await runCli(["keys", "remove-old", path, "--json"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(output)).toEqual({ path, removed: 0 });
+  });
+
   test("never overwrites a key", async () => {
     const path = join(folder, "kept");
     await runCli(["keys", "create", path]);

@@ -10,6 +10,9 @@ import { runsWith } from "../../support/command.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const account = "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22";
+const credentialId = "9b6f2a52-0f0e-4d7e-8a61-1a9c1f7d2e33";
+const webhookId = "3f8a0f6e-21a5-4b0c-9d52-6c0f4f1b7a10";
+const keyId = "6a1d9c4e-5b7f-4e2a-8c3d-0f9e8d7c6b5a";
 const venue = { id: "okx", name: "OKX", environments: ["live"], operations: [], egress_addresses: [] };
 const fields = ["api_key", "api_secret", "passphrase"];
 const typed = ["tYpEd-key", "tYpEd-secret", "tYpEd-passphrase"];
@@ -17,7 +20,7 @@ const typed = ["tYpEd-key", "tYpEd-secret", "tYpEd-passphrase"];
 /** What there is to be destroyed, and to be named before. */
 const shown: Readonly<Record<string, object>> = {
   credentials: {
-    id: "c1",
+    id: credentialId,
     account_id: "a1",
     venue: "okx",
     environment: "live",
@@ -34,7 +37,7 @@ const shown: Readonly<Record<string, object>> = {
   },
   accounts: { id: "a1", name: "Desk 7", owner_id: "m1", active: true, frozen: false },
   webhooks: {
-    id: "w1",
+    id: webhookId,
     url: "https://hooks.example.com/keyhold",
     description: "",
     status: "active",
@@ -186,7 +189,7 @@ describe("the hidden prompt", () => {
 const named = 'okx live "spot" of account "Desk 7"';
 
 describe("before plaintext is printed", () => {
-  const reveal = ["credential", "reveal", "c1", "--reason", "r"];
+  const reveal = ["credential", "reveal", credentialId, "--reason", "r"];
   const question = `Reveal the secret of ${named}?`;
 
   test("a person is asked, and yes means yes", async () => {
@@ -194,7 +197,9 @@ describe("before plaintext is printed", () => {
       code: 0,
       output: '{"secret":{"api_key":"x"}}\n',
     });
-    expect(received).toEqual([{ path: "/api/v1/credentials/c1/reveal", body: '{"reason":"r"}' }]);
+    expect(received).toEqual([
+      { path: `/api/v1/credentials/${credentialId}/reveal`, body: '{"reason":"r"}' },
+    ]);
   });
 
   test.for([
@@ -213,12 +218,15 @@ describe("before plaintext is printed", () => {
 
 describe("before something is destroyed", () => {
   const destructive = [
-    [["credential", "revoke", "c1"], `Destroy the secret of ${named} for good?`],
-    [["credential", "delete", "c1"], `Destroy the secret of ${named} and remove the credential?`],
-    [["credential", "roll-back", "c1"], `Destroy the new secret of ${named} and put the old one back?`],
-    [["credential", "finish-rotation", "c1"], `Destroy the old secret of ${named} now?`],
-    [["api-key", "revoke", "k1"], "End the API key k1 for good?"],
-    [["webhook", "delete", "w1"], "Remove the webhook to https://hooks.example.com/keyhold"],
+    [["credential", "revoke", credentialId], `Destroy the secret of ${named} for good?`],
+    [["credential", "delete", credentialId], `Destroy the secret of ${named} and remove the credential?`],
+    [
+      ["credential", "roll-back", credentialId],
+      `Destroy the new secret of ${named} and put the old one back?`,
+    ],
+    [["credential", "finish-rotation", credentialId], `Destroy the old secret of ${named} now?`],
+    [["api-key", "revoke", keyId], `End the API key ${keyId} for good?`],
+    [["webhook", "delete", webhookId], "Remove the webhook to https://hooks.example.com/keyhold"],
   ] as const;
 
   test.for(destructive)("a person is asked by name: %s", async ([argv, question]) => {
@@ -243,8 +251,8 @@ describe("before something is destroyed", () => {
 });
 
 describe("an update", () => {
-  const credential = ["credential", "update", "c1"];
-  const webhook = ["webhook", "update", "w1"];
+  const credential = ["credential", "update", credentialId];
+  const webhook = ["webhook", "update", webhookId];
   test.for([
     ["nothing", credential, []],
     ["nothing of a webhook", webhook, []],

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openLocalIssuer } from "../../../src/access/local-issuer.ts";
 import { scopes } from "../../../src/access/permissions.ts";
 import { createTokenVerifier, type VerifyToken } from "../../../src/access/tokens.ts";
-import { explainToken } from "../../../src/cli/own-token.ts";
+import { explainToken } from "../../../src/cli/service.ts";
 import { runCli } from "../../support/cli.ts";
 import { listen } from "../../support/token-forge.ts";
 
@@ -115,7 +115,7 @@ describe("token", () => {
       {
         code: 1,
         output: "",
-        notes: expect.stringMatching(/lets nobody in.*\n.*alice is an active member of tenant/),
+        notes: expect.stringMatching(/refuses this token.*\n.*alice is an active member of tenant/),
       },
     ],
   ] as const)("is shown to the service, which %s", async ([, status, expected]) => {

@@ -3,9 +3,9 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Cli } from "../../../src/cli/cli.ts";
 import { CliError } from "../../../src/cli/errors.ts";
 import { createOutput } from "../../../src/cli/output.ts";
-import { workThrough } from "../../../src/cli/work-through.ts";
 import { type ErrorCode, KeyholdError } from "../../../src/errors.ts";
 import { collect } from "../../support/cli.ts";
+import { workThrough } from "../../../src/cli/operate.ts";
 
 let told: () => string;
 let cli: Cli;

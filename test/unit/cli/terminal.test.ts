@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { showProgress } from "../../../src/cli/progress.ts";
 import { collect } from "../../support/cli.ts";
+import { showProgress } from "../../../src/cli/terminal.ts";
 
 function shown(isTTY: boolean) {
   const notes = collect();

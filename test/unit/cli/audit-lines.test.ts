@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readLines } from "../../../src/cli/lines.ts";
+import { readLines } from "../../../src/cli/audit.ts";
 
 async function linesOf(...chunks: readonly Uint8Array[]): Promise<string[]> {
   async function* stream(): AsyncGenerator<Uint8Array> {

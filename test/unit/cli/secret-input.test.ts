@@ -100,11 +100,7 @@ describe("a secret on standard input", () => {
     ],
     ["with a backslash in double quotes", `passphrase="${canary}\\n"`, "has a backslash in it"],
     ["with a line without a name", `api_key=k\n${canary}`, "line 2"],
-    [
-      "with a field that is there twice",
-      `api_key=${canary}\napi_key=${canary}`,
-      "api_key is there twice",
-    ],
+    ["with a field that is there twice", `api_key=${canary}\napi_key=${canary}`, "api_key is there twice"],
   ] as const)("%s is refused without a word of it", ([, text, told]) => {
     const failure = failureOf(() => parseSecret(text));
     expect(failure.message).toContain(told);

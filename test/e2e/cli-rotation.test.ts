@@ -37,7 +37,7 @@ const untouched = text(heading, "1  current  –  postgres  TIME  –");
 const noneUnderWay = text(
   "keyhold: its present state does not allow this (illegal_state)",
   "  No rotation of this credential is under way. Once one has ended, only one of its two secrets is left.",
-  "hint: `show` tells the present state",
+  "hint: `show` shows the present state",
   "[exit 1]",
 );
 
@@ -153,7 +153,7 @@ describe("a person who rotates is told", () => {
       text(
         "keyhold: its present state does not allow this (illegal_state)",
         "  A rotation of this credential is under way. Finish it, or roll it back, before the next.",
-        "hint: `show` tells the present state",
+        "hint: `show` shows the present state",
         "[exit 1]",
       ),
     );
@@ -174,7 +174,7 @@ describe("a person who rotates is told", () => {
   test("that the overlap is no number, or longer than a day", async () => {
     const fresh = asJson(another());
     expect(await rotate(fresh, "--overlap soon")).toMatch(/Give whole seconds[^]*\[exit 2\]$/);
-    expect(await rotate(fresh, "--overlap 86401")).toMatch(/overlap_seconds[^]*86400[^]*\[exit 1\]$/);
+    expect(await rotate(fresh, "--overlap 86401")).toMatch(/Give whole seconds, 0 to 86400[^]*\[exit 2\]$/);
     expect(await rotate(fresh, "--overlap 86400"), "the control").toContain("state  overlap");
   });
 

@@ -36,7 +36,7 @@ describe.skipIf(program === null)("what can be wrong with an import from Vault h
       "[exit 3]",
     );
   const policyHint =
-    "hint: a mount that is not there looks the same to who may not see it; the policy stands in the guide to importing";
+    "hint: a missing mount looks the same as one that you may not see; the guide to importing has the policy";
   const mountHint = "hint: --path begins with the mount of the engine, as in `vault kv get`";
 
   test("a token that is not known", async () => {

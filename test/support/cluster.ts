@@ -29,15 +29,20 @@ export type ClusterFacts = Readonly<{
 const folderPrefix = "keyhold-test-";
 const template = "keyhold_template";
 
-/** Runs once before all test files: one PostgreSQL for the run, and in it a migrated database to copy. */
-export async function setup(project: TestProject): Promise<() => Promise<void>> {
+/**
+ * Runs once for each project that needs it, before its test files: one PostgreSQL for the run, and in it a migrated database to copy.
+ * The first project starts it, and the others share it.
+ */
+export async function setup({ vitest }: TestProject): Promise<(() => Promise<void>) | undefined> {
+  const run = vitest.getRootProject();
+  if ("cluster" in run.getProvidedContext()) return undefined;
   await removeLeftovers();
   const folder = await mkdtemp(join(tmpdir(), `${folderPrefix}${process.pid}-`));
   const server = await startEmbedded({ folder, durable: false });
   await makeTemplate(server);
   const { host = "", port = 0 } = server.connection("", "");
   const passwords = (await readPasswords(await findPlace(folder))) ?? {};
-  project.provide("cluster", { socketFolder: host, port, passwords, template });
+  run.provide("cluster", { socketFolder: host, port, passwords, template });
   return async () => {
     await server.stop();
     await removeState(folder);

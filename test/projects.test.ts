@@ -17,13 +17,14 @@ test("The unit project starts nothing before its tests", () => {
 });
 
 describe("a test file belongs", () => {
-  // In two parts, so that this file does not look like one that asks for them.
-  const asks = (name: string): string => `export const it = in${"ject"}("${name}");`;
+  // Not written out, so that this file does not look like one that asks for them.
+  const asks = (name: string): string => `export const it = inject("${name}");`;
+  const resolves = (name: string): string => `const base = import.meta.resolve("${name}");`;
   const files: Readonly<Record<string, string>> = {
     "test/support/database.ts": asks("cluster"),
     "test/support/vault.ts": asks("tools"),
     "src/pool.ts": 'import {\n  fork,\n} from "node:child_process";',
-    "src/exchange.ts": `const base = import.meta.${"resolve"}("ccxt");`,
+    "src/exchange.ts": resolves("ccxt"),
     "src/verdict.ts": "export type Verdict = string;",
   };
   const kindOf = (text: string, path = "test/unit/x.test.ts") =>

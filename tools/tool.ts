@@ -2,27 +2,23 @@
 export type Tool = Readonly<{
   /** With its version. */
   name: string;
-  /** Where it lies in the cache. */
+  /** Its folder in the cache. */
   folder: string;
-  /** What runs it; `null` where it is not on this machine. Throws when another one is named that does not run. */
+  /** The program that runs it; `null` where this machine lacks it. Throws when another one is named that does not run. */
   find(): string | null;
-  /** Whether what was found runs, which an update of the machine can end. */
+  /** Whether the program that was found runs. An update of the machine can end that. */
   works(program: string): boolean;
-  /** What it takes to make it, in words. */
-  needs: string;
-  /** Whether that is on this machine. */
-  canBeMade(): boolean;
-  /** Said before it is made. */
+  /** Printed before it is made. */
   announcement: string;
-  /** Makes `folder` below an empty one, and answers where. Throws when that fails, with what was said. */
+  /** Makes `folder` below an empty one and returns its path. Throws an error with the output of what failed. */
   make(scratch: string): string;
 }>;
 
 const modes = ["use", "required", "skip"] as const;
 
 /**
- * What `KEYHOLD_TEST_TOOLS` says of the tests with these tools: `use` them where they are, the default; `required`, as in continuous
- * integration: a missing one is a failure; `skip` these tests, for a quick run. Throws for any other word.
+ * How `KEYHOLD_TEST_TOOLS` has the tests with these tools run. `use`, the default: tests run with the tools that are installed.
+ * `required`, as in continuous integration: a missing tool is a failure. `skip`: none of these tests runs. Throws for any other word.
  */
 export function toolsMode(): (typeof modes)[number] {
   const value = process.env["KEYHOLD_TEST_TOOLS"] ?? "use";

@@ -1,3 +1,4 @@
+import pMap from "p-map";
 import { type Case, type Killed, use } from "./condition.ts";
 import { type Effect, type Point, pointsOf } from "./effects.ts";
 import type { Ground } from "../ground.ts";
@@ -13,10 +14,11 @@ const victimsAtOnce = 6;
 const writersInProcess = 16;
 
 export async function rehearseAll(ground: Ground, works: readonly Work[]): Promise<readonly Rehearsed[]> {
-  return inLanes(works, processesAtOnce, async (work) => {
+  const rehearseOne = async (work: Work): Promise<Rehearsed> => {
     const writer = await prepareVictim(ground, work, null);
     return { work, effects: await rehearse(ground, work, writer) };
-  });
+  };
+  return pMap(works, rehearseOne, { concurrency: processesAtOnce });
 }
 
 /** Kills processes until each work was killed at each of its points once. Answers who worked in each of them. */
@@ -27,37 +29,29 @@ export async function killRound(
   const processes = all.flatMap((rehearsed) =>
     inParts(pointsOf(rehearsed.effects)).map((points) => ({ rehearsed, points })),
   );
-  return inLanes(processes, processesAtOnce, async ({ rehearsed: { work, effects }, points }) => {
-    const cases = await inLanes(points, victimsAtOnce, async (point): Promise<Case> => {
+  const killOne = async ({
+    rehearsed: { work, effects },
+    points,
+  }: (typeof processes)[number]): Promise<readonly Killed[]> => {
+    const prepare = async (point: Point): Promise<Case> => {
       const effect = effects[point.at - 1]?.name ?? "";
       return { work, effect, point, victim: await prepareVictim(ground, work, point) };
-    });
+    };
+    const cases = await pMap(points, prepare, { concurrency: victimsAtOnce });
     await runAndKill(
       ground,
       work,
       cases.map(({ victim }) => victim),
     );
     // Before anything else is done: a use must succeed at this very moment.
-    return inLanes(cases, victimsAtOnce, async (one) => ({ ...one, secret: await use(ground, one) }));
-  });
+    const useNow = async (one: Case): Promise<Killed> => ({ ...one, secret: await use(ground, one) });
+    return pMap(cases, useNow, { concurrency: victimsAtOnce });
+  };
+  return pMap(processes, killOne, { concurrency: processesAtOnce });
 }
 
 /** As few as there have to be, and each as large as the others. */
 function inParts(points: readonly Point[]): readonly (readonly Point[])[] {
   const parts = Math.ceil(points.length / writersInProcess);
   return Array.from({ length: parts }, (_, part) => points.filter((_, index) => index % parts === part));
-}
-
-async function inLanes<T, R>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T) => Promise<R>,
-): Promise<readonly R[]> {
-  const left = items.values();
-  const done: R[] = [];
-  const lane = async (): Promise<void> => {
-    for (const item of left) done.push(await work(item));
-  };
-  await Promise.all(Array.from({ length: atOnce }, lane));
-  return done;
 }

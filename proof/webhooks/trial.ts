@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
+import pMap from "p-map";
 import { settingsFor } from "../../bench/servers.ts";
 import { until } from "../../cluster/until.ts";
 import type { Db } from "../../src/db/connect.ts";
@@ -107,14 +108,11 @@ const desksAtOnce = 8;
 
 /** No desk is named twice in as many as are at work. */
 async function changeAll(desks: readonly Desk[], happened: Map<string, number>): Promise<void> {
-  const left = desks.values();
-  const lane = async (): Promise<void> => {
-    for (const desk of left) {
-      const key = keyOf(await desk.changeNext());
-      happened.set(key, (happened.get(key) ?? 0) + 1);
-    }
+  const change = async (desk: Desk): Promise<void> => {
+    const key = keyOf(await desk.changeNext());
+    happened.set(key, (happened.get(key) ?? 0) + 1);
   };
-  await Promise.all(Array.from({ length: desksAtOnce }, lane));
+  await pMap(desks, change, { concurrency: desksAtOnce });
 }
 
 /** Or a while goes by: nothing may arrive as long as the dead hold what is due. */

@@ -17,23 +17,30 @@ export type ToolPrograms = Readonly<{
   pgbouncer: string | null;
 }>;
 
-/** Runs once before all test files, so that a tool that is missing is told of once. Nothing is made here. */
+/** Runs once before the test files that need tools. Nothing is installed here. */
 export function setup(project: TestProject): void {
-  project.provide("tools", {
-    vault: findOrSkip(vault),
-    moto: findOrSkip(moto),
-    pgbouncer: findOrSkip(pgbouncer),
-  });
+  const [vaultProgram = null, motoProgram = null, pgbouncerProgram = null] = findOrSkip([
+    vault,
+    moto,
+    pgbouncer,
+  ]);
+  project.provide("tools", { vault: vaultProgram, moto: motoProgram, pgbouncer: pgbouncerProgram });
 }
 
-/** What runs the tool; `null`, with a line that says so, where its tests are skipped. Throws where none may be missing. */
-export function findOrSkip(tool: Tool): string | null {
+/**
+ * The program of each tool; `null` where its tests are skipped, with one line that names all of them. Throws where a tool is missing and
+ * no test may be skipped.
+ */
+export function findOrSkip(tools: readonly Tool[]): readonly (string | null)[] {
   const mode = toolsMode();
-  const program = mode === "skip" ? null : tool.find();
-  if (program !== null) return program;
-  const remedy = `\`npm run tools\` makes it, with ${tool.needs}.`;
-  if (mode === "required") throw new Error(`${tool.name} is not here, and no test may be skipped: ${remedy}`);
-  const reason = mode === "skip" ? "KEYHOLD_TEST_TOOLS says so." : `It is not on this machine; ${remedy}`;
-  process.stderr.write(`The tests with ${tool.name} are skipped. ${reason}\n`);
-  return null;
+  const found = tools.map((tool) => (mode === "skip" ? null : tool.find()));
+  const missing = tools.filter((_, at) => found[at] === null).map(({ name }) => name);
+  if (missing.length === 0) return found;
+  const names = new Intl.ListFormat("en").format(missing);
+  const remedy = "`npm run tools` installs what is missing.";
+  if (mode === "required")
+    throw new Error(`No test may be skipped, and this machine lacks ${names}: ${remedy}`);
+  const reason = mode === "skip" ? "KEYHOLD_TEST_TOOLS is skip." : remedy;
+  process.stderr.write(`The tests with ${names} are skipped: ${reason}\n`);
+  return found;
 }

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { findInCache } from "../cache.ts";
-import { hasPython, installPackages, pythonNeeded } from "../python.ts";
+import { installPackages } from "../python.ts";
 import type { Tool } from "../tool.ts";
 
 /** The version that requirements.txt pins. */
@@ -22,8 +22,6 @@ export const moto: Tool = {
     const { status, stdout } = spawnSync(python, ["-c", check], { encoding: "utf8" });
     return status === 0 && stdout.trim() === version;
   },
-  needs: pythonNeeded,
-  canBeMade: hasPython,
   announcement: `Installing moto ${version} for tests, once: about half a minute.`,
   // Programs in a virtual environment know its path and do not survive a move; its interpreter does.
   make(scratch) {

@@ -14,8 +14,6 @@ export const pgbouncer: Tool = {
   find: () =>
     findInCache(join(folder, "pgbouncer")) ?? ["pgbouncer", "/usr/sbin/pgbouncer"].find(succeeds) ?? null,
   works: succeeds,
-  needs: "apt-get and dpkg-deb",
-  canBeMade: () => succeeds("apt-get") && succeeds("dpkg-deb"),
   announcement: "Unpacking PgBouncer for tests, once.",
   make(scratch) {
     const installed = join(scratch, folder);

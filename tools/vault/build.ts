@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { run } from "../command.ts";
 import { findInCache } from "../cache.ts";
 import { openbao } from "../openbao/install.ts";
-import { pythonNeeded } from "../python.ts";
 import type { Tool } from "../tool.ts";
-import { findGo, goNeeded, hasGo } from "./go.ts";
+import { findGo } from "./go.ts";
 
 /** The version that go.mod requires. */
 const version = "1.21.2";
@@ -25,8 +24,6 @@ export const vault: Tool = {
     return program;
   },
   works: (program) => Boolean(process.env["KEYHOLD_TEST_VAULT"]) || versionOf(program) === version,
-  needs: `${goNeeded}, or ${pythonNeeded}`,
-  canBeMade: hasGo,
   announcement: `Building HashiCorp Vault ${version} for tests, once: about six minutes on two cores.`,
   make(scratch) {
     const built = join(scratch, folder);

@@ -3,7 +3,7 @@ import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { hasPython, installPackages, pythonNeeded } from "../python.ts";
 
-export const goNeeded = "Go 1.25.3 or newer";
+const goNeeded = "Go 1.25.3 or newer";
 
 /** How to call Go. */
 type Go = Readonly<{ program: string; environment: NodeJS.ProcessEnv }>;
@@ -12,7 +12,7 @@ type Go = Readonly<{ program: string; environment: NodeJS.ProcessEnv }>;
 const settings = { CGO_ENABLED: "0", GOWORK: "off" };
 
 /** Whether there is a Go on the PATH that is new enough for go.mod, or gets itself one that is. */
-export function hasGo(): boolean {
+function hasGo(): boolean {
   const environment = { ...process.env, ...settings };
   return spawnSync("go", ["list", "-m"], { cwd: import.meta.dirname, env: environment }).status === 0;
 }

@@ -1,13 +1,12 @@
 import { once } from "node:events";
-import { openLocalIssuer } from "../../../src/access/local-issuer.ts";
-import { createDoor } from "../../../src/app.ts";
-import { readConfig } from "../../../src/config/config.ts";
 import { createMetricsServer } from "../../../src/http/metrics-server.ts";
 import { startClock } from "../../../src/jobs/clock.ts";
 import { openCustody, type OpenCustody } from "../../../src/open-custody.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
-import { Child } from "../../../src/venues/process/child.ts";
+import { serveWrong } from "../../wrong-service.ts";
 import { flaws } from "./flaws.ts";
+import { readConfig } from "../../../src/config/config.ts";
+import { Child } from "../../../src/venues/process/child.ts";
 
 /**
  * The service with one defence switched off, named on the command line. Its venue processes hold still for as long as a key with a
@@ -27,25 +26,18 @@ const wrong: OpenCustody = {
   background: { ...open.background, custody: flaw(open.background.custody, open.database) },
 };
 const clock = startClock({ custody: wrong.background.custody, log, metrics: open.metrics });
-const localIssuer = await openLocalIssuer(config.folder);
 const metrics = createMetricsServer(open.metrics.registry, []);
 metrics.listen(0, "127.0.0.1");
 await once(metrics, "listening");
 const bound = metrics.address();
 const port = typeof bound === "object" ? bound?.port : undefined;
 log.info("metrics", { address: `http://127.0.0.1:${port}/metrics` });
-const server = await createDoor(wrong, { config, localIssuer, log });
-log.info("listening", { address: await server.listen({ host: config.http.host, port: config.http.port }) });
-
-process.once("SIGTERM", () => {
-  const close = async (): Promise<void> => {
+await serveWrong(wrong, {
+  config,
+  log,
+  async stop() {
     metrics.closeAllConnections();
     metrics.close();
-    await Promise.all([server.close(), clock.stop()]);
-    await open.close();
-  };
-  close().then(
-    () => process.exit(0),
-    () => process.exit(1),
-  );
+    await clock.stop();
+  },
 });

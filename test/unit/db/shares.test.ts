@@ -14,6 +14,13 @@ function crowd(shares: TenantShares) {
       running.shift()?.end();
       await settled();
     },
+    /** Ends all work, and what waits for it. */
+    endAll: async (): Promise<void> => {
+      while (running.length > 0) {
+        running.shift()?.end();
+        await settled();
+      }
+    },
   };
 }
 
@@ -21,7 +28,7 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 
 describe("the connections of a pool", () => {
   test("are never all held by one tenant", async () => {
-    const { begin, tenants } = crowd(new TenantShares({ connections: 6 }));
+    const { begin, tenants, endAll } = crowd(new TenantShares({ connections: 6 }));
     const all = Array.from({ length: 20 }, () => begin("a"));
     await settled();
     expect(tenants()).toEqual(["a", "a", "a"]);
@@ -29,14 +36,16 @@ describe("the connections of a pool", () => {
     await settled();
     expect(tenants(), "another tenant is served at once").toEqual(["a", "a", "a", "b"]);
     expect(all).toHaveLength(20);
+    await endAll();
   });
 
   test("are all held by one tenant where its share is without a bound (control)", async () => {
-    const { begin, tenants } = crowd(new TenantShares({ connections: 6, perTenant: Infinity }));
+    const { begin, tenants, endAll } = crowd(new TenantShares({ connections: 6, perTenant: Infinity }));
     for (let n = 0; n < 20; n += 1) void begin("a");
     void begin("b");
     await settled();
     expect(tenants()).toEqual(["a", "a", "a", "a", "a", "a"]);
+    await endAll();
   });
 
   test("go to the waiting tenants in turn, however much one of them asks for", async () => {

@@ -16,40 +16,46 @@ const missing: Tool = {
   folder: "anvil-3",
   find: () => null,
   works: () => false,
-  needs: "a smith",
-  canBeMade: () => false,
   announcement: "",
   make: (scratch) => scratch,
 };
 const present = { ...missing, find: () => "/bin/anvil" };
+const hammer = { ...missing, name: "hammer 2" };
 
 function said(): string[] {
   return written.mock.calls.map(([line]) => String(line));
 }
 
-test("tests with a tool run where it is", () => {
+test("Tests with a tool run where it is installed", () => {
   for (const mode of [undefined, "use", "required"]) {
     vi.stubEnv("KEYHOLD_TEST_TOOLS", mode);
-    expect(findOrSkip(present)).toBe("/bin/anvil");
+    expect(findOrSkip([present])).toEqual(["/bin/anvil"]);
   }
   expect(said()).toEqual([]);
 });
 
-test("where it is not they are skipped, with one line that says what to do", () => {
+test("Where tools are missing their tests are skipped, with one line that names the command", () => {
   vi.stubEnv("KEYHOLD_TEST_TOOLS", undefined);
-  expect(findOrSkip(missing)).toBeNull();
+  expect(findOrSkip([missing, present, hammer])).toEqual([null, "/bin/anvil", null]);
   expect(said()).toEqual([
-    "The tests with anvil 3 are skipped. It is not on this machine; `npm run tools` makes it, with a smith.\n",
+    "The tests with anvil 3 and hammer 2 are skipped: `npm run tools` installs what is missing.\n",
   ]);
 });
 
-test("whoever goes without the tools skips them, though they are there", () => {
+test("KEYHOLD_TEST_TOOLS=skip skips the tests with tools that are installed", () => {
   vi.stubEnv("KEYHOLD_TEST_TOOLS", "skip");
-  expect(findOrSkip(present)).toBeNull();
-  expect(said()).toEqual(["The tests with anvil 3 are skipped. KEYHOLD_TEST_TOOLS says so.\n"]);
+  expect(findOrSkip([present, hammer])).toEqual([null, null]);
+  expect(said()).toEqual(["The tests with anvil 3 and hammer 2 are skipped: KEYHOLD_TEST_TOOLS is skip.\n"]);
 });
 
-test("where none may be skipped, a missing tool ends the run", () => {
+test("Where no test may be skipped, a missing tool ends the run", () => {
   vi.stubEnv("KEYHOLD_TEST_TOOLS", "required");
-  expect(() => findOrSkip(missing)).toThrow("anvil 3 is not here, and no test may be skipped");
+  expect(() => findOrSkip([present, missing])).toThrow(
+    "No test may be skipped, and this machine lacks anvil 3: `npm run tools` installs what is missing.",
+  );
+});
+
+test("Any other word in KEYHOLD_TEST_TOOLS ends the run", () => {
+  vi.stubEnv("KEYHOLD_TEST_TOOLS", "perhaps");
+  expect(() => findOrSkip([present])).toThrow("KEYHOLD_TEST_TOOLS is perhaps");
 });

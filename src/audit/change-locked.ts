@@ -8,7 +8,7 @@ import { refuseMiss } from "./misses.ts";
 type Named = Parameters<typeof refuseMiss>[2];
 
 /** A change of one thing. If `work` returns `undefined`, there is no such thing, and it throws what the miss means. */
-export async function changeFound<T extends object>(
+async function changeFound<T extends object>(
   db: Db,
   principal: Principal,
   named: Named,

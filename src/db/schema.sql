@@ -2515,11 +2515,10 @@ AS $function$
 #variable_conflict use_column
 begin
   perform webhooks.expand(8, 250);
-  -- One process claims at a time, so that what is on its way to an endpoint is counted right.
+  -- One process claims at a time, so that what is on its way to a webhook is counted right.
   perform pg_advisory_xact_lock(7160433001);
   return query
-  update public.webhook_deliveries d set leased_until = now() + lease
-  from (
+  with chosen as materialized (
     select w.tenant_id, w.id
     from (select * from webhooks.open_endpoints(at_once) o order by o.failing, o.due_at limit most) e
     cross join lateral (
@@ -2527,11 +2526,13 @@ begin
       where d.tenant_id = e.tenant_id and d.endpoint_id = e.id and d.state = 'pending' and d.due_at <= now()
         and coalesce(d.leased_until, now()) <= now()
       order by d.due_at limit e.free
-      -- What somebody is asking for again this moment is left for the next look.
+      -- A delivery that is replayed at this moment is left for the next round.
       for update skip locked
     ) w
     order by e.failing, w.due_at limit most
-  ) chosen
+  )
+  update public.webhook_deliveries d set leased_until = now() + lease
+  from chosen
   where d.tenant_id = chosen.tenant_id and d.id = chosen.id and d.state = 'pending'
   returning d.tenant_id, d.id;
 end $function$;

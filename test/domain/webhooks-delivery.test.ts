@@ -179,6 +179,19 @@ describe("a receiver that is slow", () => {
     expect(await claimDue(webhooks.db, 10), "the control: once these are over").toHaveLength(4);
   });
 
+  test.each([0, 1, 3, 30])(
+    "is sent four at most when the database believes that there are %i",
+    async (counted) => {
+      const slow = await hooks.receiver(hangs);
+      await hooks.webhook(owner, slow);
+      await happen(webhooks.db, owner, accountId, counted);
+      await sql`analyze webhook_deliveries, webhook_endpoints`.execute(world.database.owner);
+      await happen(webhooks.db, owner, accountId, 30);
+      expect(await claimDue(webhooks.db, 2)).toHaveLength(2);
+      expect(await claimDue(webhooks.db, 10), "the control: there are more").toHaveLength(2);
+    },
+  );
+
   test("and one whose message a member is asking for again this moment hold up nobody's look at the outbox", async () => {
     const receiver = await hooks.receiver();
     await hooks.webhook(owner, receiver);

@@ -5,7 +5,7 @@ import { unpackRecord } from "../src/crypto/packed-fields.ts";
 import type { Db } from "../src/db/connect.ts";
 import { createVaultStore } from "../src/stores/vault.ts";
 import { VaultClient } from "../src/vault/client.ts";
-import type { Installation } from "./installation.ts";
+import type { Installation } from "../testkit/embedded-installation.ts";
 import type { VaultNode } from "./vault-node.ts";
 
 const atOnce = 16;

@@ -1,10 +1,9 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../testkit/free-port.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { type Child, forkChild, nextMessage, startChild } from "./children.ts";
-import type { Installation } from "./installation.ts";
+import type { Installation } from "../testkit/embedded-installation.ts";
 
 /** A server process under test. */
 export type Server = Child &
@@ -37,16 +36,6 @@ export async function startService(environment: Readonly<Record<string, string>>
   return { ...child, origin, startMs: performance.now() - started };
 }
 
-/** How a service finds an installation. */
-export function settingsFor({ folder, keyFile, databaseUrl }: Installation): Record<string, string> {
-  return {
-    DATABASE_URL: databaseUrl,
-    KEYHOLD_KEY_FILE: keyFile,
-    KEYHOLD_FOLDER: folder,
-    KEYHOLD_LOCAL_ISSUER: "on",
-  };
-}
-
 /** A fastify route with the same check of the token and nothing behind it. */
 export async function startBareRoute({ folder, databaseUrl }: Installation): Promise<Server> {
   const job: z.output<typeof bareRouteJob> = { folder, databaseUrl };
@@ -64,14 +53,4 @@ async function becomesReady({ process: child }: Child, origin: string): Promise<
     await sleep(5);
   }
   throw new Error("the service ended before it was ready");
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port is free");
-  return address.port;
 }

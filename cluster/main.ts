@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { StartError } from "../src/errors.ts";
-import { findProgram } from "./program.ts";
-import { revive } from "./revive.ts";
-import { startCluster } from "./start.ts";
+import { findProgram } from "../testkit/cluster/program.ts";
+import { revive } from "../testkit/cluster/revive.ts";
+import { startCluster } from "../testkit/cluster/start.ts";
 import { introduce } from "./tell.ts";
 
 const usage = `npm run cluster -- [--folder <path>] [--program <bao or vault>] [--ports <a,b,c>] [--fresh]

@@ -1,5 +1,5 @@
 import { join, relative } from "node:path";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../testkit/cluster/cluster.ts";
 
 type Say = (line?: string) => void;
 

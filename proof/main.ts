@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { describeMachine } from "../bench/machine.ts";
+import { describeMachine } from "../testkit/machine.ts";
 import { StartError } from "../src/errors.ts";
 import { type Proof, type Settings, succeeded } from "./proof.ts";
 import { formatReport, toJson } from "./report.ts";

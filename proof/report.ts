@@ -1,4 +1,4 @@
-import { formatMachine, type Machine } from "../bench/machine.ts";
+import { formatMachine, type Machine } from "../testkit/machine.ts";
 import { type Control, fired, held, type Promised, type Report, succeeded } from "./proof.ts";
 
 /** The report for people. */

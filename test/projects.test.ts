@@ -21,8 +21,8 @@ describe("a test file belongs", () => {
   const asks = (name: string): string => `export const it = inject("${name}");`;
   const resolves = (name: string): string => `const base = import.meta.resolve("${name}");`;
   const files: Readonly<Record<string, string>> = {
-    "test/support/database.ts": asks("cluster"),
-    "test/support/vault.ts": asks("tools"),
+    "testkit/database.ts": asks("cluster"),
+    "testkit/vault.ts": asks("tools"),
     "src/pool.ts": 'import {\n  fork,\n} from "node:child_process";',
     "src/exchange.ts": resolves("ccxt"),
     "src/verdict.ts": "export type Verdict = string;",
@@ -38,15 +38,15 @@ describe("a test file belongs", () => {
     ["process", 'const { Pool } = await import("../../src/pool.ts");', "test/unit/x.test.ts"],
     ["process", 'import { openExchange } from "../../src/exchange.ts";', "test/unit/x.test.ts"],
     ["process", 'export { startSimulator } from "../../simulator/simulator.ts";', "test/unit/x.test.ts"],
-    ["db", 'import { createDatabase } from "../support/database.ts";', "test/unit/x.test.ts"],
-    ["e2e", 'import { createDatabase } from "../support/database.ts";', "test/e2e/x.test.ts"],
-    ["tools", 'import { startVault } from "../support/vault.ts";', "test/e2e/x.test.ts"],
+    ["db", 'import { createDatabase } from "../../testkit/database.ts";', "test/unit/x.test.ts"],
+    ["e2e", 'import { createDatabase } from "../../testkit/database.ts";', "test/e2e/x.test.ts"],
+    ["tools", 'import { startVault } from "../../testkit/vault.ts";', "test/e2e/x.test.ts"],
   ])("to %s with %j", (kind, text, path) => {
     expect(kindOf(text, path)).toBe(kind);
   });
 
   test("to the costliest kind that it reaches, over any number of files", () => {
-    const chain = { "src/a.ts": 'import "./b.ts";', "src/b.ts": 'import "../test/support/database.ts";' };
+    const chain = { "src/a.ts": 'import "./b.ts";', "src/b.ts": 'import "../testkit/database.ts";' };
     const all: Readonly<Record<string, string>> = {
       ...files,
       ...chain,

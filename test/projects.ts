@@ -4,8 +4,8 @@ import { dirname, join, normalize } from "node:path";
 /** A test file with what its imports lead to, as values: paths of this repository, and names of packages. */
 type Reached = Readonly<{ path: string; names: ReadonlySet<string>; texts: readonly string[] }>;
 
-const cluster = "test/support/cluster.ts";
-const tools = "test/support/tools.ts";
+const cluster = "testkit/postgres.ts";
+const tools = "testkit/tools.ts";
 
 type Kind = Readonly<{
   name: string;

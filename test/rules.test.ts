@@ -7,17 +7,9 @@ import { circlesIn, exportsOf, type File, importsOf, namesImportedBy, readFiles 
 type Rule = (files: readonly File[]) => string[];
 
 const root = join(import.meta.dirname, "..");
-const files = readFiles(root, [
-  "src",
-  "client",
-  "simulator",
-  "demo",
-  "test",
-  "bench",
-  "cluster",
-  "proof",
-  "tools",
-]);
+/** What stands beside the service and uses it. Tests import these to test them. */
+const programs = ["demo", "bench", "cluster", "proof", "examples"];
+const files = readFiles(root, ["src", "client", "simulator", "testkit", ...programs, "test", "tools"]);
 const source = files.filter(({ path }) => path.startsWith("src/"));
 const client = files.filter(({ path }) => path.startsWith("client/"));
 
@@ -77,6 +69,18 @@ const clientStandsAlone: Rule = (all) =>
       .filter((to) => !to.startsWith("client/"))
       .map((to) => `${file.path} imports ${to}: the client is for everybody, and has no other file`),
   );
+
+/** They share `testkit`, which imports none of them. */
+const programsStandAlone: Rule = (all) =>
+  all.flatMap((file) =>
+    importsOf(file)
+      .filter((to) => [...programs, "test"].includes(folderOf(to)) && folderOf(to) !== folderOf(file.path))
+      .map((to) => `${file.path} imports ${to}: move what both need to testkit`),
+  );
+
+function folderOf(path: string): string {
+  return path.split("/")[0] ?? "";
+}
 
 const everyFolderHasALayer: Rule = (all) =>
   all
@@ -201,6 +205,12 @@ const rules: readonly (readonly [string, Rule, readonly File[], File | readonly 
     clientStandsAlone,
     client,
     { path: "client/x.ts", text: 'import "../src/errors.ts";' },
+  ],
+  [
+    "the programs beside the service, and what they share, import none of one another and no test",
+    programsStandAlone,
+    files.filter(({ path }) => [...programs, "testkit"].includes(folderOf(path))),
+    { path: "testkit/x.ts", text: 'import "../bench/y.ts";' },
   ],
   [
     "no file is in a circle of imports",

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { open, seal } from "../../src/crypto/envelope.ts";
 import { Secret } from "../../src/crypto/secret.ts";
 import type { Figure, Section } from "../figures.ts";
-import { median } from "../percentiles.ts";
+import { median } from "../../testkit/percentiles.ts";
 import { generateDataKey } from "../../src/crypto/keys.ts";
 
 /** An API key of an exchange, and a PEM key of one. */

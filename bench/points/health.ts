@@ -5,10 +5,10 @@ import { usualIntervalMs } from "../../src/jobs/clock.ts";
 import { callsFor } from "../calls.ts";
 import { type ChecksResult, runChecks } from "../checks.ts";
 import type { Figure, Section } from "../figures.ts";
-import { install, type Installation } from "../installation.ts";
 import { type Call, type OpenLoopResult, runOpenLoop } from "../load.ts";
 import { seed } from "../seed.ts";
-import { settingsFor, startService } from "../servers.ts";
+import { startService } from "../servers.ts";
+import { install, settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 
 const mostTenants = 50;
 const retrievalsPerSecond = 200;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { AppendTask } from "../append-child.ts";
 import type { Section } from "../figures.ts";
-import type { Installation } from "../installation.ts";
+import type { Installation } from "../../testkit/embedded-installation.ts";
 import { seed } from "../seed.ts";
 
 const result = z.object({ done: z.number(), failed: z.number() });

@@ -1,7 +1,7 @@
 import type { Figure, Section } from "../figures.ts";
-import type { Installation } from "../installation.ts";
 import { type Call, type OpenLoopResult, runOpenLoop } from "../load.ts";
-import { settingsFor, startBareRoute, startService } from "../servers.ts";
+import { startBareRoute, startService } from "../servers.ts";
+import { settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 
 const perSecond = 1000;
 const connections = 256;

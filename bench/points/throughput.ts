@@ -1,8 +1,8 @@
 import { addTimes, cpuUs, descendantCpuUs } from "../cpu.ts";
 import type { Figure, Section } from "../figures.ts";
-import type { Installation } from "../installation.ts";
 import { type Call, type ClosedLoopResult, runClosedLoop } from "../load.ts";
-import { type Server, settingsFor, startBareRoute, startService } from "../servers.ts";
+import { type Server, startBareRoute, startService } from "../servers.ts";
+import { settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 
 const warmUpSeconds = 3;
 const connectionCounts = [16, 64, 128];

@@ -1,4 +1,4 @@
-import { percentile } from "../../bench/percentiles.ts";
+import { percentile } from "../../testkit/percentiles.ts";
 import type { Promised } from "../proof.ts";
 import type { Call } from "./victim.ts";
 

@@ -4,7 +4,7 @@ import type { Custody } from "../../src/credentials/custody.ts";
 import type { Db } from "../../src/db/connect.ts";
 import type { Database } from "../../src/db/schema.ts";
 import type { Store } from "../../src/stores/store.ts";
-import { ScriptedVenue, valid } from "../../test/support/scripted-venue.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import type { Effects } from "./effects.ts";
 
 /** A database whose commits are effects, but for those of transactions that wrote nothing. The clock sees this tenant alone. */

@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import type { Effect } from "./effects.ts";
 import type { FlawName } from "./flaws.ts";
-import { plainConnection } from "../../test/support/connection.ts";
+import { plainConnection } from "../../testkit/connection.ts";
 import type { Ground, StoreChoice } from "../ground.ts";
 import { type Scenario, taskShape, type Writer } from "./scenarios.ts";
 

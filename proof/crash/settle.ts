@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { reconcile } from "../../src/credentials/destroy.ts";
 import { finishDueRotations } from "../../src/credentials/rotation.ts";
 import type { Db } from "../../src/db/connect.ts";
-import { countRows } from "../../test/support/record.ts";
+import { countRows } from "../../testkit/record.ts";
 import type { Ground } from "../ground.ts";
 import type { Case } from "./condition.ts";
 import type { Found, Round } from "./findings.ts";

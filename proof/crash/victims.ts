@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import type { Db } from "../../src/db/connect.ts";
-import { openTenant } from "../../test/support/tenants.ts";
+import { openTenant } from "../../testkit/tenants.ts";
 import type { Point } from "./effects.ts";
 import type { Ground } from "../ground.ts";
 import type { Work } from "./processes.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { until } from "../../cluster/until.ts";
+import { until } from "../../testkit/until.ts";
 import type { Desk } from "./desk.ts";
 import type { Event } from "./events.ts";
 import type { Kept } from "./kept.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cluster } from "../../cluster/cluster.ts";
-import type { Server } from "../../cluster/server.ts";
+import type { Cluster } from "../../testkit/cluster/cluster.ts";
+import type { Server } from "../../testkit/cluster/server.ts";
 import type { FaultName } from "./events.ts";
 
 /** What a fault is done to and with. */

@@ -1,4 +1,4 @@
-import { findProgram, type Program } from "../../cluster/program.ts";
+import { findProgram, type Program } from "../../testkit/cluster/program.ts";
 import type { Control, Proof, Report, Settings } from "../proof.ts";
 import { type FaultName, faultNames, type Findings } from "./events.ts";
 import { type HaPromises, judge, stretchesOf, sumUp } from "./judge.ts";

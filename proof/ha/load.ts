@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { until } from "../../cluster/until.ts";
+import { until } from "../../testkit/until.ts";
 import type { Book, Origins } from "./book.ts";
 import type { Desk, Order } from "./desk.ts";
 import type { Event, Kind } from "./events.ts";

@@ -1,4 +1,4 @@
-import { until } from "../../cluster/until.ts";
+import { until } from "../../testkit/until.ts";
 import { ask } from "./client.ts";
 import { digestIn, reveal } from "./desk.ts";
 import type { Findings } from "./events.ts";

@@ -1,13 +1,12 @@
-import { install } from "../../bench/installation.ts";
-import { settingsFor } from "../../bench/servers.ts";
-import type { Cluster } from "../../cluster/cluster.ts";
-import type { Program } from "../../cluster/program.ts";
-import { startCluster } from "../../cluster/start.ts";
+import type { Cluster } from "../../testkit/cluster/cluster.ts";
+import type { Program } from "../../testkit/cluster/program.ts";
+import { startCluster } from "../../testkit/cluster/start.ts";
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { openLocalIssuer } from "../../src/access/local-issuer.ts";
 import { operatorScope, scopes } from "../../src/access/permissions.ts";
-import { type Service, startService } from "../../test/support/service.ts";
+import { type Service, startService } from "../../testkit/service.ts";
 import type { Stage } from "../proof.ts";
+import { install, settingsFor } from "../../testkit/embedded-installation.ts";
 
 type Undo = Pick<AsyncDisposableStack, "defer">;
 

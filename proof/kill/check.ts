@@ -1,4 +1,4 @@
-import { until } from "../../cluster/until.ts";
+import { until } from "../../testkit/until.ts";
 import { type Verification, verifyChain } from "../../src/audit/chain.ts";
 import { ask } from "../ha/client.ts";
 import type { OpenTenant } from "../ha/desk.ts";

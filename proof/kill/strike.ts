@@ -1,4 +1,4 @@
-import { until } from "../../cluster/until.ts";
+import { until } from "../../testkit/until.ts";
 import type { Chance } from "./chance.ts";
 import type { Kind, Planned } from "./kinds.ts";
 import { isRunning, listProcesses, type Process } from "./processes.ts";

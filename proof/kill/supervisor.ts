@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { until } from "../../cluster/until.ts";
-import { type Service, startService } from "../../test/support/service.ts";
+import { until } from "../../testkit/until.ts";
+import { type Service, startService } from "../../testkit/service.ts";
 import type { Program } from "./site.ts";
 import { isRunning, listProcesses, type Process } from "./processes.ts";
 import { readLock } from "../../src/db/embedded/recover.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { until } from "../../cluster/until.ts";
+import { until } from "../../testkit/until.ts";
 import { type OpenTenant, openTenants } from "../ha/desk.ts";
 import type { Chance } from "./chance.ts";
 import { check, type Checked } from "./check.ts";

@@ -3,7 +3,7 @@ import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { register } from "../../src/credentials/register.ts";
 import { update } from "../../src/credentials/update.ts";
 import type { Guard } from "../../src/webhooks/guard.ts";
-import { openTenant, secretFields } from "../../test/support/tenants.ts";
+import { openTenant, secretFields } from "../../testkit/tenants.ts";
 import type { Ground } from "../ground.ts";
 import type { Subject } from "./book.ts";
 import { createAccount, freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";

@@ -1,5 +1,5 @@
-import { until } from "../../cluster/until.ts";
-import { type Service, startService } from "../../test/support/service.ts";
+import { until } from "../../testkit/until.ts";
+import { type Service, startService } from "../../testkit/service.ts";
 
 type Program = Parameters<typeof startService>[1];
 

@@ -1,5 +1,5 @@
 import { Webhook } from "standardwebhooks";
-import { type Received, Receiver } from "../../test/support/receiver.ts";
+import { type Received, Receiver } from "../../testkit/receiver.ts";
 import { type Arrival, digestOf, idIn } from "./book.ts";
 import type { Desk } from "./desk.ts";
 

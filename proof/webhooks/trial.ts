@@ -2,8 +2,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import pMap from "p-map";
-import { settingsFor } from "../../bench/servers.ts";
-import { until } from "../../cluster/until.ts";
+import { until } from "../../testkit/until.ts";
 import type { Db } from "../../src/db/connect.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
 import type { Ground } from "../ground.ts";
@@ -12,6 +11,7 @@ import { type Findings, keyOf, type Outbox } from "./book.ts";
 import { type Desk, openDesk } from "./desk.ts";
 import { Fleet } from "./fleet.ts";
 import { Mailbox } from "./mailbox.ts";
+import { settingsFor } from "../../testkit/embedded-installation.ts";
 
 export type Plan = Readonly<{
   desks: number;

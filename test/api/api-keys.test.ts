@@ -7,9 +7,9 @@ import {
   type Client,
   createApiWorld,
   registerCredential,
-} from "../support/api.ts";
-import { forge } from "../support/rights.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
+} from "../../testkit/api.ts";
+import { forge } from "../../testkit/rights.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 
 const venue = new ScriptedVenue();
 const dayMs = 86_400_000;

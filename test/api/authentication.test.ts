@@ -10,8 +10,8 @@ import {
   type ApiWorld,
   createApiWorld,
   registerCredential,
-} from "../support/api.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
+} from "../../testkit/api.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 
 let api: ApiWorld;
 let tenant: ApiTenant;

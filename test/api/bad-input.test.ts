@@ -8,9 +8,9 @@ import {
   type ApiWorld,
   createApiWorld,
   registerCredential,
-} from "../support/api.ts";
-import { countRows } from "../support/record.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
+} from "../../testkit/api.ts";
+import { countRows } from "../../testkit/record.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 
 const canary = "canary-5b17";
 const venue = new ScriptedVenue();

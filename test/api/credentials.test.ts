@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../support/api.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
+import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../../testkit/api.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 
 const venue = new ScriptedVenue();
 let api: ApiWorld;

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../support/api.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
+import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../../testkit/api.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 
 const canary = "canary-0f5e";
 const venue = new ScriptedVenue();

@@ -7,8 +7,8 @@ import { Authenticator } from "../../src/access/authenticate.ts";
 import { Memberships } from "../../src/access/membership.ts";
 import { nowhere } from "../../src/access/principal.ts";
 import { failureOf } from "../../src/access/unauthenticated.ts";
-import { type ApiTenant, type ApiWorld, createApiWorld } from "../support/api.ts";
-import { listen } from "../support/token-forge.ts";
+import { type ApiTenant, type ApiWorld, createApiWorld } from "../../testkit/api.ts";
+import { listen } from "../../testkit/token-forge.ts";
 
 const audience = "keyhold";
 const client = { client_id: "desk", client_secret: "the secret of a client in a test" };

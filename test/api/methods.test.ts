@@ -1,7 +1,7 @@
 import { request } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { type ApiWorld, createApiWorld } from "../support/api.ts";
+import { type ApiWorld, createApiWorld } from "../../testkit/api.ts";
 
 let api: ApiWorld;
 let port: number;

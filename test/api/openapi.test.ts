@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { describeApi, type OpenApiDocument } from "../../src/http/openapi.ts";
 import { operations as venueOperations } from "../../src/venues/operations.ts";
-import { type ApiWorld, createApiWorld } from "../support/api.ts";
+import { type ApiWorld, createApiWorld } from "../../testkit/api.ts";
 import { exampleOf, problemSchema } from "../../src/http/problems.ts";
 
 let api: ApiWorld;

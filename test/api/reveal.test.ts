@@ -1,7 +1,7 @@
 import { request } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../support/api.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
+import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../../testkit/api.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import type { Route } from "../../src/http/route.ts";
 
 const canary = 'canary-"quoted"\\-7d20';

@@ -10,8 +10,8 @@ import {
   type Client,
   createApiWorld,
   registerCredential,
-} from "../support/api.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
+} from "../../testkit/api.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 
 let api: ApiWorld;
 /** Another process on the same database, which takes every right for proven: what it opens, verification has refused. */

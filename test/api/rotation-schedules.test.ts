@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { IssuedKey } from "../../simulator/control.ts";
 import { beginDue, stepDue } from "../../src/credentials/rotation-at-venue/step.ts";
-import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../support/api.ts";
-import { addParentKey, addSubKey } from "../support/sub-accounts.ts";
+import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../../testkit/api.ts";
+import { addParentKey, addSubKey } from "../../testkit/sub-accounts.ts";
 
 let api: ApiWorld;
 let tenant: ApiTenant;

@@ -8,8 +8,8 @@ import {
   type Client,
   createApiWorld,
   registerCredential,
-} from "../support/api.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
+} from "../../testkit/api.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 
 const venue = new ScriptedVenue();
 let api: ApiWorld;

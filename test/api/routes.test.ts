@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { roles, scopes, type Scope } from "../../src/access/permissions.ts";
 import { withoutToken } from "../../src/http/permission.ts";
 import type { Route } from "../../src/http/route.ts";
-import { type Answered, type ApiTenant, type ApiWorld, type Client, createApiWorld } from "../support/api.ts";
+import {
+  type Answered,
+  type ApiTenant,
+  type ApiWorld,
+  type Client,
+  createApiWorld,
+} from "../../testkit/api.ts";
 
 let api: ApiWorld;
 let tenant: ApiTenant;

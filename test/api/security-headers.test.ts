@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ApiTenant, type ApiWorld, createApiWorld } from "../support/api.ts";
+import { type ApiTenant, type ApiWorld, createApiWorld } from "../../testkit/api.ts";
 import { securityHeaders } from "../../src/http/answer.ts";
 
 let api: ApiWorld;

@@ -4,8 +4,8 @@ import type { IssuedKey, KeyOptions } from "../../simulator/control.ts";
 import { type Fault, fault } from "../../simulator/faults.ts";
 import type { VenueId } from "../../simulator/venue.ts";
 import { checkDue } from "../../src/credentials/check.ts";
-import { type Answered, type ApiTenant, type ApiWorld, createApiWorld } from "../support/api.ts";
-import { makeDue } from "../support/due.ts";
+import { type Answered, type ApiTenant, type ApiWorld, createApiWorld } from "../../testkit/api.ts";
+import { makeDue } from "../../testkit/due.ts";
 
 let api: ApiWorld;
 let tenant: ApiTenant;

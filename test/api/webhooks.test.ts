@@ -11,10 +11,10 @@ import {
   type Client,
   createApiWorld,
   registerCredential,
-} from "../support/api.ts";
-import { leaksIn } from "../support/leaks.ts";
-import { Receiver } from "../support/receiver.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
+} from "../../testkit/api.ts";
+import { leaksIn } from "../../testkit/leaks.ts";
+import { Receiver } from "../../testkit/receiver.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 
 let api: ApiWorld;
 let tenant: ApiTenant;

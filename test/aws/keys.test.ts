@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StartError } from "../../src/errors.ts";
 import { openAwsKms } from "../../src/key-encryption/aws-kms.ts";
 import { keyProviderContract } from "../contracts/key-provider-contract.ts";
-import { findMoto, startMoto, type TestAws } from "../support/moto.ts";
+import { findMoto, startMoto, type TestAws } from "../../testkit/moto.ts";
 
 const program = findMoto();
 

@@ -9,7 +9,7 @@ import { createAwsStore } from "../../src/stores/aws.ts";
 import { SecretsManager } from "../../src/aws/client.ts";
 import type { SecretRef } from "../../src/stores/store.ts";
 import { sealedFields, storeContract } from "../contracts/store-contract.ts";
-import { findMoto, startMoto, type TestAws } from "../support/moto.ts";
+import { findMoto, startMoto, type TestAws } from "../../testkit/moto.ts";
 
 const program = findMoto();
 

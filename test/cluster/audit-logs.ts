@@ -1,9 +1,9 @@
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { textAt } from "../../cluster/api.ts";
-import type { Server } from "../../cluster/server.ts";
-import { until } from "../../cluster/until.ts";
+import { textAt } from "../../testkit/cluster/api.ts";
+import type { Server } from "../../testkit/cluster/server.ts";
+import { until } from "../../testkit/until.ts";
 import { isThere, keepOne, logIn, pathOf, type Subject } from "./keyhold.ts";
 
 /** Folders of the two devices. */

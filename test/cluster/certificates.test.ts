@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:https";
 import { Agent, request } from "undici";
 import { describe, expect, test } from "vitest";
-import { issueCertificate, makeAuthority } from "../../cluster/certificates.ts";
+import { issueCertificate, makeAuthority } from "../../testkit/cluster/certificates.ts";
 
 const authority = makeAuthority("an authority");
 

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { Agent, request } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { shipped } from "../../cluster/configuration.ts";
-import { findVault, startVault, type TestVault } from "../support/vault.ts";
+import { shipped } from "../../testkit/cluster/configuration.ts";
+import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
 import {
   excesses,
   find,

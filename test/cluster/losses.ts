@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Server } from "../../cluster/server.ts";
-import { until } from "../../cluster/until.ts";
+import type { Server } from "../../testkit/cluster/server.ts";
+import { until } from "../../testkit/until.ts";
 import { isThere, keepOne, type Kept, newRef, type Subject } from "./keyhold.ts";
 
 /** Nodes are lost while Keyhold reads. */

@@ -4,9 +4,9 @@ import { mkdir, mkdtemp, readdir, stat, utimes, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { accepted, textAt } from "../../cluster/api.ts";
-import { shipped } from "../../cluster/configuration.ts";
-import { until } from "../../cluster/until.ts";
+import { accepted, textAt } from "../../testkit/cluster/api.ts";
+import { shipped } from "../../testkit/cluster/configuration.ts";
+import { until } from "../../testkit/until.ts";
 import { keepOne, type Subject } from "./keyhold.ts";
 
 /** The scripts that run beside the nodes, on a cluster that is real. */

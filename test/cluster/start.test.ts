@@ -5,13 +5,13 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Api } from "../../cluster/api.ts";
-import { configureNode } from "../../cluster/configuration.ts";
-import { endLeftover } from "../../cluster/leftovers.ts";
-import { choosePorts } from "../../cluster/ports.ts";
-import { findProgram } from "../../cluster/program.ts";
-import { Server } from "../../cluster/server.ts";
-import { startCluster } from "../../cluster/start.ts";
+import { Api } from "../../testkit/cluster/api.ts";
+import { configureNode } from "../../testkit/cluster/configuration.ts";
+import { endLeftover } from "../../testkit/cluster/leftovers.ts";
+import { choosePorts } from "../../testkit/cluster/ports.ts";
+import { findProgram } from "../../testkit/cluster/program.ts";
+import { Server } from "../../testkit/cluster/server.ts";
+import { startCluster } from "../../testkit/cluster/start.ts";
 
 let folder: string;
 beforeAll(async () => {

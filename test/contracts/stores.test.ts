@@ -9,7 +9,7 @@ import { openFileStore } from "../../src/stores/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { sealedCache } from "../../src/stores/sealed-cache.ts";
 import type { Store } from "../../src/stores/store.ts";
-import { createDatabase } from "../support/database.ts";
+import { createDatabase } from "../../testkit/database.ts";
 import { sealedFields, storeContract, type StoreUnderTest } from "./store-contract.ts";
 
 storeContract("postgres", { writes: true }, async () => {

@@ -6,10 +6,10 @@ import type { Database } from "../../src/db/schema.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { createApi } from "../support/api.ts";
-import { bareCustody } from "../support/bare-custody.ts";
-import { plainShape } from "../support/connection.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
+import { createApi } from "../../testkit/api.ts";
+import { bareCustody } from "../../testkit/bare-custody.ts";
+import { plainShape } from "../../testkit/connection.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { types } from "../../src/db/connect.ts";
 import { createStores } from "../../src/stores/open.ts";
 

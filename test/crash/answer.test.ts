@@ -5,9 +5,9 @@ import { text } from "node:stream/consumers";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { localIssuerName } from "../../src/access/local-issuer.ts";
-import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../support/api.ts";
-import { plainConnection } from "../support/connection.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
+import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../../testkit/api.ts";
+import { plainConnection } from "../../testkit/connection.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import type { Task } from "./answer-child.ts";
 
 let api: ApiWorld;

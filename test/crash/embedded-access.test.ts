@@ -8,9 +8,9 @@ import { startEmbedded } from "../../src/db/embedded.ts";
 import { demandNothing } from "../../src/db/embedded/passwords.ts";
 import { startDatabase, type StartSettings } from "../../src/db/start.ts";
 import { readTenant, serviceScope } from "../../src/db/tenant.ts";
-import { makeOldCluster, siteOf, whileTrusting } from "../support/old-cluster.ts";
-import { query } from "../support/query.ts";
-import { makeState } from "../support/state.ts";
+import { makeOldCluster, siteOf, whileTrusting } from "../../testkit/old-cluster.ts";
+import { query } from "../../testkit/query.ts";
+import { makeState } from "../../testkit/state.ts";
 import { readLock } from "../../src/db/embedded/recover.ts";
 import { giveTree } from "../../src/db/embedded/user.ts";
 

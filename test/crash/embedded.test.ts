@@ -7,8 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/db/embedded.ts";
 import { findPlace, passable } from "../../src/db/embedded/place.ts";
-import { query as queryAs } from "../support/query.ts";
-import { makeState } from "../support/state.ts";
+import { query as queryAs } from "../../testkit/query.ts";
+import { makeState } from "../../testkit/state.ts";
 import { lockPath, readLock } from "../../src/db/embedded/recover.ts";
 
 const script = join(import.meta.dirname, "embedded-child.ts");

@@ -13,10 +13,10 @@ import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import type { SecretFields } from "../../src/venues/venue.ts";
-import { bareCustody } from "../support/bare-custody.ts";
-import { plainShape } from "../support/connection.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { memberOf } from "../support/tenants.ts";
+import { bareCustody } from "../../testkit/bare-custody.ts";
+import { plainShape } from "../../testkit/connection.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { memberOf } from "../../testkit/tenants.ts";
 import { type Db, types } from "../../src/db/connect.ts";
 import { createStores } from "../../src/stores/open.ts";
 

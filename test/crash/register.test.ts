@@ -10,10 +10,10 @@ import { reconcile } from "../../src/credentials/destroy.ts";
 import { list } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
 import { withSecret } from "../../src/credentials/use.ts";
-import { plainConnection } from "../support/connection.ts";
-import { countRows } from "../support/record.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { plainConnection } from "../../testkit/connection.ts";
+import { countRows } from "../../testkit/record.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 import type { Task } from "./register-child.ts";
 
 let world: World;

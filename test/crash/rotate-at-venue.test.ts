@@ -13,9 +13,9 @@ import { rollBack } from "../../src/credentials/rotation.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { openPool } from "../../src/db/connect.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { signed } from "../support/rights.ts";
-import { nameIn, ScriptedSubAccount } from "../support/scripted-keys.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { signed } from "../../testkit/rights.ts";
+import { nameIn, ScriptedSubAccount } from "../../testkit/scripted-keys.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 import { createStores } from "../../src/stores/open.ts";
 
 let world: World;

@@ -4,7 +4,7 @@ import { system } from "../../src/access/principal.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
-import { signed } from "../support/rights.ts";
+import { signed } from "../../testkit/rights.ts";
 
 /**
  * A process that writes the record with connections of its own: `appends` disclosures, many at once, and a change after every

@@ -7,9 +7,9 @@ import { z } from "zod";
 import { verifyChain } from "../../src/audit/chain.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { register } from "../../src/credentials/register.ts";
-import { exportLines } from "../support/record.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { exportLines } from "../../testkit/record.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import type { Task } from "./append-child.ts";
 
 const result = z.object({ appended: z.number(), failed: z.number() });

@@ -9,8 +9,8 @@ import {
   verifyChain,
 } from "../../src/audit/chain.ts";
 import { note } from "../../src/audit/change.ts";
-import { exportLines } from "../support/record.ts";
-import { createWorld, type Tenant, type World } from "../support/world.ts";
+import { exportLines } from "../../testkit/record.ts";
+import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 import { exportChain } from "../../src/audit/export.ts";
 import { freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";
 

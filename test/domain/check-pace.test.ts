@@ -5,9 +5,9 @@ import type { Custody } from "../../src/credentials/custody.ts";
 import { healthOf } from "../../src/credentials/health.ts";
 import { register } from "../../src/credentials/register.ts";
 import { usualIntervalMs } from "../../src/jobs/clock.ts";
-import { makeDue } from "../support/due.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { makeDue } from "../../testkit/due.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 const credentials = 240;
 /** Of a venue, in a round of a second: as many as the pace allows, and the one that begins with it. */

@@ -5,10 +5,10 @@ import { openDb, openPool } from "../../src/db/connect.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
-import { bareCustody } from "../support/bare-custody.ts";
-import { plainShape } from "../support/connection.ts";
+import { bareCustody } from "../../testkit/bare-custody.ts";
+import { plainShape } from "../../testkit/connection.ts";
 import { createStores } from "../../src/stores/open.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 
 const taskShape = z.object({
   connection: plainShape,

@@ -6,8 +6,8 @@ import { schedule } from "../../src/credentials/rotation-at-venue/schedule.ts";
 import { type ClockOptions, startClock } from "../../src/jobs/clock.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
-import { nameIn, ScriptedSubAccount } from "../support/scripted-keys.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { nameIn, ScriptedSubAccount } from "../../testkit/scripted-keys.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 

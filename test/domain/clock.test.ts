@@ -7,9 +7,9 @@ import { register } from "../../src/credentials/register.ts";
 import { startClock } from "../../src/jobs/clock.ts";
 import { createLog, type Log } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
-import { countRows } from "../support/record.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { countRows } from "../../testkit/record.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import { createStores } from "../../src/stores/open.ts";
 import { suspendTenant, updatePolicy } from "../../src/tenants/tenant.ts";
 

@@ -12,8 +12,8 @@ import {
   type ApiWorld,
   createApiWorld,
   registerCredential,
-} from "../support/api.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
+} from "../../testkit/api.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import {
   databaseTime,
   rewrapDataKey,

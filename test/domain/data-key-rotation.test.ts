@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { addKey, removeOldKeys } from "../../src/key-encryption/key-file.ts";
-import { eventNames } from "../support/record.ts";
+import { eventNames } from "../../testkit/record.ts";
 import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
 import {
   countDataKeys,

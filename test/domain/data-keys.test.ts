@@ -6,7 +6,7 @@ import { open, seal } from "../../src/crypto/envelope.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import type { KeyProvider } from "../../src/key-encryption/key-provider.ts";
-import { createWorld, type World } from "../support/world.ts";
+import { createWorld, type World } from "../../testkit/world.ts";
 import { hardStopOperations } from "../../src/crypto/keys.ts";
 
 let world: World;

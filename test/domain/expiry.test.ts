@@ -8,10 +8,10 @@ import { register } from "../../src/credentials/register.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate } from "../../src/credentials/validate.ts";
-import { eventNames } from "../support/record.ts";
-import { forge } from "../support/rights.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { eventNames } from "../../testkit/record.ts";
+import { forge } from "../../testkit/rights.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 let world: World;
 let owner: Member;

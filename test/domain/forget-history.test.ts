@@ -4,8 +4,8 @@ import { checkHealth, forgetHistory } from "../../src/credentials/check.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 let world: World;
 let venue: ScriptedVenue;

@@ -8,11 +8,11 @@ import { healthOf, healthSummary } from "../../src/credentials/health.ts";
 import { show } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
 import { update } from "../../src/credentials/update.ts";
-import { makeDue } from "../support/due.ts";
-import { eventNames } from "../support/record.ts";
-import { forge } from "../support/rights.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { makeDue } from "../../testkit/due.ts";
+import { eventNames } from "../../testkit/record.ts";
+import { forge } from "../../testkit/rights.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;

@@ -6,9 +6,9 @@ import { show } from "../../src/credentials/list.ts";
 import type { Hold } from "../../src/credentials/outcome.ts";
 import { register } from "../../src/credentials/register.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
-import { eventNames, eventsOf } from "../support/record.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { eventNames, eventsOf } from "../../testkit/record.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;

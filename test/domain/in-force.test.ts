@@ -9,9 +9,9 @@ import { reseal } from "../../src/credentials/reseal.ts";
 import { schedule, showSchedule } from "../../src/credentials/rotation-at-venue/schedule.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
 import { update } from "../../src/credentials/update.ts";
-import { eventNames, eventsOf } from "../support/record.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { eventNames, eventsOf } from "../../testkit/record.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 /** What a replacement, a rotation and a resealing have in common, and in what each of them differs. */

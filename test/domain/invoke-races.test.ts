@@ -7,9 +7,9 @@ import { openPool } from "../../src/db/connect.ts";
 import { createTurns } from "../../src/db/turns.ts";
 import { KeyholdError } from "../../src/errors.ts";
 import type { InvokeResult, VenueDescription } from "../../src/venues/venue.ts";
-import { eventsOf } from "../support/record.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { eventsOf } from "../../testkit/record.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 let world: World;
 let owner: Member;

@@ -8,8 +8,8 @@ import { invoke } from "../../src/credentials/invoke.ts";
 import { show } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
 import { update } from "../../src/credentials/update.ts";
-import { eventsOf } from "../support/record.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { eventsOf } from "../../testkit/record.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 let tenant: Tenant;

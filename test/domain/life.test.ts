@@ -8,7 +8,7 @@ import { replace } from "../../src/credentials/replace.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import { exportChain } from "../../src/audit/export.ts";
 import { readEvents } from "../../src/audit/search.ts";
 

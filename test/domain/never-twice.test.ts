@@ -12,9 +12,9 @@ import { createTurns } from "../../src/db/turns.ts";
 import { KeyholdError } from "../../src/errors.ts";
 import type { Venue } from "../../src/venues/venue.ts";
 import { type VenueCase, venueCases } from "../contracts/venue-cases.ts";
-import { type Breakage, failingPool, failingStores, Steps } from "../support/failing-steps.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
-import { signed } from "../support/rights.ts";
+import { type Breakage, failingPool, failingStores, Steps } from "../../testkit/failing-steps.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
+import { signed } from "../../testkit/rights.ts";
 
 let world: World;
 let owner: Member;

@@ -8,8 +8,8 @@ import { register } from "../../src/credentials/register.ts";
 import { validateSecret } from "../../src/credentials/validate.ts";
 import { openPool } from "../../src/db/connect.ts";
 import { createTurns, type TurnOptions, type Turns } from "../../src/db/turns.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 let world: World;
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createWorld, type World } from "../support/world.ts";
+import { createWorld, type World } from "../../testkit/world.ts";
 import { updateMember } from "../../src/tenants/member.ts";
 
 let world: World;

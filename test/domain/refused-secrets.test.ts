@@ -6,9 +6,9 @@ import { register } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
-import { eventsOf } from "../support/record.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { eventsOf } from "../../testkit/record.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 /** Every way to bring a secret that is to be kept: a refusal is recorded, whatever refuses it. */
 let world: World;

@@ -3,8 +3,8 @@ import { fault } from "../../simulator/faults.ts";
 import type { Member } from "../../src/access/principal.ts";
 import { register } from "../../src/credentials/register.ts";
 import type { Environment } from "../../src/venues/venue.ts";
-import { countRows } from "../support/record.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { countRows } from "../../testkit/record.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 let world: World;
 let owner: Member;

@@ -5,9 +5,9 @@ import { list, show } from "../../src/credentials/list.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
-import { countRows, eventsOf } from "../support/record.ts";
-import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { countRows, eventsOf } from "../../testkit/record.ts";
+import { refusals, ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;

@@ -11,9 +11,9 @@ import { remove, revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import type { CallTarget } from "../../src/venues/venue.ts";
-import { countRows, eventNames } from "../support/record.ts";
-import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { countRows, eventNames } from "../../testkit/record.ts";
+import { refusals, ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 let world: World;
 let owner: Member;

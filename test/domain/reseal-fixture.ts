@@ -9,8 +9,8 @@ import { withSecret } from "../../src/credentials/use.ts";
 import { sealedWith } from "../../src/crypto/envelope.ts";
 import { openFileStore } from "../../src/stores/file.ts";
 import type { Store } from "../../src/stores/store.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import { createStores } from "../../src/stores/open.ts";
 import type { StoreName } from "../../src/config/stores.ts";
 

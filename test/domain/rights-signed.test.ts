@@ -9,10 +9,10 @@ import { reveal } from "../../src/credentials/reveal.ts";
 import { update } from "../../src/credentials/update.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { withTenant } from "../../src/db/tenant.ts";
-import { eventNames } from "../support/record.ts";
-import { signed } from "../support/rights.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { eventNames } from "../../testkit/record.ts";
+import { signed } from "../../testkit/rights.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -13,9 +13,9 @@ import { beginDue, stepDue } from "../../src/credentials/rotation-at-venue/step.
 import { finishDueRotations, finishRotation, rollBack } from "../../src/credentials/rotation.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
-import { eventNames } from "../support/record.ts";
-import { addParentKey, addSubKey, type KeyVenue, keyVenues } from "../support/sub-accounts.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { eventNames } from "../../testkit/record.ts";
+import { addParentKey, addSubKey, type KeyVenue, keyVenues } from "../../testkit/sub-accounts.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 let world: World;
 let owner: Member;

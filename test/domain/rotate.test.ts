@@ -13,10 +13,10 @@ import { finishDueRotations, finishRotation, rollBack } from "../../src/credenti
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import type { CallTarget } from "../../src/venues/venue.ts";
-import { eventNames } from "../support/record.ts";
-import { forge } from "../support/rights.ts";
-import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { eventNames } from "../../testkit/record.ts";
+import { forge } from "../../testkit/rights.ts";
+import { refusals, ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;

@@ -5,7 +5,7 @@ import { type Member, type Principal, system } from "../../src/access/principal.
 import { change, note } from "../../src/audit/change.ts";
 import type { AuditEvent } from "../../src/audit/events.ts";
 import { indexRecord } from "../../src/audit/index-record.ts";
-import { createWorld, type Tenant, type World } from "../support/world.ts";
+import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 import type { EventFilter, RecordedEvent } from "../../src/audit/scan.ts";
 import { readEvents } from "../../src/audit/search.ts";
 import { createApiKey } from "../../src/tenants/create-api-key.ts";

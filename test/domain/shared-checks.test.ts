@@ -10,10 +10,10 @@ import type { Custody } from "../../src/credentials/custody.ts";
 import { healthOf, healthSummary } from "../../src/credentials/health.ts";
 import { register } from "../../src/credentials/register.ts";
 import type { CallTarget } from "../../src/venues/venue.ts";
-import { plainConnection } from "../support/connection.ts";
-import { makeDue } from "../support/due.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { plainConnection } from "../../testkit/connection.ts";
+import { makeDue } from "../../testkit/due.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 import type { Task } from "./checks-child.ts";
 
 let world: World;

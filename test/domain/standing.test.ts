@@ -3,10 +3,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Member } from "../../src/access/principal.ts";
 import { change, note } from "../../src/audit/change.ts";
 import { register } from "../../src/credentials/register.ts";
-import { eventNames } from "../support/record.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
-import { forge } from "../support/rights.ts";
+import { eventNames } from "../../testkit/record.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
+import { forge } from "../../testkit/rights.ts";
 import { createApiKey } from "../../src/tenants/create-api-key.ts";
 import { revokeApiKey } from "../../src/tenants/api-key.ts";
 import { freezeTenant, suspendTenant, updatePolicy } from "../../src/tenants/tenant.ts";

@@ -4,8 +4,8 @@ import { register } from "../../src/credentials/register.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
 import { KeyholdError } from "../../src/errors.ts";
 import { unknownDataKey } from "../../src/key-encryption/key-provider.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { validateSecret } from "../../src/credentials/validate.ts";
-import { countRows, eventsOf } from "../support/record.ts";
-import { refusals, ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { countRows, eventsOf } from "../../testkit/record.ts";
+import { refusals, ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 let world: World;
 let owner: Member;

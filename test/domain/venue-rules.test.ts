@@ -13,10 +13,10 @@ import { rotate } from "../../src/credentials/rotate.ts";
 import { rollBack } from "../../src/credentials/rotation.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
-import { eventsOf } from "../support/record.ts";
-import { forge } from "../support/rights.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { eventsOf } from "../../testkit/record.ts";
+import { forge } from "../../testkit/rights.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 let tenant: Tenant;

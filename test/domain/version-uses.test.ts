@@ -12,9 +12,9 @@ import { reveal } from "../../src/credentials/reveal.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
 import { finishRotation } from "../../src/credentials/rotation.ts";
 import { withSecret } from "../../src/credentials/use.ts";
-import { eventsOf, exportLines } from "../support/record.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { eventsOf, exportLines } from "../../testkit/record.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 let world: World;
 let owner: Member;

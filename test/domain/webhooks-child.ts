@@ -7,8 +7,8 @@ import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
 import type { Webhooks } from "../../src/webhooks/webhook.ts";
-import { sendCarelessly } from "../support/careless-sender.ts";
-import { plainShape } from "../support/connection.ts";
+import { sendCarelessly } from "../../testkit/careless-sender.ts";
+import { plainShape } from "../../testkit/connection.ts";
 
 const taskShape = z.object({
   /** `careless` is what delivering must not be: it notes a message as delivered, and sends it after that. */

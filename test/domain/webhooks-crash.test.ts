@@ -5,10 +5,10 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { change } from "../../src/audit/change.ts";
 import type { AuditEvent } from "../../src/audit/events.ts";
-import { plainConnection } from "../support/connection.ts";
-import type { Receiver } from "../support/receiver.ts";
-import { WebhookWorld } from "../support/webhooks.ts";
-import { createWorld, type Tenant, type World } from "../support/world.ts";
+import { plainConnection } from "../../testkit/connection.ts";
+import type { Receiver } from "../../testkit/receiver.ts";
+import { WebhookWorld } from "../../testkit/webhooks.ts";
+import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 import type { Task } from "./webhooks-child.ts";
 
 let world: World;

@@ -7,9 +7,9 @@ import { deliver } from "../../src/webhooks/deliver.ts";
 import { showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
 import { claimDue, outboxAge } from "../../src/webhooks/outbox.ts";
 import { rotateSecret, showWebhook, type Webhooks } from "../../src/webhooks/webhook.ts";
-import type { Received, Receiver } from "../support/receiver.ts";
-import { deliveriesOf, fails, happen, WebhookWorld } from "../support/webhooks.ts";
-import { createWorld, type Tenant, type World } from "../support/world.ts";
+import type { Received, Receiver } from "../../testkit/receiver.ts";
+import { deliveriesOf, fails, happen, WebhookWorld } from "../../testkit/webhooks.ts";
+import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 let hooks: WebhookWorld;

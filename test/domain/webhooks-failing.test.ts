@@ -4,10 +4,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Member } from "../../src/access/principal.ts";
 import { replayDelivery, showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
 import { showWebhook, updateWebhook, type Webhooks } from "../../src/webhooks/webhook.ts";
-import type { Receiver } from "../support/receiver.ts";
-import { eventsOf } from "../support/record.ts";
-import { deliveriesOf, fails, happen, WebhookWorld } from "../support/webhooks.ts";
-import { createWorld, type Tenant, type World } from "../support/world.ts";
+import type { Receiver } from "../../testkit/receiver.ts";
+import { eventsOf } from "../../testkit/record.ts";
+import { deliveriesOf, fails, happen, WebhookWorld } from "../../testkit/webhooks.ts";
+import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 let hooks: WebhookWorld;

@@ -13,10 +13,10 @@ import {
   updateWebhook,
   type Webhooks,
 } from "../../src/webhooks/webhook.ts";
-import { explainEverything, faultsOf, type Ran, watchPlans } from "../support/plans.ts";
-import type { Receiver } from "../support/receiver.ts";
-import { happen, WebhookWorld } from "../support/webhooks.ts";
-import { createWorld, type World } from "../support/world.ts";
+import { explainEverything, faultsOf, type Ran, watchPlans } from "../../testkit/plans.ts";
+import type { Receiver } from "../../testkit/receiver.ts";
+import { happen, WebhookWorld } from "../../testkit/webhooks.ts";
+import { createWorld, type World } from "../../testkit/world.ts";
 
 let world: World;
 let hooks: WebhookWorld;

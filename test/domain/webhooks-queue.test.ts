@@ -4,9 +4,9 @@ import type { Member } from "../../src/access/principal.ts";
 import { change } from "../../src/audit/change.ts";
 import { listDeliveries } from "../../src/webhooks/delivery.ts";
 import { updateWebhook } from "../../src/webhooks/webhook.ts";
-import type { Receiver } from "../support/receiver.ts";
-import { deliveriesOf, queueAll, WebhookWorld } from "../support/webhooks.ts";
-import { createWorld, type World } from "../support/world.ts";
+import type { Receiver } from "../../testkit/receiver.ts";
+import { deliveriesOf, queueAll, WebhookWorld } from "../../testkit/webhooks.ts";
+import { createWorld, type World } from "../../testkit/world.ts";
 
 let world: World;
 let hooks: WebhookWorld;

@@ -18,12 +18,12 @@ import {
   showWebhook,
   updateWebhook,
 } from "../../src/webhooks/webhook.ts";
-import { leaksIn } from "../support/leaks.ts";
-import type { Receiver } from "../support/receiver.ts";
-import { countRows, eventNames, eventsOf } from "../support/record.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { happen, queueAll, WebhookWorld } from "../support/webhooks.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../support/world.ts";
+import { leaksIn } from "../../testkit/leaks.ts";
+import type { Receiver } from "../../testkit/receiver.ts";
+import { countRows, eventNames, eventsOf } from "../../testkit/record.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { happen, queueAll, WebhookWorld } from "../../testkit/webhooks.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import { freezeAccount } from "../../src/tenants/account.ts";
 import { deleteTenant, freezeTenant, resumeTenant, suspendTenant } from "../../src/tenants/tenant.ts";
 import { forgetOld } from "../../src/webhooks/outbox.ts";

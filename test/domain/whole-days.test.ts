@@ -6,9 +6,9 @@ import { expiryOf } from "../../src/credentials/outcome.ts";
 import { register } from "../../src/credentials/register.ts";
 import { validate } from "../../src/credentials/validate.ts";
 import { mexc } from "../../src/venues/exchanges/mexc.ts";
-import { eventNames } from "../support/record.ts";
-import { ScriptedVenue, valid } from "../support/scripted-venue.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { eventNames } from "../../testkit/record.ts";
+import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;

@@ -6,7 +6,7 @@ import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { validate } from "../../src/credentials/validate.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 
 /**
  * Against Alpaca's own paper API, when these two variables give a paper key. The live host is never called: the environment is

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { asJson, asLines, type CliWorld, createCliWorld } from "../support/cli-world.ts";
+import { asJson, asLines, type CliWorld, createCliWorld } from "../../testkit/cli-world.ts";
 
 let world: CliWorld;
 let shell: CliWorld["shell"];

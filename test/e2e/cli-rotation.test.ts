@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { IssuedKey, KeyOptions } from "../../simulator/control.ts";
-import { asJson, asLines, type CliWorld, createCliWorld, secretsTyped } from "../support/cli-world.ts";
+import { asJson, asLines, type CliWorld, createCliWorld, secretsTyped } from "../../testkit/cli-world.ts";
 
 let world: CliWorld;
 let shell: CliWorld["shell"];

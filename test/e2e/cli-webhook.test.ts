@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { makeCertificate } from "../support/certificate.ts";
-import { type CliWorld, createCliWorld } from "../support/cli-world.ts";
-import { Receiver } from "../support/receiver.ts";
+import { makeCertificate } from "../../testkit/certificate.ts";
+import { type CliWorld, createCliWorld } from "../../testkit/cli-world.ts";
+import { Receiver } from "../../testkit/receiver.ts";
 
 let folder: string;
 let receiver: Receiver;

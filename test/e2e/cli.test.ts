@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { asJson, asLines, type CliWorld, createCliWorld, secretsTyped } from "../support/cli-world.ts";
+import { asJson, asLines, type CliWorld, createCliWorld, secretsTyped } from "../../testkit/cli-world.ts";
 
 let world: CliWorld;
 let shell: CliWorld["shell"];

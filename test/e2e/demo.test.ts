@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runsWith } from "../support/command.ts";
-import { makeState } from "../support/state.ts";
+import { runsWith } from "../../testkit/command.ts";
+import { makeState } from "../../testkit/state.ts";
 
 const root = join(import.meta.dirname, "../..");
 let state: Awaited<ReturnType<typeof makeState>>;

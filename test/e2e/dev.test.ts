@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { makeState } from "../support/state.ts";
+import { makeState } from "../../testkit/state.ts";
 
 const root = join(import.meta.dirname, "../..");
 

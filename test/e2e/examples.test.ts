@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { asJson, type CliWorld, createCliWorld } from "../support/cli-world.ts";
-import { freePort } from "../support/free-port.ts";
+import { asJson, type CliWorld, createCliWorld } from "../../testkit/cli-world.ts";
+import { freePort } from "../../testkit/free-port.ts";
 
 const run = promisify(execFile);
 const example = (name: string): string => join(import.meta.dirname, "../../examples", name);

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { IssuedKey } from "../../simulator/control.ts";
 import type { VenueId } from "../../simulator/venue.ts";
 import { checkDue } from "../../src/credentials/check.ts";
-import { createInstallation, type Installation } from "../support/installation.ts";
-import { Receiver } from "../support/receiver.ts";
-import type { Service } from "../support/service.ts";
-import { openTrader, secretOf, type Trader } from "../support/trader.ts";
+import { createInstallation, type Installation } from "../../testkit/installation.ts";
+import { Receiver } from "../../testkit/receiver.ts";
+import type { Service } from "../../testkit/service.ts";
+import { openTrader, secretOf, type Trader } from "../../testkit/trader.ts";
 
 let installation: Installation;
 let service: Service;

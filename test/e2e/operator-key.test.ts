@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createInstallation, type Installation } from "../support/installation.ts";
-import type { Service } from "../support/service.ts";
+import { createInstallation, type Installation } from "../../testkit/installation.ts";
+import type { Service } from "../../testkit/service.ts";
 
 const issuer = {
   issuer: "https://login.example.com",

@@ -8,10 +8,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { exitCodes } from "../../src/cli/errors.ts";
 import { run } from "../../src/cli/program.ts";
 import { createKeyFile } from "../../src/key-encryption/key-file.ts";
-import { collect, runCli } from "../support/cli.ts";
-import { createInstallation, type Installation, type Kept, reveal } from "../support/installation.ts";
-import { type Service, startService } from "../support/service.ts";
-import { makeState } from "../support/state.ts";
+import { collect, runCli } from "../../testkit/cli.ts";
+import { createInstallation, type Installation, type Kept, reveal } from "../../testkit/installation.ts";
+import { type Service, startService } from "../../testkit/service.ts";
+import { makeState } from "../../testkit/state.ts";
 
 let installation: Installation;
 /** A process of the service that runs through all of these tests, and is never restarted. */

@@ -4,9 +4,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runCli } from "../support/cli.ts";
-import { createInstallation, type Installation } from "../support/installation.ts";
-import { startService } from "../support/service.ts";
+import { runCli } from "../../testkit/cli.ts";
+import { createInstallation, type Installation } from "../../testkit/installation.ts";
+import { startService } from "../../testkit/service.ts";
 
 type Settings = Readonly<Record<string, string>>;
 

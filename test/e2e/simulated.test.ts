@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
-import { type Service, startService } from "../support/service.ts";
-import { Shell } from "../support/shell.ts";
+import { type Service, startService } from "../../testkit/service.ts";
+import { Shell } from "../../testkit/shell.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keyhold-simulated-"));
 const environment = { KEYHOLD_FOLDER: folder };

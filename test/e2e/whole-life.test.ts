@@ -4,12 +4,12 @@ import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { IssuedKey } from "../../simulator/control.ts";
 import { finishDueRotations } from "../../src/credentials/rotation.ts";
-import { createInstallation, type Installation } from "../support/installation.ts";
-import { leaksIn } from "../support/leaks.ts";
-import { Receiver } from "../support/receiver.ts";
-import { eventsOf, exportLines } from "../support/record.ts";
-import type { Service } from "../support/service.ts";
-import { type Answer, openTrader, secretOf, type Trader } from "../support/trader.ts";
+import { createInstallation, type Installation } from "../../testkit/installation.ts";
+import { leaksIn } from "../../testkit/leaks.ts";
+import { Receiver } from "../../testkit/receiver.ts";
+import { eventsOf, exportLines } from "../../testkit/record.ts";
+import type { Service } from "../../testkit/service.ts";
+import { type Answer, openTrader, secretOf, type Trader } from "../../testkit/trader.ts";
 
 let installation: Installation;
 let service: Service;

@@ -6,9 +6,9 @@ import { checkHealth } from "../../src/credentials/check.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
-import { rewrite } from "../support/rights.ts";
-import { ScriptedVenue } from "../support/scripted-venue.ts";
-import { secretFields, type World } from "../support/world.ts";
+import { rewrite } from "../../testkit/rights.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { secretFields, type World } from "../../testkit/world.ts";
 import { createApiKey } from "../../src/tenants/create-api-key.ts";
 
 /** A member with everything a member can own. */

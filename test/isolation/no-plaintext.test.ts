@@ -13,9 +13,9 @@ import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate, validateSecret } from "../../src/credentials/validate.ts";
-import { encodings, leaksIn } from "../support/leaks.ts";
-import { queueAll } from "../support/webhooks.ts";
-import { createWorld, secretFields, type World } from "../support/world.ts";
+import { encodings, leaksIn } from "../../testkit/leaks.ts";
+import { queueAll } from "../../testkit/webhooks.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;

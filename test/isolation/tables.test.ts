@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PoolClient } from "pg";
-import { createWorld, type World } from "../support/world.ts";
+import { createWorld, type World } from "../../testkit/world.ts";
 import { faultsOfCatalogue } from "./catalogue.ts";
 import { furnish, type FurnishedTenant } from "./fixture.ts";
 import { faultsOfReach, sights } from "./reach.ts";

@@ -12,11 +12,11 @@ import { KeyholdError } from "../../src/errors.ts";
 import { startClock } from "../../src/jobs/clock.ts";
 import { type OpenCustody, openCustody } from "../../src/open-custody.ts";
 import { createLog } from "../../src/telemetry/log.ts";
-import { createDatabase } from "../support/database.ts";
-import { createInstallation, type Installation } from "../support/installation.ts";
-import { memberOf } from "../support/tenants.ts";
-import { findPgBouncer, startPgBouncer, type TestPooler } from "../support/pgbouncer.ts";
-import { openTrader } from "../support/trader.ts";
+import { createDatabase } from "../../testkit/database.ts";
+import { createInstallation, type Installation } from "../../testkit/installation.ts";
+import { memberOf } from "../../testkit/tenants.ts";
+import { findPgBouncer, startPgBouncer, type TestPooler } from "../../testkit/pgbouncer.ts";
+import { openTrader } from "../../testkit/trader.ts";
 
 const program = findPgBouncer();
 

@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runsWith } from "../support/command.ts";
+import { runsWith } from "../../testkit/command.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 

@@ -11,7 +11,7 @@ import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
 import type { VaultSettings } from "../../src/vault/settings.ts";
 import { createVenues, type Venues } from "../../src/venues/index.ts";
-import { hasty, patient } from "../support/patience.ts";
+import { hasty, patient } from "../../testkit/patience.ts";
 import {
   arranged,
   createAppRole,
@@ -20,9 +20,9 @@ import {
   secretFile,
   servicePolicy,
   settingsFor,
-} from "../support/vault-service.ts";
-import { findVault, startVault, type TestVault } from "../support/vault.ts";
-import { createWorld, secretFields, simulatedHosts, type Tenant, type World } from "../support/world.ts";
+} from "../../testkit/vault-service.ts";
+import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
+import { createWorld, secretFields, simulatedHosts, type Tenant, type World } from "../../testkit/world.ts";
 import { createStores } from "../../src/stores/open.ts";
 
 const program = findVault();

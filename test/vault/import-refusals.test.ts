@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeCertificate } from "../support/certificate.ts";
-import type { Shell } from "../support/shell.ts";
-import { createImportWorld, type ImportWorld, type Opened } from "../support/vault-import.ts";
-import { arranged, createAppRole, secretFile } from "../support/vault-service.ts";
-import { findVault, type TestVault } from "../support/vault.ts";
+import { makeCertificate } from "../../testkit/certificate.ts";
+import type { Shell } from "../../testkit/shell.ts";
+import { createImportWorld, type ImportWorld, type Opened } from "../../testkit/vault-import.ts";
+import { arranged, createAppRole, secretFile } from "../../testkit/vault-service.ts";
+import { findVault, type TestVault } from "../../testkit/vault.ts";
 import { deniedReasons, unavailableReasons } from "../../src/remote/failure.ts";
 
 const program = findVault();

@@ -2,11 +2,11 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fault } from "../../simulator/faults.ts";
-import type { CliWorld } from "../support/cli-world.ts";
-import { encodings, leaksIn } from "../support/leaks.ts";
-import { createImportWorld, type ImportWorld, type Opened, pathOf } from "../support/vault-import.ts";
-import { arranged } from "../support/vault-service.ts";
-import { findVault, type TestVault } from "../support/vault.ts";
+import type { CliWorld } from "../../testkit/cli-world.ts";
+import { encodings, leaksIn } from "../../testkit/leaks.ts";
+import { createImportWorld, type ImportWorld, type Opened, pathOf } from "../../testkit/vault-import.ts";
+import { arranged } from "../../testkit/vault-service.ts";
+import { findVault, type TestVault } from "../../testkit/vault.ts";
 
 const program = findVault();
 

@@ -6,9 +6,9 @@ import type { KeyProvider } from "../../src/key-encryption/key-provider.ts";
 import { openTransitKeys, type TransitSettings } from "../../src/key-encryption/transit.ts";
 import { VaultClient } from "../../src/vault/client.ts";
 import { keyProviderContract } from "../contracts/key-provider-contract.ts";
-import { hasty } from "../support/patience.ts";
-import { arranged, createAppRole, loginWith, secretFile, settingsFor } from "../support/vault-service.ts";
-import { findVault, startVault, type TestVault } from "../support/vault.ts";
+import { hasty } from "../../testkit/patience.ts";
+import { arranged, createAppRole, loginWith, secretFile, settingsFor } from "../../testkit/vault-service.ts";
+import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
 
 const program = findVault();
 

@@ -6,8 +6,8 @@ import { Secret } from "../../src/crypto/secret.ts";
 import { openTransitKeys } from "../../src/key-encryption/transit.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
-import { arranged, mountSecrets, secretFile, settingsFor, textAt } from "../support/vault-service.ts";
-import { findVault, startVault, type TestVault } from "../support/vault.ts";
+import { arranged, mountSecrets, secretFile, settingsFor, textAt } from "../../testkit/vault-service.ts";
+import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
 import { generateDataKey } from "../../src/crypto/keys.ts";
 
 const program = findVault();

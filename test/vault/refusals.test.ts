@@ -6,8 +6,8 @@ import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
 import type { VaultSettings } from "../../src/vault/settings.ts";
 import { sealedFields } from "../contracts/store-contract.ts";
-import { makeCertificate } from "../support/certificate.ts";
-import { reasonGiven } from "../support/patience.ts";
+import { makeCertificate } from "../../testkit/certificate.ts";
+import { reasonGiven } from "../../testkit/patience.ts";
 import {
   arranged,
   createAppRole,
@@ -16,8 +16,8 @@ import {
   secretFile,
   servicePolicy,
   settingsFor,
-} from "../support/vault-service.ts";
-import { findVault, startVault, type TestVault } from "../support/vault.ts";
+} from "../../testkit/vault-service.ts";
+import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
 
 const program = findVault();
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { arranged, createAppRole, mountSecrets, servicePolicy, textAt } from "../support/vault-service.ts";
-import { findVault, startVault, type TestVault } from "../support/vault.ts";
+import { arranged, createAppRole, mountSecrets, servicePolicy, textAt } from "../../testkit/vault-service.ts";
+import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
 
 const program = findVault();
 

@@ -16,8 +16,8 @@ import {
   servicePolicy,
   settingsFor,
   textAt,
-} from "../support/vault-service.ts";
-import { findVault, startVault, type TestVault } from "../support/vault.ts";
+} from "../../testkit/vault-service.ts";
+import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
 import type { VaultAuth } from "../../src/config/stores.ts";
 
 const program = findVault();

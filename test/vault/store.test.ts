@@ -5,7 +5,7 @@ import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
 import type { SecretRef, Store } from "../../src/stores/store.ts";
 import { storeContract } from "../contracts/store-contract.ts";
-import { hasty } from "../support/patience.ts";
+import { hasty } from "../../testkit/patience.ts";
 import {
   arranged,
   createAppRole,
@@ -13,8 +13,8 @@ import {
   mountSecrets,
   servicePolicy,
   settingsFor,
-} from "../support/vault-service.ts";
-import { findVault, startVault } from "../support/vault.ts";
+} from "../../testkit/vault-service.ts";
+import { findVault, startVault } from "../../testkit/vault.ts";
 
 const program = findVault();
 

@@ -10,8 +10,8 @@ import {
   mountSecrets,
   servicePolicy,
   settingsFor,
-} from "../support/vault-service.ts";
-import { findVault, startVault, type TestVault } from "../support/vault.ts";
+} from "../../testkit/vault-service.ts";
+import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
 
 const program = findVault();
 

@@ -14,7 +14,7 @@ import { Child } from "../../../src/venues/process/child.ts";
  */
 const config = readConfig();
 const log = createLog(config.logLevel);
-const program = new URL("../../../test/support/spinning-program.ts", import.meta.url);
+const program = new URL("../../../testkit/spinning-program.ts", import.meta.url);
 const open = await openCustody(config, log, {
   venueProcesses: { start: (settings, onLost) => new Child(settings, { program, onLost }) },
 });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readConfig } from "../../../src/config/config.ts";
 import { openCustody } from "../../../src/open-custody.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
-import { sendCarelessly } from "../../../test/support/careless-sender.ts";
+import { sendCarelessly } from "../../../testkit/careless-sender.ts";
 
 /** As many as the service has on their way. */
 const atOnce = 32;

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTokenVerifier, remoteIssuer } from "../../../src/access/tokens.ts";
 import { explainFailure } from "../../../src/access/unauthenticated.ts";
-import { forge, type KeyServer, makeKey, serveKeys, signWith } from "../../support/token-forge.ts";
+import { forge, type KeyServer, makeKey, serveKeys, signWith } from "../../../testkit/token-forge.ts";
 
 const key = makeKey("RS256", "k1");
 const tenant = randomUUID();

@@ -21,8 +21,8 @@ import {
   rsa,
   tenant,
   token,
-} from "../../support/forged-tokens.ts";
-import { type KeyServer, serveKeys } from "../../support/token-forge.ts";
+} from "../../../testkit/forged-tokens.ts";
+import { type KeyServer, serveKeys } from "../../../testkit/token-forge.ts";
 
 let keys: KeyServer;
 let otherKeys: KeyServer;

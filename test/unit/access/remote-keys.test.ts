@@ -12,7 +12,7 @@ import {
   serveKeys,
   signWith,
   type TestKey,
-} from "../../support/token-forge.ts";
+} from "../../../testkit/token-forge.ts";
 
 const issuer = "https://login.example.com";
 const first = makeKey("ES256", "first");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatHead, formatLink, genesis, linkHash } from "../../../src/audit/chain.ts";
-import { runCli } from "../../support/cli.ts";
+import { runCli } from "../../../testkit/cli.ts";
 
 const tenant = randomUUID();
 const at = "2026-11-20T10:00:00.000Z";

@@ -2,7 +2,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { hints } from "../../../src/cli/errors.ts";
-import { runCli } from "../../support/cli.ts";
+import { runCli } from "../../../testkit/cli.ts";
 
 /** Answers as it is set to, and keeps the paths that it was asked for. */
 let server: Server;

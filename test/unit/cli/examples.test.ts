@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { runCli } from "../../support/cli.ts";
+import { runCli } from "../../../testkit/cli.ts";
 
 /** Every command by its words, as the help pages name them. */
 async function commandsBelow(words: readonly string[] = []): Promise<readonly (readonly string[])[]> {

@@ -10,7 +10,7 @@ import type { Held, Item } from "../../../src/cli/import/source.ts";
 import { venueNamed } from "../../../src/cli/venues.ts";
 import { type ErrorCode, errors } from "../../../src/errors.ts";
 import { createVenues } from "../../../src/venues/index.ts";
-import { collect, runCli } from "../../support/cli.ts";
+import { collect, runCli } from "../../../testkit/cli.ts";
 
 /** Stands where plaintext would stand. */
 const canary = "cAnArY-7f3a-0123456789";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadKeyFile } from "../../../src/key-encryption/file.ts";
-import { runCli } from "../../support/cli.ts";
+import { runCli } from "../../../testkit/cli.ts";
 
 let folder: string;
 

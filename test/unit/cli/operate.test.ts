@@ -4,7 +4,7 @@ import type { Cli } from "../../../src/cli/cli.ts";
 import { CliError } from "../../../src/cli/errors.ts";
 import { createOutput } from "../../../src/cli/output.ts";
 import { type ErrorCode, KeyholdError } from "../../../src/errors.ts";
-import { collect } from "../../support/cli.ts";
+import { collect } from "../../../testkit/cli.ts";
 import { workThrough } from "../../../src/cli/operate.ts";
 
 let told: () => string;

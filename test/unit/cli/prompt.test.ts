@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../../src/cli/program.ts";
-import { collect, runCli } from "../../support/cli.ts";
-import { runsWith } from "../../support/command.ts";
+import { collect, runCli } from "../../../testkit/cli.ts";
+import { runsWith } from "../../../testkit/command.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 const account = "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22";

@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { CliError } from "../../../src/cli/errors.ts";
 import { parseSecret, readPipedSecret, refuseSecretOptions } from "../../../src/cli/secret-input.ts";
-import { collect, runCli } from "../../support/cli.ts";
+import { collect, runCli } from "../../../testkit/cli.ts";
 
 /** Stands in every input below; an error that repeats it has leaked a secret. */
 const canary = "cAnArY-7f3a";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { collect } from "../../support/cli.ts";
+import { collect } from "../../../testkit/cli.ts";
 import { showProgress } from "../../../src/cli/terminal.ts";
 
 function shown(isTTY: boolean) {

@@ -8,8 +8,8 @@ import { openLocalIssuer } from "../../../src/access/local-issuer.ts";
 import { scopes } from "../../../src/access/permissions.ts";
 import { createTokenVerifier, type VerifyToken } from "../../../src/access/tokens.ts";
 import { explainToken } from "../../../src/cli/service.ts";
-import { runCli } from "../../support/cli.ts";
-import { listen } from "../../support/token-forge.ts";
+import { runCli } from "../../../testkit/cli.ts";
+import { listen } from "../../../testkit/token-forge.ts";
 
 let folder: string;
 let verifyToken: VerifyToken;

@@ -9,7 +9,7 @@ import {
   settle,
 } from "../../../src/credentials/outcome.ts";
 import type { Verdict } from "../../../src/venues/verdict.ts";
-import { refusals, valid } from "../../support/scripted-venue.ts";
+import { refusals, valid } from "../../../testkit/scripted-venue.ts";
 
 const now = new Date("2026-11-20T12:00:00Z");
 const later = (seconds: number): Date => new Date(now.getTime() + seconds * 1000);

@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { assertFields, assertSomeFields, copyFields, OwnedFields } from "../../../src/credentials/secret.ts";
 import { Secret } from "../../../src/crypto/secret.ts";
 import { KeyholdError } from "../../../src/errors.ts";
-import { ScriptedVenue } from "../../support/scripted-venue.ts";
-import { secretFields } from "../../support/world.ts";
+import { ScriptedVenue } from "../../../testkit/scripted-venue.ts";
+import { secretFields } from "../../../testkit/world.ts";
 
 const venue = new ScriptedVenue().description;
 

@@ -1,7 +1,7 @@
 import { assert, double, integer, property } from "fast-check";
 import { expect, test } from "vitest";
 import { type Checked, nextCheck } from "../../../src/credentials/settle.ts";
-import { refusals, valid } from "../../support/scripted-venue.ts";
+import { refusals, valid } from "../../../testkit/scripted-venue.ts";
 
 const now = new Date("2026-11-20T12:00:00Z");
 const usual: Checked = {

@@ -15,7 +15,7 @@ import { EnvelopeError, seal, type Sealed } from "../../../src/crypto/envelope.t
 import { generateDataKey } from "../../../src/crypto/keys.ts";
 import type { PackedRecord } from "../../../src/crypto/packed-fields.ts";
 import { Secret } from "../../../src/crypto/secret.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 import { someContext, textOf } from "./samples.ts";
 
 type Notes = { id: string; note: SealedColumn; old_note: NullableSealedColumn };

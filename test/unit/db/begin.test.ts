@@ -6,7 +6,7 @@ import { readConfig } from "../../../src/config/config.ts";
 import { noteName } from "../../../src/db/embedded/begin.ts";
 import { startedByRoot } from "../../../src/db/embedded/place.ts";
 import { startDatabase, type StartOptions } from "../../../src/db/start.ts";
-import { makeState } from "../../support/state.ts";
+import { makeState } from "../../../testkit/state.ts";
 
 type Settings = Readonly<Record<string, string>>;
 

@@ -12,7 +12,7 @@ import { joinEmbedded } from "../../../src/db/embedded/connection.ts";
 import { findPlace, passable } from "../../../src/db/embedded/place.ts";
 import { readLock } from "../../../src/db/embedded/recover.ts";
 import { startDatabase, type StartSettings } from "../../../src/db/start.ts";
-import { makeState } from "../../support/state.ts";
+import { makeState } from "../../../testkit/state.ts";
 
 const settings = (folder: string): StartSettings => readConfig({ KEYHOLD_FOLDER: folder });
 const beside = { beside: true };

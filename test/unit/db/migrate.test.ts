@@ -5,7 +5,7 @@ import { sql } from "kysely";
 import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
 import { type Db, openDb, openPool } from "../../../src/db/connect.ts";
 import { migrate } from "../../../src/db/migrate.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 
 const root = await mkdtemp(join(tmpdir(), "keyhold-migrations-"));
 let database: TestDatabase;

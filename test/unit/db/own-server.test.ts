@@ -3,8 +3,8 @@ import { startEmbedded } from "../../../src/db/embedded.ts";
 import { withClient } from "../../../src/db/embedded/connection.ts";
 import { ownerRole, superuserRole } from "../../../src/db/embedded/passwords.ts";
 import { appRole } from "../../../src/db/roles.ts";
-import { useServer } from "../../support/cluster.ts";
-import { makeState } from "../../support/state.ts";
+import { useServer } from "../../../testkit/postgres.ts";
+import { makeState } from "../../../testkit/state.ts";
 
 test("KEYHOLD_TEST_DATABASE_URL runs the tests on a PostgreSQL of one's own, and leaves no database in it", async () => {
   await using state = await makeState();

@@ -7,9 +7,9 @@ import { type Connection, connectionFromUrl, openPool } from "../../../src/db/co
 import { reachServer } from "../../../src/db/reach.ts";
 import { startDatabase } from "../../../src/db/start.ts";
 import { readConfig } from "../../../src/config/config.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
-import { urlOf } from "../../support/connection.ts";
-import { freePort } from "../../support/free-port.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
+import { urlOf } from "../../../testkit/connection.ts";
+import { freePort } from "../../../testkit/free-port.ts";
 
 let database: TestDatabase;
 

@@ -9,8 +9,8 @@ import { type EmbeddedPostgres, startEmbedded } from "../../../src/db/embedded.t
 import { migrate, migrationFolder } from "../../../src/db/migrate.ts";
 import { ensureRoles } from "../../../src/db/roles.ts";
 import { serviceScope, withTenant } from "../../../src/db/tenant.ts";
-import { testRolePassword } from "../../support/database.ts";
-import { makeState } from "../../support/state.ts";
+import { testRolePassword } from "../../../testkit/database.ts";
+import { makeState } from "../../../testkit/state.ts";
 
 // The owner of the tables is a role that their policies hold, as in an installation on a database of its own. Roles belong to the
 // whole server, so this test has one.

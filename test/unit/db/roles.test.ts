@@ -7,7 +7,7 @@ import { guardRole } from "../../../src/db/guard.ts";
 import { migrate } from "../../../src/db/migrate.ts";
 import { ensureRoles } from "../../../src/db/roles.ts";
 import { serviceScope, withPlatform, withTenant } from "../../../src/db/tenant.ts";
-import { makeState } from "../../support/state.ts";
+import { makeState } from "../../../testkit/state.ts";
 
 // Roles belong to the whole server, so these tests have one of their own.
 const state = await makeState();

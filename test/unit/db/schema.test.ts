@@ -7,7 +7,7 @@ import { migrationFolder } from "../../../src/db/migrate.ts";
 import type { Database } from "../../../src/db/schema.ts";
 import { dumpSchema } from "../../../src/db/schema-dump.ts";
 import { describeTypes } from "../../../src/db/schema-types.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 
 let database: TestDatabase;
 

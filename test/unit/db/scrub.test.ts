@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { scrubDatabaseError } from "../../../src/db/scrub.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 
 const planted = "planted-value-7c1e";
 let database: TestDatabase;

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { expect, test } from "vitest";
-import { createDatabase } from "../../support/database.ts";
+import { createDatabase } from "../../../testkit/database.ts";
 
 test("A test file gets a database of its own, as the superuser and as the service", async () => {
   const database = await createDatabase();

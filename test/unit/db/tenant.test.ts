@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Db, openDb, openPool } from "../../../src/db/connect.ts";
 import { type Reach, type TenantScope, withPlatform, withTenant } from "../../../src/db/tenant.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 
 type Tenant = Readonly<{ id: string; members: readonly string[] }>;
 

@@ -8,7 +8,7 @@ import { TLSSocket } from "node:tls";
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectionFromUrl } from "../../../src/db/connect.ts";
-import { type Certificate, makeCertificate } from "../../support/certificate.ts";
+import { type Certificate, makeCertificate } from "../../../testkit/certificate.ts";
 
 const right = makeCertificate("127.0.0.1");
 const wrong = makeCertificate("192.0.2.1");

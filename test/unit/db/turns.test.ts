@@ -3,7 +3,7 @@ import type { Pool } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openPool } from "../../../src/db/connect.ts";
 import { createTurns, type TurnOptions, type Turns } from "../../../src/db/turns.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 
 let database: TestDatabase;
 const pools: Pool[] = [];

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { storedRefusals } from "../../../src/db/venue-refusals.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 
 let database: TestDatabase;
 

@@ -5,7 +5,7 @@ import { refused, type Sent, step } from "../../../demo/step.ts";
 import { steps } from "../../../demo/steps.ts";
 import { createTeller } from "../../../demo/tell.ts";
 import { startSimulator } from "../../../simulator/simulator.ts";
-import { collect } from "../../support/cli.ts";
+import { collect } from "../../../testkit/cli.ts";
 
 let scene: Scene;
 

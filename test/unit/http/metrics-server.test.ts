@@ -2,7 +2,7 @@ import { request } from "node:http";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createMetricsServer } from "../../../src/http/metrics-server.ts";
-import { listen } from "../../support/token-forge.ts";
+import { listen } from "../../../testkit/token-forge.ts";
 
 const registry = new Registry();
 const server = createMetricsServer(registry, ["Metrics.Internal.example"]);

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StartError } from "../../../src/errors.ts";
 import { assertBelongs, findKekId, learnKek, rememberKek } from "../../../src/key-encryption/installation.ts";
 import type { KeyProvider } from "../../../src/key-encryption/key-provider.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 
 let database: TestDatabase;
 

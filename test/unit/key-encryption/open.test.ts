@@ -8,9 +8,9 @@ import { addKey, createKeyFile, readKeyFile } from "../../../src/key-encryption/
 import { findKekId } from "../../../src/key-encryption/installation.ts";
 import { type KeyNeeds, openKeys, type OpenKeys } from "../../../src/key-encryption/open.ts";
 import { VaultClient } from "../../../src/vault/client.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
-import { freePort } from "../../support/free-port.ts";
-import { hasty } from "../../support/patience.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
+import { freePort } from "../../../testkit/free-port.ts";
+import { hasty } from "../../../testkit/patience.ts";
 
 let database: TestDatabase;
 let folder: string;

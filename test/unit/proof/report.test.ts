@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { describeMachine } from "../../../bench/machine.ts";
+import { describeMachine } from "../../../testkit/machine.ts";
 import { type Report, succeeded } from "../../../proof/proof.ts";
 import { formatReport, toJson } from "../../../proof/report.ts";
 

@@ -12,9 +12,9 @@ import { VaultClient } from "../../../src/vault/client.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
 import { sealedFields } from "../../contracts/store-contract.ts";
-import { createDatabase, type TestDatabase } from "../../support/database.ts";
-import { freePort } from "../../support/free-port.ts";
-import { hasty } from "../../support/patience.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
+import { freePort } from "../../../testkit/free-port.ts";
+import { hasty } from "../../../testkit/patience.ts";
 import { storeNames, type AwsConfig } from "../../../src/config/stores.ts";
 
 let database: TestDatabase;

@@ -5,8 +5,8 @@ import { Agent, request } from "undici";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createGuard, type Guard, type GuardOptions } from "../../../src/webhooks/guard.ts";
 import { type Outcome, send } from "../../../src/webhooks/send.ts";
-import { type DnsServer, startDnsServer } from "../../support/dns-server.ts";
-import { Receiver } from "../../support/receiver.ts";
+import { type DnsServer, startDnsServer } from "../../../testkit/dns-server.ts";
+import { Receiver } from "../../../testkit/receiver.ts";
 import { addressInName, hostileUrls } from "./hostile-urls.ts";
 
 const patience = 300_000;

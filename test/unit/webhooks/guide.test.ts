@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { tellable } from "../../../src/webhooks/events.ts";
 import { signMessage } from "../../../src/webhooks/signing-secret.ts";
-import { runsWith } from "../../support/command.ts";
+import { runsWith } from "../../../testkit/command.ts";
 
 const guide = readFileSync(new URL("../../../docs/guides/webhooks.md", import.meta.url), "utf8");
 

@@ -3,9 +3,9 @@ import { createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { createGuard } from "../../../src/webhooks/guard.ts";
 import { send, type Sent } from "../../../src/webhooks/send.ts";
-import { makeCertificate } from "../../support/certificate.ts";
-import { freePort } from "../../support/free-port.ts";
-import { Receiver } from "../../support/receiver.ts";
+import { makeCertificate } from "../../../testkit/certificate.ts";
+import { freePort } from "../../../testkit/free-port.ts";
+import { Receiver } from "../../../testkit/receiver.ts";
 
 const payload = '{"type":"webhook.test","timestamp":"","data":{}}';
 /** For receivers that answer, and for those that do not. */

@@ -5,7 +5,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createBoundedFetch, FetchFailure } from "../../../../src/venues/process/bounded-fetch.ts";
 import { type VenuesConfig, venueSettings } from "../../../../src/venues/settings.ts";
-import { makeCertificate } from "../../../support/certificate.ts";
+import { makeCertificate } from "../../../../testkit/certificate.ts";
 import { Loopback } from "../loopback.ts";
 
 let venue: Loopback;

@@ -9,7 +9,7 @@ import { Loopback } from "../loopback.ts";
 /** Far more than the test waits for: a call that holds its process until that is ended. */
 const forever = 600_000;
 
-const program = new URL("../../../support/spinning-program.ts", import.meta.url);
+const program = new URL("../../../../testkit/spinning-program.ts", import.meta.url);
 const open = { market: "open", serverTime: "2026-11-20T12:00:00-05:00" };
 
 let venue: Loopback;

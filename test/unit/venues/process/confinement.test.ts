@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { confinement } from "../../../../src/venues/process/child.ts";
-import type { Probe } from "../../../support/probing-program.ts";
+import type { Probe } from "../../../../testkit/probing-program.ts";
 
-const program = fileURLToPath(new URL("../../../support/probing-program.ts", import.meta.url));
-const support = `--allow-fs-read=${fileURLToPath(new URL("../../../support/", import.meta.url))}`;
+const program = fileURLToPath(new URL("../../../../testkit/probing-program.ts", import.meta.url));
+const support = `--allow-fs-read=${fileURLToPath(new URL("../../../../testkit/", import.meta.url))}`;
 const server = createServer((_request, response) => response.end());
 let folder = "";
 

@@ -6,7 +6,7 @@ import { createVenues, type Venues, type VenuesConfig } from "../../../../src/ve
 import type { KeyTarget, VenueKeys } from "../../../../src/venues/venue-keys.ts";
 import type { FieldName, SecretFields, Venue } from "../../../../src/venues/venue.ts";
 import type { Verdict } from "../../../../src/venues/verdict.ts";
-import { addParentKey, addSubKey, type KeyVenue, keyVenues } from "../../../support/sub-accounts.ts";
+import { addParentKey, addSubKey, type KeyVenue, keyVenues } from "../../../../testkit/sub-accounts.ts";
 
 export { type KeyVenue, keyVenues };
 

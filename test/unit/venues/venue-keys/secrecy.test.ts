@@ -8,7 +8,7 @@ import type { IssuedKey } from "../../../../simulator/control.ts";
 import { fault } from "../../../../simulator/faults.ts";
 import { Secret } from "../../../../src/crypto/secret.ts";
 import { createRecipient, sealFields } from "../../../../src/venues/process/transport.ts";
-import { countInMemory, leaksIn } from "../../../support/leaks.ts";
+import { countInMemory, leaksIn } from "../../../../testkit/leaks.ts";
 import { deletion, Desk, fieldsOf, keyVenues, targetOf, textOf } from "./desk.ts";
 import { markerOf } from "../../../../src/venues/venue-keys.ts";
 

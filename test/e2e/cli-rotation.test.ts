@@ -35,7 +35,7 @@ const versions = (): Promise<string> => shell.transcript(bob, `credential versio
 const heading = "VERSION  STATE  USES  STORE  CREATED  DESTROYED";
 const untouched = text(heading, "1  current  –  postgres  TIME  –");
 const noneUnderWay = text(
-  "keyhold: its present state does not allow this (illegal_state)",
+  "keyhold: not possible in the current state (illegal_state)",
   "  No rotation of this credential is under way. Once one has ended, only one of its two secrets is left.",
   "hint: `show` shows the present state",
   "[exit 1]",
@@ -100,7 +100,7 @@ describe("a person who rotates is told", () => {
   test("that the new key is the old one", async () => {
     expect(await rotate(asJson(first))).toBe(
       text(
-        "keyhold: the new secret is the one that is in use (same_secret)",
+        "keyhold: the new secret is already in use (same_secret)",
         "  Make a new key at the venue, and send that one.",
         "hint: make a new key at the venue first",
         "[exit 1]",
@@ -123,7 +123,7 @@ describe("a person who rotates is told", () => {
     const wider = asJson(another({ permissions: { transfer: true } }));
     expect(await rotate(wider)).toBe(
       text(
-        "keyhold: the new secret may do more than the old one (wider_permissions)",
+        "keyhold: the new secret has more permissions than the old one (wider_permissions)",
         "  The new key may do more than the old one (transfer). Make one that may not, or allow it for this rotation.",
         "hint: make a key that may do what the old one may, or add --allow-wider",
         "[exit 1]",
@@ -141,7 +141,7 @@ describe("a person who rotates is told", () => {
     );
     world.simulator.control.fail("bybit", { kind: "answer", status: 503, body: "{}" }, { times: 1 });
     expect(await rotate(asJson(fresh))).toMatch(
-      /^keyhold: the venue could not be asked \(venue_unavailable\)\n[^]*\nhint: try again in a moment\n\[exit 3\]$/,
+      /^keyhold: the venue could not be reached \(venue_unavailable\)\n[^]*\nhint: try again in a moment\n\[exit 3\]$/,
     );
     expect(await versions(), "nothing has changed").toBe(untouched);
     expect(await rotate(asJson(fresh)), "the control").toContain("state  overlap");
@@ -151,7 +151,7 @@ describe("a person who rotates is told", () => {
     await rotate(asJson(another()));
     expect(await rotate(asJson(another()))).toBe(
       text(
-        "keyhold: its present state does not allow this (illegal_state)",
+        "keyhold: not possible in the current state (illegal_state)",
         "  A rotation of this credential is under way. Finish it, or roll it back, before the next.",
         "hint: `show` shows the present state",
         "[exit 1]",

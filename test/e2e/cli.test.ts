@@ -157,7 +157,7 @@ describe("a credential", () => {
     );
     expect(await shell.transcript(bob, line, asLines(good))).toContain("status  active");
     expect(await shell.transcript(bob, line, asLines(good))).toMatch(
-      /^keyhold: it exists already \(duplicate\)/,
+      /^keyhold: already exists \(duplicate\)/,
     );
     expect(await shell.transcript(bob, line, "passphrase=x")).toMatch(
       /^keyhold: the request is malformed \(malformed\)\n {2}.*api_key is missing.*passphrase is not used here/,
@@ -215,7 +215,7 @@ describe("a credential", () => {
     expect(world.simulator.control.account("binance", key.account).orders).toHaveLength(1);
     expect(
       await shell.transcript(bob, `${order} --param amount=0.002 --idempotency-key rebalance-7`),
-    ).toMatch(/^keyhold: this Idempotency-Key was used for another request/);
+    ).toMatch(/^keyhold: this Idempotency-Key was used for a different request/);
     expect(await shell.transcript(bob, `invoke ${id} mineGold`)).toMatch(
       /\(unknown_operation\)[^]*\[exit 1\]$/,
     );
@@ -232,7 +232,7 @@ describe("a credential", () => {
         /^keyhold: not found \(not_found\)\n {2}There is no such credential\.\n[^]*\[exit 1\]$/,
       );
       expect(await shell.transcript(carol, `credential ${command} ${id}`)).toMatch(
-        /^keyhold: you may not do this \(forbidden\)\n {2}The credential belongs to another member\.\n[^]*\[exit 1\]$/,
+        /^keyhold: not allowed \(forbidden\)\n {2}The credential belongs to another member\.\n[^]*\[exit 1\]$/,
       );
     }
   });

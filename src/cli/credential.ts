@@ -9,7 +9,6 @@ import {
 import type { Command } from "commander";
 import { statuses } from "../credentials/credential.ts";
 import { environments, operationClasses } from "../venues/venue.ts";
-import { askSecret, secretOptions, type SecretOptions } from "./ask-secret.ts";
 import { type Cli, showList } from "./cli.ts";
 import { CliError, hintFor } from "./errors.ts";
 import { addFreezeCommands, statusOf } from "./freezes.ts";
@@ -30,6 +29,7 @@ import { addRotationCommands } from "./rotation.ts";
 import { aboutCredential, idOf, idOfGiven, nameCredential } from "./select.ts";
 import { canAsk, confirm, confirmDestruction } from "./terminal.ts";
 import { askVenue } from "./venues.ts";
+import { askSecret, secretOptions, type SecretOptions } from "./secret-input.ts";
 
 const listColumns: readonly Column<Credential>[] = [
   ["id", ({ id }) => id],

@@ -1,12 +1,12 @@
 import { answerOf, at, type Rotation, type RotationSchedule, type Versions } from "@keyhold/client";
 import type { Command } from "commander";
-import { askSecret, secretOptions, type SecretOptions } from "./ask-secret.ts";
 import type { Cli } from "./cli.ts";
 import { given, wholeNumber, yesOption } from "./options.ts";
 import type { Column } from "./output.ts";
 import { aboutCredential, idOf, idOfGiven, nameCredential } from "./select.ts";
 import { confirmDestruction } from "./terminal.ts";
 import { askVenue } from "./venues.ts";
+import { askSecret, secretOptions, type SecretOptions } from "./secret-input.ts";
 
 const columns: readonly Column<Rotation>[] = [
   ["rotation", ({ id }) => id],

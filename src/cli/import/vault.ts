@@ -8,10 +8,9 @@ import type { Cli } from "../cli.ts";
 import { registrationOf, type RegisterOptions } from "../credential.ts";
 import { CliError } from "../errors.ts";
 import type { Naming } from "../fields.ts";
-import { importAll } from "./importer.ts";
 import { isWord, pathTo, type Place, placeOf } from "./path.ts";
-import type { Held, Item, Source } from "./source.ts";
 import { StoreTrouble, deniedReasons, type DeniedReason, unavailableReasons } from "../../remote/failure.ts";
+import { importAll, type Held, type Item, type Source } from "./importer.ts";
 
 export type VaultImport = RegisterOptions &
   Naming &

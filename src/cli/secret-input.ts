@@ -5,15 +5,13 @@ import { collectFields, fitFields, type Naming, type SecretValues, type Venue } 
 import { collect } from "./options.ts";
 import { canAsk, givenUp, type Key, Keyboard, type Terminal } from "./terminal.ts";
 
-/** The values of a source, under the names that they have there. */
-export type NamedValues = Readonly<Record<string, unknown>>;
-
 const longestBytes = 65_536;
 
 /**
- * Reads what names the fields from standard input. Throws `CliError`, whose text never holds what was read.
+ * Reads the values of a source from standard input, under the names that they have there. Throws `CliError`,
+ * whose text never holds what was read.
  */
-export async function readPipedSecret({ input }: Terminal): Promise<NamedValues> {
+export async function readPipedSecret({ input }: Terminal): Promise<Readonly<Record<string, unknown>>> {
   if (input.isTTY === true) {
     throw new CliError("usage", "--secret-stdin reads from a pipe or a file, and this is a terminal", {
       hint: "leave --secret-stdin out to be asked for the secret",
@@ -41,7 +39,7 @@ function decode(bytes: Uint8Array): string {
  * blanks round the sign, quotes round a value, lines that begin with `#`, and a PEM over several lines.
  * Throws `CliError`, which names lines and fields, never values.
  */
-export function parseSecret(text: string): NamedValues {
+export function parseSecret(text: string): Readonly<Record<string, unknown>> {
   const values = text.trimStart().startsWith("{") ? parseJson(text) : parseLines(text);
   if (Object.keys(values).length === 0)
     throw new CliError("usage", "standard input holds no secret", { hint: forms });
@@ -50,7 +48,7 @@ export function parseSecret(text: string): NamedValues {
 
 const forms = 'send {"api_key": "…", "api_secret": "…"}, or a line api_key=… for each field';
 
-function parseJson(text: string): NamedValues {
+function parseJson(text: string): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -74,7 +72,7 @@ function timesNamed(text: string, name: string): number {
   return text.split(JSON.stringify(name)).filter((rest, at) => at > 0 && /^\s*:/.test(rest)).length;
 }
 
-function parseLines(text: string): NamedValues {
+function parseLines(text: string): Readonly<Record<string, unknown>> {
   const values: Record<string, string> = {};
   const lines = text.split(/\r\n|\r|\n/);
   for (let at = 0; at < lines.length; at += 1) {

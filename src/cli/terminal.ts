@@ -64,7 +64,6 @@ export function givenUp(): CliError {
  * The progress of a long command: on a terminal one line that is drawn again and again, otherwise a line at
  * every tenth.
  */
-export type Progress = Readonly<{ advance(): void; stop(summary: string): void }>;
 
 /** To the beginning of the line, and nothing on it. */
 const anew = "\r\u001B[K";
@@ -73,18 +72,18 @@ const anew = "\r\u001B[K";
  * It only writes. A progress bar that reads the keyboard, as those of libraries do, takes Ctrl-C from the
  * command.
  */
-export function showProgress({ notes }: Terminal, label: string, total: number): Progress {
+export function showProgress({ notes }: Terminal, label: string, total: number) {
   let done = 0;
   const drawn = notes.isTTY === true;
   const draw = (): void => void notes.write(`${anew}${label}: ${done} of ${total}`);
   if (drawn) draw();
   return {
-    advance() {
+    advance(): void {
       done += 1;
       if (drawn) draw();
       else if (isTenth(done, total)) notes.write(`${label}: ${done} of ${total}\n`);
     },
-    stop: (summary) => void notes.write(`${drawn ? anew : ""}${summary}\n`),
+    stop: (summary: string) => void notes.write(`${drawn ? anew : ""}${summary}\n`),
   };
 }
 

@@ -6,16 +6,10 @@ import { fitFields, type Naming, type SecretValues } from "../fields.ts";
 import { explain } from "../service.ts";
 import { CliError } from "../errors.ts";
 import type { Column, Output } from "../output.ts";
-import { type Progress, showProgress } from "../terminal.ts";
+import { showProgress } from "../terminal.ts";
 import { type Venue, venueNamed } from "../venues.ts";
 
-/** Where keys are today. It is read, and never changed. */
-export type Source = Readonly<{
-  /** Everything that it has, without its values. Throws `CliError`. */
-  list(): Promise<readonly Item[]>;
-}>;
-
-/** One key of a source. */
+/** One key of a source, which is where keys are today. It is read, and never changed. */
 export type Item = Readonly<{
   /** What the source calls the venue. */
   exchange: string;
@@ -61,7 +55,11 @@ const mostInARow = 3;
  * stays as it is and is not even read, so that the same command can be run again. Throws `CliError` unless
  * all of them are there in the end.
  */
-export async function importAll(cli: Cli, source: Source, plan: Plan): Promise<void> {
+export async function importAll(
+  cli: Cli,
+  source: Readonly<{ list(): Promise<readonly Item[]> }>,
+  plan: Plan,
+): Promise<void> {
   const api = await cli.api();
   const [{ items: venues }, present] = await Promise.all([
     answerOf(api.GET("/api/v1/venues")),
@@ -93,7 +91,7 @@ async function findPresent(api: Client, { registration }: Plan): Promise<Map<str
   return present;
 }
 
-async function settleAll(work: Work, bar: Progress): Promise<readonly Result[]> {
+async function settleAll(work: Work, bar: ReturnType<typeof showProgress>): Promise<readonly Result[]> {
   const results: Result[] = [];
   let failed = 0;
   for (const item of work.items) {

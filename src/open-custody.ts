@@ -31,17 +31,12 @@ export type OpenCustody = Readonly<{
   database: StartedDatabase;
   metrics: Metrics;
   /** The same domain for the clock, on connections that no request can take. */
-  background: Background;
+  background: Readonly<{ custody: Custody; webhooks: Webhooks }>;
   /** Checks that rights are those that were signed. */
   prove: Prove;
   /** Set when this start made the key file, which must be backed up. */
   newKeyFile: string | null;
   close(): Promise<void>;
-}>;
-
-export type Background = Readonly<{
-  custody: Custody;
-  webhooks: Webhooks;
 }>;
 
 /** The record must be on disk within this time, or nothing is disclosed. */
@@ -62,9 +57,6 @@ const turnStatements = 4;
 /** Less than a lease, so that a late answer never stands for a turn that has ended. */
 const turnWithinMs = 2000;
 
-/** `venueProcesses`: for proofs, which switch a defence off or plant a fault. */
-type OpenOptions = StartOptions & Readonly<{ venueProcesses?: Omit<PoolOptions, "report"> }>;
-
 const refusalHeld: Readonly<Record<Hold, string>> = {
   many: "a venue refuses far too many credentials, so none of them is ended: look at the venue",
   address:
@@ -82,8 +74,15 @@ function logEvents(log: Log): (event: DatabaseEvent) => void {
   return (event) => log.warn(databaseNews[event]);
 }
 
-/** Connects the parts, from the ground up. A failure stops what was started before. Throws `StartError`. */
-export async function openCustody(config: Config, log: Log, options?: OpenOptions): Promise<OpenCustody> {
+/**
+ * Connects the parts, from the ground up. `venueProcesses` is for proofs, which switch a defence off or plant a
+ * fault. A failure stops what was started before. Throws `StartError`.
+ */
+export async function openCustody(
+  config: Config,
+  log: Log,
+  options?: StartOptions & Readonly<{ venueProcesses?: Omit<PoolOptions, "report"> }>,
+): Promise<OpenCustody> {
   assertVenueNames(config.venues);
   await using undo = new AsyncDisposableStack();
   const database = await startDatabase(config, { onEvent: logEvents(log), ...options });

@@ -57,6 +57,9 @@ const turnStatements = 4;
 /** Less than a lease, so that a late answer never stands for a turn that has ended. */
 const turnWithinMs = 2000;
 
+/** `venueProcesses`: for proofs, which switch a defence off or plant a fault. */
+type OpenOptions = StartOptions & Readonly<{ venueProcesses?: Omit<PoolOptions, "report"> }>;
+
 const refusalHeld: Readonly<Record<Hold, string>> = {
   many: "a venue refuses far too many credentials, so none of them is ended: look at the venue",
   address:
@@ -74,15 +77,8 @@ function logEvents(log: Log): (event: DatabaseEvent) => void {
   return (event) => log.warn(databaseNews[event]);
 }
 
-/**
- * Connects the parts, from the ground up. `venueProcesses` is for proofs, which switch a defence off or plant a
- * fault. A failure stops what was started before. Throws `StartError`.
- */
-export async function openCustody(
-  config: Config,
-  log: Log,
-  options?: StartOptions & Readonly<{ venueProcesses?: Omit<PoolOptions, "report"> }>,
-): Promise<OpenCustody> {
+/** Connects the parts, from the ground up. A failure stops what was started before. Throws `StartError`. */
+export async function openCustody(config: Config, log: Log, options?: OpenOptions): Promise<OpenCustody> {
   assertVenueNames(config.venues);
   await using undo = new AsyncDisposableStack();
   const database = await startDatabase(config, { onEvent: logEvents(log), ...options });

@@ -60,30 +60,13 @@ export function addApiKeyCommands(program: Command, cli: Cli): void {
         "when it ends, such as 30d: at most 366 days from now, 90 when left out",
         parseExpiry,
       ),
-  ).action(
-    async (
-      name: string,
-      options: NarrowingOptions & Readonly<{ scope: Scope[]; agent?: true; expires?: string }>,
-    ) => {
-      const { scope, agent, expires } = options;
-      const api = await cli.api();
-      const body = {
-        name,
-        scopes: scope,
-        ...given({ agent, expires_at: expires }),
-        ...narrowingOf({
-          ...options,
-          ...given({
-            credential: await idsOf(cli, "credential", options.credential),
-            account: await idsOf(cli, "account", options.account),
-          }),
-        }),
-      };
-      const created = await answerOf(api.POST("/api/v1/api-keys", { body }));
-      cli.output.one(created, [["key", ({ key }) => key], ...columns]);
-      cli.output.note("Keep the key now: it is not shown again.");
-    },
-  );
+  ).action(async (name: string, options: Parameters<typeof bodyOf>[2]) => {
+    const api = await cli.api();
+    const body = await bodyOf(cli, name, options);
+    const created = await answerOf(api.POST("/api/v1/api-keys", { body }));
+    cli.output.one(created, [["key", ({ key }) => key], ...columns]);
+    cli.output.note("Keep the key now: it is not shown again.");
+  });
   pageOptions(apiKey.command("list"))
     .description("show the keys that you may see, revoked ones too")
     .action(async (options: PageOptions) => {
@@ -100,4 +83,20 @@ export function addApiKeyCommands(program: Command, cli: Cli): void {
       await api.DELETE("/api/v1/api-keys/{id}", at(id));
       cli.output.text(`${id} is revoked`, { id, revoked: true });
     });
+}
+
+async function bodyOf(
+  cli: Cli,
+  name: string,
+  options: NarrowingOptions & Readonly<{ scope: Scope[]; agent?: true; expires?: string }>,
+) {
+  const { scope, agent, expires } = options;
+  const credential = await idsOf(cli, "credential", options.credential);
+  const account = await idsOf(cli, "account", options.account);
+  return {
+    name,
+    scopes: scope,
+    ...given({ agent, expires_at: expires }),
+    ...narrowingOf({ ...options, ...given({ credential, account }) }),
+  };
 }

@@ -15,8 +15,8 @@ import type { Custody } from "./credentials/custody.ts";
 import { type Db, openDb } from "./db/connect.ts";
 import { KeyholdError, StartError } from "./errors.ts";
 import { IdempotencyKeys } from "./http/idempotency.ts";
-import { listenOn } from "./http/listen.ts";
 import { createMetricsServer } from "./http/metrics-server.ts";
+import { Cursors } from "./http/paging.ts";
 import { createRoutes } from "./http/routes/index.ts";
 import { createServer } from "./http/server.ts";
 import { signer } from "./http/sign.ts";
@@ -25,7 +25,6 @@ import { Deliveries } from "./jobs/deliver-webhooks.ts";
 import { type OpenCustody, openCustody } from "./open-custody.ts";
 import type { Log } from "./telemetry/log.ts";
 import { egressAddresses } from "./venues/index.ts";
-import { Cursors } from "./http/paging.ts";
 
 /** The running service: its verbs for code in this process, and the addresses of its doors. */
 export type App = Readonly<{
@@ -43,13 +42,15 @@ export type App = Readonly<{
   stop(): Promise<void>;
 }>;
 
-/** `begin`: with an empty embedded database, although a key file or a note shows an earlier one. */
-export type AppOptions = Readonly<{ begin?: boolean }>;
-
 /**
- * Opens the domain, its doors and the clock. A failure stops what was started before. Throws `StartError`.
+ * Opens the domain, its doors and the clock. `begin`: with an empty embedded database, although a key file or
+ * a note shows an earlier one. A failure stops what was started before. Throws `StartError`.
  */
-export async function startApp(config: Config, log: Log, { begin = false }: AppOptions = {}): Promise<App> {
+export async function startApp(
+  config: Config,
+  log: Log,
+  { begin = false }: Readonly<{ begin?: boolean }> = {},
+): Promise<App> {
   await using undo = new AsyncDisposableStack();
   const open = await openCustody(config, log, { begin });
   undo.defer(() => open.close());
@@ -102,12 +103,10 @@ async function openDoor(
 /** The longest delay of the last use of an API key. */
 const writeUsesMs = 30_000;
 
-type DoorParts = Readonly<{ config: Config; localIssuer: LocalIssuer | null; log: Log }>;
-
 /** The API over a custody, not listening yet. */
 export async function createDoor(
   { custody, webhooks, database, metrics, prove }: OpenCustody,
-  { config, localIssuer, log }: DoorParts,
+  { config, localIssuer, log }: Readonly<{ config: Config; localIssuer: LocalIssuer | null; log: Log }>,
 ) {
   // A pool of its own, so that authentication and rate limits do not wait behind other requests for a
   // connection.
@@ -184,6 +183,32 @@ async function listen(
   const address = server.address();
   if (address === null || typeof address === "string") throw new StartError("The metrics have no address.");
   return `http://${host}:${address.port}/metrics`;
+}
+
+/** What a start reports, by the system's error code. */
+const refusals: Readonly<Record<string, (listener: Parameters<typeof listenOn>[0]) => string>> = {
+  EADDRINUSE: ({ host, port, portVariable }) =>
+    `Port ${port} of ${host} is in use. Stop the program that uses it, or set ${portVariable} to another port.`,
+  EACCES: ({ port, portVariable }) =>
+    `The user who runs Keyhold may not listen on port ${port}. Set ${portVariable} to a port from 1024.`,
+  EADDRNOTAVAIL: ({ host, hostVariable }) =>
+    `This machine has no address ${host}. Set ${hostVariable} to one of its addresses.`,
+  ENOTFOUND: ({ host, hostVariable }) => `The host name ${host} in ${hostVariable} does not exist.`,
+  EAI_AGAIN: ({ host, hostVariable }) => `The host name ${host} in ${hostVariable} cannot be resolved now.`,
+};
+
+/** Runs `start`. Throws `StartError`, which names the setting to change, if the address cannot be used. */
+async function listenOn<T>(
+  listener: Readonly<{ host: string; port: number; hostVariable: string; portVariable: string }>,
+  start: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await start();
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    const refuse = refusals[code];
+    throw refuse === undefined ? cause : new StartError(refuse(listener), { cause });
+  }
 }
 
 async function closeServer(server: Server): Promise<void> {

@@ -62,8 +62,6 @@ export type ErrorCode = keyof typeof errors;
 /** Facts of the problem document beside its detail; never a secret. */
 export type ErrorFacts = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
-type ErrorOptions = Readonly<{ facts?: ErrorFacts; cause?: unknown; isRecorded?: boolean }>;
-
 /**
  * The only error that crosses layers. `detail` is public: it says in plain words what happened and what to
  * do. `cause` is internal and never shown.
@@ -76,7 +74,11 @@ export class KeyholdError extends Error {
   /** Whether the refusal is recorded already. */
   readonly isRecorded: boolean;
 
-  constructor(code: ErrorCode, detail: string, options: ErrorOptions = {}) {
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options: Readonly<{ facts?: ErrorFacts; cause?: unknown; isRecorded?: boolean }> = {},
+  ) {
     super(`${code}: ${detail}`, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.detail = detail;

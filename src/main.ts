@@ -1,14 +1,17 @@
 import { parseArgs } from "node:util";
-import { type App, type AppOptions, startApp } from "./app.ts";
-import { bannerOf, describeStart } from "./banner.ts";
+import { type App, startApp } from "./app.ts";
 import { type Config, readConfig } from "./config/config.ts";
 import { type PlatformTx, withPlatform } from "./db/tenant.ts";
 import { StartError } from "./errors.ts";
 import { refuseSimulatedFolder, type Simulated, startSimulated } from "./simulated.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
+import { version } from "./version.ts";
 
-/** `simulated`: with venues on this machine in place of the real ones. */
-type ServeOptions = AppOptions & Readonly<{ simulated?: boolean }>;
+/**
+ * `simulated`: with venues on this machine in place of the real ones. `begin`: with an empty embedded database,
+ * although a key file or a note shows an earlier one.
+ */
+type ServeOptions = Readonly<{ simulated?: boolean; begin?: boolean }>;
 
 /** Milliseconds for running requests when the service ends because its database has ended. */
 const lastPatience = 10_000;
@@ -61,6 +64,40 @@ async function logStart(app: App, config: Config, log: Log): Promise<void> {
 async function hasNoTenant({ custody: { db } }: App): Promise<boolean> {
   const one = (tx: PlatformTx) => tx.selectFrom("tenants").select("id").limit(1).executeTakeFirst();
   return (await withPlatform(db, one)) === undefined;
+}
+
+/**
+ * The facts of a started service for its operator: what it runs on, and what to do next. `isNew`: there is no
+ * tenant yet.
+ */
+function describeStart(app: App, config: Config, isNew: boolean) {
+  const { issuers } = config.access;
+  const names = issuers.map(({ issuer }) => issuer);
+  return {
+    version: version(),
+    database: app.database,
+    stores: config.stores.order.join(", "),
+    keys: config.keys.order.map((kind) => (kind === "file" ? `the file ${config.keyFile}` : kind)).join(", "),
+    issuers: [...names, ...(app.localIssuer === null ? [] : ["its own, for trying things out"])].join(", "),
+    address: app.url ?? "none: a worker answers no requests",
+    metrics: app.metricsUrl,
+    next: nextStep(app, isNew),
+  };
+}
+
+function nextStep({ url, localIssuer, newKeyFile }: App, isNew: boolean): string {
+  const backUp = newKeyFile === null ? "" : `Back up ${newKeyFile}, apart from the database. `;
+  if (url === null) return `${backUp}Nothing: it does scheduled work.`;
+  if (!isNew) return `${backUp}The API is described at ${url}/docs.`;
+  const from = url === "http://127.0.0.1:7070" ? "" : `KEYHOLD_URL=${url} `;
+  const key = localIssuer === null ? "operator-key create" : "token --operator";
+  return `${backUp}Open the first tenant: set KEYHOLD_TOKEN to what \`npx keyhold ${key}\` prints, and run \`${from}npx keyhold tenant create NAME --owner SUBJECT\`. The API is described at ${url}/docs.`;
+}
+
+/** For a person at a terminal. */
+function bannerOf({ version: number, ...facts }: ReturnType<typeof describeStart>): string {
+  const rows = Object.entries(facts).map(([name, value]) => `  ${name.padEnd(9)} ${value}\n`);
+  return `\nKeyhold ${number}\n${rows.join("")}\n`;
 }
 
 /** For a person: what to type to register a credential. Only the simulated venues accept these keys. */

@@ -31,17 +31,12 @@ export type OpenCustody = Readonly<{
   database: StartedDatabase;
   metrics: Metrics;
   /** The same domain for the clock, on connections that no request can take. */
-  background: Background;
+  background: Readonly<{ custody: Custody; webhooks: Webhooks }>;
   /** Checks that rights are those that were signed. */
   prove: Prove;
   /** Set when this start made the key file, which must be backed up. */
   newKeyFile: string | null;
   close(): Promise<void>;
-}>;
-
-export type Background = Readonly<{
-  custody: Custody;
-  webhooks: Webhooks;
 }>;
 
 /** The record must be on disk within this time, or nothing is disclosed. */

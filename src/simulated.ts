@@ -79,10 +79,10 @@ export function refuseSimulatedFolder({ folder }: Pick<Config, "folder">): void 
   );
 }
 
-type Place = Pick<Simulator["hosts"][number], "venue" | "environment">;
-
 /** OKX and Bitget have one host, where a header selects demo trading. */
-function placesOf({ hosts }: Simulator): readonly Place[] {
+function placesOf({
+  hosts,
+}: Simulator): readonly Pick<Simulator["hosts"][number], "venue" | "environment">[] {
   const isShared = (venue: string) => venue === "okx" || venue === "bitget";
   const demo = hosts
     .filter(({ venue }) => isShared(venue))
@@ -90,10 +90,12 @@ function placesOf({ hosts }: Simulator): readonly Place[] {
   return [...hosts, ...demo];
 }
 
-type Secret = z.infer<typeof secret>;
-
 /** A key that may read and trade: the known one, or a new one. */
-function issue(control: Control, { venue, environment }: Place, known: Secret | undefined): Secret {
+function issue(
+  control: Control,
+  { venue, environment }: ReturnType<typeof placesOf>[number],
+  known: z.infer<typeof secret> | undefined,
+): z.infer<typeof secret> {
   const given = {
     ...(known?.api_key !== undefined && { apiKey: known.api_key }),
     ...(known?.api_secret !== undefined && { apiSecret: known.api_secret }),

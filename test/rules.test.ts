@@ -15,7 +15,7 @@ const client = files.filter(({ path }) => path.startsWith("client/"));
 
 /** From top to bottom; a file imports from its own layer and from those below. */
 const layers: readonly (readonly string[])[] = [
-  ["main.ts", "simulated.ts", "banner.ts", "app.ts", "open-custody.ts"],
+  ["main.ts", "simulated.ts", "app.ts", "open-custody.ts"],
   ["http", "jobs", "cli"],
   ["credentials", "tenants", "webhooks"],
   ["access", "audit"],

@@ -17,8 +17,7 @@ import type { Column } from "./output.ts";
 import { idOf, idsOf } from "./select.ts";
 import { confirmDestruction } from "./terminal.ts";
 
-type Key = Omit<ApiKey, "member_subject"> & Partial<Pick<ApiKey, "member_subject">>;
-const columns: readonly Column<Key>[] = [
+const columns: readonly Column<Omit<ApiKey, "member_subject"> & Partial<ApiKey>>[] = [
   ["id", ({ id }) => id],
   ["name", ({ name }) => name],
   ["prefix", ({ prefix }) => prefix],
@@ -35,15 +34,17 @@ const columns: readonly Column<Key>[] = [
 ];
 
 /** What it is narrowed to. */
-function reachOf({ credentials, accounts, networks }: Key): readonly string[] {
+function reachOf({
+  credentials,
+  accounts,
+  networks,
+}: Pick<ApiKey, "credentials" | "accounts" | "networks">): readonly string[] {
   return [
     ...(credentials ?? []).map((id) => `credential ${id}`),
     ...(accounts ?? []).map((id) => `account ${id}`),
     ...(networks ?? []).map((network) => `from ${network}`),
   ];
 }
-
-type CreateOptions = Readonly<{ scope: Scope[]; agent?: true; expires?: string }> & NarrowingOptions;
 
 export function addApiKeyCommands(program: Command, cli: Cli): void {
   const apiKey = program.command("api-key").description("keys for programs that call Keyhold in your name");
@@ -59,21 +60,9 @@ export function addApiKeyCommands(program: Command, cli: Cli): void {
         "when it ends, such as 30d: at most 366 days from now, 90 when left out",
         parseExpiry,
       ),
-  ).action(async (name: string, options: CreateOptions) => {
-    const { scope, agent, expires } = options;
+  ).action(async (name: string, options: Parameters<typeof bodyOf>[2]) => {
     const api = await cli.api();
-    const body = {
-      name,
-      scopes: scope,
-      ...given({ agent, expires_at: expires }),
-      ...narrowingOf({
-        ...options,
-        ...given({
-          credential: await idsOf(cli, "credential", options.credential),
-          account: await idsOf(cli, "account", options.account),
-        }),
-      }),
-    };
+    const body = await bodyOf(cli, name, options);
     const created = await answerOf(api.POST("/api/v1/api-keys", { body }));
     cli.output.one(created, [["key", ({ key }) => key], ...columns]);
     cli.output.note("Keep the key now: it is not shown again.");
@@ -94,4 +83,20 @@ export function addApiKeyCommands(program: Command, cli: Cli): void {
       await api.DELETE("/api/v1/api-keys/{id}", at(id));
       cli.output.text(`${id} is revoked`, { id, revoked: true });
     });
+}
+
+async function bodyOf(
+  cli: Cli,
+  name: string,
+  options: NarrowingOptions & Readonly<{ scope: Scope[]; agent?: true; expires?: string }>,
+) {
+  const { scope, agent, expires } = options;
+  const credential = await idsOf(cli, "credential", options.credential);
+  const account = await idsOf(cli, "account", options.account);
+  return {
+    name,
+    scopes: scope,
+    ...given({ agent, expires_at: expires }),
+    ...narrowingOf({ ...options, ...given({ credential, account }) }),
+  };
 }

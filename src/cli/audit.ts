@@ -12,20 +12,11 @@ import { given, oneOf, type PageOptions, pageOptions, parsePast } from "./option
 import type { Column } from "./output.ts";
 import { idOfGiven } from "./select.ts";
 
-type Event = AuditEventList["items"][number];
 type ListOptions = PageOptions &
-  Readonly<{
-    credential?: string;
-    apiKey?: string;
-    event?: EventName;
-    outcome?: string;
-    actor?: string;
-    issuer?: string;
-    since?: string;
-    until?: string;
-  }>;
+  Readonly<{ event?: EventName }> &
+  Partial<Record<"credential" | "apiKey" | "outcome" | "actor" | "issuer" | "since" | "until", string>>;
 
-const columns: readonly Column<Event>[] = [
+const columns: readonly Column<AuditEventList["items"][number]>[] = [
   ["seq", ({ seq }) => seq],
   ["at", ({ at }) => at],
   ["event", ({ event }) => event],
@@ -51,7 +42,8 @@ function isShown([name, value]: readonly [string, unknown]): boolean {
  * What kind of actor it was, and which one: a member or operator by the subject, a task by its name; and
  * through which API key.
  */
-function actorOf({ detail, actor_subject: subject, actor_api_key: key }: Event): string {
+function actorOf(event: AuditEventList["items"][number]): string {
+  const { detail, actor_subject: subject, actor_api_key: key } = event;
   const actor = z
     .object({ kind: z.string() })
     .and(z.record(z.string(), z.unknown()))

@@ -9,7 +9,6 @@ import {
 import type { Command } from "commander";
 import { statuses } from "../credentials/credential.ts";
 import { environments, operationClasses } from "../venues/venue.ts";
-import { askSecret, secretOptions, type SecretOptions } from "./ask-secret.ts";
 import { type Cli, showList } from "./cli.ts";
 import { CliError, hintFor } from "./errors.ts";
 import { addFreezeCommands, statusOf } from "./freezes.ts";
@@ -30,6 +29,7 @@ import { addRotationCommands } from "./rotation.ts";
 import { aboutCredential, idOf, idOfGiven, nameCredential } from "./select.ts";
 import { canAsk, confirm, confirmDestruction } from "./terminal.ts";
 import { askVenue } from "./venues.ts";
+import { askSecret, secretOptions, type SecretOptions } from "./secret-input.ts";
 
 const listColumns: readonly Column<Credential>[] = [
   ["id", ({ id }) => id],
@@ -86,8 +86,7 @@ export function addCredentialCommands(program: Command, cli: Cli): void {
   addEnds(credential, cli);
 }
 
-type Policy = NonNullable<NewCredential["policy"]>;
-type PolicyOptions = Readonly<{ allow?: NonNullable<Policy["allow"]>; reveal?: boolean }>;
+type PolicyOptions = Readonly<Pick<NonNullable<NewCredential["policy"]>, "allow" | "reveal">>;
 export type RegisterOptions = PolicyOptions &
   Readonly<{
     account: string;
@@ -147,18 +146,13 @@ export async function registrationOf(
   };
 }
 
-function policyOf({ allow, reveal }: PolicyOptions): Policy | undefined {
+function policyOf({ allow, reveal }: PolicyOptions) {
   return allow === undefined && reveal === undefined ? undefined : given({ allow, reveal });
 }
 
 type ListOptions = PageOptions &
-  Readonly<{
-    account?: string;
-    venue?: string;
-    environment?: Credential["environment"];
-    status?: Credential["status"];
-    label?: string;
-  }>;
+  Readonly<{ account?: string }> &
+  Partial<Pick<Credential, "venue" | "environment" | "status" | "label">>;
 
 function addReaders(credential: Command, cli: Cli): void {
   pageOptions(credential.command("list"))
@@ -241,9 +235,6 @@ function addReveal(credential: Command, cli: Cli): void {
     });
 }
 
-type UpdateOptions = PolicyOptions &
-  Readonly<{ label?: string; activate?: true; deactivate?: true; expires?: string }>;
-
 function addUpdate(credential: Command, cli: Cli): void {
   const update = credential.command("update");
   contradicting(update, "activate", "deactivate");
@@ -264,7 +255,7 @@ function addUpdate(credential: Command, cli: Cli): void {
     .option("--expires <time>", "when its use ends, such as 2026-12-31 or 90d, or never", (text) =>
       text === "never" ? text : parseExpiry(text),
     )
-    .action(async (name: string, options: UpdateOptions) => {
+    .action(async (name: string, options: Parameters<typeof updateOf>[0]) => {
       const body = updateOf(options);
       assertChange(body);
       const [api, id] = [await cli.api(), await idOf(cli, "credential", name)];
@@ -274,7 +265,9 @@ function addUpdate(credential: Command, cli: Cli): void {
     });
 }
 
-function updateOf(options: UpdateOptions): CredentialUpdate {
+function updateOf(
+  options: PolicyOptions & Readonly<{ label?: string; activate?: true; deactivate?: true; expires?: string }>,
+): CredentialUpdate {
   const { label, activate, deactivate, expires } = options;
   return {
     ...given({ label, policy: policyOf(options), active: activate }),

@@ -53,13 +53,11 @@ const prefixes =
   "my exchange ccxt freqtrade hummingbot live paper testnet test demo sandbox prod spot futures apca x mbx bapi cb cdp ok kc";
 const generalPrefixes: ReadonlySet<string> = new Set(prefixes.split(" "));
 
-type File = Readonly<{ names: Readonly<Record<string, FieldName>>; beside: readonly string[] }>;
-
 /**
  * Files and texts that a venue itself hands out: what a name means there alone, and what else such a file
  * holds.
  */
-const files: Readonly<Record<string, File>> = {
+const files: Readonly<Record<string, { names: Record<string, FieldName>; beside: readonly string[] }>> = {
   alpaca: { names: {}, beside: ["api_base_url", "api_data_url", "base_url", "endpoint"] },
   coinbase: {
     names: { name: "api_key", id: "api_key" },
@@ -79,8 +77,6 @@ const files: Readonly<Record<string, File>> = {
   okx: { names: {}, beside: ["ip", "api_key_name", "permissions"] },
 };
 
-export type Fitted = Readonly<{ secret: SecretValues }> | Readonly<{ problems: readonly string[] }>;
-
 /**
  * The values of a source, under the names of the venue's fields. An empty value counts as missing, and line
  * breaks at the end of a value are removed. `names`: only the names are judged, and which of the fields the
@@ -91,7 +87,7 @@ export function fitFields(
   values: Readonly<Record<string, unknown>>,
   { field: said = new Map(), leaveOut = [] }: Naming,
   judged: "names" | "all" = "all",
-): Fitted {
+): Readonly<{ secret: SecretValues }> | Readonly<{ problems: readonly string[] }> {
   const secret = new Map<string, string>();
   const problems: string[] = [];
   const named = new Set<string>();

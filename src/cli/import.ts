@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import { namingOptions } from "./ask-secret.ts";
 import type { Cli } from "./cli.ts";
 import { registerOptions } from "./credential.ts";
 import { defaultPath } from "./import/path.ts";
 import type { VaultImport } from "./import/vault.ts";
 import { collect } from "./options.ts";
+import { namingOptions } from "./secret-input.ts";
 
 const aboutSettings = `
 KEYHOLD_VAULT_ADDRESSES and the variables beside it say where Vault is, and how to sign in there. Give this command a login of its

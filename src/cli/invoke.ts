@@ -8,7 +8,6 @@ import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import { aboutCredential, idOf } from "./select.ts";
 
-type Params = Readonly<Record<string, unknown>>;
 type Options = Readonly<{ param?: readonly string[]; jsonParams?: string; idempotencyKey?: string }>;
 
 export function addInvokeCommand(program: Command, cli: Cli): void {
@@ -48,7 +47,7 @@ const invocation = z.custom<Invocation>((body) => typeof body === "object");
 async function invokeOnce(
   cli: Cli,
   id: string,
-  body: Readonly<{ operation: string; params: Params }>,
+  body: Readonly<{ operation: string; params: object }>,
   idempotencyKey: string | undefined,
 ): Promise<Invoked> {
   const api = await cli.api();
@@ -79,7 +78,7 @@ function hintFor({ code, hint, document }: CliError, operation: string): string 
   return near.length === 0 ? (hint ?? undefined) : `did you mean ${near.join(" or ")}?`;
 }
 
-async function readParams({ terminal }: Cli, { param = [], jsonParams }: Options): Promise<Params> {
+async function readParams({ terminal }: Cli, { param = [], jsonParams }: Options): Promise<object> {
   const given = Object.fromEntries(param.map(parseParam));
   if (jsonParams === undefined) return given;
   const content = await (jsonParams === "-" ? text(terminal.input) : read(jsonParams));

@@ -1,10 +1,12 @@
 import { type Command, InvalidArgumentError } from "commander";
+import type { Custody } from "../credentials/custody.ts";
 import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
-import { withCustody } from "./operate.ts";
+import { withCustody, workThrough } from "./operate.ts";
 import { yesOption } from "./options.ts";
-import type { RotateOptions } from "./rotate-keys.ts";
 import { confirmDestruction } from "./terminal.ts";
+
+const most = 1_000_000;
 
 export function addKeyCommands(program: Command, cli: Cli): void {
   const keys = program.command("keys").description("key-encryption keys and data keys; for the operator");
@@ -22,10 +24,7 @@ export function addKeyCommands(program: Command, cli: Cli): void {
       "leave data keys that are younger: goes on with a rotation that was cut off",
       parseTime,
     )
-    .action(async (options: RotateOptions) => {
-      const { rotateKeys } = await import("./rotate-keys.ts");
-      await rotateKeys(cli, options);
-    });
+    .action((options: Parameters<typeof rotateKeys>[1]) => rotateKeys(cli, options));
 }
 
 function addFileCommands(keys: Command, cli: Cli): void {
@@ -95,6 +94,69 @@ function status({ output, environment }: Cli): Promise<void> {
       ["data keys", ({ state }) => state],
       ["count", ({ count }) => count],
     ]);
+  });
+}
+
+/**
+ * Wraps all data keys with the newest key-encryption key; with `dataKeys` also gives each that seals a
+ * successor, and seals all secrets with it. Beside a service that runs, and to be repeated when it was cut
+ * off. `madeBefore`: data keys that are younger have their successor already. Throws `CliError`.
+ */
+async function rotateKeys(
+  cli: Cli,
+  { dataKeys, madeBefore }: Readonly<{ dataKeys?: true; madeBefore?: Date }>,
+): Promise<void> {
+  await withCustody(cli, async ({ custody }) => {
+    const rewrapped = await rewrapAll(cli, custody);
+    if (dataKeys !== true) {
+      cli.output.text(`All data keys are wrapped by ${custody.dataKeys.newestKekId}.`, { rewrapped });
+      return;
+    }
+    const { databaseTime } = await import("../tenants/data-key.ts");
+    const since = madeBefore ?? (await databaseTime(custody.db));
+    const text = since.toISOString();
+    cli.output.note(`If this is cut off: keyhold keys rotate --data-keys --made-before ${text}`);
+    const rotated = await rotateAll(cli, custody, since);
+    const resealed = await resealAll(cli, custody);
+    cli.output.text(`${rotated} data keys have a successor; ${resealed} credentials were sealed anew.`, {
+      rewrapped,
+      rotated,
+      resealed,
+    });
+  });
+}
+
+async function rewrapAll(cli: Cli, custody: Custody): Promise<number> {
+  const { rewrapDataKey, wrappedOtherwise } = await import("../tenants/data-key.ts");
+  const { rememberKek } = await import("../key-encryption/installation.ts");
+  const rewrapped = await workThrough(cli, {
+    label: "Wrapping data keys",
+    // Which may become another meanwhile, where a key service rotates its keys by itself.
+    left: () => wrappedOtherwise(custody.db, custody.dataKeys.newestKekId, most),
+    idOf: ({ id }) => id,
+    deal: (key) => rewrapDataKey(custody, key),
+  });
+  await rememberKek(custody.db, custody.dataKeys.newestKekId);
+  return rewrapped;
+}
+
+async function rotateAll(cli: Cli, custody: Custody, madeBefore: Date): Promise<number> {
+  const { rotateDataKey, sealingKeys } = await import("../tenants/data-key.ts");
+  return workThrough(cli, {
+    label: "Making successors",
+    left: () => sealingKeys(custody.db, madeBefore, most),
+    idOf: ({ id }) => id,
+    deal: (key) => rotateDataKey(custody, key),
+  });
+}
+
+async function resealAll(cli: Cli, custody: Custody): Promise<number> {
+  const { reseal, underRetiredKeys } = await import("../credentials/reseal.ts");
+  return workThrough(cli, {
+    label: "Sealing credentials anew",
+    left: () => underRetiredKeys(custody.db, most),
+    idOf: ({ id }) => id,
+    deal: ({ tenant_id, id }) => reseal(custody, tenant_id, id),
   });
 }
 

@@ -1,12 +1,12 @@
 import { answerOf, at, type Rotation, type RotationSchedule, type Versions } from "@keyhold/client";
 import type { Command } from "commander";
-import { askSecret, secretOptions, type SecretOptions } from "./ask-secret.ts";
 import type { Cli } from "./cli.ts";
 import { given, wholeNumber, yesOption } from "./options.ts";
 import type { Column } from "./output.ts";
 import { aboutCredential, idOf, idOfGiven, nameCredential } from "./select.ts";
 import { confirmDestruction } from "./terminal.ts";
 import { askVenue } from "./venues.ts";
+import { askSecret, secretOptions, type SecretOptions } from "./secret-input.ts";
 
 const columns: readonly Column<Rotation>[] = [
   ["rotation", ({ id }) => id],
@@ -35,8 +35,6 @@ export function addRotationCommands(credential: Command, cli: Cli): void {
   for (const add of [addRotate, addRollBack, addFinish, addVersions, addSchedule]) add(credential, cli);
 }
 
-type RotateOptions = SecretOptions & Readonly<{ overlap?: number; allowWider?: true }>;
-
 function addRotate(credential: Command, cli: Cli): void {
   secretOptions(credential.command("rotate"))
     .description("put a new secret in its place and keep the old one for an overlap; asks for the new one")
@@ -47,14 +45,20 @@ function addRotate(credential: Command, cli: Cli): void {
       wholeNumber("whole seconds", 0, 86_400),
     )
     .option("--allow-wider", "the new key may do more than the old one")
-    .action(async (name: string, { overlap, allowWider, ...options }: RotateOptions) => {
-      const [api, id] = [await cli.api(), await idOf(cli, "credential", name)];
-      const { venue, revision } = await answerOf(api.GET("/api/v1/credentials/{id}", at(id)));
-      const secret = await askSecret(cli, await askVenue(api, venue), options);
-      const body = { secret, ...given({ overlap_seconds: overlap, allow_wider: allowWider }) };
-      const change = { ...at(id, revision), body };
-      cli.output.one((await answerOf(api.POST("/api/v1/credentials/{id}/rotate", change))).rotation, columns);
-    });
+    .action(
+      async (name: string, options: SecretOptions & Readonly<{ overlap?: number; allowWider?: true }>) => {
+        const { overlap, allowWider } = options;
+        const [api, id] = [await cli.api(), await idOf(cli, "credential", name)];
+        const { venue, revision } = await answerOf(api.GET("/api/v1/credentials/{id}", at(id)));
+        const secret = await askSecret(cli, await askVenue(api, venue), options);
+        const body = { secret, ...given({ overlap_seconds: overlap, allow_wider: allowWider }) };
+        const change = { ...at(id, revision), body };
+        cli.output.one(
+          (await answerOf(api.POST("/api/v1/credentials/{id}/rotate", change))).rotation,
+          columns,
+        );
+      },
+    );
 }
 
 function addRollBack(credential: Command, cli: Cli): void {
@@ -119,8 +123,6 @@ function showVersions({ output }: Cli, versions: Versions): void {
   }
 }
 
-type ScheduleOptions = Readonly<{ every: number; parent?: string; now?: true }>;
-
 function addSchedule(credential: Command, cli: Cli): void {
   credential
     .command("schedule-rotation")
@@ -132,7 +134,8 @@ function addSchedule(credential: Command, cli: Cli): void {
       "a key of the main account that may manage keys of sub-accounts; without one you are reminded",
     )
     .option("--now", "for the first time now")
-    .action(async (name: string, { every, parent, now }: ScheduleOptions) => {
+    .action(async (name: string, options: Readonly<{ every: number; parent?: string; now?: true }>) => {
+      const { every, parent, now } = options;
       const [api, id] = [await cli.api(), await idOf(cli, "credential", name)];
       const parent_credential_id = (await idOfGiven(cli, "credential", parent)) ?? null;
       const first = now === true ? { next_at: new Date().toISOString() } : {};

@@ -1,15 +1,17 @@
+import type { Command } from "commander";
+import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
-import type { Terminal } from "./terminal.ts";
-
-/** The values of a source, under the names that they have there. */
-export type NamedValues = Readonly<Record<string, unknown>>;
+import { collectFields, fitFields, type Naming, type SecretValues, type Venue } from "./fields.ts";
+import { collect } from "./options.ts";
+import { canAsk, givenUp, type Key, Keyboard, type Terminal } from "./terminal.ts";
 
 const longestBytes = 65_536;
 
 /**
- * Reads what names the fields from standard input. Throws `CliError`, whose text never holds what was read.
+ * Reads the values of a source from standard input, under the names that they have there. Throws `CliError`,
+ * whose text never holds what was read.
  */
-export async function readPipedSecret({ input }: Terminal): Promise<NamedValues> {
+export async function readPipedSecret({ input }: Terminal): Promise<Readonly<Record<string, unknown>>> {
   if (input.isTTY === true) {
     throw new CliError("usage", "--secret-stdin reads from a pipe or a file, and this is a terminal", {
       hint: "leave --secret-stdin out to be asked for the secret",
@@ -37,7 +39,7 @@ function decode(bytes: Uint8Array): string {
  * blanks round the sign, quotes round a value, lines that begin with `#`, and a PEM over several lines.
  * Throws `CliError`, which names lines and fields, never values.
  */
-export function parseSecret(text: string): NamedValues {
+export function parseSecret(text: string): Readonly<Record<string, unknown>> {
   const values = text.trimStart().startsWith("{") ? parseJson(text) : parseLines(text);
   if (Object.keys(values).length === 0)
     throw new CliError("usage", "standard input holds no secret", { hint: forms });
@@ -46,7 +48,7 @@ export function parseSecret(text: string): NamedValues {
 
 const forms = 'send {"api_key": "…", "api_secret": "…"}, or a line api_key=… for each field';
 
-function parseJson(text: string): NamedValues {
+function parseJson(text: string): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -70,7 +72,7 @@ function timesNamed(text: string, name: string): number {
   return text.split(JSON.stringify(name)).filter((rest, at) => at > 0 && /^\s*:/.test(rest)).length;
 }
 
-function parseLines(text: string): NamedValues {
+function parseLines(text: string): Readonly<Record<string, unknown>> {
   const values: Record<string, string> = {};
   const lines = text.split(/\r\n|\r|\n/);
   for (let at = 0; at < lines.length; at += 1) {
@@ -121,7 +123,7 @@ function pemLength(first: string, following: readonly string[]): number | undefi
 }
 
 /** Whether a block is open behind a line. All of it may stand in one. */
-export function isOpenAfter(line: string, wasOpen: boolean): boolean {
+function isOpenAfter(line: string, wasOpen: boolean): boolean {
   const [begin, end] = [line.lastIndexOf("-----BEGIN "), line.lastIndexOf("-----END ")];
   return begin === end ? wasOpen : begin > end;
 }
@@ -160,4 +162,117 @@ export function refuseSecretOptions(argv: readonly string[]): void {
       hint: "leave it out to be asked, or use --secret-stdin; a secret that you typed here is in your shell's history now",
     });
   }
+}
+
+export type SecretOptions = Naming & Readonly<{ secretStdin?: true }>;
+
+export function secretOptions(command: Command): Command {
+  return namingOptions(
+    command.option(
+      "--secret-stdin",
+      "read the secret from standard input, as JSON or as lines of name=value, and do not ask for it",
+    ),
+  );
+}
+
+export function namingOptions(command: Command): Command {
+  return command
+    .option("--field <theirs=ours>", "what a name in the source means, such as note=api_key", collectFields)
+    .option("--leave-out <fields>", "fields to pass over, such as created_at", collect);
+}
+
+/**
+ * The fields of the venue, from standard input or from a person. An argument would stay in the process list
+ * and in the shell's history. Throws `CliError`.
+ */
+export async function askSecret(
+  { terminal }: Cli,
+  venue: Venue,
+  { secretStdin, ...naming }: SecretOptions,
+): Promise<SecretValues> {
+  if (secretStdin === true) {
+    const fitted = fitFields(venue, await readPipedSecret(terminal), naming, "names");
+    if ("secret" in fitted) return fitted.secret;
+    throw new CliError("usage", `the secret does not fit: ${fitted.problems.join("; ")}`, {
+      hint: "--field note=api_key says that note is the API key",
+    });
+  }
+  if (naming.field !== undefined || naming.leaveOut !== undefined)
+    throw new CliError("usage", "--field and --leave-out go with --secret-stdin");
+  if (canAsk(terminal)) return askHidden(terminal, venue.fields);
+  throw new CliError("usage", "there is no terminal to ask for the secret at", {
+    hint: "pipe it in with --secret-stdin, as JSON or as lines of name=value",
+  });
+}
+
+/**
+ * Asks for each value at a prompt that shows how many characters have arrived, and none of them. A PEM is
+ * taken with all its lines, whether it is pasted or typed. Throws `CliError` when the person gives up.
+ */
+async function askHidden(terminal: Terminal, names: readonly string[]): Promise<SecretValues> {
+  await using keyboard = new Keyboard(terminal);
+  const values: Record<string, string> = {};
+  for (const name of names) values[name] = await askOne(terminal, keyboard, name);
+  return values;
+}
+
+async function askOne({ notes }: Terminal, keyboard: Keyboard, name: string): Promise<string> {
+  let value = "";
+  let remark = "";
+  for (;;) {
+    notes.write(`\r\u001B[K${name} (hidden): ${remark === "" ? progressOf(value) : remark}`);
+    const key = await keyboard.next();
+    remark = "";
+    if (key.kind === "cancel") {
+      notes.write("\n");
+      throw givenUp();
+    }
+    if (key.kind === "enter" && !isPemOpen(value)) {
+      if (value === "") {
+        remark = "type a value, or press Ctrl-C to give up";
+        continue;
+      }
+      notes.write("\n");
+      return value;
+    }
+    value = afterKey(value, key);
+    if (!isSeveralLines(value)) continue;
+    remark = `${value.split("\n").length} lines were pasted, and one value is wanted: paste it alone`;
+    value = "";
+  }
+}
+
+function afterKey(value: string, key: Exclude<Key, { kind: "cancel" }>): string {
+  switch (key.kind) {
+    case "typed":
+      return value + key.text;
+    case "pasted":
+      return (value + key.text).replace(/\n+$/, "");
+    case "enter":
+      return `${value}\n`;
+    case "erase":
+      // A character may take two units.
+      return value.replace(/.$/su, "");
+    case "clear":
+      return "";
+  }
+}
+
+function progressOf(value: string): string {
+  if (value === "") return "";
+  const count = `${value.length} character${value.length === 1 ? "" : "s"}`;
+  return isPemOpen(value) ? `${count}, up to the END line` : count;
+}
+
+/**
+ * Whether more lines belong to a PEM. The key follows the parameters of its curve, which OpenSSL writes
+ * before it.
+ */
+function isPemOpen(value: string): boolean {
+  return isOpenAfter(value, false) || value.trimEnd().endsWith("-----END EC PARAMETERS-----");
+}
+
+/** Two values that were pasted at once. Each would be taken for a part of the other. */
+function isSeveralLines(value: string): boolean {
+  return value.includes("\n") && !value.includes("-----BEGIN ");
 }

@@ -43,7 +43,6 @@ const lists = {
     for await (const { id, message_id } of items) yield { id, names: [message_id] };
   },
 };
-type Kind = keyof typeof lists;
 
 /** What a command says of the credential that it takes. */
 export const aboutCredential = "its id, label, venue, or venue/environment/label";
@@ -56,7 +55,11 @@ export function isId(text: string): boolean {
  * The id of what a person named: by its id, the beginning of its id, or a name of it. Throws `CliError` where
  * nothing or several things have that name; nothing is guessed.
  */
-export async function idOf({ api }: Pick<Cli, "api">, kind: Kind, text: string): Promise<string> {
+export async function idOf(
+  { api }: Pick<Cli, "api">,
+  kind: keyof typeof lists,
+  text: string,
+): Promise<string> {
   if (isId(text)) return text;
   const known = await Array.fromAsync(lists[kind](await api()));
   const exact = known.filter(({ id, names }) => names.includes(text) || isBeginning(text, id));
@@ -81,13 +84,17 @@ export async function idOf({ api }: Pick<Cli, "api">, kind: Kind, text: string):
 const mostShown = 10;
 
 /** The same for several, which an option takes. */
-export async function idsOf(cli: Cli, kind: Kind, texts: readonly string[] | undefined) {
+export async function idsOf(cli: Cli, kind: keyof typeof lists, texts: readonly string[] | undefined) {
   if (texts === undefined) return undefined;
   return Promise.all(texts.map((text) => idOf(cli, kind, text)));
 }
 
 /** The same for an option that may be left out. */
-export async function idOfGiven(cli: Cli, kind: Kind, text: string | undefined): Promise<string | undefined> {
+export async function idOfGiven(
+  cli: Cli,
+  kind: keyof typeof lists,
+  text: string | undefined,
+): Promise<string | undefined> {
   return text === undefined ? undefined : idOf(cli, kind, text);
 }
 

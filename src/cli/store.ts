@@ -9,8 +9,6 @@ import { withCustody, workThrough } from "./operate.ts";
 
 const most = 1_000_000;
 
-type Migration = Readonly<{ from: readonly StoreName[]; to: StoreName }>;
-
 export function addStoreCommands(program: Command, cli: Cli): void {
   const store = program.command("store").description("where sealed secrets rest; for the operator");
   store
@@ -22,7 +20,7 @@ export function addStoreCommands(program: Command, cli: Cli): void {
       parseStores,
     )
     .requiredOption("--to <store>", "where they are to be", parseStore)
-    .action((migration: Migration) => migrate(cli, migration));
+    .action((migration: Parameters<typeof migrate>[1]) => migrate(cli, migration));
   store
     .command("check")
     .description("look whether every store holds what the database counts on; nothing is opened")
@@ -60,7 +58,10 @@ function refOf({ tenant_id: tenantId, id: credentialId, venue, environment, vers
   return { tenantId, credentialId, venue, environment, version };
 }
 
-async function migrate(cli: Cli, { from, to }: Migration): Promise<void> {
+async function migrate(
+  cli: Cli,
+  { from, to }: Readonly<{ from: readonly StoreName[]; to: StoreName }>,
+): Promise<void> {
   const [source] = from;
   if (source === undefined || source === to)
     throw new CliError("usage", "--from and --to must name different stores");
@@ -94,18 +95,10 @@ function configured(stores: Stores, name: StoreName) {
   throw new CliError("usage", `the store ${name} is not configured`, { hint: "add it to KEYHOLD_STORES" });
 }
 
-type Missing = Readonly<{
-  store: StoreName;
-  tenant: string;
-  credential: string;
-  version: number;
-  found: string;
-}>;
-
 async function check(cli: Cli): Promise<void> {
   const missing = await withCustody(cli, async ({ custody }) => {
     const { inStore } = await import("../credentials/reseal.ts");
-    const found: Missing[] = [];
+    const found = [];
     for (const name of storeNames) {
       const placed = await inStore(custody.db, name, most);
       for (const one of placed) {

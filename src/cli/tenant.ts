@@ -127,8 +127,6 @@ function addPolicy(tenant: Command, cli: Cli): void {
     });
 }
 
-type LimitOptions = Readonly<{ requests?: number; reveals?: number; invokes?: number }>;
-
 function addOperatorsChanges(tenant: Command, cli: Cli): void {
   const change = async (name: string, body: object): Promise<void> => {
     const [api, id] = [await cli.api(), await idOf(cli, "tenant", name)];
@@ -144,7 +142,8 @@ function addOperatorsChanges(tenant: Command, cli: Cli): void {
     .option("--requests <number>", "requests of any kind", perMinute)
     .option("--reveals <number>", "reveals of each member", perMinute)
     .option("--invokes <number>", "operations at venues of each member", perMinute)
-    .action((name: string, { requests, reveals, invokes }: LimitOptions) => {
+    .action((name: string, options: Readonly<{ requests?: number; reveals?: number; invokes?: number }>) => {
+      const { requests, reveals, invokes } = options;
       const limits = given({
         requests_per_minute: requests,
         reveals_per_minute: reveals,

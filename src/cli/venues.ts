@@ -8,7 +8,6 @@ import { CliError } from "./errors.ts";
 import type { Column } from "./output.ts";
 
 export type Venue = VenueList["items"][number];
-type Operation = VenueOperations["items"][number];
 
 const columns: readonly Column<Venue>[] = [
   ["venue", ({ id }) => id],
@@ -59,7 +58,7 @@ export function venueNamed<T extends Pick<Venue, "id">>(venues: readonly T[], na
 }
 
 /** Throws `CliError` where the venue has no such operation. */
-async function askOperation(api: Client, venue: string, name: string): Promise<Operation> {
+async function askOperation(api: Client, venue: string, name: string) {
   const { items } = await answerOf(api.GET("/api/v1/venues/{id}/operations", at(venue)));
   const operation = items.find((one) => one.name === name);
   if (operation !== undefined) return operation;
@@ -74,7 +73,7 @@ function hintFor(name: string, names: readonly string[], command: string): strin
   return near.length === 0 ? `\`${command}\` lists them` : `did you mean ${near.join(" or ")}?`;
 }
 
-const described: readonly Column<Operation>[] = [
+const described: readonly Column<VenueOperations["items"][number]>[] = [
   ["operation", ({ name }) => name],
   ["class", ({ class: kind }) => kind],
   ["idempotency key", ({ class: kind }) => (kind === "read" ? "not needed" : "required")],
@@ -90,7 +89,7 @@ const schema = z.object({
 });
 
 /** `limit:=integer`, as `invoke --param` takes it; what may be left out is in brackets. */
-function describeParams(params: Operation["params"]): readonly string[] {
+function describeParams(params: object): readonly string[] {
   const { properties, required } = schema.parse(params);
   return Object.entries(properties).map(([name, { type, enum: words }]) => {
     const kind = words?.join("|") ?? (typeof type === "string" ? type : "string");

@@ -67,7 +67,6 @@ export function addWebhookCommands(program: Command, cli: Cli): void {
 }
 
 type Named = TellableEvent | "all";
-type Input = Readonly<{ event?: Named[]; description?: string }>;
 const parseEvents = severalOf<Named>([...tellableEvents, "all"]);
 
 function addCreate(webhook: Command, cli: Cli): void {
@@ -77,7 +76,7 @@ function addCreate(webhook: Command, cli: Cli): void {
     .argument("<url>", "https, at a public address")
     .option("--event <events>", "which events; every event when left out", parseEvents)
     .option("--description <text>", "what it is for")
-    .action(async (url: string, { event, description }: Input) => {
+    .action(async (url: string, { event, description }: Pick<UpdateOptions, "event" | "description">) => {
       const api = await cli.api();
       const body = { url, ...given({ events: eventsOf(event), description }) };
       const created = await answerOf(api.POST("/api/v1/webhooks", { body }));
@@ -112,7 +111,8 @@ function addReaders(webhook: Command, cli: Cli): void {
     });
 }
 
-type UpdateOptions = Input & Readonly<{ url?: string; enable?: true; disable?: true }>;
+type UpdateOptions = Readonly<{ url?: string; event?: Named[]; description?: string }> &
+  Readonly<{ enable?: true; disable?: true }>;
 
 function addUpdate(webhook: Command, cli: Cli): void {
   contradicting(webhook.command("update"), "enable", "disable")
@@ -181,21 +181,23 @@ function addEnd(webhook: Command, cli: Cli): void {
     });
 }
 
-type DeliveryOptions = PageOptions & Readonly<{ webhook?: string; state?: WebhookDelivery["state"] }>;
-
 function addDeliveries(webhook: Command, cli: Cli): void {
   pageOptions(webhook.command("deliveries"))
     .description("show what was sent, waits to be sent or was given up, newest first")
     .option("--webhook <webhook>", "to this webhook, by id, URL or description")
     .option("--state <state>", "pending, delivered or dead", oneOf(["pending", "delivered", "dead"]))
-    .action(async (options: DeliveryOptions) => {
-      const endpoint_id = await idOfGiven(cli, "webhook", options.webhook);
-      const filter = given({ endpoint_id, state: options.state });
-      const api = await cli.api();
-      const read = (page: object) =>
-        answerOf(api.GET("/api/v1/webhooks/deliveries", { params: { query: { ...filter, ...page } } }));
-      await showList(cli, options, read, deliveryColumns);
-    });
+    .action(
+      async (
+        options: PageOptions & Partial<Pick<WebhookDelivery, "state">> & Readonly<{ webhook?: string }>,
+      ) => {
+        const endpoint_id = await idOfGiven(cli, "webhook", options.webhook);
+        const filter = given({ endpoint_id, state: options.state });
+        const api = await cli.api();
+        const read = (page: object) =>
+          answerOf(api.GET("/api/v1/webhooks/deliveries", { params: { query: { ...filter, ...page } } }));
+        await showList(cli, options, read, deliveryColumns);
+      },
+    );
   webhook
     .command("delivery")
     .description("show one delivery and every attempt at it")

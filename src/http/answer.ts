@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import type { z } from "zod";
-import { etagOf } from "./etag.ts";
+import { etagOf } from "./schemas.ts";
 
 /** An answer that is ready to be sent. */
 export type Reply = Readonly<{

@@ -55,9 +55,6 @@ function foreign(): KeyholdError {
   );
 }
 
-/** A page as the API shows it. */
-export type ShownPage<T> = Readonly<{ items: readonly T[]; next_cursor: string | null; count: number }>;
-
 const position = z.tuple([z.iso.datetime(), z.uuid()]);
 const sequence = z.tuple([z.int().positive()]);
 
@@ -67,7 +64,7 @@ export async function pageByAge<T>(
   scope: Omit<CursorScope, "filter">,
   { limit, cursor, ...filter }: Readonly<{ limit: number; cursor?: string }>,
   read: (page: PageRequest) => Promise<Page<T>>,
-): Promise<ShownPage<T>> {
+) {
   const whole = { ...scope, filter };
   const { items, next } = await read({ limit, after: await open(cursors, whole, cursor) });
   return {
@@ -95,7 +92,7 @@ export async function pageByNumber<T>(
   read: (
     page: Readonly<{ limit: number; beforeSeq: number | null }>,
   ) => Promise<Readonly<{ items: readonly T[]; next: number | null }>>,
-): Promise<ShownPage<T>> {
+) {
   const whole = { ...scope, filter };
   const [beforeSeq] = cursor === undefined ? [null] : await cursors.open(whole, cursor, sequence);
   const { items, next } = await read({ limit, beforeSeq });

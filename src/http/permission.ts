@@ -2,17 +2,15 @@ import { operatorScope, type Scope } from "../access/permissions.ts";
 import { assertScope, type Member, type Operator } from "../access/principal.ts";
 import { KeyholdError } from "../errors.ts";
 
-/**
- * Who may call: holders of a scope, the operator, any caller with a valid token or API key, or any caller at
- * all.
- */
-type Permission = Scope | "platform" | "authenticated" | "public";
-
 export type Caller = Member | Operator | null;
 
 /** A declared permission, and the check that it stands for. */
 export type Admission<C extends Caller = Caller> = Readonly<{
-  permission: Permission;
+  /**
+   * Who may call: holders of a scope, the operator, any caller with a valid token or API key, or any caller at
+   * all.
+   */
+  permission: Scope | "platform" | "authenticated" | "public";
   /** Returns the caller as the required kind. Throws `forbidden`. */
   admit(caller: Caller): C;
 }>;

@@ -1,7 +1,7 @@
 import { errorCodes, type FastifyError } from "fastify";
 import { z } from "zod";
 import { type ErrorCode, errors, KeyholdError } from "../errors.ts";
-import { component } from "./components.ts";
+import { component } from "./schemas.ts";
 
 export const problemType = "application/problem+json";
 

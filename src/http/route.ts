@@ -12,22 +12,13 @@ import { describeIssues } from "./problems.ts";
 /** The audit events of a call, or the reason why it has none. */
 export type AuditDecision = readonly [EventName, ...EventName[]] | Readonly<{ none: string }>;
 
-/**
- * What a repeat under the same Idempotency-Key does. `kept`: it gets the first answer, which is kept in the
- * commit of the change. `passed`: the verb itself does nothing twice. A reason: the header is ignored.
- * `none`: a read.
- */
-type Idempotency = "kept" | "passed" | "none" | Readonly<{ ignored: string }>;
-
-/**
- * What a call does. `reads`: it changes nothing. `uses`: it calls a venue, within what was allowed before.
- * `changes`: everything else, such as granting a right or revealing a secret; agents cannot call it.
- */
-type Effect = "reads" | "uses" | "changes";
-
 /** The declared facts of a route. */
 export type RouteFacts = Readonly<{
-  effect: Effect;
+  /**
+   * What a call does. `reads`: it changes nothing. `uses`: it calls a venue, within what was allowed before.
+   * `changes`: everything else, such as granting a right or revealing a secret; agents cannot call it.
+   */
+  effect: "reads" | "uses" | "changes";
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** With parameters as `:name`. */
   path: `/${string}`;
@@ -41,22 +32,13 @@ export type RouteFacts = Readonly<{
   problems: readonly ErrorCode[];
   /** A rate limit that replaces the general one. */
   limit?: Exclude<Limit, "requests">;
-  idempotency: Idempotency;
+  /**
+   * What a repeat under the same Idempotency-Key does. `kept`: it gets the first answer, which is kept in the
+   * commit of the change. `passed`: the verb itself does nothing twice. A reason: the header is ignored.
+   * `none`: a read.
+   */
+  idempotency: "kept" | "passed" | "none" | Readonly<{ ignored: string }>;
 }>;
-
-/** The parts of a request as they were received. */
-type RawInput = Readonly<{
-  params: unknown;
-  query: unknown;
-  body: unknown;
-  ifMatch: string | undefined;
-}>;
-
-/** A request as a handler sees it: the caller is admitted and every part is checked. */
-type Call<C, Input> = Readonly<{ caller: C; input: Input; idempotencyKey: string | null }>;
-
-/** The remaining work. With `keep`, the answer is kept in the commit of the change. */
-type Run = (keep?: Keep) => Promise<Reply>;
 
 /** A route that can be registered and documented. The types of its parts are hidden inside. */
 export type Route = RouteFacts &
@@ -64,11 +46,21 @@ export type Route = RouteFacts &
     admission: Admission;
     input: z.ZodObject;
     answer: Omit<Answer<never>, "encode">;
-    /** Checks the request and returns the remaining work. Throws what `admit` throws, and `malformed`. */
-    prepare(raw: RawInput, caller: Caller, idempotencyKey: string | null): Run;
+    /**
+     * Checks the parts of a request as they were received, and returns the remaining work. With `keep`, the
+     * answer is kept in the commit of the change. Throws what `admit` throws, and `malformed`.
+     */
+    prepare(
+      raw: Readonly<{ params: unknown; query: unknown; body: unknown; ifMatch: string | undefined }>,
+      caller: Caller,
+      idempotencyKey: string | null,
+    ): (keep?: Keep) => Promise<Reply>;
   }>;
 
-type Handle<C extends Caller, Input extends z.ZodObject, T> = (call: Call<C, z.output<Input>>) => Promise<T>;
+/** `call` is a request as a handler sees it: the caller is admitted and every part is checked. */
+type Handle<C extends Caller, Input extends z.ZodObject, T> = (
+  call: Readonly<{ caller: C; input: z.output<Input>; idempotencyKey: string | null }>,
+) => Promise<T>;
 
 /** A write gets its answer from `change`, or gives the reason why a repeat needs none. */
 type Doing<C extends Caller, Input extends z.ZodObject, T> =

@@ -1,8 +1,55 @@
 import { z } from "zod";
 import { type MemberRank, ranks } from "../access/ranks.ts";
-import { component } from "./components.ts";
-import { revisionOf } from "./etag.ts";
+import { KeyholdError } from "../errors.ts";
 import { isStorable } from "./json-body.ts";
+
+/** The schemas that have a name in the OpenAPI document. */
+export const components = z.registry<{
+  id: string;
+  example: unknown;
+  examples?: Readonly<Record<string, { value: unknown }>>;
+}>();
+
+/** Replaces the one example of a body by an example of each of its forms. */
+export function showExamples<T>(
+  schema: z.ZodType,
+  of: Readonly<Record<string, T>>,
+  show: (one: T, name: string) => unknown,
+): void {
+  const known = components.get(schema);
+  if (known === undefined) throw new Error("only a component has examples");
+  const examples = Object.fromEntries(
+    Object.entries(of).map(([name, one]) => [name, { value: show(one, name) }]),
+  );
+  components.add(schema, { ...known, examples });
+}
+
+/**
+ * Gives a schema its name in the OpenAPI document and an example; a test holds every example against its
+ * schema.
+ */
+export function component<S extends z.ZodType>(id: string, schema: S, example: z.input<S>): S {
+  return named(id, schema, example);
+}
+
+/** A page of a list, newest first, under its name in the document. */
+export function listOf<S extends z.ZodType>(id: string, item: S, example: z.input<S>) {
+  const page = z.object({
+    items: z.array(item),
+    next_cursor: z
+      .string()
+      .nullable()
+      .meta({ description: "Pass it as `cursor` to get the next page; null on the last page" }),
+    count: z.int().meta({ description: "Number of items on this page" }),
+  });
+  return named(id, page, { items: [example], next_cursor: null, count: 1 });
+}
+
+function named<S extends z.ZodType>(id: string, schema: S, example: unknown): S {
+  const described = schema.meta({ examples: [example] });
+  components.add(described, { id, example });
+  return described;
+}
 
 /** An id, in lower case. */
 export const id = z.uuid().toLowerCase();
@@ -34,6 +81,32 @@ export const endInput = timeInput.refine((end) => end.getTime() > Date.now(), {
 export const revision = z
   .int()
   .meta({ description: "Increases with every change. The ETag is this number in quotes" });
+
+/** A resource's ETag is its revision. It is a strong one, because every change makes a new revision. */
+export function etagOf(revision: number): string {
+  return `"${revision}"`;
+}
+
+/**
+ * The revision that the caller has read, from `If-Match` (RFC 9110 §13.1.1). Throws `precondition_required`
+ * without the header, and `stale` for anything that is not an ETag of Keyhold. `*` counts as no header: it
+ * matches any revision.
+ */
+export function revisionOf(ifMatch: string | undefined): number {
+  if (ifMatch === undefined || ifMatch === "*") {
+    throw new KeyholdError(
+      "precondition_required",
+      "Send If-Match with the ETag that you read, so that you do not overwrite another change.",
+    );
+  }
+  const digits = /^"(\d{1,15})"$/.exec(ifMatch)?.[1];
+  if (digits === undefined)
+    throw new KeyholdError(
+      "stale",
+      "If-Match does not contain an ETag of this resource. Read the resource again.",
+    );
+  return Number(digits);
+}
 
 /** The `If-Match` header, as a revision. */
 export const ifMatch = z.string().optional().transform(revisionOf);

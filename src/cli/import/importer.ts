@@ -1,14 +1,30 @@
 import { all, answerOf, type Client, type NewCredential } from "@keyhold/client";
 import type { Cli } from "../cli.ts";
-import { CliError } from "../errors.ts";
 import { problemOf } from "../../venues/field-forms.ts";
 import { fieldNames } from "../../venues/venue.ts";
 import { fitFields, type Naming, type SecretValues } from "../fields.ts";
 import { explain } from "../service.ts";
-import { type Progress, showProgress } from "../terminal.ts";
+import { CliError } from "../errors.ts";
+import type { Column, Output } from "../output.ts";
+import { showProgress } from "../terminal.ts";
 import { type Venue, venueNamed } from "../venues.ts";
-import { assertAll, type Result, resultOf, type Settled, show, summaryOf, noteRemoval } from "./results.ts";
-import type { Item, Source } from "./source.ts";
+
+/** One key of a source, which is where keys are today. It is read, and never changed. */
+export type Item = Readonly<{
+  /** What the source calls the venue. */
+  exchange: string;
+  /** Where it is, as people write it. */
+  path: string;
+  /** The command that removes it there. It is shown, and never run. */
+  removal: string;
+  /** Called once, right before the values are needed. */
+  read(): Promise<Held>;
+}>;
+
+/** The values, under the names that the source has for them; or why they cannot be read, as a sentence. */
+export type Held =
+  | Readonly<{ outcome: "found"; values: Readonly<Record<string, unknown>> }>
+  | Readonly<{ outcome: "skipped" | "refused" | "unavailable"; reason: string }>;
 
 export type Plan = Readonly<{
   /** What is asked for every key alike. */
@@ -39,7 +55,11 @@ const mostInARow = 3;
  * stays as it is and is not even read, so that the same command can be run again. Throws `CliError` unless
  * all of them are there in the end.
  */
-export async function importAll(cli: Cli, source: Source, plan: Plan): Promise<void> {
+export async function importAll(
+  cli: Cli,
+  source: Readonly<{ list(): Promise<readonly Item[]> }>,
+  plan: Plan,
+): Promise<void> {
   const api = await cli.api();
   const [{ items: venues }, present] = await Promise.all([
     answerOf(api.GET("/api/v1/venues")),
@@ -71,7 +91,7 @@ async function findPresent(api: Client, { registration }: Plan): Promise<Map<str
   return present;
 }
 
-async function settleAll(work: Work, bar: Progress): Promise<readonly Result[]> {
+async function settleAll(work: Work, bar: ReturnType<typeof showProgress>): Promise<readonly Result[]> {
   const results: Result[] = [];
   let failed = 0;
   for (const item of work.items) {
@@ -149,4 +169,96 @@ function refusal(error: unknown): Settled {
   const reason = error.detail ?? error.message;
   const ofVenue = error.code === "venue_unavailable";
   return { outcome: error.failure === "unavailable" ? "unavailable" : "refused", reason, ofVenue };
+}
+
+/** What became of a key, in the words that people read. */
+const outcomes = {
+  imported: "imported",
+  importable: "would be imported",
+  present: "there already",
+  skipped: "skipped",
+  refused: "refused",
+  unavailable: "to try again",
+} as const;
+
+/** Where it is not there in the end, `reason` is a sentence that says why. */
+type Settled = Readonly<{
+  outcome: keyof typeof outcomes;
+  credential_id?: string;
+  reason?: string;
+  /** Whether it is of this venue alone that it could not be asked about. */
+  ofVenue?: boolean;
+}>;
+
+type Result = Readonly<{
+  exchange: string;
+  venue: string | null;
+  path: string;
+  outcome: keyof typeof outcomes;
+  credential_id: string | null;
+  reason: string | null;
+}>;
+
+const columns: readonly Column<Result>[] = [
+  ["exchange", ({ exchange }) => exchange],
+  ["venue", ({ venue }) => venue],
+  ["outcome", ({ outcome }) => outcomes[outcome]],
+  ["credential", ({ credential_id }) => credential_id],
+  ["reason", ({ reason }) => reason],
+];
+
+function resultOf(
+  { exchange, path }: Item,
+  venue: Venue | undefined,
+  { ofVenue: _ofVenue, ...settled }: Settled,
+): Result {
+  return { exchange, venue: venue?.id ?? null, path, credential_id: null, reason: null, ...settled };
+}
+
+/** How many of each outcome, those that did not occur left out. */
+function summaryOf(results: readonly Result[]): string {
+  return Object.entries(outcomes)
+    .flatMap(([outcome, words]) => {
+      const count = results.filter((result) => result.outcome === outcome).length;
+      return count === 0 ? [] : [`${count} ${words}`];
+    })
+    .join(", ");
+}
+
+function show(output: Output, results: readonly Result[]): void {
+  output.list({ items: results, next_cursor: null, count: results.length }, columns);
+}
+
+/**
+ * Keyhold removes nothing from a source: the person who is responsible for it does, with these commands.
+ * `results` are of `items`, in their order.
+ */
+function noteRemoval(output: Output, items: readonly Item[], results: readonly Result[]): void {
+  const noteEach = (outcome: Result["outcome"], text: string): void => {
+    const removals = items.filter((_, at) => results[at]?.outcome === outcome).map(({ removal }) => removal);
+    if (removals.length === 0) return;
+    output.note(text);
+    for (const removal of removals) output.note(`  ${removal}`);
+  };
+  noteEach(
+    "imported",
+    "What was imported is still there, too. Once you have seen that it works, remove it there:",
+  );
+  noteEach(
+    "present",
+    "An earlier run may have imported this, or it is another key. Compare the two before you remove it there:",
+  );
+}
+
+/** Throws `CliError` when not all of them are there, or would be. */
+function assertAll(results: readonly Result[]): void {
+  const away = results.filter(({ outcome }) => outcome === "unavailable").length;
+  const missing =
+    away + results.filter(({ outcome }) => outcome === "refused" || outcome === "skipped").length;
+  if (missing === 0) return;
+  throw new CliError(
+    away > 0 ? "unavailable" : "refused",
+    `${missing} of ${results.length} could not be imported`,
+    { hint: "see the reasons, and run the same command again: what is there already stays as it is" },
+  );
 }

@@ -8,10 +8,9 @@ import type { Cli } from "../cli.ts";
 import { registrationOf, type RegisterOptions } from "../credential.ts";
 import { CliError } from "../errors.ts";
 import type { Naming } from "../fields.ts";
-import { importAll } from "./importer.ts";
 import { isWord, pathTo, type Place, placeOf } from "./path.ts";
-import type { Held, Item, Source } from "./source.ts";
 import { StoreTrouble, deniedReasons, type DeniedReason, unavailableReasons } from "../../remote/failure.ts";
+import { importAll, type Held, type Item } from "./importer.ts";
 
 export type VaultImport = RegisterOptions &
   Naming &
@@ -35,7 +34,7 @@ export async function importFromVault(cli: Cli, options: VaultImport): Promise<v
   for (const name of names ?? []) pathTo(place, name);
   const client = await openVault({ ...config, ...patience });
   try {
-    const source = vaultSource(client, config, { place, names });
+    const source = { list: () => listItems(client, config, { place, names }) };
     await importAll(cli, source, {
       registration: await registrationOf(cli, options),
       naming: options,
@@ -60,17 +59,16 @@ async function tenantOf(cli: Cli, { path, sourceTenant }: VaultImport): Promise<
 }
 
 /** `names` are those of exchanges that were asked for; all that a listing finds when `undefined`. */
-type Wanted = Readonly<{ place: Place; names: readonly string[] | undefined }>;
-
-function vaultSource(client: VaultClient, config: VaultConfig, { place, names }: Wanted): Source {
-  return {
-    list: () =>
-      explained(place.folder, async () => {
-        const secrets = await LegacySecrets.open(client, place.folder);
-        const found = names ?? (await listed(secrets, place));
-        return found.map((name) => itemOf(secrets, config, place, name));
-      }),
-  };
+function listItems(
+  client: VaultClient,
+  config: VaultConfig,
+  { place, names }: Readonly<{ place: Place; names: readonly string[] | undefined }>,
+): Promise<readonly Item[]> {
+  return explained(place.folder, async () => {
+    const secrets = await LegacySecrets.open(client, place.folder);
+    const found = names ?? (await listed(secrets, place));
+    return found.map((name) => itemOf(secrets, config, place, name));
+  });
 }
 
 async function listed(secrets: LegacySecrets, { folder, behind }: Place): Promise<readonly string[]> {

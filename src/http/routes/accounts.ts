@@ -1,23 +1,8 @@
 import { z } from "zod";
 import { deleteAccount } from "../../credentials/erase.ts";
 import { json, noContent } from "../answer.ts";
-import { component, listOf } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import {
-  freezeExample,
-  freezes,
-  id,
-  idParams,
-  ifMatch,
-  revision,
-  subject,
-  switchedOffRank,
-  text,
-  time,
-} from "../schemas.ts";
-import { freezeRoutes, liftsFreezes, listRoute, showRoute } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
 import {
   createAccount,
   freezeAccount,
@@ -26,6 +11,21 @@ import {
   unfreezeAccount,
   updateAccount,
 } from "../../tenants/account.ts";
+import {
+  component,
+  freezeExample,
+  freezes,
+  id,
+  idParams,
+  ifMatch,
+  listOf,
+  revision,
+  subject,
+  switchedOffRank,
+  text,
+  time,
+} from "../schemas.ts";
+import { freezeRoutes, liftsFreezes, listRoute, showRoute, type Parts } from "./kinds.ts";
 
 const accountExample = {
   id: "c5a2f6de-7b1f-4f7e-a6b5-3e0d6b8a4c22",

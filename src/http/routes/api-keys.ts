@@ -4,12 +4,10 @@ import { scopes } from "../../access/permissions.ts";
 import { listApiKeys, revokeApiKey } from "../../tenants/api-key.ts";
 import { createApiKey } from "../../tenants/create-api-key.ts";
 import { json, noContent } from "../answer.ts";
-import { component, listOf } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { advice, id, idParams, subject, text, time, timeInput } from "../schemas.ts";
-import { listRoute } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
+import { advice, component, id, idParams, listOf, subject, text, time, timeInput } from "../schemas.ts";
+import { listRoute, type Parts } from "./kinds.ts";
 
 const apiKeyExample = {
   id: "e1c9a7a0-3a4e-4b5f-9a39-6f1d2c3b4a55",

@@ -4,16 +4,14 @@ import { eventNames, isEventName } from "../../audit/events.ts";
 import type { Custody } from "../../credentials/custody.ts";
 import { nearNames } from "../../near-names.ts";
 import { json, lines } from "../answer.ts";
-import { component, listOf } from "../components.ts";
 import { pageByNumber } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { id, pageQuery, text, time, timeInput } from "../schemas.ts";
-import { reads } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
 import { nameActors, readEvents } from "../../audit/search.ts";
 import type { EventFilter } from "../../audit/scan.ts";
 import { exportChain } from "../../audit/export.ts";
+import { component, id, listOf, pageQuery, text, time, timeInput } from "../schemas.ts";
+import { reads, type Parts } from "./kinds.ts";
 
 const event = z.object({
   seq: z.int().meta({ description: "Numbers the tenant's events from 1, without gaps" }),

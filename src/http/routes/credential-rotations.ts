@@ -3,14 +3,12 @@ import { listVersions } from "../../credentials/list.ts";
 import { rotate as rotateCredential } from "../../credentials/rotate.ts";
 import { finishRotation, rollBack } from "../../credentials/rotation.ts";
 import { json } from "../answer.ts";
-import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { id, idParams, ifMatch, time } from "../schemas.ts";
 import { credential, credentialExample, newSecret, takeSecret } from "./credentials.ts";
-import { showRoute } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
 import { longestOverlapSeconds } from "../../credentials/versions.ts";
+import { component, id, idParams, ifMatch, time } from "../schemas.ts";
+import { showRoute, type Parts } from "./kinds.ts";
 
 const rotationExample = {
   id: "0b1f2a52-0f0e-4d7e-8a61-1a9c1f7d2e44",

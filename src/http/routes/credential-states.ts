@@ -6,8 +6,7 @@ import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
 import { idParams } from "../schemas.ts";
 import { credential } from "./credentials.ts";
-import { freezeRoutes, liftsFreezes } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
+import { freezeRoutes, liftsFreezes, type Parts } from "./kinds.ts";
 
 /** Freeze, revoke and delete a credential. */
 export function credentialStateRoutes(parts: Parts): readonly Route[] {

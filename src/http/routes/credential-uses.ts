@@ -5,12 +5,11 @@ import { validate as validateCredential, validateSecret } from "../../credential
 import type { ErrorCode } from "../../errors.ts";
 import { environments, fieldNames } from "../../venues/venue.ts";
 import { json, secretBytes } from "../answer.ts";
-import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { id, idParams, text, time } from "../schemas.ts";
 import { accountFacts, permissions, secretToValidate, takeSecret } from "./credentials.ts";
-import type { Parts } from "./parts.ts";
+import { component, id, idParams, text, time } from "../schemas.ts";
+import type { Parts } from "./kinds.ts";
 
 const outcome = z.string().meta({
   description:

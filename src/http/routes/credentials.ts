@@ -8,25 +8,25 @@ import { Secret } from "../../crypto/secret.ts";
 import type { ErrorCode } from "../../errors.ts";
 import { environments, fieldNames, operationClasses } from "../../venues/venue.ts";
 import { json } from "../answer.ts";
-import { component, listOf } from "../components.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
+import { OwnedFields } from "../../credentials/secret.ts";
 import {
+  component,
   endInput,
   freezes,
   id,
   idParams,
   ifMatch,
+  listOf,
   pageQuery,
   revision,
   switchedOffRank,
   text,
   time,
 } from "../schemas.ts";
-import { reads, showRoute } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
-import { OwnedFields } from "../../credentials/secret.ts";
+import { reads, showRoute, type Parts } from "./kinds.ts";
 
 const environment = z.enum(environments);
 const venue = z.string().regex(/^[a-z0-9_]{1,64}$/, { message: "is not the id of a venue" });

@@ -2,12 +2,10 @@ import { z } from "zod";
 import { healthOf, healthSummary as summarise } from "../../credentials/health.ts";
 import { statuses } from "../../credentials/credential.ts";
 import { json } from "../answer.ts";
-import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams, pageQuery, time } from "../schemas.ts";
-import { reads } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
+import { component, idParams, pageQuery, time } from "../schemas.ts";
+import { reads, type Parts } from "./kinds.ts";
 
 const health = z.enum(["unknown", "healthy", "degraded", "unhealthy"]);
 

@@ -9,7 +9,6 @@ import { credentialRoutes } from "./credentials.ts";
 import { healthRoutes } from "./health.ts";
 import { invokeRoutes } from "./invoke.ts";
 import { memberRoutes } from "./members.ts";
-import type { Parts } from "./parts.ts";
 import { rotationScheduleRoutes } from "./rotation-schedules.ts";
 import { serviceRoutes } from "./service.ts";
 import { tenantRoutes } from "./tenant.ts";
@@ -17,6 +16,7 @@ import { tenantsRoutes } from "./tenants.ts";
 import { venueRoutes } from "./venues.ts";
 import { webhookDeliveryRoutes } from "./webhook-deliveries.ts";
 import { webhookRoutes } from "./webhooks.ts";
+import type { Parts } from "./kinds.ts";
 
 /** Every route of the API. */
 export function createRoutes(parts: Parts): readonly Route[] {

@@ -2,22 +2,19 @@ import { z } from "zod";
 import { invoke as invokeOperation } from "../../credentials/invoke.ts";
 import { type Operation, operations } from "../../venues/operations.ts";
 import { json } from "../answer.ts";
-import { component, showExamples } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { idParams } from "../schemas.ts";
 import { opening } from "./credential-uses.ts";
-import type { Parts } from "./parts.ts";
 import { paramsSchema } from "./venues.ts";
-
-type Shown = Readonly<{ params: Readonly<Record<string, unknown>>; result: unknown }>;
+import { component, idParams, showExamples } from "../schemas.ts";
+import type { Parts } from "./kinds.ts";
 
 const order = { id: "28457", symbol: "BTC/USDT", side: "buy", amount: 0.01, status: "open" };
 const oneOrder = { params: { id: "28457", symbol: "BTC/USDT" }, result: order };
 const orders = { params: { symbol: "BTC/USDT", limit: 20 }, result: [order] };
 
 /** An example of the parameters and the result of each operation. */
-const examples: Readonly<Record<string, Shown>> = {
+const examples: Readonly<Record<string, Readonly<{ params: object; result: unknown }>>> = {
   account: { params: {}, result: { id: "904837e3", cash: "100000", buying_power: "200000" } },
   fetchStatus: { params: {}, result: { status: "ok" } },
   fetchBalance: { params: {}, result: { total: { USDT: 1000 } } },

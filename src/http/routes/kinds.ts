@@ -1,12 +1,27 @@
 import { z } from "zod";
 import type { Member, Operator } from "../../access/principal.ts";
 import type { Answered } from "../../audit/change.ts";
+import type { Custody } from "../../credentials/custody.ts";
 import type { Page, PageRequest } from "../../db/page.ts";
+import type { Webhooks } from "../../webhooks/webhook.ts";
 import type { Answer, Keepable } from "../answer.ts";
-import { type Cursors, pageByAge, type ShownPage } from "../paging.ts";
+import { type Cursors, pageByAge } from "../paging.ts";
 import type { Admission } from "../permission.ts";
 import { type AuditDecision, type Route, route, type RouteFacts } from "../route.ts";
 import { idParams, pageQuery, reason } from "../schemas.ts";
+
+/** What the routes work with, from `app.ts`. */
+export type Parts = Readonly<{
+  custody: Custody;
+  webhooks: Webhooks;
+  cursors: Cursors;
+  /** The addresses from which a venue is called. */
+  egressAddresses: (venue: string) => readonly string[];
+  /** Drops the cached rights of a member in this process. */
+  forget: (memberId: string) => void;
+  /** Whether all of the service works, or a part. Throws `not_ready` if nothing works. */
+  ready: () => Promise<"ok" | "degraded">;
+}>;
 
 /** What a route of a kind leaves open. */
 type Open<C extends Member | Operator, A> = Pick<
@@ -31,7 +46,7 @@ export function listRoute<C extends Member | Operator, T>(
     list,
     read,
     ...open
-  }: Open<C, Answer<ShownPage<T>>> &
+  }: Open<C, Answer<Awaited<ReturnType<typeof pageByAge<T>>>>> &
     Readonly<{ list: string; read(caller: C, page: PageRequest): Promise<Page<T>> }>,
 ): Route {
   return route({

@@ -2,12 +2,20 @@ import { z } from "zod";
 import type { Role } from "../../access/permissions.ts";
 import { addMember, listMembers, showMember, updateMember } from "../../tenants/member.ts";
 import { json } from "../answer.ts";
-import { component, listOf } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { id, idParams, ifMatch, revision, switchedOffRank, text, time } from "../schemas.ts";
-import { listRoute, showRoute } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
+import {
+  component,
+  id,
+  idParams,
+  ifMatch,
+  listOf,
+  revision,
+  switchedOffRank,
+  text,
+  time,
+} from "../schemas.ts";
+import { listRoute, showRoute, type Parts } from "./kinds.ts";
 
 const role = z
   .enum(["owner", "admin", "trader", "viewer", "auditor"])

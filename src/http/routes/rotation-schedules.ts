@@ -1,12 +1,10 @@
 import { z } from "zod";
 import { schedule, showSchedule, unschedule } from "../../credentials/rotation-at-venue/schedule.ts";
 import { json, noContent } from "../answer.ts";
-import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { id, idParams, time, timeInput } from "../schemas.ts";
-import { showRoute } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
+import { component, id, idParams, time, timeInput } from "../schemas.ts";
+import { showRoute, type Parts } from "./kinds.ts";
 
 const scheduleExample = {
   credential_id: "0b1f2a52-0f0e-4d7e-8a61-1a9c1f7d2e44",

@@ -2,12 +2,10 @@ import { z } from "zod";
 import { notNarrowed } from "../../access/narrowing.ts";
 import { operatorScope } from "../../access/permissions.ts";
 import { json } from "../answer.ts";
-import { component } from "../components.ts";
 import { anyCaller, withoutToken } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { id } from "../schemas.ts";
-import { reads } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
+import { component, id } from "../schemas.ts";
+import { reads, type Parts } from "./kinds.ts";
 
 const health = component("Health", z.object({ status: z.literal("ok") }), { status: "ok" });
 const readiness = component("Readiness", z.object({ status: z.enum(["ok", "degraded"]) }), {

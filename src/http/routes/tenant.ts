@@ -1,12 +1,10 @@
 import { z } from "zod";
 import { freezeTenant, showOwnTenant, unfreezeTenant, updatePolicy } from "../../tenants/tenant.ts";
 import { json } from "../answer.ts";
-import { component } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { freezes, id, ifMatch, reason, revision, time } from "../schemas.ts";
-import { liftsFreezes, reads } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
+import { component, freezes, id, ifMatch, reason, revision, time } from "../schemas.ts";
+import { liftsFreezes, reads, type Parts } from "./kinds.ts";
 
 const perMinute = z.int().min(1).max(100_000_000);
 

@@ -11,13 +11,11 @@ import {
   updateTenant,
 } from "../../tenants/tenant.ts";
 import { json } from "../answer.ts";
-import { component, listOf } from "../components.ts";
 import { operator } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { id, idParams, ifMatch, text } from "../schemas.ts";
-import { freezeRoutes, listRoute, showRoute } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
 import { limits, tenant, tenantExample } from "./tenant.ts";
+import { component, id, idParams, ifMatch, listOf, text } from "../schemas.ts";
+import { freezeRoutes, listRoute, showRoute, type Parts } from "./kinds.ts";
 
 const tenantList = listOf("TenantList", tenant, tenantExample);
 

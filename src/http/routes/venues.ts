@@ -4,12 +4,10 @@ import { nearNames } from "../../near-names.ts";
 import { findOperation, type Operation } from "../../venues/operations.ts";
 import { environments, fieldNames, operationClasses, type VenueDescription } from "../../venues/venue.ts";
 import { json } from "../answer.ts";
-import { listOf } from "../components.ts";
 import { anyCaller } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { text } from "../schemas.ts";
-import { reads } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
+import { listOf, text } from "../schemas.ts";
+import { reads, type Parts } from "./kinds.ts";
 
 const venue = z.object({
   id: z.string(),

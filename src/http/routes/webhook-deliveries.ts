@@ -1,13 +1,11 @@
 import { z } from "zod";
 import { listDeliveries, replayDelivery, showDelivery } from "../../webhooks/delivery.ts";
 import { json } from "../answer.ts";
-import { component, listOf } from "../components.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { id, idParams, pageQuery, time } from "../schemas.ts";
-import { reads, showRoute } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
+import { component, id, idParams, listOf, pageQuery, time } from "../schemas.ts";
+import { reads, showRoute, type Parts } from "./kinds.ts";
 
 const deliveryExample = {
   id: "5f0d7a1e-98a4-4f2b-9a3e-4b8f6c1d2e01",

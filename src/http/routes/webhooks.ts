@@ -10,13 +10,11 @@ import {
   updateWebhook,
 } from "../../webhooks/webhook.ts";
 import { json, noContent } from "../answer.ts";
-import { component, listOf } from "../components.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { advice, id, idParams, ifMatch, revision, text, time } from "../schemas.ts";
-import { listRoute, showRoute } from "./kinds.ts";
-import type { Parts } from "./parts.ts";
 import { delivery } from "./webhook-deliveries.ts";
+import { advice, component, id, idParams, ifMatch, listOf, revision, text, time } from "../schemas.ts";
+import { listRoute, showRoute, type Parts } from "./kinds.ts";
 
 const webhookExample = {
   id: "0b7c6c9e-6f2a-4f4e-8a5d-2f4c1d9e7b10",

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { z } from "zod";
-import { components } from "../../../src/http/components.ts";
+import { components } from "../../../src/http/schemas.ts";
 
 // A schema becomes a component when the file of its route is loaded.
 await import("../../../src/http/routes/index.ts");

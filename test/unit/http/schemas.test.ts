@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { etagOf, revisionOf } from "../../../src/http/etag.ts";
+import { etagOf, revisionOf } from "../../../src/http/schemas.ts";
 
 describe("If-Match", () => {
   it("names the revision that the ETag told", () => {

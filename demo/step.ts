@@ -1,3 +1,4 @@
+import type { Client } from "@keyhold/client";
 import { z } from "zod";
 import type { Known, Scene } from "./stage.ts";
 
@@ -11,13 +12,7 @@ export const actors = {
 } as const satisfies Record<string, Parameters<Known["get"]>[0] | null>;
 export type Actor = keyof typeof actors;
 
-export type Sent = Readonly<{
-  method: "GET" | "POST";
-  /** Below `/api/v1`. */
-  path: string;
-  body?: object;
-  headers?: Readonly<Record<string, string>>;
-}>;
+type Send = (keyhold: Client, scene: Scene) => Promise<Readonly<{ data?: unknown }>>;
 
 /** What a step came to: what is told of it, or that it is not what was expected. */
 export type Judgement = Readonly<{ told: string }> | "unexpected";
@@ -26,17 +21,14 @@ export type Judgement = Readonly<{ told: string }> | "unexpected";
 export type Step = Readonly<{
   title: string;
   actor: Actor;
-  send(scene: Scene): Sent;
-  read(response: Response): Promise<unknown>;
+  send: Send;
   judge(scene: Scene, status: number, answer: unknown): Judgement;
 }>;
 
 type Spec<T> = Readonly<{
   title: string;
   actor: Actor;
-  send(scene: Scene): Sent;
-  /** How the answer is read, where it is not JSON. */
-  read?(response: Response): Promise<unknown>;
+  send: Send;
   status: number;
   /** Takes the answer that is expected and no other. */
   answer: z.ZodType<T>;
@@ -47,12 +39,11 @@ type Spec<T> = Readonly<{
   learn?(answer: T): Iterable<readonly [Parameters<Known["get"]>[0], string]>;
 }>;
 
-export function step<T>({ title, actor, send, read, status: expected, answer, ...spec }: Spec<T>): Step {
+export function step<T>({ title, actor, send, status: expected, answer, ...spec }: Spec<T>): Step {
   return {
     title,
     actor,
     send,
-    read: read ?? (async (response) => response.json()),
     judge(scene, status, came) {
       const parsed = answer.safeParse(came);
       if (status !== expected || !parsed.success) return "unexpected";

@@ -1,3 +1,4 @@
+import { at, type Client, type NewCredential } from "@keyhold/client";
 import { z } from "zod";
 import { localIssuerName } from "../src/access/local-issuer.ts";
 import { verifyChain } from "../src/audit/chain.ts";
@@ -7,6 +8,8 @@ import { idOf, type Scene } from "./stage.ts";
 import { refused, type Step, step } from "./step.ts";
 import { readLines } from "../src/cli/audit.ts";
 
+const credential = "/api/v1/credentials/{id}";
+
 const created = z.object({ id: z.string() });
 const tenantCreated = z.object({ tenant: created });
 
@@ -14,7 +17,7 @@ const opening: readonly Step[] = [
   step({
     title: "the operator opens a tenant, and sees nothing inside it",
     actor: "operator",
-    send: () => newTenant("Northwind Trading", "alice"),
+    send: (keyhold) => newTenant(keyhold, "Northwind Trading", "alice"),
     status: 201,
     answer: tenantCreated,
     tell: ({ tenant }) => `tenant ${tenant.id}`,
@@ -25,7 +28,7 @@ const opening: readonly Step[] = [
   step({
     title: "bob opens an account",
     actor: "bob",
-    send: () => ({ method: "POST", path: "/accounts", body: { name: "Main" } }),
+    send: (keyhold) => keyhold.POST("/api/v1/accounts", { body: { name: "Main" } }),
     status: 201,
     answer: created,
     tell: ({ id }) => `account ${id}`,
@@ -44,9 +47,9 @@ const registering: readonly Step[] = [
   step({
     title: "bob registers a Binance key: the venue is asked first, then the key is sealed and kept",
     actor: "bob",
-    send: (scene) => {
-      const policy = { allow: ["read", "trade"], reveal: true };
-      return register(scene, scene.keys.trading, { label: "main", policy });
+    send: (keyhold, scene) => {
+      const rest = { label: "main", policy: { allow: ["read" as const, "trade" as const], reveal: true } };
+      return register(keyhold, scene, scene.keys.trading, rest);
     },
     status: 201,
     answer: created.extend({ status: z.literal("active"), permissions }),
@@ -57,16 +60,16 @@ const registering: readonly Step[] = [
   refused({
     title: "a key that may withdraw is refused",
     actor: "bob",
-    send: (scene) => register(scene, scene.keys.withdrawing, { label: "withdrawing" }),
+    send: (keyhold, scene) => register(keyhold, scene, scene.keys.withdrawing, { label: "withdrawing" }),
     status: 422,
     code: "withdraw_refused",
   }),
   refused({
     title: "a key with a wrong secret is refused",
     actor: "bob",
-    send: (scene) => {
+    send: (keyhold, scene) => {
       const { apiSecret } = scene.keys.withdrawing;
-      return register(scene, { ...scene.keys.trading, apiSecret }, { label: "mistyped" });
+      return register(keyhold, scene, { ...scene.keys.trading, apiSecret }, { label: "mistyped" });
     },
     status: 422,
     code: "venue_rejected",
@@ -74,7 +77,7 @@ const registering: readonly Step[] = [
   step({
     title: "bob registers an Alpaca paper key",
     actor: "bob",
-    send: (scene) => register(scene, scene.keys.paper, {}),
+    send: (keyhold, scene) => register(keyhold, scene, scene.keys.paper, {}),
     status: 201,
     answer: created.extend({ status: z.literal("active"), account: z.object({ type: z.literal("paper") }) }),
     tell: ({ status, account }) => `${status}; an account of type ${account.type}`,
@@ -83,7 +86,7 @@ const registering: readonly Step[] = [
   step({
     title: "and asks Alpaca about it once more",
     actor: "bob",
-    send: (scene) => ({ method: "POST", path: `/credentials/${idOf(scene, "alpaca")}/validate` }),
+    send: (keyhold, scene) => keyhold.POST(`${credential}/validate`, at(idOf(scene, "alpaca"))),
     status: 200,
     answer: z.object({ is_valid: z.literal(true), account_status: z.literal("ACTIVE"), message: z.string() }),
     tell: ({ account_status, message }) => `is_valid: true, account_status: ${account_status}. ${message}`,
@@ -104,7 +107,7 @@ const using: readonly Step[] = [
   step({
     title: "a balance, without the key leaving the service",
     actor: "bob",
-    send: (scene) => invoke(scene, { operation: "fetchBalance" }),
+    send: fetchBalance,
     status: 200,
     answer: balance,
     tell: ({ result }) =>
@@ -134,11 +137,11 @@ const using: readonly Step[] = [
   step({
     title: "the plaintext itself, where policy and scope allow it, with a reason",
     actor: "bob",
-    send: (scene) => ({
-      method: "POST",
-      path: `/credentials/${idOf(scene, "binance")}/reveal`,
-      body: { reason: "moving the strategy to another machine" },
-    }),
+    send: (keyhold, scene) =>
+      keyhold.POST(`${credential}/reveal`, {
+        ...at(idOf(scene, "binance")),
+        body: { reason: "moving the strategy to another machine" },
+      }),
     status: 200,
     answer: z.object({ secret: z.object({ api_key: z.string(), api_secret: z.string() }) }),
     holds: ({ keys: { trading } }, { secret }) =>
@@ -151,7 +154,7 @@ const isolation: readonly Step[] = [
   step({
     title: "the operator opens another tenant",
     actor: "operator",
-    send: () => newTenant("Rival Capital", "eve"),
+    send: (keyhold) => newTenant(keyhold, "Rival Capital", "eve"),
     status: 201,
     answer: tenantCreated,
     tell: ({ tenant }) => `tenant ${tenant.id}`,
@@ -160,14 +163,14 @@ const isolation: readonly Step[] = [
   refused({
     title: "its owner asks for bob's credential: to another tenant it does not exist",
     actor: "eve",
-    send: (scene) => ({ method: "GET", path: `/credentials/${idOf(scene, "binance")}` }),
+    send: (keyhold, scene) => keyhold.GET(credential, at(idOf(scene, "binance"))),
     status: 404,
     code: "not_found",
   }),
   refused({
     title: "carol, of bob's tenant, may not touch it",
     actor: "carol",
-    send: (scene) => ({ method: "GET", path: `/credentials/${idOf(scene, "binance")}` }),
+    send: (keyhold, scene) => keyhold.GET(credential, at(idOf(scene, "binance"))),
     status: 403,
     code: "forbidden",
   }),
@@ -177,7 +180,7 @@ const ending: readonly Step[] = [
   step({
     title: "bob revokes the credential: its secret is destroyed, what is known of it stays",
     actor: "bob",
-    send: (scene) => ({ method: "POST", path: `/credentials/${idOf(scene, "binance")}/revoke` }),
+    send: (keyhold, scene) => keyhold.POST(`${credential}/revoke`, at(idOf(scene, "binance"))),
     status: 200,
     answer: z.object({ status: z.literal("revoked") }),
     tell: ({ status }) => status,
@@ -185,7 +188,7 @@ const ending: readonly Step[] = [
   refused({
     title: "and it is of no more use",
     actor: "bob",
-    send: (scene) => invoke(scene, { operation: "fetchBalance" }),
+    send: fetchBalance,
     status: 409,
     code: "illegal_state",
   }),
@@ -219,7 +222,7 @@ const recorded: readonly Step[] = [
   step({
     title: "the record of all this",
     actor: "alice",
-    send: () => ({ method: "GET", path: "/audit/events?limit=100" }),
+    send: (keyhold) => keyhold.GET("/api/v1/audit/events", { params: { query: { limit: 100 } } }),
     status: 200,
     answer: z.object({ items: z.array(event) }),
     holds: (_scene, { items }) => mustBeRecorded.every((name) => items.some((item) => item.event === name)),
@@ -228,8 +231,7 @@ const recorded: readonly Step[] = [
   step({
     title: "its chain of hashes holds",
     actor: "alice",
-    send: () => ({ method: "GET", path: "/audit/export" }),
-    read: async (response) => verifyChain(readLines(response.body ?? new ReadableStream())),
+    send: async (keyhold) => ({ data: await verifyChain(readLines(keyhold.exportAudit())) }),
     status: 200,
     answer: intact,
     tell: ({ links, events }) => `intact: ${events} events in ${links} links`,
@@ -237,9 +239,10 @@ const recorded: readonly Step[] = [
   step({
     title: "and breaks when one word of a copy is changed",
     actor: "alice",
-    send: () => ({ method: "GET", path: "/audit/export" }),
-    read: async (response) =>
-      verifyChain((await response.text()).trimEnd().replace("revealed", "released").split("\n")),
+    send: async (keyhold) => {
+      const lines = await Array.fromAsync(readLines(keyhold.exportAudit()));
+      return { data: await verifyChain(lines.join("\n").replace("revealed", "released").split("\n")) };
+    },
     status: 200,
     answer: broken,
     tell: ({ line, reason }) => `broken at line ${line}: ${reason}`,
@@ -270,43 +273,42 @@ export const steps: readonly Step[] = [
   ...recorded,
 ];
 
-function newTenant(name: string, subject: string) {
-  return {
-    method: "POST",
-    path: "/tenants",
-    body: { name, owner: { issuer: localIssuerName, subject } },
-  } as const;
+function newTenant(keyhold: Client, name: string, subject: string) {
+  return keyhold.POST("/api/v1/tenants", { body: { name, owner: { issuer: localIssuerName, subject } } });
 }
 
 function addMember(subject: "bob" | "carol"): Step {
   return step({
     title: `alice, who owns it, lets ${subject} in as a trader`,
     actor: "alice",
-    send: () => ({
-      method: "POST",
-      path: "/members",
-      body: { issuer: localIssuerName, subject, role: "trader" },
-    }),
+    send: (keyhold) =>
+      keyhold.POST("/api/v1/members", { body: { issuer: localIssuerName, subject, role: "trader" } }),
     status: 201,
     answer: created.extend({ role: z.literal("trader") }),
     tell: ({ id, role }) => `member ${id}, ${role}`,
   });
 }
 
-function register(scene: Scene, key: IssuedKey, rest: object) {
+function register(keyhold: Client, scene: Scene, key: IssuedKey, rest: Partial<NewCredential>) {
   const { venue, environment, apiKey: api_key, apiSecret: api_secret } = key;
   const account_id = idOf(scene, "account");
   const body = { account_id, venue, environment, ...rest, secret: { api_key, api_secret } };
-  return { method: "POST", path: "/credentials", body } as const;
+  return keyhold.POST("/api/v1/credentials", { body });
 }
 
-function invoke(scene: Scene, body: object, headers: Record<string, string> = {}) {
-  return { method: "POST", path: `/credentials/${idOf(scene, "binance")}/invoke`, body, headers } as const;
+function fetchBalance(keyhold: Client, scene: Scene) {
+  const body = { operation: "fetchBalance" } as const;
+  return keyhold.POST(`${credential}/invoke`, { ...at(idOf(scene, "binance")), body });
 }
 
-function placeOrder(scene: Scene) {
-  const params = { symbol: "BTC/USDT", type: "limit", side: "buy", amount: "0.001", price: "30000" };
-  return invoke(scene, { operation: "createOrder", params }, { "idempotency-key": "demo-order-1" });
+function placeOrder(keyhold: Client, scene: Scene) {
+  return keyhold.POST(`${credential}/invoke`, {
+    params: { path: { id: idOf(scene, "binance") }, header: { "Idempotency-Key": "demo-order-1" } },
+    body: {
+      operation: "createOrder",
+      params: { symbol: "BTC/USDT", type: "limit", side: "buy", amount: "0.001", price: "30000" },
+    },
+  });
 }
 
 function placedOnce({ simulator, keys }: Scene): boolean {

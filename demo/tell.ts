@@ -1,12 +1,11 @@
 import type { Writable } from "node:stream";
 import { styleText } from "node:util";
-import type { Sent } from "./step.ts";
 
 /** Prints what the reader sees: colours on a terminal and nowhere else. */
 export type Teller = Readonly<{
   line(text?: string): void;
   /** What is about to be sent; secrets are masked. */
-  sent(number: number, title: string, actor: string, sent: Sent): void;
+  sent(number: number, title: string, actor: string, request: Request): Promise<void>;
   cameBack(status: number, told: string): void;
   unexpected(status: number, answer: unknown): void;
 }>;
@@ -18,11 +17,14 @@ export function createTeller(output: Writable): Teller {
     styleText(format, text, { stream: output });
   return {
     line,
-    sent(number, title, actor, { method, path, body, headers = {} }) {
+    async sent(number, title, actor, request) {
+      const { pathname, search } = new URL(request.url);
+      const key = request.headers.get("idempotency-key");
+      const body = await request.text();
       line(`${String(number).padStart(2)}  ${style("bold", title)}`);
-      const names = Object.entries(headers).map(([name, value]) => ` ${name}: ${value}`);
-      const content = body === undefined ? "" : ` ${JSON.stringify(body, mask)}`;
-      shortly(`    ${style("dim", `${actor} →`)} ${method} /api/v1${path}${names.join("")}${content}`);
+      const header = key === null ? "" : ` idempotency-key: ${key}`;
+      const content = body === "" ? "" : ` ${JSON.stringify(JSON.parse(body), mask)}`;
+      shortly(`    ${style("dim", `${actor} →`)} ${request.method} ${pathname}${search}${header}${content}`);
     },
     cameBack(status, told) {
       const [first = "", ...rest] = told.split("\n");

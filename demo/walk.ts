@@ -1,19 +1,26 @@
+import { createClient, KeyholdProblem } from "@keyhold/client";
 import { operatorScope, scopes } from "../src/access/permissions.ts";
 import { idOf, type Stage } from "./stage.ts";
-import { type Actor, actors, type Sent, type Step } from "./step.ts";
+import { type Actor, actors, type Step } from "./step.ts";
 import type { Teller } from "./tell.ts";
 
 /** Takes the steps one after the other, over HTTP as any caller would, until one does not come out as expected. */
 export async function walk(stage: Stage, teller: Teller, steps: readonly Step[]): Promise<boolean> {
   for (const [at, step] of steps.entries()) {
-    const sent = step.send(stage);
-    teller.sent(at + 1, step.title, step.actor, sent);
-    const response = await fetch(
-      `${stage.app.url}/api/v1${sent.path}`,
-      await initOf(stage, step.actor, sent),
-    );
-    const { status } = response;
-    const answer = await step.read(response);
+    let status = 0;
+    const keyhold = createClient({
+      baseUrl: stage.app.url ?? "",
+      token: await tokenOf(stage, step.actor),
+      // The reader sees each request once.
+      retries: { reads: 0, changes: 0 },
+      async fetch(request) {
+        await teller.sent(at + 1, step.title, step.actor, request.clone());
+        const response = await fetch(request);
+        ({ status } = response);
+        return response;
+      },
+    });
+    const answer = await step.send(keyhold, stage).then(({ data }) => data, documentOf);
     const judgement = step.judge(stage, status, answer);
     if (judgement === "unexpected") {
       teller.unexpected(status, answer);
@@ -24,6 +31,11 @@ export async function walk(stage: Stage, teller: Teller, steps: readonly Step[])
   return true;
 }
 
+function documentOf(error: unknown): unknown {
+  if (error instanceof KeyholdProblem) return error.document;
+  throw error;
+}
+
 /** A token for an hour, as `keyhold token` signs it. */
 export async function tokenOf(stage: Stage, actor: Actor): Promise<string> {
   const { localIssuer } = stage.app;
@@ -32,14 +44,4 @@ export async function tokenOf(stage: Stage, actor: Actor): Promise<string> {
   const who = { subject: actor, ttlSeconds: 3600 };
   if (tenant === null) return localIssuer.mintToken({ ...who, scopes: [operatorScope] });
   return localIssuer.mintToken({ ...who, scopes, tenantId: idOf(stage, tenant) });
-}
-
-async function initOf(stage: Stage, actor: Actor, { method, body, headers }: Sent): Promise<RequestInit> {
-  const authorization = `Bearer ${await tokenOf(stage, actor)}`;
-  if (body === undefined) return { method, headers: { authorization, ...headers } };
-  return {
-    method,
-    headers: { authorization, "content-type": "application/json", ...headers },
-    body: JSON.stringify(body),
-  };
 }

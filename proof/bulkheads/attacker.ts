@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Answer, ask, type Request } from "../ha/client.ts";
+import type { Client, Validation } from "@keyhold/client";
+import { type Answer, ask, type Sent } from "../ha/client.ts";
 import type { Site } from "./site.ts";
 import { openTenant, setLimits, type Tenant } from "./tenant.ts";
 
@@ -19,18 +20,15 @@ export class Attacker {
     return this.#sent;
   }
 
-  async ask(request: Omit<Request, "token">): Promise<Answer> {
+  async ask<T>(send: (keyhold: Client) => Sent<T>): Promise<Answer<T>> {
     this.#sent += 1;
-    return ask(this.#site.service.url, { ...request, token: this.tenant.token });
+    return ask(() => send(this.tenant.keyhold));
   }
 
   /** Asks whether a secret is good, which keeps nothing. */
-  validate(venue: string, secret: Readonly<Record<string, string>>): Promise<Answer> {
-    return this.ask({
-      method: "POST",
-      path: "/credentials/validate",
-      body: { venue, environment: "live", secret },
-    });
+  validate(venue: string, secret: Readonly<Record<string, string>>): Promise<Answer<Validation>> {
+    const body = { venue, environment: "live" as const, secret };
+    return this.ask((keyhold) => keyhold.POST("/api/v1/credentials/validate", { body }));
   }
 
   /** Runs `prepare` without limits, as somebody who takes days over it, and then gives the usual limits back. */

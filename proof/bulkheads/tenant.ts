@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { answerOf, at, type Client, ifMatch } from "@keyhold/client";
 import type { IssuedKey } from "../../simulator/control.ts";
 import { localIssuerName } from "../../src/access/local-issuer.ts";
-import { asRecord, demand, type Request, textIn } from "../ha/client.ts";
+import { connect } from "../ha/client.ts";
 import type { Site } from "./site.ts";
 
-/** A tenant of the service under test, with one account. */
-export type Tenant = Readonly<{ id: string; token: string; accountId: string }>;
+/** A tenant of the service under test, with one account, as its owner's client reaches it. */
+export type Tenant = Readonly<{ id: string; keyhold: Client; accountId: string }>;
 
 /** Limits far above what a proof sends. */
 const unlimited = { requests_per_minute: 1e6, reveals_per_minute: 1e6, invokes_per_minute: 1e6 };
@@ -16,19 +17,14 @@ export async function openTenant(
   name: string,
   limits: "usual" | "none",
 ): Promise<Tenant> {
-  const operator = await mint("operator");
+  const operator = connect(service.url, await mint("operator"));
   const subject = `${name}-${randomUUID()}`;
   const owner = { issuer: localIssuerName, subject };
-  const created = await demand(service.url, {
-    method: "POST",
-    path: "/tenants",
-    token: operator,
-    body: { name, owner },
-  });
-  const id = textIn(asRecord(created["tenant"]), "id");
+  const { tenant } = await answerOf(operator.POST("/api/v1/tenants", { body: { name, owner } }));
+  const { id } = tenant;
   if (limits === "none") await setLimits({ service, mint }, id, "none");
-  const token = await mint(subject, id);
-  return { id, token, accountId: await openAccount(service.url, token, "Main") };
+  const keyhold = connect(service.url, await mint(subject, id));
+  return { id, keyhold, accountId: await openAccount(keyhold, "Main") };
 }
 
 /** Lifts the limits of a tenant, or sets them to what every tenant has from the start. */
@@ -39,24 +35,25 @@ export async function setLimits(
 ): Promise<void> {
   const usual = { requests_per_minute: 100, reveals_per_minute: 60, invokes_per_minute: 600 };
   const body = { limits: limits === "none" ? unlimited : usual };
-  await patch(service.url, { path: `/tenants/${id}`, token: await mint("operator"), body });
+  const operator = connect(service.url, await mint("operator"));
+  const { revision } = await answerOf(operator.GET("/api/v1/tenants/{id}", at(id)));
+  await answerOf(operator.PATCH("/api/v1/tenants/{id}", { ...at(id, revision), body }));
 }
 
-/** Changes what is there, as it is at this moment. */
-export async function patch(origin: string, { path, token, body }: Omit<Request, "method">): Promise<void> {
-  const { revision } = await demand(origin, { method: "GET", path, token });
-  const headers = { "if-match": `"${String(revision)}"` };
-  await demand(origin, { method: "PATCH", path, token, headers, ...(body === undefined ? {} : { body }) });
+/** Lets a tenant keep credentials that no venue has seen. */
+export async function allowDeferred({ keyhold }: Tenant): Promise<void> {
+  const { revision } = await answerOf(keyhold.GET("/api/v1/tenant"));
+  const body = { policy: { allow_deferred: true } };
+  await answerOf(keyhold.PATCH("/api/v1/tenant", { params: { header: ifMatch(revision) }, body }));
 }
 
-export async function openAccount(origin: string, token: string, name: string): Promise<string> {
-  return textIn(await demand(origin, { method: "POST", path: "/accounts", token, body: { name } }), "id");
+export async function openAccount(keyhold: Client, name: string): Promise<string> {
+  return (await answerOf(keyhold.POST("/api/v1/accounts", { body: { name } }))).id;
 }
 
 /** Registers a key that may be read with, traded with and revealed; answers the credential's id. */
 export async function register(
-  origin: string,
-  { token, accountId }: Tenant,
+  { keyhold, accountId }: Tenant,
   key: IssuedKey,
   label = "default",
 ): Promise<string> {
@@ -66,7 +63,7 @@ export async function register(
     api_secret: apiSecret,
     ...(passphrase === undefined ? {} : { passphrase }),
   };
-  const policy = { allow: ["read", "trade"], reveal: true };
+  const policy = { allow: ["read" as const, "trade" as const], reveal: true };
   const body = { account_id: accountId, venue, environment, label, secret, policy };
-  return textIn(await demand(origin, { method: "POST", path: "/credentials", token, body }), "id");
+  return (await answerOf(keyhold.POST("/api/v1/credentials", { body }))).id;
 }

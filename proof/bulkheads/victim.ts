@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { at, type Client, type Invocation } from "@keyhold/client";
 import type { IssuedKey } from "../../simulator/control.ts";
 import type { VenueId } from "../../simulator/venue.ts";
-import { ask, type Request, textIn } from "../ha/client.ts";
+import { ask, type Sent } from "../ha/client.ts";
 import type { Site } from "./site.ts";
 import { openTenant, register, type Tenant } from "./tenant.ts";
 
@@ -27,6 +28,9 @@ const paces = {
 } as const;
 type Kind = keyof typeof paces;
 const kinds = ["reveal", "show", "balance", "balance, rising nonce", "order", "freeze and unfreeze"] as const;
+
+const path = "/api/v1/credentials/{id}";
+const toTrade = (id: string) => ({ ...at(id), body: { reason: "to trade" } });
 
 type AtVenues<T> = Readonly<Record<"alpaca" | "kraken" | "mexc", T>>;
 
@@ -65,19 +69,20 @@ export class Victim {
     const { alpaca, kraken, mexc } = this.#ids;
     switch (kind) {
       case "reveal":
-        return [await this.#ask(kind, due, post(`/credentials/${alpaca}/reveal`, { reason: "to trade" }))];
+        return [await this.#ask(kind, due, (keyhold) => keyhold.POST(`${path}/reveal`, toTrade(alpaca)))];
       case "show":
-        return [await this.#ask(kind, due, { method: "GET", path: `/credentials/${alpaca}` })];
+        return [await this.#ask(kind, due, (keyhold) => keyhold.GET(path, at(alpaca)))];
       case "balance":
-        return [await this.#ask(kind, due, invoke(alpaca, "fetchBalance"))];
+        return [await this.#ask(kind, due, invoke(alpaca, { operation: "fetchBalance" }))];
       case "balance, rising nonce":
-        return [await this.#ask(kind, due, invoke(kraken, "fetchBalance"))];
+        return [await this.#ask(kind, due, invoke(kraken, { operation: "fetchBalance" }))];
       case "order":
         return [await this.#order(due)];
       case "freeze and unfreeze": {
-        const frozen = await this.#ask(kind, due, post(`/credentials/${mexc}/freeze`, {}));
-        const thawed = await this.#ask(kind, performance.now(), post(`/credentials/${mexc}/unfreeze`));
-        return [frozen, thawed];
+        const send = (verb: "freeze" | "unfreeze") => (keyhold: Client) =>
+          keyhold.POST(`${path}/${verb}`, at(mexc));
+        const frozen = await this.#ask(kind, due, send("freeze"));
+        return [frozen, await this.#ask(kind, performance.now(), send("unfreeze"))];
       }
     }
   }
@@ -85,9 +90,9 @@ export class Victim {
   /** An order for an amount that no other order has, so that the venue's list tells it apart. */
   async #order(due: number): Promise<Call> {
     const amount = (this.#orders += 1) / 1000;
-    const params = { symbol: "AAPL", type: "market", side: "buy", amount: amount.toFixed(3) };
-    const request = invoke(this.#ids.alpaca, "createOrder", params);
-    const call = await this.#ask("order", due, { ...request, headers: { "idempotency-key": randomUUID() } });
+    const params = { symbol: "AAPL", type: "market", side: "buy", amount: amount.toFixed(3) } as const;
+    const send = invoke(this.#ids.alpaca, { operation: "createOrder", params }, randomUUID());
+    const call = await this.#ask("order", due, send);
     const isUnknown = call.code === "outcome_unknown";
     return { ...call, unknownUnsent: isUnknown && !this.#isAtVenue(amount) };
   }
@@ -98,11 +103,10 @@ export class Victim {
     return orders.some(({ quantity }) => Number(quantity) === amount);
   }
 
-  async #ask(kind: Kind, due: number, request: Omit<Request, "token">): Promise<Call> {
-    const answer = await ask(this.#site.service.url, { ...request, token: this.#tenant.token });
-    const { status, body, ended } = answer;
-    const outcome = textIn(body, "outcome", "done");
-    const code = textIn(body, "code", outcome === "done" ? "" : outcome);
+  async #ask(kind: Kind, due: number, send: (keyhold: Client) => Sent<object>): Promise<Call> {
+    const { status, body, problem, ended } = await ask(() => send(this.#tenant.keyhold));
+    const isUnknown = body !== null && "outcome" in body && body.outcome === "outcome_unknown";
+    const code = problem?.code ?? (isUnknown ? "outcome_unknown" : "");
     return { kind, ms: ended - due, status, code, unknownUnsent: false };
   }
 }
@@ -117,7 +121,7 @@ export async function openVictim(site: Site): Promise<Victim> {
     kraken: issue("kraken", "live"),
     mexc: issue("mexc", "live"),
   };
-  const keep = (key: IssuedKey): Promise<string> => register(site.service.url, tenant, key);
+  const keep = (key: IssuedKey): Promise<string> => register(tenant, key);
   const ids = {
     alpaca: await keep(keys.alpaca),
     kraken: await keep(keys.kraken),
@@ -126,10 +130,7 @@ export async function openVictim(site: Site): Promise<Victim> {
   return new Victim(site, tenant, keys, ids);
 }
 
-function post(path: string, body?: object): Omit<Request, "token"> {
-  return { method: "POST", path, ...(body === undefined ? {} : { body }) };
-}
-
-function invoke(id: string, operation: string, params?: object): Omit<Request, "token"> {
-  return post(`/credentials/${id}/invoke`, { operation, ...(params === undefined ? {} : { params }) });
+function invoke(id: string, body: Invocation, key?: string) {
+  const header = key === undefined ? {} : { "Idempotency-Key": key };
+  return (keyhold: Client) => keyhold.POST(`${path}/invoke`, { params: { path: { id }, header }, body });
 }

@@ -1,51 +1,41 @@
+import { type Client, createClient, KeyholdProblem } from "@keyhold/client";
 import type { Event, Kind, Outcome } from "./events.ts";
 
-export type Request = Readonly<{
-  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** Below `/api/v1`. */
-  path: string;
-  token: string;
-  body?: object;
-  headers?: Readonly<Record<string, string>>;
-}>;
-
-/** `status` is 0 where no answer came. */
-export type Answer = Readonly<{
+/** What came of one request: the body of a success, or the problem. `status` is 0 where Keyhold did not answer. */
+export type Answer<T = unknown> = Readonly<{
   status: number;
-  body: Readonly<Record<string, unknown>>;
+  body: NonNullable<T> | null;
+  problem: KeyholdProblem | null;
   began: number;
   ended: number;
 }>;
 
-/** Sends one request, and waits for its answer as long as it takes. */
-export async function ask(origin: string, { method, path, token, body, headers }: Request): Promise<Answer> {
+/** A request of the client. */
+export type Sent<T> = Promise<Readonly<{ data?: T; response: Response }>>;
+
+/** Sends each request once, for a proof counts every answer, and waits for it as long as `fetch` does. */
+export function connect(baseUrl: string, token: string): Client {
+  return createClient({ baseUrl, token, retries: { reads: 0, changes: 0 }, timeoutMs: 600_000 });
+}
+
+export async function ask<T>(send: () => Sent<T>): Promise<Answer<T>> {
   const began = performance.now();
-  const answered = await fetch(`${origin}/api/v1${path}`, {
-    method,
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  })
-    .then(async (response) => ({ status: response.status, body: readBody(await response.text()) }))
-    .catch(() => ({ status: 0, body: {} }));
+  const answered = await send().then(
+    ({ data, response: { status } }) => ({ status, body: data ?? null, problem: null }),
+    (error: unknown) => {
+      // Half an answer, or one of something else, says as little as none.
+      const problem = error instanceof KeyholdProblem && error.code !== null ? error : null;
+      return { status: problem?.status ?? 0, body: null, problem };
+    },
+  );
   return { ...answered, began, ended: performance.now() };
 }
 
-function readBody(text: string): Answer["body"] {
-  return text === "" ? {} : asRecord(JSON.parse(text));
-}
-
-/** The answer to a request that has to succeed. Throws an `Error` with the service's words. */
-export async function demand(origin: string, request: Request): Promise<Answer["body"]> {
-  const { status, body } = await ask(origin, request);
-  if (status >= 200 && status < 300) return body;
-  throw new Error(`${request.method} ${request.path} was answered with ${status}: ${JSON.stringify(body)}`);
-}
-
 /** What came of a request; `ok` is what a success came to. */
-export function eventOf(kind: Kind, answer: Answer, ok: (body: Answer["body"]) => Outcome): Event {
-  const { status, body, began, ended } = answer;
-  if (status >= 200 && status < 300) return { kind, outcome: ok(body), code: null, began, ended };
-  return { kind, outcome: outcomeOf(answer), code: textIn(body, "code", "no_answer"), began, ended };
+export function eventOf<T>(kind: Kind, answer: Answer<T>, ok: (body: NonNullable<T>) => Outcome): Event {
+  const { body, problem, began, ended } = answer;
+  if (body !== null) return { kind, outcome: ok(body), code: null, began, ended };
+  return { kind, outcome: outcomeOf(problem), code: problem?.code ?? "no_answer", began, ended };
 }
 
 /** Codes that decide nothing about a credential. */
@@ -57,18 +47,10 @@ const indefinite = [
   "not_ready",
 ];
 
-function outcomeOf({ status, body }: Answer): Outcome {
-  const code = textIn(body, "code");
+function outcomeOf(problem: KeyholdProblem | null): Outcome {
+  if (problem === null) return "refused";
+  const { status, code, detail } = problem;
   if (status === 422 && code === "venue_refused") return "declined";
-  const saysTryAgain = /\btry again\b/i.test(textIn(body, "detail"));
-  return status === 503 && indefinite.includes(code) && saysTryAgain ? "try_again" : "refused";
-}
-
-export function textIn(body: Answer["body"], name: string, otherwise = ""): string {
-  const value = body[name];
-  return typeof value === "string" ? value : otherwise;
-}
-
-export function asRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? { ...value } : {};
+  const saysTryAgain = /\btry again\b/i.test(detail);
+  return status === 503 && indefinite.includes(code ?? "") && saysTryAgain ? "try_again" : "refused";
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { answerOf, at, ifMatch, type NewCredential, type RevealedSecret } from "@keyhold/client";
 import type { Control } from "../../simulator/control.ts";
 import { fault } from "../../simulator/faults.ts";
 import { localIssuerName } from "../../src/access/local-issuer.ts";
-import { type Answer, asRecord, ask, demand, eventOf, textIn } from "./client.ts";
+import { type Answer, ask, connect, eventOf } from "./client.ts";
 import type { Event } from "./events.ts";
 import { digestOf, Kept, type Pair, type Tenant } from "./kept.ts";
 import type { Site } from "./site.ts";
@@ -38,26 +39,22 @@ export class Desk {
 
   /** Registers a credential that is new, or replaces its secret. The key makes a repeat safe. */
   async write(origin: string, kept: Kept, number: number, pair: Pair, key: string): Promise<Event> {
-    const { token, accountId } = kept.tenant;
-    const secret = { api_key: pair.apiKey, api_secret: pair.apiSecret };
-    const headers = { "idempotency-key": key };
-    const answer = await (kept.id === ""
-      ? ask(origin, {
-          method: "POST",
-          path: "/credentials",
-          token,
-          headers,
-          body: registration(accountId, key, secret),
-        })
-      : ask(origin, {
-          method: "PUT",
-          path: `/credentials/${kept.id}/secret`,
-          token,
-          headers: { ...headers, "if-match": `"${kept.revision}"` },
-          body: { secret },
-        }));
-    return eventOf("write", answer, (body) => {
-      kept.acknowledge(number, answer.ended, { id: textIn(body, "id"), revision: Number(body["revision"]) });
+    const { id, revision, tenant } = kept;
+    const keyhold = connect(origin, tenant.token);
+    const header = { "Idempotency-Key": key };
+    const answer = await ask(() =>
+      id === ""
+        ? keyhold.POST("/api/v1/credentials", {
+            params: { header },
+            body: registration(tenant.accountId, key, pair),
+          })
+        : keyhold.PUT("/api/v1/credentials/{id}/secret", {
+            params: { path: { id }, header: { ...header, ...ifMatch(revision) } },
+            body: { secret: secretOf(pair) },
+          }),
+    );
+    return eventOf("write", answer, (credential) => {
+      kept.acknowledge(number, answer.ended, credential);
       return "ok";
     });
   }
@@ -75,14 +72,13 @@ export class Desk {
   }
 
   async order(origin: string, { kept, amount, key }: Order): Promise<Event> {
-    const params = { symbol: "BTC/USDT", type: "market", side: "buy", amount: amount.toFixed(5) };
-    const answer = await ask(origin, {
-      method: "POST",
-      path: `/credentials/${kept.id}/invoke`,
-      token: kept.tenant.token,
-      headers: { "idempotency-key": key },
-      body: { operation: "createOrder", params },
-    });
+    const params = { symbol: "BTC/USDT", type: "market", side: "buy", amount: amount.toFixed(5) } as const;
+    const answer = await ask(() =>
+      connect(origin, kept.tenant.token).POST("/api/v1/credentials/{id}/invoke", {
+        params: { path: { id: kept.id }, header: { "Idempotency-Key": key } },
+        body: { operation: "createOrder", params },
+      }),
+    );
     return eventOf("order", answer, ({ outcome }) => (outcome === "done" ? "ok" : "unknown"));
   }
 
@@ -110,22 +106,16 @@ export async function openTenants(
   origin: string,
   count: number,
 ): Promise<readonly OpenTenant[]> {
-  const operator = await mint("operator");
+  const operator = connect(origin, await mint("operator"));
   const tenants: OpenTenant[] = [];
   for (let number = 1; number <= count; number += 1) {
     const subject = `desk-${number}-${randomUUID()}`;
     const owner = { issuer: localIssuerName, subject };
     const body = { name: `Desk ${number}`, owner };
-    const created = await demand(origin, { method: "POST", path: "/tenants", token: operator, body });
-    const id = textIn(asRecord(created["tenant"]), "id");
-    const token = await mint(subject, id);
-    const account = await demand(origin, {
-      method: "POST",
-      path: "/accounts",
-      token,
-      body: { name: "Main" },
-    });
-    tenants.push({ id, token, accountId: textIn(account, "id") });
+    const { tenant } = await answerOf(operator.POST("/api/v1/tenants", { body }));
+    const token = await mint(subject, tenant.id);
+    const opening = connect(origin, token).POST("/api/v1/accounts", { body: { name: "Main" } });
+    tenants.push({ id: tenant.id, token, accountId: (await answerOf(opening)).id });
   }
   return tenants;
 }
@@ -136,21 +126,27 @@ export async function freeze(
   { id, tenant }: Kept,
   verb: "freeze" | "unfreeze" = "freeze",
 ): Promise<void> {
-  await demand(origin, { method: "POST", path: `/credentials/${id}/${verb}`, token: tenant.token, body: {} });
+  await answerOf(connect(origin, tenant.token).POST(`/api/v1/credentials/{id}/${verb}`, at(id)));
 }
 
-export function reveal(origin: string, { id, tenant }: Kept): Promise<Answer> {
+export function reveal(origin: string, { id, tenant }: Kept): Promise<Answer<RevealedSecret>> {
   const body = { reason: "to trade with it" };
-  return ask(origin, { method: "POST", path: `/credentials/${id}/reveal`, token: tenant.token, body });
+  return ask(() =>
+    connect(origin, tenant.token).POST("/api/v1/credentials/{id}/reveal", { ...at(id), body }),
+  );
 }
 
 /** Of the secret in an answer. */
-export function digestIn(body: Answer["body"]): string {
-  const secret = asRecord(body["secret"]);
-  return digestOf({ apiKey: textIn(secret, "api_key"), apiSecret: textIn(secret, "api_secret") });
+export function digestIn({ secret: { api_key, api_secret } }: RevealedSecret): string {
+  return digestOf({ apiKey: api_key ?? "", apiSecret: api_secret ?? "" });
 }
 
-function registration(accountId: string, label: string, secret: object): object {
-  const policy = { allow: ["read", "trade"], reveal: true };
+export function registration(accountId: string, label: string, pair: Pair): NewCredential {
+  const policy: NewCredential["policy"] = { allow: ["read", "trade"], reveal: true };
+  const secret = secretOf(pair);
   return { account_id: accountId, venue: "binance", environment: "live", label, secret, policy };
+}
+
+export function secretOf({ apiKey, apiSecret }: Pair): NewCredential["secret"] {
+  return { api_key: apiKey, api_secret: apiSecret };
 }

@@ -1,5 +1,6 @@
+import { at } from "@keyhold/client";
 import { until } from "../../testkit/until.ts";
-import { ask } from "./client.ts";
+import { ask, connect } from "./client.ts";
 import { digestIn, reveal } from "./desk.ts";
 import type { Findings } from "./events.ts";
 import type { Kept } from "./kept.ts";
@@ -29,9 +30,9 @@ async function digestAtLast(origin: string, kept: Kept): Promise<string | null> 
   return until(
     "the store to answer",
     async () => {
-      const { status, body } = await reveal(origin, kept);
-      if (status === 200) return { digest: digestIn(body) };
-      return body["code"] === "store_unavailable" ? null : { digest: null };
+      const { body, problem } = await reveal(origin, kept);
+      if (body !== null) return { digest: digestIn(body) };
+      return problem?.code === "store_unavailable" ? null : { digest: null };
     },
     patienceMs,
   ).then(
@@ -41,6 +42,7 @@ async function digestAtLast(origin: string, kept: Kept): Promise<string | null> 
 }
 
 async function isChanged(origin: string, { id, tenant, revision }: Kept): Promise<boolean> {
-  const { body } = await ask(origin, { method: "GET", path: `/credentials/${id}`, token: tenant.token });
-  return body["status"] !== "active" || body["health"] !== "healthy" || body["revision"] !== revision;
+  const keyhold = connect(origin, tenant.token);
+  const { body } = await ask(() => keyhold.GET("/api/v1/credentials/{id}", at(id)));
+  return body?.status !== "active" || body.health !== "healthy" || body.revision !== revision;
 }

@@ -1,6 +1,7 @@
+import { at } from "@keyhold/client";
 import { until } from "../../testkit/until.ts";
 import { type Verification, verifyChain } from "../../src/audit/chain.ts";
-import { ask } from "../ha/client.ts";
+import { ask, connect } from "../ha/client.ts";
 import type { OpenTenant } from "../ha/desk.ts";
 import type { Chance } from "./chance.ts";
 import { revealOnce } from "./client.ts";
@@ -61,13 +62,9 @@ async function opensAtLast(origin: string, entry: Entry, ledger: Ledger): Promis
 }
 
 async function isRevoked(origin: string, { kept: { id, tenant } }: Entry): Promise<boolean> {
-  const asked = async (): Promise<{ status: unknown } | null> => {
-    const { status, body } = await ask(origin, {
-      method: "GET",
-      path: `/credentials/${id}`,
-      token: tenant.token,
-    });
-    return status === 200 ? { status: body["status"] } : null;
+  const asked = async (): Promise<{ status: string } | null> => {
+    const keyhold = connect(origin, tenant.token);
+    return (await ask(() => keyhold.GET("/api/v1/credentials/{id}", at(id)))).body;
   };
   const found = await until("a credential", asked, patienceMs).catch(() => ({ status: null }));
   return found.status === "revoked";
@@ -79,11 +76,7 @@ export async function verifyExport(
   { id, token }: OpenTenant,
   line: (text: string) => void = () => {},
 ): Promise<Verification> {
-  const answer = await fetch(`${origin}/api/v1/audit/export`, {
-    headers: { authorization: `Bearer ${token}` },
-  });
-  if (answer.status !== 200 || answer.body === null) throw new Error(`no export: ${answer.status}`);
-  const lines = readLines(answer.body);
+  const lines = readLines(connect(origin, token).exportAudit());
   async function* seen(): AsyncGenerator<string> {
     for await (const text of lines) {
       line(text);

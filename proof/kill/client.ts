@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Control } from "../../simulator/control.ts";
-import { type Answer, ask, textIn } from "../ha/client.ts";
+import type { Answer } from "../ha/client.ts";
 import { digestIn, reveal } from "../ha/desk.ts";
 import type { Tenant } from "../ha/kept.ts";
 import type { Chance } from "./chance.ts";
@@ -18,9 +18,8 @@ const pauseMs = { turn: 40, absent: 50, failed: 300, running: 3000 } as const;
 const mostUnanswered = 12;
 
 /** Whether nothing is known of what became of the request: no answer, an answer that blames the service, or its first run goes on. */
-const isUndecided = ({ status, body }: Answer): boolean =>
-  status === 0 || status >= 500 || textIn(body, "code") === "idempotency_in_flight";
-const isDone = ({ status }: Answer): boolean => status >= 200 && status < 300;
+const isUndecided = ({ status, problem }: Answer): boolean =>
+  status === 0 || status >= 500 || problem?.code === "idempotency_in_flight";
 
 /** Somebody who registers, reveals, rotates, replaces and revokes, and sends again under its key what was not answered. */
 export class Client {
@@ -91,10 +90,9 @@ export class Client {
   async #send(origin: string, write: Write): Promise<void> {
     const { ledger } = this.#scene;
     ledger.writes += 1;
-    const answer = await ask(origin, write.request);
-    if (isDone(answer)) return write.settle(answer);
-    if (!isUndecided(answer))
-      return void ledger.refusals.push(`${write.what} ${textIn(answer.body, "code")}`);
+    const answer = await write.send(origin);
+    if (answer.body !== null) return;
+    if (!isUndecided(answer)) return void ledger.refusals.push(`${write.what} ${answer.problem?.code}`);
     this.#unanswered = [
       ...this.#unanswered,
       { write, attempts: 0, notBefore: performance.now() + pauseMs.failed },
@@ -102,26 +100,24 @@ export class Client {
   }
 
   async #repeat(origin: string, one: Unanswered): Promise<void> {
-    const answer = await ask(origin, one.write.request);
+    const answer = await one.write.send(origin);
     one.attempts += 1;
     if (isUndecided(answer)) {
-      const isRunning = textIn(answer.body, "code") === "idempotency_in_flight";
+      const isRunning = answer.problem?.code === "idempotency_in_flight";
       one.notBefore = performance.now() + (isRunning ? pauseMs.running : pauseMs.failed);
       return;
     }
     this.#unanswered = this.#unanswered.filter((other) => other !== one);
     const { what } = one.write;
-    const code = isDone(answer) ? null : textIn(answer.body, "code", String(answer.status));
-    this.#scene.ledger.repeats.push({ what, attempts: one.attempts, code });
-    if (isDone(answer)) one.write.settle(answer);
+    this.#scene.ledger.repeats.push({ what, attempts: one.attempts, code: answer.problem?.code ?? null });
   }
 }
 
 /** Reveals the secret of an entry that is in these hands, and notes what came. False when no secret did. */
 export async function revealOnce(origin: string, entry: Entry, ledger: Ledger): Promise<boolean> {
   const { floor } = entry.kept;
-  const { status, body } = await reveal(origin, entry.kept);
-  if (status !== 200) return false;
+  const { body } = await reveal(origin, entry.kept);
+  if (body === null) return false;
   ledger.reveals += 1;
   entry.reveals += 1;
   if (entry.kept.judge(digestIn(body), floor) !== "ok") ledger.wrongReveals += 1;

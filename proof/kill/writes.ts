@@ -1,20 +1,21 @@
 import { randomUUID } from "node:crypto";
+import { type Client, type Credential, ifMatch } from "@keyhold/client";
 import type { Control } from "../../simulator/control.ts";
-import { type Answer, asRecord, type Request, textIn } from "../ha/client.ts";
-import { Kept, type Pair, type Tenant } from "../ha/kept.ts";
+import { type Answer, ask, connect, type Sent } from "../ha/client.ts";
+import { registration as newCredential, secretOf } from "../ha/desk.ts";
+import { Kept, type Tenant } from "../ha/kept.ts";
 import { Entry, type Ledger } from "./ledger.ts";
 
 /** A request that changes something, under a key that makes a repeat of it safe. */
 export type Write = Readonly<{
   what: string;
-  request: Request;
-  /** Notes what was acknowledged. */
-  settle(answer: Answer): void;
+  /** Sends it, and notes what was acknowledged. */
+  send(origin: string): Promise<Answer>;
 }>;
 
 type Needs = Readonly<{ control: Control; ledger: Ledger }>;
 
-const secretOf = ({ apiKey, apiSecret }: Pair): object => ({ api_key: apiKey, api_secret: apiSecret });
+type Key = Readonly<{ "Idempotency-Key": string }>;
 
 let registered = 0;
 
@@ -24,53 +25,59 @@ export function registration({ control, ledger }: Needs, tenant: Tenant): Write 
   const pair = control.addKey("binance", { environment: "live", account: kept.account });
   const label = `credential ${number}`;
   const [sent, entry] = [kept.send(pair), new Entry(kept, label)];
-  const body = {
-    account_id: tenant.accountId,
-    venue: "binance",
-    environment: "live",
-    label,
-    policy: { allow: ["read", "trade"], reveal: true },
-    secret: secretOf(pair),
-  };
-  return keyed("register", tenant, { method: "POST", path: "/credentials", body }, (answer) => {
-    acknowledge(kept, sent, answer, answer.body);
+  const body = newCredential(tenant.accountId, label, pair);
+  const send = (keyhold: Client, header: Key) =>
+    keyhold.POST("/api/v1/credentials", { params: { header }, body });
+  return keyed("register", tenant, send, (credential, ended) => {
+    kept.acknowledge(sent, ended, credential);
     entry.isBusy = false;
     ledger.entries.push(entry);
   });
 }
 
 /** The old secret is destroyed with the change; its key stays at the venue. */
-export function rotation({ control }: Needs, entry: Entry): Write {
-  const { kept } = entry;
-  const pair = control.addKey("binance", { environment: "live", account: kept.account });
-  const sent = kept.send(pair);
-  const request = {
-    method: "POST",
-    path: `/credentials/${kept.id}/rotate`,
-    body: { secret: secretOf(pair), overlap_seconds: 0 },
-  } as const;
-  return keyed("rotate", kept.tenant, withRevision(request, kept), (answer) => {
-    acknowledge(kept, sent, answer, asRecord(answer.body["credential"]));
-    entry.isBusy = false;
+export function rotation(needs: Needs, entry: Entry): Write {
+  return renewal("rotate", needs, entry, async (keyhold, params, secret) => {
+    const body = { secret, overlap_seconds: 0 };
+    const { data, response } = await keyhold.POST("/api/v1/credentials/{id}/rotate", { params, body });
+    return { data: data?.credential, response };
   });
 }
 
-export function replacement({ control }: Needs, entry: Entry): Write {
+export function replacement(needs: Needs, entry: Entry): Write {
+  return renewal("replace", needs, entry, (keyhold, params, secret) =>
+    keyhold.PUT("/api/v1/credentials/{id}/secret", { params, body: { secret } }),
+  );
+}
+
+function renewal(
+  what: string,
+  { control }: Needs,
+  entry: Entry,
+  request: (
+    keyhold: Client,
+    params: { path: { id: string }; header: Key & ReturnType<typeof ifMatch> },
+    secret: ReturnType<typeof secretOf>,
+  ) => Sent<Credential | undefined>,
+): Write {
   const { kept } = entry;
-  const pair = control.addKey("binance", { environment: "live", account: kept.account });
+  const { id, account, tenant } = kept;
+  const pair = control.addKey("binance", { environment: "live", account });
   const sent = kept.send(pair);
-  const body = { secret: secretOf(pair) };
-  const request = { method: "PUT", path: `/credentials/${kept.id}/secret`, body } as const;
-  return keyed("replace", kept.tenant, withRevision(request, kept), (answer) => {
-    acknowledge(kept, sent, answer, answer.body);
+  const revision = ifMatch(kept.revision);
+  const send = (keyhold: Client, key: Key) =>
+    request(keyhold, { path: { id }, header: { ...key, ...revision } }, secretOf(pair));
+  return keyed(what, tenant, send, (credential, ended) => {
+    kept.acknowledge(sent, ended, credential);
     entry.isBusy = false;
   });
 }
 
 export function revocation(entry: Entry): Write {
   const { id, tenant } = entry.kept;
-  const request = { method: "POST", path: `/credentials/${id}/revoke`, body: {} } as const;
-  return keyed("revoke", tenant, request, () => {
+  const send = (keyhold: Client, header: Key) =>
+    keyhold.POST("/api/v1/credentials/{id}/revoke", { params: { path: { id }, header } });
+  return keyed("revoke", tenant, send, () => {
     entry.revoked = true;
     entry.isBusy = false;
   });
@@ -78,25 +85,26 @@ export function revocation(entry: Entry): Write {
 
 /** Nothing refuses a second account of the same name, so that an account that is opened twice is seen. */
 export function accountOpening({ ledger }: Needs, tenant: Tenant): Write {
-  const name = `account ${randomUUID()}`;
-  ledger.accounts.push({ tenant, name });
-  return keyed("open account", tenant, { method: "POST", path: "/accounts", body: { name } }, () => {});
+  const body = { name: `account ${randomUUID()}` };
+  ledger.accounts.push({ tenant, ...body });
+  const send = (keyhold: Client, header: Key) =>
+    keyhold.POST("/api/v1/accounts", { params: { header }, body });
+  return keyed("open account", tenant, send, () => {});
 }
 
-function withRevision(request: Omit<Request, "token">, { revision }: Kept): Omit<Request, "token"> {
-  return { ...request, headers: { "if-match": `"${revision}"` } };
-}
-
-function keyed(
+function keyed<T>(
   what: string,
   { token }: Tenant,
-  request: Omit<Request, "token">,
-  settle: Write["settle"],
+  request: (keyhold: Client, key: Key) => Sent<T>,
+  settle: (body: NonNullable<T>, ended: number) => void,
 ): Write {
-  const headers = { ...request.headers, "idempotency-key": randomUUID() };
-  return { what, request: { ...request, token, headers }, settle };
-}
-
-function acknowledge(kept: Kept, sent: number, { ended }: Answer, credential: Answer["body"]): void {
-  kept.acknowledge(sent, ended, { id: textIn(credential, "id"), revision: Number(credential["revision"]) });
+  const key = { "Idempotency-Key": randomUUID() };
+  return {
+    what,
+    async send(origin) {
+      const answer = await ask(() => request(connect(origin, token), key));
+      if (answer.body !== null) settle(answer.body, answer.ended);
+      return answer;
+    },
+  };
 }

@@ -87,7 +87,7 @@ describe.skipIf(program === null)(
       await freeze(origins.writes, frozen);
       expect(await reveal(origins.cached, frozen)).toMatchObject({
         status: 403,
-        body: { code: "frozen" },
+        problem: { code: "frozen" },
       });
       expect((await desk.read(origins.cached, "cached", other)).outcome).toBe("ok");
       await freeze(origins.writes, frozen, "unfreeze");

@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { setTimeout as sleep } from "node:timers/promises";
-import { demand } from "../../ha/client.ts";
-import { openAccount, patch } from "../tenant.ts";
-import type { Ground, Way } from "../way.ts";
+import { answerOf, at } from "@keyhold/client";
+import { allowDeferred, openAccount, type Tenant } from "../tenant.ts";
+import type { Way } from "../way.ts";
 
 const credentials = 3_000;
 const webhooks = 20;
@@ -24,7 +24,7 @@ export const chainLock: Way = {
         '{credential.revoked,account.deleted}' from generate_series(1, ${webhooks}) number`.execute(
       site.installation.ownerDb,
     );
-    await attacker.takeItsTime(() => keepMany({ site, attacker }));
+    await attacker.takeItsTime(() => keepMany(attacker.tenant));
   },
   /** Holds the attacker's chain by hand, again and again. */
   async disarm({ site: { installation }, attacker }, until) {
@@ -36,23 +36,24 @@ export const chainLock: Way = {
       await sleep(100);
     }
   },
-  async attack({ site, attacker }, until) {
-    const own = await attacker.ask({ method: "GET", path: "/accounts" });
-    const many = itemsOf(own.body).find(({ name }) => name === "Many");
-    if (many !== undefined) await attacker.ask({ method: "DELETE", path: `/accounts/${many.id}` });
+  async attack({ attacker }, until) {
+    const { body } = await attacker.ask((keyhold) => keyhold.GET("/api/v1/accounts"));
+    const many = body?.items.find(({ name }) => name === "Many");
+    if (many !== undefined)
+      await attacker.ask((keyhold) => keyhold.DELETE("/api/v1/accounts/{id}", at(many.id)));
     // It goes on with what every tenant may do: changes, each with a record of its own.
     while (!until.aborted) {
-      await openAccount(site.service.url, attacker.tenant.token, `Another ${attacker.sent}`).catch(() => "");
+      await openAccount(attacker.tenant.keyhold, `Another ${attacker.sent}`).catch(() => "");
       await sleep(1_000);
     }
   },
 };
 
 /** Keeps credentials that no venue has seen, which a tenant may permit itself. */
-async function keepMany({ site: { service }, attacker }: Ground): Promise<void> {
-  const { token } = attacker.tenant;
-  await patch(service.url, { path: "/tenant", token, body: { policy: { allow_deferred: true } } });
-  const account = await openAccount(service.url, token, "Many");
+async function keepMany(tenant: Tenant): Promise<void> {
+  await allowDeferred(tenant);
+  const { keyhold } = tenant;
+  const account = await openAccount(keyhold, "Many");
   const numbers = Array.from({ length: credentials }, (_, number) => number).values();
   const keep = async (): Promise<void> => {
     for (const number of numbers) {
@@ -64,14 +65,9 @@ async function keepMany({ site: { service }, attacker }: Ground): Promise<void> 
         label: `label ${number}`,
         validation: "deferred",
         secret,
-      };
-      await demand(service.url, { method: "POST", path: "/credentials", token, body });
+      } as const;
+      await answerOf(keyhold.POST("/api/v1/credentials", { body }));
     }
   };
   await Promise.all(Array.from({ length: atOnce }, keep));
-}
-
-function itemsOf(body: Readonly<Record<string, unknown>>): readonly Readonly<{ id: string; name: string }>[] {
-  const { items } = body;
-  return Array.isArray(items) ? items : [];
 }

@@ -1,5 +1,5 @@
+import { answerOf, at } from "@keyhold/client";
 import { fault } from "../../../simulator/faults.ts";
-import { demand } from "../../ha/client.ts";
 import { pause } from "../attacker.ts";
 import { register } from "../tenant.ts";
 import type { Way } from "../way.ts";
@@ -15,22 +15,20 @@ export const clockLanes: Way = {
   // Three rounds of the clock.
   seconds: 200,
   flaw: "rotates-one-after-another",
-  async prepare({ site: { service, simulator }, attacker }) {
+  async prepare({ site: { simulator }, attacker }) {
     const { control } = simulator;
     await attacker.takeItsTime(async () => {
       const main = { account: "main", permissions: { transfer: true } };
-      const parent = await register(service.url, attacker.tenant, control.addKey("bybit", main), "parent");
+      const parent = await register(attacker.tenant, control.addKey("bybit", main), "parent");
       for (let number = 0; number < rotations; number += 1) {
         const account = `sub-${number}`;
         const key = control.addKey("bybit", { account });
         control.setAccount("bybit", account, { parent: "main" });
-        const id = await register(service.url, attacker.tenant, key, account);
-        await demand(service.url, {
-          method: "PUT",
-          path: `/credentials/${id}/rotation/schedule`,
-          token: attacker.tenant.token,
-          body: { parent_credential_id: parent, every_days: 30, next_at: new Date().toISOString() },
-        });
+        const id = await register(attacker.tenant, key, account);
+        const body = { parent_credential_id: parent, every_days: 30, next_at: new Date().toISOString() };
+        await answerOf(
+          attacker.tenant.keyhold.PUT("/api/v1/credentials/{id}/rotation/schedule", { ...at(id), body }),
+        );
       }
     });
   },

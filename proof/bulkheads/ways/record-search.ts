@@ -29,10 +29,10 @@ export const recordSearch: Way = {
     for (const { name } of rows) await sql`drop index ${sql.raw(name)}`.execute(installation.ownerDb);
   },
   async attack({ attacker }, until) {
-    const search = { method: "GET", path: "/audit/events?event=tenant.frozen" } as const;
+    const params = { query: { event: "tenant.frozen" as const } };
     const searcher = async (): Promise<void> => {
       while (!until.aborted) {
-        const { status } = await attacker.ask(search);
+        const { status } = await attacker.ask((keyhold) => keyhold.GET("/api/v1/audit/events", { params }));
         if (status === 429) await pause(1_000, until);
       }
     };

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { idOf, openScene, type Scene } from "../../../demo/stage.ts";
-import { refused, type Sent, step } from "../../../demo/step.ts";
+import { refused, step } from "../../../demo/step.ts";
 import { steps } from "../../../demo/steps.ts";
 import { createTeller } from "../../../demo/tell.ts";
 import { startSimulator } from "../../../simulator/simulator.ts";
@@ -17,7 +17,7 @@ afterAll(() => scene.simulator.close());
 const plain = step({
   title: "bob opens an account",
   actor: "bob",
-  send: () => ({ method: "GET", path: "/" }),
+  send: () => Promise.resolve({}),
   status: 201,
   answer: z.object({ id: z.string() }),
   holds: ({ known }, { id }) => known.get("account") !== id,
@@ -25,9 +25,12 @@ const plain = step({
   learn: ({ id }) => [["account", id]],
 });
 
-function told(tell: (teller: ReturnType<typeof createTeller>) => void, isTTY = false): string {
+async function told(
+  tell: (teller: ReturnType<typeof createTeller>) => void | Promise<void>,
+  isTTY = false,
+): Promise<string> {
   const output = collect();
-  tell(createTeller(Object.assign(output.stream, { isTTY })));
+  await tell(createTeller(Object.assign(output.stream, { isTTY })));
   return output.text();
 }
 
@@ -69,16 +72,16 @@ describe("what the reader of the demo sees", () => {
   });
   afterEach(() => void vi.unstubAllEnvs());
 
-  const sent: Sent = {
+  const body = { venue: "binance", secret: { api_key: "pLaNtEd-1", api_secret: "pLaNtEd-2" } };
+  const request = new Request("http://127.0.0.1/api/v1/credentials", {
     method: "POST",
-    path: "/credentials",
-    body: { venue: "binance", secret: { api_key: "pLaNtEd-1", api_secret: "pLaNtEd-2" } },
-    headers: { "idempotency-key": "k1" },
-  };
+    headers: { authorization: "Bearer pLaNtEd-3", "idempotency-key": "k1" },
+    body: JSON.stringify(body),
+  });
 
-  test("names the fields of a secret and never their values, sent or come back", () => {
-    const text = told((teller) => {
-      teller.sent(7, "a step", "bob", sent);
+  test("names the fields of a secret and never their values, sent or come back", async () => {
+    const text = await told(async (teller) => {
+      await teller.sent(7, "a step", "bob", request);
       teller.unexpected(500, { secret: { api_key: "pLaNtEd-1" } });
     });
     expect(text).toContain(
@@ -87,12 +90,12 @@ describe("what the reader of the demo sees", () => {
     expect(text).toContain('500 {"secret":{"api_key":"[secret]"}}');
     expect(text).not.toContain("pLaNtEd");
     // The control: outside of `secret` a value is shown.
-    expect(told((teller) => teller.unexpected(500, { other: "pLaNtEd-1" }))).toContain("pLaNtEd-1");
+    expect(await told((teller) => teller.unexpected(500, { other: "pLaNtEd-1" }))).toContain("pLaNtEd-1");
   });
 
-  test("has colours on a terminal and nowhere else", () => {
+  test("has colours on a terminal and nowhere else", async () => {
     const say = (teller: ReturnType<typeof createTeller>): void => teller.cameBack(201, "done");
-    expect(told(say)).toBe("    ← 201 done\n");
-    expect(told(say, true)).toContain("\u001b[32m201");
+    expect(await told(say)).toBe("    ← 201 done\n");
+    expect(await told(say, true)).toContain("\u001b[32m201");
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { eventOf } from "../../../proof/ha/client.ts";
+import { KeyholdProblem } from "../../../client/index.ts";
+import { ask, eventOf } from "../../../proof/ha/client.ts";
 import type { Event, Findings } from "../../../proof/ha/events.ts";
 import { type HaPromises, judge, stretchesOf, sumUp } from "../../../proof/ha/judge.ts";
 import { held } from "../../../proof/proof.ts";
@@ -77,16 +78,34 @@ describe("what is promised", () => {
 });
 
 describe("an answer", () => {
-  const outcome = (status: number, code: string, detail: string): string =>
-    eventOf("uncached", { status, body: { code, detail }, began: 0, ended: 1 }, () => "ok").outcome;
+  const eventAfter = async (sent: Promise<Readonly<{ data: object; response: Response }>>): Promise<Event> =>
+    eventOf("uncached", await ask(() => sent), () => "ok");
+  const outcome = async (status: number, code: string, detail: string): Promise<string> => {
+    const document = { code, title: "It is so", detail };
+    const problem = new KeyholdProblem(new Response(null, { status }), document);
+    return (await eventAfter(Promise.reject(problem))).outcome;
+  };
 
-  test("says to try again only as an indefinite 503 that has these words", () => {
-    expect(outcome(503, "store_unavailable", "It cannot be reached now. Try again later.")).toBe("try_again");
-    expect(outcome(503, "store_unavailable", "It cannot be reached now.")).toBe("refused");
-    expect(outcome(503, "secret_lost", "It is gone. Try again later.")).toBe("refused");
-    expect(outcome(500, "store_unavailable", "Try again later.")).toBe("refused");
-    expect(outcome(0, "", "")).toBe("refused");
-    expect(outcome(200, "", "")).toBe("ok");
+  test("says to try again only as an indefinite 503 that has these words", async () => {
+    expect(await outcome(503, "store_unavailable", "It cannot be reached now. Try again later.")).toBe(
+      "try_again",
+    );
+    expect(await outcome(503, "store_unavailable", "It cannot be reached now.")).toBe("refused");
+    expect(await outcome(503, "secret_lost", "It is gone. Try again later.")).toBe("refused");
+    expect(await outcome(500, "store_unavailable", "Try again later.")).toBe("refused");
+    expect(await outcome(422, "venue_refused", "Too little money.")).toBe("declined");
+  });
+
+  test("is a success with any body", async () => {
+    const response = new Response();
+    expect(await eventAfter(Promise.resolve({ data: {}, response }))).toMatchObject({ outcome: "ok" });
+  });
+
+  test("is none where the connection broke, or something else than Keyhold answered", async () => {
+    const none = { outcome: "refused", code: "no_answer" };
+    expect(await eventAfter(Promise.reject(new TypeError("fetch failed")))).toMatchObject(none);
+    const foreign = new KeyholdProblem(new Response(null, { status: 503 }), {});
+    expect(await eventAfter(Promise.reject(foreign))).toMatchObject(none);
   });
 });
 

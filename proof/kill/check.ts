@@ -1,6 +1,6 @@
 import { at } from "@keyhold/client";
 import { until } from "../../testkit/until.ts";
-import { type Verification, verifyChain } from "../../src/audit/chain.ts";
+import { verifyChain } from "../../src/audit/chain.ts";
 import { ask, connect } from "../ha/client.ts";
 import type { OpenTenant } from "../ha/desk.ts";
 import type { Chance } from "./chance.ts";
@@ -75,7 +75,7 @@ export async function verifyExport(
   origin: string,
   { id, token }: OpenTenant,
   line: (text: string) => void = () => {},
-): Promise<Verification> {
+): ReturnType<typeof verifyChain> {
   const lines = readLines(connect(origin, token).exportAudit());
   async function* seen(): AsyncGenerator<string> {
     for await (const text of lines) {

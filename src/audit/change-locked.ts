@@ -1,17 +1,15 @@
 import type { Principal } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
-import { assertSeen } from "../db/revision.ts";
 import type { TenantTx } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
 import { type Answered, change, type Changed } from "./change.ts";
 import { refuseMiss } from "./refusals.ts";
-
-type Named = Parameters<typeof refuseMiss>[2];
 
 /** A change of one thing. If `work` returns `null`, there is no such thing, and it throws what the miss means. */
 export async function changeFound<T extends object>(
   db: Db,
   principal: Principal,
-  named: Named,
+  named: Parameters<typeof refuseMiss>[2],
   work: (tx: TenantTx) => Promise<Changed<T> | null>,
 ): Promise<Answered<T>> {
   try {
@@ -35,7 +33,7 @@ class Missing extends Error {}
  * throws `stale`, or what a miss means.
  */
 export function changeLocked<Row extends Readonly<{ revision: number }>>(
-  kind: Named["kind"],
+  kind: Parameters<typeof refuseMiss>[2]["kind"],
   lock: (tx: TenantTx, id: string) => Promise<Row | undefined>,
 ) {
   return <T extends object>(
@@ -50,4 +48,23 @@ export function changeLocked<Row extends Readonly<{ revision: number }>>(
       assertSeen(row.revision, revision);
       return work(tx, row);
     });
+}
+
+/** The error for a change of a row that was changed after the caller read it. */
+export function stale(revision: number): KeyholdError {
+  return new KeyholdError(
+    "stale",
+    "It has changed since you read it. Read it again, then repeat the change.",
+    {
+      facts: { revision },
+    },
+  );
+}
+
+/**
+ * Throws `stale` when the caller has seen another revision than the present one. A caller without a revision
+ * passes.
+ */
+export function assertSeen(present: number, seen: number | undefined): void {
+  if (seen !== undefined && seen !== present) throw stale(present);
 }

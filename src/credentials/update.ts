@@ -1,8 +1,7 @@
-import { assertScope, type Principal } from "../access/principal.ts";
-import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
+import { assertScope, type Principal, assertMaySwitchOn, switchedOffBy } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
-import { assertSeen } from "../db/revision.ts";
+import { assertSeen } from "../audit/change-locked.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { assertMove, type Credential, type CredentialRow, type Policy, toCredential } from "./credential.ts";
@@ -16,7 +15,7 @@ import {
   rejectDuplicates,
   updateCredential,
 } from "./rows.ts";
-import { type Conclusion, consult, type Consulted } from "./validate.ts";
+import { consult, type Consulted } from "./validate.ts";
 
 type Update = Readonly<{
   label?: string;
@@ -68,7 +67,7 @@ async function switchOn(
   }).catch(asDuplicate);
 }
 
-function switchedOn({ row, validation: { outcome, message } }: Consulted): Conclusion<Credential> {
+function switchedOn({ row, validation: { outcome, message } }: Consulted) {
   const detail = `The credential stays ${row.status}: ${message}`;
   const refusal =
     row.status === "active" ? null : new KeyholdError(codeOf(outcome), detail, { facts: { outcome } });

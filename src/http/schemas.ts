@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { type MemberRank, ranks } from "../access/ranks.ts";
 import { KeyholdError } from "../errors.ts";
 import { isStorable } from "./json-body.ts";
+import { ranks, type MemberRank } from "../access/principal.ts";
 
 /** The schemas that have a name in the OpenAPI document. */
 export const components = z.registry<{

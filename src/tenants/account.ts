@@ -1,26 +1,29 @@
 import { randomUUID } from "node:crypto";
 import { type Selectable, sql, type UpdateObject } from "kysely";
 import { namesSubjects } from "../access/narrowing.ts";
-import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
-import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
+import {
+  assertScope,
+  type Principal,
+  scopeOf,
+  soleOwner,
+  assertMaySwitchOn,
+  switchedOffBy,
+} from "../access/principal.ts";
 import { type Answered, change, type Changed } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
-import { assertSeen } from "../db/revision.ts";
 import type { Database } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreezes } from "./freeze.ts";
 import { showMember, subjectOf } from "./member.ts";
-import { changeFound } from "../audit/change-locked.ts";
+import { assertSeen, changeFound } from "../audit/change-locked.ts";
 import { refuseMiss } from "../audit/refusals.ts";
-
-type AccountRow = Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>;
 
 /** A trading account of a member. Its credentials can be used only while it is active. */
 type Account = Readonly<ReturnType<typeof toAccount>>;
 
-function toAccount(row: AccountRow) {
+function toAccount(row: Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>) {
   return {
     id: row.id,
     owner_id: row.owner_id,
@@ -58,7 +61,10 @@ export async function changeAccount<T extends object>(
   db: Db,
   principal: Principal,
   { revision, ...target }: Readonly<{ id: string; action: string; revision?: number | undefined }>,
-  work: (tx: TenantTx, row: AccountRow) => Promise<Changed<T>>,
+  work: (
+    tx: TenantTx,
+    row: Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>,
+  ) => Promise<Changed<T>>,
 ): Promise<Answered<T>> {
   return changeFound(db, principal, { kind: "account", ...target }, async (tx) => {
     const row = await tx
@@ -173,7 +179,11 @@ export async function updateAccount(
   }));
 }
 
-function switched(principal: Principal, row: AccountRow, active: boolean | undefined) {
+function switched(
+  principal: Principal,
+  row: Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>,
+  active: boolean | undefined,
+) {
   if (active === undefined || (active && row.active)) return {};
   if (!active)
     return { switched_off_rank: switchedOffBy(principal, row.active ? undefined : row.switched_off_rank) };

@@ -2,19 +2,16 @@ import { randomUUID } from "node:crypto";
 import { type Selectable, sql, type UpdateObject } from "kysely";
 import type { Database } from "../db/schema.ts";
 import type { StoredLimits, TenantPolicy } from "../db/stored-json.ts";
-import type { PlatformTx, TenantTx } from "../db/tenant.ts";
+import { type PlatformTx, type TenantTx, readTenant, withPlatform } from "../db/tenant.ts";
 import { assertScope, type Operator, type Principal, scopeOf } from "../access/principal.ts";
 import { type Answered, change, type Changed, changeTenant } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import { assertSigner, signerOf } from "../audit/grants.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
-import { assertSeen } from "../db/revision.ts";
-import { readTenant, withPlatform } from "../db/tenant.ts";
+import { assertSeen } from "../audit/change-locked.ts";
 import { KeyholdError } from "../errors.ts";
 import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreezes } from "./freeze.ts";
-
-type Row = Selectable<Database["tenants"]> & Readonly<{ freezes: readonly Freeze[] }>;
 
 type Tenant = Readonly<ReturnType<typeof toTenant>>;
 
@@ -30,7 +27,7 @@ const defaultPolicy: Required<TenantPolicy> = {
   check_minutes: defaultCheckMinutes,
 };
 
-function toTenant(row: Row) {
+function toTenant(row: Selectable<Database["tenants"]> & Readonly<{ freezes: readonly Freeze[] }>) {
   return {
     id: row.id,
     name: row.name,
@@ -60,7 +57,10 @@ export async function findPolicy(tx: TenantTx, tenantId: string): Promise<Tenant
 }
 
 /** The tenant's row, held until the transaction ends. Throws `not_found`. */
-export async function lockTenant(tx: TenantTx | PlatformTx, id: string): Promise<Row> {
+export async function lockTenant(
+  tx: TenantTx | PlatformTx,
+  id: string,
+): Promise<Selectable<Database["tenants"]> & Readonly<{ freezes: readonly Freeze[] }>> {
   const row = await selectTenant(tx, id).forUpdate().executeTakeFirst();
   if (row === undefined) throw new KeyholdError("not_found", "There is no such tenant.");
   return row;

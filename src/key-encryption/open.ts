@@ -1,14 +1,13 @@
 import { access } from "node:fs/promises";
 import type { AwsConfig, KeysConfig } from "../config/stores.ts";
 import type { Db } from "../db/connect.ts";
-import { StartError } from "../errors.ts";
+import { KeyholdError, StartError } from "../errors.ts";
 import type { VaultClient } from "../vault/client.ts";
 import { openAwsKms } from "./aws-kms.ts";
 import { loadKeyFile } from "./file.ts";
 import { assertBelongs, findKekId, learnKek } from "./installation.ts";
 import { createKeyFile } from "./key-file.ts";
 import type { KeyProvider } from "./key-provider.ts";
-import { successive } from "./successive.ts";
 import { openTransitKeys } from "./transit.ts";
 
 export type KeyNeeds = Readonly<{
@@ -114,4 +113,33 @@ function refusal({ path, sealedWith, embeddedIn }: KeyFileOptions): StartError {
   return new StartError(
     `The key file ${path} is missing, and the database was sealed with its key ${sealedWith}. Restore the file from its backup${anew}.`,
   );
+}
+
+/**
+ * One provider that wraps, and earlier ones that still unwrap: for an installation that moves, for example
+ * from a key file to AWS KMS.
+ */
+export function successive(newest: KeyProvider, ...earlier: readonly KeyProvider[]): KeyProvider {
+  if (earlier.length === 0) return newest;
+  const providers = [newest, ...earlier];
+  const find = async (kekId: string): Promise<KeyProvider | undefined> => {
+    for (const provider of providers) if (await provider.knows(kekId)) return provider;
+    return undefined;
+  };
+  return {
+    kind: newest.kind,
+    get kekId() {
+      return newest.kekId;
+    },
+    knows: async (kekId) => (await find(kekId)) !== undefined,
+    wrap: (dataKey, context) => newest.wrap(dataKey, context),
+    async unwrap(wrapped, context) {
+      const provider = await find(wrapped.kekId);
+      if (provider !== undefined) return provider.unwrap(wrapped, context);
+      throw new KeyholdError(
+        "key_unavailable",
+        `No configured provider has the key-encryption key ${wrapped.kekId}. Name the one that has it.`,
+      );
+    },
+  };
 }

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { throwUnavailable } from "../remote/failure.ts";
-import { expectDone, hasError, parseAnswer, type VaultClient } from "./client.ts";
-import { assertMount, findMount } from "./mount.ts";
+import { assertMount, expectDone, findMount, hasError, parseAnswer, type VaultClient } from "./client.ts";
 
 export type KeyValues = Readonly<Record<string, unknown>>;
 

@@ -30,14 +30,12 @@ export type OpenKeys = Readonly<{
   close(): void;
 }>;
 
-type Opened = Readonly<{ provider: KeyProvider; created?: boolean; close?: () => void }>;
-
 /**
  * Opens the configured key-encryption keys: the first provider wraps, and the others still unwrap. Together
  * they must have the keys that the database was sealed with. Throws `StartError`.
  */
 export async function openKeys(config: KeysConfig, needs: KeyNeeds): Promise<OpenKeys> {
-  const opened: Opened[] = [];
+  const opened: Awaited<ReturnType<typeof open>>[] = [];
   // One after the other, because a key file may be made, and a refusal should name the first provider at
   // fault.
   for (const kind of config.order) opened.push(await open(kind, config, needs));
@@ -55,7 +53,11 @@ export async function openKeys(config: KeysConfig, needs: KeyNeeds): Promise<Ope
   };
 }
 
-async function open(kind: KeyProvider["kind"], config: KeysConfig, needs: KeyNeeds): Promise<Opened> {
+async function open(
+  kind: KeyProvider["kind"],
+  config: KeysConfig,
+  needs: KeyNeeds,
+): Promise<Pick<OpenKeys, "provider"> & Partial<OpenKeys>> {
   switch (kind) {
     case "file": {
       const { keyFile: path, embeddedIn, creates } = needs;

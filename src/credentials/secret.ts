@@ -1,6 +1,6 @@
 import type { Secret } from "../crypto/secret.ts";
 import { KeyholdError } from "../errors.ts";
-import { problemOf } from "../venues/field-forms.ts";
+import { problemOf } from "../venues/traits.ts";
 import type { FieldName, SecretFields, VenueDescription } from "../venues/venue.ts";
 
 /** Secrets that end with the scope that holds them. */

@@ -3,7 +3,7 @@ import type { Db } from "./connect.ts";
 
 type Place = Readonly<{ venue: string; environment: string }>;
 
-/** The stored forms in which venues refuse an unknown key (`venues/known-refusals.ts`). */
+/** The stored forms in which venues refuse an unknown key (`venues/ask.ts`). */
 export function storedRefusals(db: Db) {
   return {
     async of({ venue, environment }: Place, learn: () => Promise<string | null>): Promise<string | null> {

@@ -1,13 +1,13 @@
 import { all, answerOf, type Client, type NewCredential } from "@keyhold/client";
+import { problemOf } from "../../venues/traits.ts";
+import { fieldNames } from "../../venues/venue.ts";
 import type { Cli } from "../cli.ts";
 import { CliError } from "../errors.ts";
-import { problemOf } from "../../venues/field-forms.ts";
-import { fieldNames } from "../../venues/venue.ts";
 import { fitFields, type Naming, type SecretValues } from "../fields.ts";
 import { explain } from "../service.ts";
 import { type Progress, showProgress } from "../terminal.ts";
 import { type Venue, venueNamed } from "../venues.ts";
-import { assertAll, type Result, resultOf, type Settled, show, summaryOf, noteRemoval } from "./results.ts";
+import { assertAll, noteRemoval, type Result, resultOf, type Settled, show, summaryOf } from "./results.ts";
 import type { Item, Source } from "./source.ts";
 
 export type Plan = Readonly<{

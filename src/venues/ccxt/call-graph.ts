@@ -5,7 +5,7 @@
 import { Exchange } from "ccxt";
 import { parseSync } from "oxc-parser";
 import { z } from "zod";
-import { requestKey } from "../exchanges/request-table.ts";
+import { requestKey } from "./gate.ts";
 
 type ExchangeClass = new (config: object) => Exchange;
 /** Markets are loaded without a credential and shared, so what loads them is no part of an operation. */
@@ -95,7 +95,7 @@ function namesOf(body: Function): BodyNames {
 }
 
 /** What the body of one method names. */
-export type BodyNames = Readonly<{
+type BodyNames = Readonly<{
   /** Members of the instance, called or not. */
   own: ReadonlySet<string>;
   /** Members of the class above. */

@@ -34,3 +34,11 @@ export type Signed = Readonly<{
   headers?: Headers | null;
   body?: string | null;
 }>;
+
+/** A request of a venue's own API, as ccxt's `sign` takes it. */
+export type ApiRequest = Readonly<{
+  api: string | readonly string[];
+  path: string;
+  method: string;
+  params?: object;
+}>;

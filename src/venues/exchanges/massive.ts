@@ -1,8 +1,7 @@
 import { z } from "zod";
 import type { Adapter, VenueCall } from "../adapter.ts";
-import { lengthOf } from "../grammars.ts";
 import { type Dialect, interpret, type Interpretation, unknownMeaning } from "../interpret.ts";
-import { candlesParams, tickerParams } from "../operations.ts";
+import { candlesParams, lengthOf, tickerParams } from "../operations.ts";
 import { refusal } from "../outcomes.ts";
 import type { Invocation } from "../venue.ts";
 

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { lengthOf } from "../../grammars.ts";
-import { candlesParams, orderBookParams, tickerParams } from "../../operations.ts";
+import { candlesParams, lengthOf, orderBookParams, tickerParams } from "../../operations.ts";
 import type { Invocation } from "../../venue.ts";
 
 // docs.alpaca.markets: Market Data API (stocks v2: snapshots, historical bars; crypto v1beta3: snapshots,

@@ -215,15 +215,16 @@ function misplaced({ outcome }: Pick<Answer, "outcome">): never {
   throw new TypeError(`a venue process answered another question: ${outcome}`);
 }
 
-type Place = Readonly<{ venue: string; environment: Environment }>;
-
 /** How venues refuse a key that they do not know. What was learned is shared by all tenants. */
 export type KnownRefusals = Readonly<{
   /**
    * The form of the refusal; `null` where it is not known. `learn` asks the venue, and is called at most once
    * a day for each venue and environment, whatever came of it.
    */
-  of(place: Place, learn: () => Promise<string | null>): Promise<string | null>;
+  of(
+    place: Readonly<{ venue: string; environment: Environment }>,
+    learn: () => Promise<string | null>,
+  ): Promise<string | null>;
 }>;
 
 const dayMs = 86_400_000;

@@ -39,7 +39,7 @@ export const tag = text(String.raw`[A-Za-z0-9][A-Za-z0-9 _:.,=+@\-]*`, 256);
 /** One of the caller's own accounts at the venue. */
 const ownAccount = text("[a-z][a-z_]*", 32);
 /** The length of a candle in ccxt's words: seconds, minutes, hours, days, weeks, months, years. */
-export const timeframe = text("[1-9][0-9]{0,2}[smhdwMy]", 4);
+const timeframe = text("[1-9][0-9]{0,2}[smhdwMy]", 4);
 
 const secondMs = 1000;
 const unitMs: Readonly<Record<string, number>> = {

@@ -7,8 +7,6 @@ import { Gate, type Permit } from "./gate.ts";
 import type { ApiRequest, Exchange, Signed } from "./instance.ts";
 import type { Nonces } from "./nonces.ts";
 
-type ExchangeClass = new (config: object) => Exchange;
-
 /** ccxt's names of credential parts, beside ours. */
 export const credentialNames = {
   apiKey: "api_key",
@@ -92,13 +90,13 @@ export async function loadExchange(id: string): Promise<void> {
 }
 
 /** One module per exchange, by its path: importing ccxt whole costs four times the memory and time. */
-async function exchangeClass(id: string): Promise<ExchangeClass> {
+async function exchangeClass(id: string): Promise<new (config: object) => Exchange> {
   const module: unknown = await import(new URL(`./src/${id}.js`, base).href);
   if (!hasDefaultClass(module)) throw new TypeError(`ccxt has no exchange ${id}`);
   return module.default;
 }
 
-function hasDefaultClass(module: unknown): module is { default: ExchangeClass } {
+function hasDefaultClass(module: unknown): module is { default: Awaited<ReturnType<typeof exchangeClass>> } {
   return (
     typeof module === "object" &&
     module !== null &&

@@ -150,10 +150,11 @@ export function passphraseOf(parentSecret: string, marker: string, special: bool
 }
 
 type Who = "parent" | "current";
-type Problem = KeyProblem["problem"];
 
 /** What a venue's refusal means, depending on whose key it was said to. */
-const problems: Readonly<Record<Meaning, Problem | Readonly<Record<Who, Problem>>>> = {
+const problems: Readonly<
+  Record<Meaning, KeyProblem["problem"] | Readonly<Record<Who, KeyProblem["problem"]>>>
+> = {
   bad_key: { parent: "parent_rejected", current: "current_rejected" },
   bad_signature: { parent: "parent_rejected", current: "current_rejected" },
   bad_passphrase: { parent: "parent_rejected", current: "current_rejected" },
@@ -189,7 +190,8 @@ async function openKeySession(
   const parent = await open(credentials.parent);
   const current = await open(credentials.current);
   let parentAccepted = false;
-  const problem = (failed: Failed, who: Who) => problemOf(setup.issuing, failed, { who, parentAccepted });
+  const problem = (failed: Parameters<typeof problemOf>[1], who: Who) =>
+    problemOf(setup.issuing, failed, { who, parentAccepted });
   return {
     async asParent(request, { mayBeEmpty = false, encodeQuery = false } = {}) {
       const dialect = mayBeEmpty ? { ...row.dialect, complete: () => true } : row.dialect;
@@ -227,11 +229,9 @@ function withEncodedQuery(signed: HttpRequest, { params = {} }: ApiRequest): Htt
   return { ...signed, url: `${base}?${query.join("&")}` };
 }
 
-type Failed = Exclude<Interpretation, { kind: "success" }>;
-
 function problemOf(
   { codes = {}, blurredCodes = [] }: KeyIssuing,
-  { said, ...reading }: Failed,
+  { said, ...reading }: Exclude<Interpretation, { kind: "success" }>,
   { who, parentAccepted }: Readonly<{ who: Who; parentAccepted: boolean }>,
 ): KeyProblem {
   const { code = "" } = said;

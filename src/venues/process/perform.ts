@@ -63,26 +63,13 @@ function isKeyJob(job: Job): job is KeyJob {
   return job.verb === "createKey" || job.verb === "findKey" || job.verb === "revokeKey";
 }
 
-type Line = Pick<VenueCall, "send" | "sendShared"> &
-  Readonly<{
-    /**
-     * Bounds what waits for something else than its own requests, such as a market list that another call
-     * loads.
-     */
-    within<T>(work: Promise<T>): Promise<T>;
-    /** Whether nothing has left for the venue. */
-    isUnsent(): boolean;
-    /** Whether the clocks differ, by the last answer. */
-    isClockOff(): boolean;
-  }>;
-
 /** The way to the venue for one call, which has one deadline. */
-function openLine(send: Fetch, settings: VenueSettings, leaving?: () => Promise<void>): Line {
+function openLine(send: Fetch, settings: VenueSettings, leaving?: () => Promise<void>) {
   const deadline = AbortSignal.timeout(settings.timeoutMs);
   let unsent = true;
   let clockOff = false;
   return {
-    async send(request: HttpRequest) {
+    send: async (request: HttpRequest) => {
       await leaving?.();
       const sentAt = Date.now();
       const answer = await send(request, deadline, () => {
@@ -91,9 +78,15 @@ function openLine(send: Fetch, settings: VenueSettings, leaving?: () => Promise<
       clockOff = isClockOff(answer, { sentAt, receivedAt: Date.now() });
       return answer;
     },
-    sendShared: (request) => send(request, AbortSignal.timeout(settings.timeoutMs)),
-    within: (work) => Promise.race([work, expiry(deadline, settings)]),
+    sendShared: (request: HttpRequest) => send(request, AbortSignal.timeout(settings.timeoutMs)),
+    /**
+     * Bounds what waits for something else than its own requests, such as a market list that another call
+     * loads.
+     */
+    within: <T>(work: Promise<T>): Promise<T> => Promise.race([work, expiry(deadline, settings)]),
+    /** Whether nothing has left for the venue. */
     isUnsent: () => unsent,
+    /** Whether the clocks differ, by the last answer. */
     isClockOff: () => clockOff,
   };
 }
@@ -122,20 +115,22 @@ function isClockOff(
   return date + resolutionMs < sentAt - toleratedMs || date > receivedAt + toleratedMs;
 }
 
-type VenueJob = Exclude<Job, KeyJob>;
-
 /**
  * One call on behalf of one credential. A problem of its fields is answered before anything is done with
  * them.
  */
 async function ask(
   adapter: Adapter,
-  job: VenueJob,
+  job: Exclude<Job, KeyJob>,
   {
     fields,
     line,
     speaker,
-  }: Readonly<{ fields: ReturnType<typeof spellFields> | undefined; line: Line; speaker: Speaker }>,
+  }: Readonly<{
+    fields: ReturnType<typeof spellFields> | undefined;
+    line: ReturnType<typeof openLine>;
+    speaker: Speaker;
+  }>,
 ): Promise<Answer> {
   if (fields === undefined) throw new TypeError("a call lacks its credential");
   if ("problem" in fields) {
@@ -153,7 +148,7 @@ async function ask(
   return withDoubt(marked, job.venue, fields);
 }
 
-async function run(adapter: Adapter, job: VenueJob, call: VenueCall): Promise<Answer> {
+async function run(adapter: Adapter, job: Exclude<Job, KeyJob>, call: VenueCall): Promise<Answer> {
   if (job.verb === "inspect") return adapter.inspect(call);
   if (job.verb === "learnRefusal") {
     const form = await adapter.learnRefusal?.({ ...call, fields: await madeUpKey(call.fields) });

@@ -1,6 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import { formerNamesOf } from "../venues/former-names.ts";
-import { type FieldName, fieldNames } from "../venues/venue.ts";
+import { fieldNames, formerNamesOf, type FieldName } from "../venues/venue.ts";
 
 /** Field name → value, as a request sends it. */
 export type SecretValues = Readonly<Record<string, string>>;

@@ -2,7 +2,7 @@ import { answerOf, at, type Client, type VenueList, type VenueOperations } from 
 import type { Command } from "commander";
 import { z } from "zod";
 import { nearNames } from "../near-names.ts";
-import { venueIdOf } from "../venues/former-names.ts";
+import { venueIdOf } from "../venues/venue.ts";
 import type { Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import type { Column } from "./output.ts";

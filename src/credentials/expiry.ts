@@ -3,7 +3,7 @@ import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
 import { type Due, sweep, type Tally } from "../db/sweep.ts";
 import type { TenantTx } from "../db/tenant.ts";
-import { type Lifetime, lifetimeAt } from "../venues/lifetimes.ts";
+import { type Lifetime, lifetimeAt } from "../venues/traits.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { lockCredential, type LockedRow, rescheduleCredential, updateCredential } from "./rows.ts";

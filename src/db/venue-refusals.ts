@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { Db } from "./connect.ts";
 
-/** The stored forms in which venues refuse an unknown key (`venues/known-refusals.ts`). */
+/** The stored forms in which venues refuse an unknown key (`venues/ask.ts`). */
 export function storedRefusals(db: Db) {
   return {
     async of(

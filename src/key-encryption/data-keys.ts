@@ -13,8 +13,6 @@ import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { type DataKeySource, type KeptDataKey, type KeyProvider, unknownDataKey } from "./key-provider.ts";
 
-type Use = "seal" | "mac";
-
 const hour = 3_600_000;
 
 /**
@@ -166,7 +164,7 @@ export class DataKeys implements DataKeySource {
   }
 
   /** When two processes create a key at once, one key wins and both use it. */
-  async #create(tenantId: string, use: Use): Promise<string> {
+  async #create(tenantId: string, use: "seal" | "mac"): Promise<string> {
     const { id, kekId, wrapped } = await this.make(tenantId);
     const winner = await withTenant(this.#db, serviceScope(tenantId), async (tx) => {
       await tx
@@ -183,7 +181,7 @@ export class DataKeys implements DataKeySource {
   }
 }
 
-async function activeId(tx: TenantTx, use: Use): Promise<string | undefined> {
+async function activeId(tx: TenantTx, use: "seal" | "mac"): Promise<string | undefined> {
   const row = await tx
     .selectFrom("data_keys")
     .select("id")

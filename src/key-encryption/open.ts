@@ -1,14 +1,13 @@
 import { access } from "node:fs/promises";
 import type { AwsConfig, KeysConfig } from "../config/stores.ts";
 import type { Db } from "../db/connect.ts";
-import { StartError } from "../errors.ts";
+import { KeyholdError, StartError } from "../errors.ts";
 import type { VaultClient } from "../vault/client.ts";
 import { openAwsKms } from "./aws-kms.ts";
 import { loadKeyFile } from "./file.ts";
 import { assertBelongs, findKekId, learnKek } from "./installation.ts";
 import { createKeyFile } from "./key-file.ts";
 import type { KeyProvider } from "./key-provider.ts";
-import { successive } from "./successive.ts";
 import { openTransitKeys } from "./transit.ts";
 
 export type KeyNeeds = Readonly<{
@@ -31,14 +30,12 @@ export type OpenKeys = Readonly<{
   close(): void;
 }>;
 
-type Opened = Readonly<{ provider: KeyProvider; created?: boolean; close?: () => void }>;
-
 /**
  * Opens the configured key-encryption keys: the first provider wraps, and the others still unwrap. Together
  * they must have the keys that the database was sealed with. Throws `StartError`.
  */
 export async function openKeys(config: KeysConfig, needs: KeyNeeds): Promise<OpenKeys> {
-  const opened: Opened[] = [];
+  const opened: Awaited<ReturnType<typeof open>>[] = [];
   // One after the other, because a key file may be made, and a refusal should name the first provider at
   // fault.
   for (const kind of config.order) opened.push(await open(kind, config, needs));
@@ -56,7 +53,11 @@ export async function openKeys(config: KeysConfig, needs: KeyNeeds): Promise<Ope
   };
 }
 
-async function open(kind: KeyProvider["kind"], config: KeysConfig, needs: KeyNeeds): Promise<Opened> {
+async function open(
+  kind: KeyProvider["kind"],
+  config: KeysConfig,
+  needs: KeyNeeds,
+): Promise<Pick<OpenKeys, "provider"> & Partial<OpenKeys>> {
   switch (kind) {
     case "file": {
       const { keyFile: path, embeddedIn, creates } = needs;
@@ -114,4 +115,33 @@ function refusal({ path, sealedWith, embeddedIn }: KeyFileOptions): StartError {
   return new StartError(
     `The key file ${path} is missing, and the database was sealed with its key ${sealedWith}. Restore the file from its backup${anew}.`,
   );
+}
+
+/**
+ * One provider that wraps, and earlier ones that still unwrap: for an installation that moves, for example
+ * from a key file to AWS KMS.
+ */
+export function successive(newest: KeyProvider, ...earlier: readonly KeyProvider[]): KeyProvider {
+  if (earlier.length === 0) return newest;
+  const providers = [newest, ...earlier];
+  const find = async (kekId: string): Promise<KeyProvider | undefined> => {
+    for (const provider of providers) if (await provider.knows(kekId)) return provider;
+    return undefined;
+  };
+  return {
+    kind: newest.kind,
+    get kekId() {
+      return newest.kekId;
+    },
+    knows: async (kekId) => (await find(kekId)) !== undefined,
+    wrap: (dataKey, context) => newest.wrap(dataKey, context),
+    async unwrap(wrapped, context) {
+      const provider = await find(wrapped.kekId);
+      if (provider !== undefined) return provider.unwrap(wrapped, context);
+      throw new KeyholdError(
+        "key_unavailable",
+        `No configured provider has the key-encryption key ${wrapped.kekId}. Name the one that has it.`,
+      );
+    },
+  };
 }

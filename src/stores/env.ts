@@ -2,13 +2,11 @@ import { packRecord } from "../crypto/packed-fields.ts";
 import { denied } from "../remote/failure.ts";
 import { assertRef, found, type GetResult, type SealedFields, type SecretRef, type Store } from "./store.ts";
 
-type Variables = Readonly<Record<string, string | undefined>>;
-
 /**
  * Sealed secrets in the environment of the process, as a read-only fallback for look-ups. A change is
  * `denied`: a variable that is still set would come back with the next start.
  */
-export function createEnvStore(variables: Variables): Store {
+export function createEnvStore(variables: Readonly<Record<string, string | undefined>>): Store {
   const readOnly = denied("read_only");
   return {
     name: "env",
@@ -29,7 +27,7 @@ export function describeVariable(
   return { name: variableName(ref), value: packRecord(fields).toBase64() };
 }
 
-function get(variables: Variables, ref: SecretRef): GetResult {
+function get(variables: Parameters<typeof createEnvStore>[0], ref: SecretRef): GetResult {
   const value = variables[variableName(ref)];
   if (value === undefined) return { outcome: "absent" };
   const bytes = decode(value);

@@ -4,8 +4,6 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Store } from "./store.ts";
 
-type Answer = Readonly<{ outcome: string }> | Unavailable | Denied;
-
 /**
  * The same store, with each operation counted and timed, and each kind of failure logged once when it begins.
  */
@@ -21,7 +19,10 @@ export function measured(
 ): Store {
   const { name, capabilities } = store;
   const logFailure = failureLog(name, log);
-  const measure = async <T extends Answer>(operation: string, run: Promise<T>): Promise<T> => {
+  const measure = async <T extends Parameters<typeof failureOf>[0]>(
+    operation: string,
+    run: Promise<T>,
+  ): Promise<T> => {
     const end = metrics.storeSeconds.startTimer({ store: name, operation });
     const answer = await run;
     end();
@@ -42,7 +43,7 @@ export function measured(
 }
 
 /** A reader expects a secret, so an absence counts as a failure too. */
-function failureOf(answer: Answer): string | null {
+function failureOf(answer: Readonly<{ outcome: string }> | Unavailable | Denied): string | null {
   if ("reason" in answer) return answer.reason;
   return answer.outcome === "absent" || answer.outcome === "conflict" ? answer.outcome : null;
 }

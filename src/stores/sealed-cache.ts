@@ -5,18 +5,17 @@ import { found, type GetResult, type SecretRef, type Store } from "./store.ts";
 /** The source of an answer: a fresh copy, an older copy because the store was unavailable, or the store. */
 export type LookUp = "fresh" | "grace" | "store";
 
-export type SealedCacheOptions = Partial<Bounds> &
-  Readonly<{
-    /** For how many milliseconds after a good read the store is not asked. */
-    freshMs?: number;
-    /** For how many milliseconds after the last good read a copy is used while the store is unavailable. */
-    graceMs?: number;
-    /** Milliseconds since some moment; never set back. */
-    now?: () => number;
-    onLookUp?: (lookUp: LookUp) => void;
-  }>;
-
-type Entry = Readonly<{ sealed: Uint8Array; readAt: number }>;
+export type SealedCacheOptions = Readonly<{
+  bytes?: number;
+  bytesPerTenant?: number;
+  /** For how many milliseconds after a good read the store is not asked. */
+  freshMs?: number;
+  /** For how many milliseconds after the last good read a copy is used while the store is unavailable. */
+  graceMs?: number;
+  /** Milliseconds since some moment; never set back. */
+  now?: () => number;
+  onLookUp?: (lookUp: LookUp) => void;
+}>;
 
 const minute = 60_000;
 const mebibyte = 1024 * 1024;
@@ -48,7 +47,7 @@ export function sealedCache(store: Store, options: SealedCacheOptions = {}): Sto
 
 class SealedCache {
   readonly #store: Pick<Store, "get">;
-  readonly #entries: TenantBounded<Entry>;
+  readonly #entries: TenantBounded<Readonly<{ sealed: Uint8Array; readAt: number }>>;
   readonly #reads = new Map<string, Promise<GetResult>>();
   readonly #freshMs: number;
   readonly #graceMs: number;
@@ -109,7 +108,7 @@ class SealedCache {
     this.#entries.set(tenantId, key, { sealed, readAt }, sealed.byteLength + overheadBytes);
   }
 
-  #younger(key: string, limit: number): Entry | undefined {
+  #younger(key: string, limit: number) {
     const entry = this.#entries.get(key);
     return entry !== undefined && this.#now() - entry.readAt < limit ? entry : undefined;
   }
@@ -124,21 +123,17 @@ function keyOf({ tenantId, venue, environment, credentialId, version }: SecretRe
   return `${tenantId}/${venue}/${environment}/${credentialId}/${version}`;
 }
 
-type Bounds = Readonly<{ bytes: number; bytesPerTenant: number }>;
-
-type Held<V> = Readonly<{ tenantId: string; value: V }>;
-
 /**
  * Values of many tenants within bounds. A tenant over its bound loses its own least recently used values;
  * over the total bound the least recently used values of all tenants go.
  */
 class TenantBounded<V extends object> {
   readonly #bytesPerTenant: number;
-  readonly #values: LRUCache<string, Held<V>>;
+  readonly #values: LRUCache<string, Readonly<{ tenantId: string; value: V }>>;
   /** The keys of each tenant, in the order of use. */
   readonly #keys = new Map<string, LRUCache<string, true>>();
 
-  constructor({ bytes, bytesPerTenant }: Bounds) {
+  constructor({ bytes, bytesPerTenant }: Readonly<{ bytes: number; bytesPerTenant: number }>) {
     this.#bytesPerTenant = Math.min(bytes, bytesPerTenant);
     this.#values = new LRUCache({
       maxSize: bytes,

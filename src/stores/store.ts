@@ -28,8 +28,6 @@ export type GetResult =
   | Readonly<{ outcome: "absent" }>
   | Unavailable
   | Denied;
-/** What a store can do beside look-ups. A store that does not write answers `put` with `denied`. */
-export type StoreCapabilities = Readonly<{ writes: boolean }>;
 
 /**
  * Where sealed secrets rest. Failures are data, not exceptions: `unavailable` is indefinite (time-out, 5xx,
@@ -38,7 +36,8 @@ export type StoreCapabilities = Readonly<{ writes: boolean }>;
  */
 export interface Store {
   readonly name: StoreName;
-  readonly capabilities: StoreCapabilities;
+  /** What a store can do beside look-ups. A store that does not write answers `put` with `denied`. */
+  readonly capabilities: Readonly<{ writes: boolean }>;
   /**
    * Each version is written once. The same bytes again are `written`, for a retry after a lost answer. Other
    * bytes under an existing version are a `conflict`, and change nothing.

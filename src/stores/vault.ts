@@ -2,7 +2,7 @@ import { asSealed, EnvelopeError, isFieldName, type Sealed } from "../crypto/env
 import { packRecord } from "../crypto/packed-fields.ts";
 import { answered, denied, throwUnavailable } from "../remote/failure.ts";
 import type { VaultClient } from "../vault/client.ts";
-import { type KeyValues, type Metadata, VersionedKeyValues } from "../vault/key-values.ts";
+import { type KeyValues, VersionedKeyValues } from "../vault/key-values.ts";
 import {
   assertRef,
   compare,
@@ -103,7 +103,7 @@ async function skipTo(engine: VersionedKeyValues, place: Place): Promise<void> {
 async function keepLive(
   engine: VersionedKeyValues,
   place: Place,
-  { live, maxVersions }: Metadata,
+  { live, maxVersions }: Awaited<ReturnType<VersionedKeyValues["readMetadata"]>>,
 ): Promise<void> {
   const { path, version, keptVersions } = place;
   const needed = version - Math.min(version, ...live) + keptVersions;

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { throwUnavailable } from "../remote/failure.ts";
-import { expectDone, hasError, parseAnswer, type VaultClient } from "./client.ts";
-import { assertMount, findMount } from "./mount.ts";
+import { assertMount, expectDone, findMount, hasError, parseAnswer, type VaultClient } from "./client.ts";
 
 export type KeyValues = Readonly<Record<string, unknown>>;
 
@@ -19,9 +18,6 @@ const metadataAnswer = z.object({
     versions: z.record(z.string(), z.object({ destroyed: z.boolean() })),
   }),
 });
-
-/** The newest version of a path, the versions that are not destroyed, and how many versions are kept. */
-export type Metadata = Readonly<{ current: number; live: readonly number[]; maxVersions: number }>;
 
 /**
  * A key-value engine of version 2. Each path has versions, numbered from 1 without a gap. Throws what
@@ -61,7 +57,10 @@ export class VersionedKeyValues {
     return version === current + 1 ? true : throwUnavailable("failing");
   }
 
-  async readMetadata(path: string): Promise<Metadata> {
+  /** The newest version of a path, the versions that are not destroyed, and how many versions are kept. */
+  async readMetadata(
+    path: string,
+  ): Promise<Readonly<{ current: number; live: readonly number[]; maxVersions: number }>> {
     await this.#checkOnce();
     const request = { method: "GET", path: `${this.#mount}/metadata/${path}`, at: "active" } as const;
     const answer = await this.#client.call(request);

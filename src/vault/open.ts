@@ -6,7 +6,7 @@ import { watchBreaker } from "../remote/breaker.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { VaultClient } from "./client.ts";
-import type { VaultSettings } from "./settings.ts";
+import type { VaultSettings } from "./nodes.ts";
 
 /**
  * A client for the configured cluster. With `watching`, the state of its breaker is a metric, and changes are

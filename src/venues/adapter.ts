@@ -22,6 +22,9 @@ export type VenueCall = Readonly<{
   sendShared(request: HttpRequest): Promise<HttpAnswer>;
 }>;
 
+/** Stands for a form: the venue answers a key that it cannot know as it answers any other. */
+export const takesAnyKey = "any key";
+
 /** How to talk to one venue. Runs in venue processes; the serving process reads `description` only. */
 export type Adapter = Readonly<{
   description: VenueDescription;

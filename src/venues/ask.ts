@@ -1,10 +1,9 @@
+import { takesAnyKey } from "./adapter.ts";
 import type { KeyIssuing } from "./exchanges/key-issuing.ts";
 import { unknownPermissions } from "./exchanges/permissions.ts";
-import { type KnownRefusals, takesAnyKey } from "./known-refusals.ts";
 import { keyFailure } from "./outcomes.ts";
 import type { Pool } from "./process/pool.ts";
-import type { Answer, Job, KeyJob } from "./process/protocol.ts";
-import { createRecipient } from "./process/transport.ts";
+import { type Answer, createRecipient, type Job, type KeyJob } from "./process/protocol.ts";
 import {
   isMarker,
   type KeyFailure,
@@ -15,6 +14,7 @@ import {
 } from "./venue-keys.ts";
 import type {
   CallTarget,
+  Environment,
   FieldName,
   InvokeResult,
   OrderLookup,
@@ -213,4 +213,33 @@ function failureIn(answer: Answer): KeyFailure {
 
 function misplaced({ outcome }: Pick<Answer, "outcome">): never {
   throw new TypeError(`a venue process answered another question: ${outcome}`);
+}
+
+/** How venues refuse a key that they do not know. What was learned is shared by all tenants. */
+export type KnownRefusals = Readonly<{
+  /**
+   * The form of the refusal; `null` where it is not known. `learn` asks the venue, and is called at most once
+   * a day for each venue and environment, whatever came of it.
+   */
+  of(
+    place: Readonly<{ venue: string; environment: Environment }>,
+    learn: () => Promise<string | null>,
+  ): Promise<string | null>;
+}>;
+
+const dayMs = 86_400_000;
+
+/** Remembers refusals in this process alone, for programs that have no database. */
+export function refusalsInMemory(now: () => number = Date.now): KnownRefusals {
+  const learned = new Map<string, Readonly<{ at: number; form: Promise<string | null> }>>();
+  return {
+    of({ venue, environment }, learn) {
+      const key = `${venue} ${environment}`;
+      const known = learned.get(key);
+      if (known !== undefined && now() - known.at < dayMs) return known.form;
+      const form = learn();
+      learned.set(key, { at: now(), form });
+      return form;
+    },
+  };
 }

@@ -1,14 +1,12 @@
+import { unknownName } from "../config/mistakes.ts";
 import { StartError } from "../errors.ts";
 import { createAdapters } from "./adapters.ts";
-import { createVenue, createVenueKeys } from "./ask.ts";
+import { createVenue, createVenueKeys, type KnownRefusals, refusalsInMemory } from "./ask.ts";
 import { exchangeTable } from "./exchanges/index.ts";
-import { venueIdOf } from "./former-names.ts";
-import { type KnownRefusals, refusalsInMemory } from "./known-refusals.ts";
 import { createPool, endsWithinMs, type PoolOptions } from "./process/pool.ts";
 import { type VenuesConfig, venueSettings } from "./settings.ts";
 import type { VenueKeys } from "./venue-keys.ts";
-import type { Venues as KnownVenues } from "./venue.ts";
-import { unknownName } from "../config/mistakes.ts";
+import { venueIdOf, type Venues as KnownVenues } from "./venue.ts";
 
 export type { PoolEvent, PoolOptions } from "./process/pool.ts";
 export type { VenuesConfig } from "./settings.ts";

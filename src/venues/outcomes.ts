@@ -4,8 +4,6 @@ import type { Ambiguous, Cause, Indefinite, Limited, Rejected, Unproven } from "
 /** What an answer of a venue means, one word for every outcome but `valid`. */
 export type Meaning = Rejected["reason"] | Ambiguous["outcome"] | Limited["outcome"] | Indefinite["outcome"];
 
-export type Refusal = Rejected | Ambiguous | Limited | Indefinite;
-
 /** What the venue said, for the message. */
 export type Said = Readonly<{
   code?: string;
@@ -47,7 +45,11 @@ const sentences: Readonly<Record<Meaning, string>> = {
 };
 
 /** The refusal that a meaning stands for, with a message a person can act on. */
-export function refusal(speaker: Speaker, meaning: Meaning, said: Said = {}): Refusal {
+export function refusal(
+  speaker: Speaker,
+  meaning: Meaning,
+  said: Said = {},
+): Rejected | Ambiguous | Limited | Indefinite {
   const message = sentence(speaker, meaning, said);
   if (isRejection(meaning)) return { outcome: "rejected", reason: meaning, message };
   if (meaning === "ambiguous") return { outcome: meaning, causes: said.causes ?? anyCause, message };

@@ -40,16 +40,14 @@ export type Valid = Readonly<{
 /** Present where nothing of the call has left this machine, so that nothing took place. */
 export type MaybeUnsent = Readonly<{ unsent?: true }>;
 
-/**
- * Present where the clock of this machine is far off the venue's, so that a refusal proves nothing about the
- * key.
- */
-export type MaybeClockOff = Readonly<{ clockOff?: true }>;
-
 /** Definite: the venue knows the credential is bad, with an answer that covers the credential alone. */
 export type Rejected = MaybeUnsent &
-  MaybeClockOff &
   Readonly<{
+    /**
+     * Present where the clock of this machine is far off the venue's, so that a refusal proves nothing about
+     * the key.
+     */
+    clockOff?: true;
     outcome: "rejected";
     reason:
       | "bad_key"
@@ -66,8 +64,7 @@ export type Rejected = MaybeUnsent &
 export type Cause = "key" | "secret" | "environment" | "permission" | "address" | "clock";
 
 /** The request was refused for certain, with an answer that covers more than the credential. */
-export type Ambiguous = MaybeUnsent &
-  MaybeClockOff &
+export type Ambiguous = Pick<Rejected, "unsent" | "clockOff"> &
   Readonly<{ outcome: "ambiguous"; causes: readonly Cause[]; message: string }>;
 
 /** Definite about this request, not about the key: a permission or an address is missing. */

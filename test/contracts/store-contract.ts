@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seal, type Sealed } from "../../src/crypto/envelope.ts";
 import { Secret } from "../../src/crypto/secret.ts";
-import type { SealedFields, SecretRef, Store, StoreCapabilities } from "../../src/stores/store.ts";
+import type { SealedFields, SecretRef, Store } from "../../src/stores/store.ts";
 import { generateDataKey } from "../../src/crypto/keys.ts";
 import type { StoreName } from "../../src/config/stores.ts";
 
@@ -26,7 +26,7 @@ export type StoreUnderTest = Readonly<{
 /** What every store must do, given what it declares that it can do. A new store is finished when it passes. */
 export function storeContract(
   name: StoreName,
-  capabilities: StoreCapabilities,
+  capabilities: Store["capabilities"],
   create: () => Promise<StoreUnderTest>,
 ): void {
   describe(`the store ${name}`, () => {

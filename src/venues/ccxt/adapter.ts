@@ -1,7 +1,6 @@
 import type { Adapter, VenueCall } from "../adapter.ts";
 import type { KnownExchange, Mode, Probe } from "../exchanges/exchange.ts";
 import { exchangeTable } from "../exchanges/index.ts";
-import { sistersOf } from "../exchanges/sisters.ts";
 import { interpret, unknownMeaning } from "../interpret.ts";
 import { nonceSpent, refusal } from "../outcomes.ts";
 import { Withheld } from "../process/bounded-fetch.ts";
@@ -12,7 +11,7 @@ import { openExchange, signedRequest } from "./exchange.ts";
 import { namedPermit } from "./gate.ts";
 import type { Exchange } from "./instance.ts";
 import { findOrder, invokeOperation } from "./invoke.ts";
-import type { ExchangeFacts } from "./list.ts";
+import { type ExchangeFacts, sistersOf } from "./list.ts";
 import type { Markets } from "./markets.ts";
 import { type Nonces, overtaking } from "./nonces.ts";
 

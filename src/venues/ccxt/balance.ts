@@ -1,9 +1,8 @@
 import { z } from "zod";
-import type { VenueCall } from "../adapter.ts";
+import { takesAnyKey, type VenueCall } from "../adapter.ts";
 import type { Mode } from "../exchanges/exchange.ts";
 import { unknownPermissions } from "../exchanges/permissions.ts";
 import { unknownMeaning } from "../interpret.ts";
-import { takesAnyKey } from "../known-refusals.ts";
 import { nonceSpent, refusal, type Speaker, unproven } from "../outcomes.ts";
 import type { HttpAnswer } from "../process/bounded-fetch.ts";
 import type { Outcome, Verdict } from "../verdict.ts";

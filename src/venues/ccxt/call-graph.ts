@@ -5,9 +5,8 @@
 import { Exchange } from "ccxt";
 import { parseSync } from "oxc-parser";
 import { z } from "zod";
-import { requestKey } from "../exchanges/request-table.ts";
+import { requestKey } from "./gate.ts";
 
-type ExchangeClass = new (config: object) => Exchange;
 /** Markets are loaded without a credential and shared, so what loads them is no part of an operation. */
 const loadsMarkets = definitionOf(Exchange.prototype, "loadMarkets")?.body;
 
@@ -16,7 +15,7 @@ const loadsMarkets = definitionOf(Exchange.prototype, "loadMarkets")?.body;
  * market lists follow from `loadMarkets` alone.
  */
 export function callGraph(
-  Class: ExchangeClass,
+  Class: new (config: object) => Exchange,
 ): Readonly<{ all: ReadonlySet<string>; reach(method: string): string[] }> {
   const { exchange, all, byName } = listRequests(Class);
   const root: object = Object.getPrototypeOf(exchange);
@@ -53,7 +52,7 @@ export function callGraph(
  * ccxt makes two implicit methods for each request of its table; where two requests give one name, the later
  * one counts.
  */
-function listRequests(Class: ExchangeClass) {
+function listRequests(Class: Parameters<typeof callGraph>[0]) {
   const all = new Set<string>();
   const byName = new Map<string, string>();
   class Listed extends Class {
@@ -95,7 +94,7 @@ function namesOf(body: Function): BodyNames {
 }
 
 /** What the body of one method names. */
-export type BodyNames = Readonly<{
+type BodyNames = Readonly<{
   /** Members of the instance, called or not. */
   own: ReadonlySet<string>;
   /** Members of the class above. */

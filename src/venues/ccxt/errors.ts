@@ -1,6 +1,6 @@
 import type { VenueCall } from "../adapter.ts";
 import { type Dialect, interpret, wordsOf } from "../interpret.ts";
-import { type Meaning, type Refusal, refusal, type Said } from "../outcomes.ts";
+import { type Meaning, refusal, type Said } from "../outcomes.ts";
 import { FetchFailure, type HttpAnswer, Withheld } from "../process/bounded-fetch.ts";
 import type { Cause } from "../verdict.ts";
 
@@ -32,14 +32,12 @@ export function classMeaning(error: unknown): Meaning | undefined {
   return isKind(error, "ExchangeError") ? undefined : "unexpected_answer";
 }
 
-type Reading = Readonly<{ meaning: Meaning }> & Pick<Said, "causes">;
-
 /**
  * The same by the venue's words as well. ccxt's AuthenticationError covers key, secret, address, permission
  * and time at one venue or another, and PermissionDenied an address; InvalidNonce is a nonce or a time. Words
  * that name one of them alone decide.
  */
-function errorMeaning(error: unknown, words: string): Reading | undefined {
+function errorMeaning(error: unknown, words: string): ReturnType<typeof wordsMeaning> {
   const meaning = classMeaning(error);
   const named = causesIn(words);
   const isAddress = named.length === 1 && named[0] === "address";
@@ -65,7 +63,7 @@ const alone: Readonly<Partial<Record<Cause, Meaning>>> = {
  * What a refused read of the account means that ccxt takes for a plain refusal; `undefined` where its words
  * name nothing that a credential needs. Words alone end no key.
  */
-export function wordsMeaning(words: string): Reading | undefined {
+export function wordsMeaning(words: string): ReturnType<typeof authenticationMeaning> | undefined {
   const named = causesIn(words);
   if (named.length === 0) return namesKey(words) ? { meaning: "ambiguous" } : undefined;
   return authenticationMeaning(words, named);
@@ -75,7 +73,10 @@ export function wordsMeaning(words: string): Reading | undefined {
  * A key is named in nearly every refusal, so it decides only where nothing else is named, and where it is
  * called wrong. That it is not permitted or not enabled is another matter.
  */
-function authenticationMeaning(words: string, named: readonly Cause[]): Reading {
+function authenticationMeaning(
+  words: string,
+  named: readonly Cause[],
+): Readonly<{ meaning: Meaning }> & Pick<Said, "causes"> {
   const [first, ...others] = named;
   if (others.length > 0) return { meaning: "ambiguous", causes: ["key", ...named] };
   if (first !== undefined) return { meaning: alone[first] ?? "ambiguous" };
@@ -132,7 +133,7 @@ export function explainByClass(
   call: VenueCall,
   error: unknown,
   last: HttpAnswer | undefined,
-): Refusal | undefined {
+): ReturnType<typeof refusal> | undefined {
   if (error instanceof FetchFailure || error instanceof Withheld) throw error;
   const said = saidOf(id, error, last);
   if (last === undefined) {

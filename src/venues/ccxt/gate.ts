@@ -1,11 +1,10 @@
 import { z } from "zod";
 import type { VenueCall } from "../adapter.ts";
 import { exchangeTable } from "../exchanges/index.ts";
-import { readRequestTables, type RequestClass, requestKey } from "../exchanges/request-table.ts";
 import type { Operation } from "../operations.ts";
 import { type HttpRequest, Withheld } from "../process/bounded-fetch.ts";
 import type { OperationClass } from "../venue.ts";
-import type { Exchange } from "./instance.ts";
+import type { ApiRequest, Exchange } from "./instance.ts";
 
 /**
  * Lets only permitted requests leave an exchange of ccxt. A request is judged where it still has its name,
@@ -133,4 +132,50 @@ async function readReach(id: string): Promise<Readonly<Record<string, readonly s
     with: { type: "json" },
   });
   return reachFile.parse(module).default;
+}
+
+/** A request as ccxt names it: section of its API, verb, and path before parameters are put into it. */
+export function requestKey(api: ApiRequest["api"], verb: string, path: string): string {
+  const section = typeof api === "string" ? api : api.join(".");
+  return `${section} ${verb} ${path}`;
+}
+
+/**
+ * What a request does to an account. The class does not follow from the verb: `public` needs no key · `read`
+ * changes nothing, or opens a stream · `trade` places, changes and cancels orders, and converts · `setting`
+ * is how an account trades, borrows, lends and earns · `transfer` moves money between accounts of one owner ·
+ * `withdraw` moves it to any other person, under whatever name · `keys` makes and changes API keys,
+ * sub-accounts and lists of addresses.
+ */
+const requestClasses = ["public", "read", "trade", "setting", "transfer", "withdraw", "keys"] as const;
+type RequestClass = (typeof requestClasses)[number];
+
+/** Class → section of the API and verb → paths, as they stand in the files of `exchanges`. */
+const requestFile = z.record(z.enum(requestClasses), z.record(z.string(), z.array(z.string())));
+
+/** The class of every request in these tables. Throws `RangeError` where a request stands twice. */
+export async function readRequestTables(
+  names: readonly string[],
+): Promise<ReadonlyMap<string, RequestClass>> {
+  const classes = new Map<string, RequestClass>();
+  for (const table of names) {
+    for (const [request, its] of await requestsOf(table)) {
+      if (classes.has(request)) throw new RangeError(`${table} has ${request} twice`);
+      classes.set(request, its);
+    }
+  }
+  return classes;
+}
+
+async function requestsOf(table: string): Promise<(readonly [string, RequestClass])[]> {
+  const module: unknown = await import(new URL(`../exchanges/${table}.json`, import.meta.url).href, {
+    with: { type: "json" },
+  });
+  const { default: byClass } = z.object({ default: requestFile }).parse(module);
+  return requestClasses.flatMap((its) =>
+    Object.entries(byClass[its]).flatMap(([group, paths]) => {
+      const [section = "", verb = ""] = group.split(" ");
+      return paths.map((path) => [requestKey(section, verb, path), its] as const);
+    }),
+  );
 }

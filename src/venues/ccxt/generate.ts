@@ -43,15 +43,13 @@ function create(id: string, config: object): Exchange {
   return new (classOf(id))({ enableRateLimit: false, ...config });
 }
 
-type ExchangeClass = new (config: object) => Exchange;
-
-export function classOf(id: string): ExchangeClass {
+export function classOf(id: string): new (config: object) => Exchange {
   const found: unknown = Reflect.get(exchanges, id);
   if (!isClass(found)) throw new TypeError(`ccxt lists ${id} but does not have it`);
   return found;
 }
 
-function isClass(value: unknown): value is ExchangeClass {
+function isClass(value: unknown): value is ReturnType<typeof classOf> {
   return typeof value === "function";
 }
 
@@ -113,10 +111,12 @@ const secretForms: readonly ((text: string) => Readonly<{ secret: string; privat
   }),
 ];
 
-type Read = Readonly<{ requests: readonly unknown[]; completed: boolean }>;
-
 /** What a read of the balance sends, with a secret of the first form that anything is sent with. */
-async function readBalance(id: string, digit: string, { isSandbox = false } = {}): Promise<Read> {
+async function readBalance(
+  id: string,
+  digit: string,
+  { isSandbox = false } = {},
+): ReturnType<typeof readOnce> {
   const text = digit.repeat(64);
   for (const form of secretForms) {
     const read = await readOnce(id, credentialOf(id, { ...otherParts(text), ...form(text) }), isSandbox);
@@ -151,7 +151,11 @@ function credentialOf(id: string, parts: Readonly<Record<string, string>>): obje
 
 const fixedTime = 1_700_000_000_000;
 
-async function readOnce(id: string, credential: object, isSandbox: boolean): Promise<Read> {
+async function readOnce(
+  id: string,
+  credential: object,
+  isSandbox: boolean,
+): Promise<Readonly<{ requests: readonly unknown[]; completed: boolean }>> {
   const requests: unknown[] = [];
   const exchange = create(id, {
     ...credential,

@@ -1,7 +1,7 @@
 /** What is used of a ccxt exchange. Its own types are `any` almost everywhere, so they are stated here. */
 export interface Exchange {
   /** Sent with every request, such as OKX's header for simulated trading. */
-  readonly headers: Headers;
+  readonly headers: Readonly<Record<string, string | number | undefined>>;
   readonly options: Record<string, unknown>;
   walletAddress?: string;
   privateKey?: string;
@@ -26,11 +26,17 @@ export interface Exchange {
   enableDemoTrading(enabled: boolean): void;
 }
 
-type Headers = Readonly<Record<string, string | number | undefined>>;
-
 export type Signed = Readonly<{
   url: string;
   method: string;
-  headers?: Headers | null;
+  headers?: Exchange["headers"] | null;
   body?: string | null;
+}>;
+
+/** A request of a venue's own API, as ccxt's `sign` takes it. */
+export type ApiRequest = Readonly<{
+  api: string | readonly string[];
+  path: string;
+  method: string;
+  params?: object;
 }>;

@@ -93,7 +93,7 @@ function unifiedArguments(operation: Operation, invocation: Invocation, caller: 
 }
 
 /** What is needed to run unified methods of one exchange; without a dialect ccxt's error classes decide. */
-export type Caller = Readonly<{
+type Caller = Readonly<{
   id: string;
   dialect: Dialect | null;
   clientOrderIds: ClientOrderIds | null;

@@ -1,9 +1,9 @@
 import type { KeyKind } from "../../crypto/private-key.ts";
+import type { ApiRequest } from "../ccxt/instance.ts";
 import type { Dialect } from "../interpret.ts";
 import type { Environment, FieldName, OperationClass, VenueDescription } from "../venue.ts";
 import type { AccountFacts, Permissions } from "../verdict.ts";
 import type { KeyIssuing } from "./key-issuing.ts";
-import type { ApiRequest } from "./request-table.ts";
 
 /** How ccxt reaches an environment: its sandbox hosts or header, its demo hosts, or neither. */
 export type Mode = "live" | "sandbox" | "demo";

@@ -1,7 +1,7 @@
+import type { ApiRequest } from "../ccxt/instance.ts";
 import type { Said } from "../outcomes.ts";
 import type { KeyManagement, KeyRefusalReason } from "../venue-keys.ts";
 import type { Indefinite } from "../verdict.ts";
-import type { ApiRequest } from "./request-table.ts";
 
 /**
  * Asks as one of the two keys and returns the JSON of a success, `null` where there is no body. Throws

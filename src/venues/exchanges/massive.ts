@@ -1,8 +1,7 @@
 import { z } from "zod";
 import type { Adapter, VenueCall } from "../adapter.ts";
-import { lengthOf } from "../grammars.ts";
 import { type Dialect, interpret, type Interpretation, unknownMeaning } from "../interpret.ts";
-import { candlesParams, tickerParams } from "../operations.ts";
+import { candlesParams, lengthOf, tickerParams } from "../operations.ts";
 import { refusal } from "../outcomes.ts";
 import type { Invocation } from "../venue.ts";
 
@@ -107,17 +106,15 @@ export const massive: Adapter = {
 // massive.com/docs: "Unified Snapshot" (all classes of assets), "Custom Bars". Tickers are Massive's own:
 // AAPL, X:BTCUSD, C:EURUSD.
 
-type Read = Readonly<{ path: string; show: (json: unknown) => unknown }>;
-
 /** The request of an operation on market data; `undefined` for any other operation. */
-function marketRead({ operation, params }: Invocation, now: number): Read | undefined {
+function marketRead({ operation, params }: Invocation, now: number) {
   if (operation === "fetchTicker") return ticker(tickerParams.parse(params).symbol);
   return operation === "fetchOHLCV" ? candles(candlesParams.parse(params), now) : undefined;
 }
 
-function ticker(symbol: string): Read {
+function ticker(symbol: string) {
   const query = new URLSearchParams({ "ticker.any_of": symbol });
-  return { path: `/v3/snapshot?${query.toString()}`, show: (json) => showTicker(symbol, json) };
+  return { path: `/v3/snapshot?${query.toString()}`, show: (json: unknown) => showTicker(symbol, json) };
 }
 
 const units: Readonly<Record<string, string>> = {
@@ -130,10 +127,7 @@ const units: Readonly<Record<string, string>> = {
   y: "year",
 };
 
-function candles(
-  { symbol, timeframe, since, limit = 100 }: z.infer<typeof candlesParams>,
-  now: number,
-): Read {
+function candles({ symbol, timeframe, since, limit = 100 }: z.infer<typeof candlesParams>, now: number) {
   // The latest ones: from long enough ago that a closed market leaves as many.
   const from = since ?? now - 4 * limit * lengthOf(timeframe) - 7 * lengthOf("1d");
   const range = `${timeframe.slice(0, -1)}/${units[timeframe.slice(-1)]}/${from}/${now}`;
@@ -141,7 +135,7 @@ function candles(
   const query = new URLSearchParams({ sort: since === undefined ? "desc" : "asc", limit: "50000" });
   return {
     path: `/v2/aggs/ticker/${encodeURIComponent(symbol)}/range/${range}?${query.toString()}`,
-    show: (json) =>
+    show: (json: unknown) =>
       bars
         .parse(json)
         .results.slice(0, limit)

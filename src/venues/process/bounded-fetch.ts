@@ -56,8 +56,6 @@ export function createBoundedFetch(
   };
 }
 
-type Bounds = Readonly<{ dispatcher: Dispatcher; deadline: AbortSignal; settings: VenueSettings }>;
-
 /** undici starts a request on a connection that stands, right before it writes to it. */
 function noteSend(onSend: () => void): Dispatcher.DispatcherComposeInterceptor {
   return (dispatch) => (options, handler) =>
@@ -74,7 +72,10 @@ function noteSend(onSend: () => void): Dispatcher.DispatcherComposeInterceptor {
     });
 }
 
-async function exchange(request: HttpRequest, bounds: Bounds): Promise<HttpAnswer> {
+async function exchange(
+  request: HttpRequest,
+  bounds: Readonly<{ dispatcher: Dispatcher; deadline: AbortSignal; settings: VenueSettings }>,
+): Promise<HttpAnswer> {
   try {
     const response = await fetch(request.url, {
       method: request.method,
@@ -107,7 +108,7 @@ async function readBody(response: Response, maxBytes: number): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function asFailure(error: unknown, { deadline, settings }: Bounds): FetchFailure {
+function asFailure(error: unknown, { deadline, settings }: Parameters<typeof exchange>[1]): FetchFailure {
   if (error instanceof FetchFailure) return error;
   if (deadline.aborted) {
     return new FetchFailure("timeout", `No complete answer within ${settings.timeoutMs} ms`);

@@ -3,9 +3,8 @@ import { constants, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { VenueSettings } from "../settings.ts";
 import type { SecretFields } from "../venue.ts";
-import type { Answer, FromProcess, Job, ToProcess } from "./protocol.ts";
+import { type Answer, type FromProcess, type Job, sealFields, type ToProcess } from "./protocol.ts";
 import { StallWatch } from "./stall-watch.ts";
-import { sealFields } from "./transport.ts";
 
 /** Given to the process, taken up by it, or on its way to the venue. */
 export type Stage = "given" | "begun" | "sent";

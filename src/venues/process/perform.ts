@@ -2,9 +2,9 @@ import { ZodError } from "zod";
 import type { Adapter, VenueCall } from "../adapter.ts";
 import { createAdapters } from "../adapters.ts";
 import { KeyProblem } from "../exchanges/key-issuing.ts";
-import { doubtOf } from "../field-forms.ts";
 import { indefinite, keyFailure, refusal, type Speaker } from "../outcomes.ts";
 import { egressAddresses, type VenueSettings } from "../settings.ts";
+import { doubtOf } from "../traits.ts";
 import type { KeyFailure } from "../venue-keys.ts";
 import type { InvokeResult } from "../venue.ts";
 import type { Indefinite } from "../verdict.ts";
@@ -19,7 +19,6 @@ import {
 import { madeUpKey } from "./made-up-key.ts";
 import { manageKeys } from "./manage-keys.ts";
 import type { Answer, Job, KeyJob } from "./protocol.ts";
-import { createScrubber } from "./scrub.ts";
 import { type FieldTexts, spellFields } from "./spell.ts";
 
 /**
@@ -64,26 +63,13 @@ function isKeyJob(job: Job): job is KeyJob {
   return job.verb === "createKey" || job.verb === "findKey" || job.verb === "revokeKey";
 }
 
-type Line = Pick<VenueCall, "send" | "sendShared"> &
-  Readonly<{
-    /**
-     * Bounds what waits for something else than its own requests, such as a market list that another call
-     * loads.
-     */
-    within<T>(work: Promise<T>): Promise<T>;
-    /** Whether nothing has left for the venue. */
-    isUnsent(): boolean;
-    /** Whether the clocks differ, by the last answer. */
-    isClockOff(): boolean;
-  }>;
-
 /** The way to the venue for one call, which has one deadline. */
-function openLine(send: Fetch, settings: VenueSettings, leaving?: () => Promise<void>): Line {
+function openLine(send: Fetch, settings: VenueSettings, leaving?: () => Promise<void>) {
   const deadline = AbortSignal.timeout(settings.timeoutMs);
   let unsent = true;
   let clockOff = false;
   return {
-    async send(request: HttpRequest) {
+    send: async (request: HttpRequest) => {
       await leaving?.();
       const sentAt = Date.now();
       const answer = await send(request, deadline, () => {
@@ -92,9 +78,15 @@ function openLine(send: Fetch, settings: VenueSettings, leaving?: () => Promise<
       clockOff = isClockOff(answer, { sentAt, receivedAt: Date.now() });
       return answer;
     },
-    sendShared: (request) => send(request, AbortSignal.timeout(settings.timeoutMs)),
-    within: (work) => Promise.race([work, expiry(deadline, settings)]),
+    sendShared: (request: HttpRequest) => send(request, AbortSignal.timeout(settings.timeoutMs)),
+    /**
+     * Bounds what waits for something else than its own requests, such as a market list that another call
+     * loads.
+     */
+    within: <T>(work: Promise<T>): Promise<T> => Promise.race([work, expiry(deadline, settings)]),
+    /** Whether nothing has left for the venue. */
     isUnsent: () => unsent,
+    /** Whether the clocks differ, by the last answer. */
     isClockOff: () => clockOff,
   };
 }
@@ -123,20 +115,22 @@ function isClockOff(
   return date + resolutionMs < sentAt - toleratedMs || date > receivedAt + toleratedMs;
 }
 
-type VenueJob = Exclude<Job, KeyJob>;
-
 /**
  * One call on behalf of one credential. A problem of its fields is answered before anything is done with
  * them.
  */
 async function ask(
   adapter: Adapter,
-  job: VenueJob,
+  job: Exclude<Job, KeyJob>,
   {
     fields,
     line,
     speaker,
-  }: Readonly<{ fields: ReturnType<typeof spellFields> | undefined; line: Line; speaker: Speaker }>,
+  }: Readonly<{
+    fields: ReturnType<typeof spellFields> | undefined;
+    line: ReturnType<typeof openLine>;
+    speaker: Speaker;
+  }>,
 ): Promise<Answer> {
   if (fields === undefined) throw new TypeError("a call lacks its credential");
   if ("problem" in fields) {
@@ -154,7 +148,7 @@ async function ask(
   return withDoubt(marked, job.venue, fields);
 }
 
-async function run(adapter: Adapter, job: VenueJob, call: VenueCall): Promise<Answer> {
+async function run(adapter: Adapter, job: Exclude<Job, KeyJob>, call: VenueCall): Promise<Answer> {
   if (job.verb === "inspect") return adapter.inspect(call);
   if (job.verb === "learnRefusal") {
     const form = await adapter.learnRefusal?.({ ...call, fields: await madeUpKey(call.fields) });
@@ -224,4 +218,44 @@ function scrubbed(answer: Answer, secrets: readonly string[]): Answer {
   const scrub = createScrubber(secrets);
   if ("message" in answer) return { ...answer, message: scrub.text(answer.message) };
   return answer.outcome === "done" ? { ...answer, result: scrub.value(answer.result) } : answer;
+}
+
+const removed = "[removed]";
+const longestMessage = 500;
+// Signatures: 64 and more hexadecimal characters, or 43 and more of base64. A UUID has 36.
+const signature = /[A-Za-z0-9+/_-]{40,}={0,2}/g;
+const urlQuery = /(https?:\/\/[^\s?"']*)\?[^\s"']*/g;
+
+/**
+ * Takes out of a text what must not leave a venue process: the credential's own values as they are and as
+ * URLs and JSON write them, queries of URLs, and anything as long as a signature.
+ */
+export function createScrubber(values: Iterable<string>) {
+  const forms = [...values].flatMap(formsOf);
+  // Longest first, so that a value which contains another one leaves no remainder.
+  forms.sort((a, b) => b.length - a.length);
+  // A result is made of prices and ids, and a passphrase of a few digits is in them by chance.
+  const apart = forms.filter((form) => !/^\d{1,11}$/.test(form));
+  return {
+    text: (text: string): string =>
+      without(text, forms).replace(urlQuery, "$1").replace(signature, removed).slice(0, longestMessage),
+    value: (value: unknown): unknown =>
+      value === undefined ? null : JSON.parse(JSON.stringify(value, mask)),
+  };
+
+  function mask(_key: string, value: unknown): unknown {
+    return typeof value === "string" ? without(value, apart) : value;
+  }
+}
+
+function without(text: string, forms: readonly string[]): string {
+  return forms.reduce((rest, form) => rest.replaceAll(form, removed), text);
+}
+
+/** Values that are as short as ordinary words are left: masking `1` would ruin every answer. */
+function formsOf(value: string): string[] {
+  if (value.length < 6) return [];
+  const json = JSON.stringify(value).slice(1, -1);
+  const base64 = Buffer.from(value).toString("base64");
+  return [...new Set([value, json, encodeURIComponent(value), base64])];
 }

@@ -1,8 +1,7 @@
 import { loadVenue } from "../adapters.ts";
 import type { VenueSettings } from "../settings.ts";
 import { createPerformer, type Perform } from "./perform.ts";
-import { beatEveryMs, type FromProcess, type ToProcess } from "./protocol.ts";
-import { createRecipient } from "./transport.ts";
+import { beatEveryMs, createRecipient, type FromProcess, type ToProcess } from "./protocol.ts";
 
 /**
  * Serves the calls of the process that started this one, until that ends. `make` makes what does the work.

@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject } from "node:crypto";
 import { z } from "zod";
 import { type JudgedKey, withKey } from "../../crypto/private-key.ts";
 import type { KeySpelling } from "../exchanges/exchange.ts";
-import { formOf, problemOf } from "../field-forms.ts";
+import { formOf, problemOf } from "../traits.ts";
 import type { FieldName } from "../venue.ts";
 
 export type FieldTexts = ReadonlyMap<FieldName, string>;

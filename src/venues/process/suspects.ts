@@ -1,8 +1,6 @@
 /** Where the calls of a tenant run: with all others, with other suspects, alone, or nowhere. */
 export type Place = "open" | "shared" | "alone" | "barred";
 
-type Held = { place: Exclude<Place, "open">; until: number };
-
 /**
  * Tenants whose calls were running when a venue process stalled or died. Which call it was cannot be seen
  * from outside, so all of them are kept apart from other tenants for a while, and the one whose call began
@@ -10,7 +8,7 @@ type Held = { place: Exclude<Place, "open">; until: number };
  * whose calls alone were running gets none: that is proof, and a guess is not.
  */
 export class Suspects {
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, { place: Exclude<Place, "open">; until: number }>();
   readonly #forMs: number;
   readonly #now: () => number;
 
@@ -41,7 +39,7 @@ export class Suspects {
     }
   }
 
-  #narrower(before: Place, isProven: boolean): Held["place"] {
+  #narrower(before: Place, isProven: boolean): Exclude<Place, "open"> {
     if (before === "alone" || before === "barred") return before;
     const isTaken = [...this.#held.values()].some(({ place }) => place === "alone");
     if (!isTaken) return "alone";

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadKeyFile } from "../../../src/key-encryption/file.ts";
 import { createKeyFile } from "../../../src/key-encryption/key-file.ts";
 import type { KeyProvider } from "../../../src/key-encryption/key-provider.ts";
-import { successive } from "../../../src/key-encryption/successive.ts";
+import { successive } from "../../../src/key-encryption/open.ts";
 
 const context = { tenantId: randomUUID(), dataKeyId: randomUUID() };
 const dataKey = randomBytes(32);

@@ -1,7 +1,14 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { address, currency, network, orderId, symbol, tag } from "../../../src/venues/grammars.ts";
-import { operations } from "../../../src/venues/operations.ts";
+import {
+  address,
+  currency,
+  network,
+  operations,
+  orderId,
+  symbol,
+  tag,
+} from "../../../src/venues/operations.ts";
 
 const requests = readFileSync(new URL("../../vectors/ccxt-requests/requests.txt", import.meta.url), "utf8");
 const given = [

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { lengthOf } from "../../grammars.ts";
-import { candlesParams, orderBookParams, tickerParams } from "../../operations.ts";
+import { candlesParams, lengthOf, orderBookParams, tickerParams } from "../../operations.ts";
 import type { Invocation } from "../../venue.ts";
 
 // docs.alpaca.markets: Market Data API (stocks v2: snapshots, historical bars; crypto v1beta3: snapshots,
@@ -8,11 +7,14 @@ import type { Invocation } from "../../venue.ts";
 
 export const dataHost = "https://data.alpaca.markets";
 
-/** What is read of the market, and how the answer is shown; a text says why it cannot be read at all. */
-type Read = Readonly<{ path: string; show: (json: unknown) => unknown }>;
-
-/** The request of an operation on market data; `undefined` for any other operation. */
-export function marketRead({ operation, params }: Invocation, now: number): Read | string | undefined {
+/**
+ * What is read of the market, and how the answer is shown; a text says why it cannot be read at all.
+ * `undefined` for any other operation.
+ */
+export function marketRead(
+  { operation, params }: Invocation,
+  now: number,
+): Readonly<{ path: string; show: (json: unknown) => unknown }> | string | undefined {
   switch (operation) {
     case "fetchTicker":
       return ticker(tickerParams.parse(params).symbol);
@@ -30,19 +32,16 @@ function isCrypto(symbol: string): boolean {
   return symbol.includes("/");
 }
 
-function ticker(symbol: string): Read {
+function ticker(symbol: string) {
   if (!isCrypto(symbol)) {
     const path = `/v2/stocks/${encodeURIComponent(symbol)}/snapshot`;
-    return { path, show: (json) => showTicker(symbol, json) };
+    return { path, show: (json: unknown) => showTicker(symbol, json) };
   }
   const path = `/v1beta3/crypto/us/snapshots?${new URLSearchParams({ symbols: symbol }).toString()}`;
-  return { path, show: (json) => showTicker(symbol, ofSymbol("snapshots", symbol, json)) };
+  return { path, show: (json: unknown) => showTicker(symbol, ofSymbol("snapshots", symbol, json)) };
 }
 
-function candles(
-  { symbol, timeframe, since, limit = 100 }: z.infer<typeof candlesParams>,
-  now: number,
-): Read | string {
+function candles({ symbol, timeframe, since, limit = 100 }: z.infer<typeof candlesParams>, now: number) {
   const unit = units[timeframe.slice(-1)];
   if (unit === undefined) return `candles have no timeframe ${timeframe} here`;
   const query = new URLSearchParams({ timeframe: `${timeframe.slice(0, -1)}${unit}`, limit: String(limit) });
@@ -54,23 +53,27 @@ function candles(
   const show = (bars: unknown) => barList.parse(bars ?? []).toSorted(([one], [two]) => one - two);
   if (!isCrypto(symbol)) {
     const path = `/v2/stocks/${encodeURIComponent(symbol)}/bars?${query.toString()}`;
-    return { path, show: (json) => show(z.looseObject({ bars: z.unknown() }).parse(json).bars) };
+    return { path, show: (json: unknown) => show(z.looseObject({ bars: z.unknown() }).parse(json).bars) };
   }
   query.set("symbols", symbol);
   const path = `/v1beta3/crypto/us/bars?${query.toString()}`;
   return {
     path,
-    show: (json) => show(z.looseObject({ bars: z.record(z.string(), z.unknown()) }).parse(json).bars[symbol]),
+    show: (json: unknown) =>
+      show(z.looseObject({ bars: z.record(z.string(), z.unknown()) }).parse(json).bars[symbol]),
   };
 }
 
 /** Alpaca's words for the units of a timeframe; it has no seconds and no years. */
 const units: Readonly<Record<string, string>> = { m: "Min", h: "Hour", d: "Day", w: "Week", M: "Month" };
 
-function orderBook({ symbol, limit }: z.infer<typeof orderBookParams>): Read | string {
+function orderBook({ symbol, limit }: z.infer<typeof orderBookParams>) {
   if (!isCrypto(symbol)) return "shares have no order book here; fetchTicker shows the best bid and ask";
   const path = `/v1beta3/crypto/us/latest/orderbooks?${new URLSearchParams({ symbols: symbol }).toString()}`;
-  return { path, show: (json) => showOrderBook(symbol, limit, ofSymbol("orderbooks", symbol, json)) };
+  return {
+    path,
+    show: (json: unknown) => showOrderBook(symbol, limit, ofSymbol("orderbooks", symbol, json)),
+  };
 }
 
 function ofSymbol(name: string, symbol: string, json: unknown): unknown {

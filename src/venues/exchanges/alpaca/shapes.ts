@@ -102,16 +102,14 @@ export function showOrders(json: unknown): unknown {
   return z.array(z.unknown()).parse(json).map(showOrder);
 }
 
-type Terms = z.infer<typeof newOrderParams>;
-
 /**
  * Name of a term that Alpaca has not; leaving it out in silence would place another order than was asked for.
  */
-export function unsupportedTerm(terms: Terms): string | undefined {
+export function unsupportedTerm(terms: z.infer<typeof newOrderParams>): string | undefined {
   return (["postOnly", "reduceOnly"] as const).find((name) => terms[name] === true);
 }
 
-export function wireOrder(terms: Terms, clientOrderId: string | undefined): object {
+export function wireOrder(terms: z.infer<typeof newOrderParams>, clientOrderId: string | undefined): object {
   const stop = terms.triggerPrice;
   const crypto = terms.symbol.includes("/");
   return {

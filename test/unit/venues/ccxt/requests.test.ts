@@ -1,12 +1,16 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { callGraph } from "../../../../src/venues/ccxt/call-graph.ts";
+import {
+  marketsPermit,
+  namedPermit,
+  operationPermit,
+  readRequestTables,
+} from "../../../../src/venues/ccxt/gate.ts";
 import { classOf, reachOf } from "../../../../src/venues/ccxt/generate.ts";
 import { exchangeList } from "../../../../src/venues/ccxt/list.ts";
-import { readRequestTables } from "../../../../src/venues/exchanges/request-table.ts";
 import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
 import { type Operation, operations } from "../../../../src/venues/operations.ts";
-import { marketsPermit, namedPermit, operationPermit } from "../../../../src/venues/ccxt/gate.ts";
 
 /** Requests that ccxt does not have and Keyhold names itself, for the management of keys. */
 const ofKeyhold = ["GET", "POST", "DELETE"].map((verb) => `sapi ${verb} sub-account/subAccountApi`);

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { createScrubber } from "../../../../src/venues/process/scrub.ts";
+import { createScrubber } from "../../../../src/venues/process/perform.ts";
 
 const secret = `s3cr+t/${randomBytes(8).toString("hex")}==`;
 const pem = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEI\nabc\n-----END EC PRIVATE KEY-----\n";

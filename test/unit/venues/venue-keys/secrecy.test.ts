@@ -7,10 +7,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { IssuedKey } from "../../../../simulator/control.ts";
 import { fault } from "../../../../simulator/faults.ts";
 import { Secret } from "../../../../src/crypto/secret.ts";
-import { createRecipient, sealFields } from "../../../../src/venues/process/transport.ts";
+import { createRecipient, sealFields } from "../../../../src/venues/process/protocol.ts";
+import { markerOf } from "../../../../src/venues/venue-keys.ts";
 import { countInMemory, leaksIn } from "../../../../testkit/leaks.ts";
 import { deletion, Desk, fieldsOf, keyVenues, targetOf, textOf } from "./desk.ts";
-import { markerOf } from "../../../../src/venues/venue-keys.ts";
 
 let desk: Desk;
 beforeAll(async () => {

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { classOf } from "../../../../src/venues/ccxt/generate.ts";
-import { exchangeList } from "../../../../src/venues/ccxt/list.ts";
+import { exchangeList, sistersOf } from "../../../../src/venues/ccxt/list.ts";
 import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
-import { sistersOf } from "../../../../src/venues/exchanges/sisters.ts";
 import type { Environment } from "../../../../src/venues/venue.ts";
 import type { Verdict } from "../../../../src/venues/verdict.ts";
 import { Loopback } from "../loopback.ts";
-import { credentialsOf, inspectAt, performerAt, type Perform } from "../samples.ts";
+import { credentialsOf, inspectAt, type Perform, performerAt } from "../samples.ts";
 
 let venue: Loopback;
 let perform: Perform;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createAdapters } from "../../../src/venues/adapters.ts";
-import { otherExchanges } from "../../../src/venues/exchanges/others.ts";
-import { lifetimeAt } from "../../../src/venues/lifetimes.ts";
+import { otherExchanges } from "../../../src/venues/exchanges/index.ts";
+import { lifetimeAt } from "../../../src/venues/traits.ts";
 
 const lifetimes = [...createAdapters().keys()].flatMap((id) => {
   const lifetime = lifetimeAt(id, "live");

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { Secret } from "../../../../src/crypto/secret.ts";
-import { createRecipient, sealFields } from "../../../../src/venues/process/transport.ts";
+import { createRecipient, sealFields } from "../../../../src/venues/process/protocol.ts";
 import { fieldNames } from "../../../../src/venues/venue.ts";
 
 const canary = "canary-5f1d0c7a";

@@ -1,8 +1,15 @@
 import { mentionsKey } from "../crypto/pem.ts";
 import { isBareKey, type KeyFault, type KeyKind, withKey } from "../crypto/private-key.ts";
-import type { FieldForm } from "./exchanges/exchange.ts";
+import type { FieldForm, Lifetime } from "./exchanges/exchange.ts";
 import { traitsOf } from "./exchanges/index.ts";
-import type { FieldName } from "./venue.ts";
+import type { Environment, FieldName } from "./venue.ts";
+
+export type { Lifetime } from "./exchanges/exchange.ts";
+
+/** The rules of venues are about live keys; OKX says that its keys for demo trading do not end. */
+export function lifetimeAt(venue: string, environment: Environment): Lifetime | undefined {
+  return environment === "live" ? traitsOf(venue).lifetime : undefined;
+}
 
 /** What the signer of this venue takes in this field. */
 export function formOf(venue: string, field: FieldName): FieldForm {

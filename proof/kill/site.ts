@@ -5,11 +5,10 @@ import { operatorScope, scopes } from "../../src/access/permissions.ts";
 import { type Db, openDb, openPool } from "../../src/db/connect.ts";
 import { superuserRole } from "../../src/db/embedded/passwords.ts";
 import { findPlace } from "../../src/db/embedded/place.ts";
-import { embeddedDatabase } from "../../src/db/embedded.ts";
+import { embeddedDatabase, joinEmbedded } from "../../src/db/embedded.ts";
 import { makeState } from "../../testkit/state.ts";
 import type { Stage } from "../proof.ts";
 import { Supervisor } from "./supervisor.ts";
-import { joinEmbedded } from "../../src/db/embedded/connection.ts";
 
 export type Program = readonly [path: string, ...argv: string[]];
 

@@ -1,9 +1,9 @@
 import type { Principal } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
-import { assertSeen } from "../db/revision.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { type Answered, change, type Changed } from "./change.ts";
 import { refuseMiss } from "./refusals.ts";
+import { KeyholdError } from "../errors.ts";
 
 type Named = Parameters<typeof refuseMiss>[2];
 
@@ -50,4 +50,23 @@ export function changeLocked<Row extends Readonly<{ revision: number }>>(
       assertSeen(row.revision, revision);
       return work(tx, row);
     });
+}
+
+/** The error for a change of a row that was changed after the caller read it. */
+export function stale(revision: number): KeyholdError {
+  return new KeyholdError(
+    "stale",
+    "It has changed since you read it. Read it again, then repeat the change.",
+    {
+      facts: { revision },
+    },
+  );
+}
+
+/**
+ * Throws `stale` when the caller has seen another revision than the present one. A caller without a revision
+ * passes.
+ */
+export function assertSeen(present: number, seen: number | undefined): void {
+  if (seen !== undefined && seen !== present) throw stale(present);
 }

@@ -1,10 +1,9 @@
 import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
 import type { Principal } from "../access/principal.ts";
-import { type Answered, change, type Changed } from "../audit/change.ts";
-import { type Recorded } from "../audit/change.ts";
+import { type Answered, change, type Changed, type Recorded } from "../audit/change.ts";
 import { seal, type Sealed } from "../crypto/envelope.ts";
-import { stale } from "../db/revision.ts";
+import { stale } from "../audit/change-locked.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { SecretRef, Store } from "../stores/store.ts";

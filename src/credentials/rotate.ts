@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
-import { assertSeen } from "../db/revision.ts";
+import { assertSeen } from "../audit/change-locked.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { findPolicy } from "../tenants/tenant.ts";

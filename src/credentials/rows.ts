@@ -1,9 +1,8 @@
 import { type RawBuilder, sql } from "kysely";
-import type { TenantTx } from "../db/tenant.ts";
+import { type TenantTx, readTenant } from "../db/tenant.ts";
 import { type Principal, scopeOf } from "../access/principal.ts";
 import { changeLocked } from "../audit/change-locked.ts";
-import { scrubDatabaseError } from "../db/scrub.ts";
-import { readTenant } from "../db/tenant.ts";
+import { scrubDatabaseError } from "../telemetry/reduce-error.ts";
 import { type ErrorFacts, KeyholdError } from "../errors.ts";
 import type { AccountFacts, Permissions } from "../venues/verdict.ts";
 import { type CredentialRow, describePermissions, type Policy } from "./credential.ts";

@@ -2,7 +2,7 @@ import { assertScope, type Principal } from "../access/principal.ts";
 import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
 import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
-import { assertSeen } from "../db/revision.ts";
+import { assertSeen } from "../audit/change-locked.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { assertMove, type Credential, type CredentialRow, type Policy, toCredential } from "./credential.ts";

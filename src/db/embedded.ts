@@ -1,10 +1,8 @@
 import type { ChildProcess } from "node:child_process";
-import { rm } from "node:fs/promises";
+import { rm, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { StartError } from "../errors.ts";
-import { leaveNote, noDatabase, refuseToBegin, type Begin } from "./embedded/begin.ts";
+import { StartError } from "../errors.ts";
 import { type Binaries, findBinaries } from "./embedded/binaries.ts";
-import { type Connect, connectionsOf } from "./embedded/connection.ts";
 import { createCluster, removeDrafts } from "./embedded/initdb.ts";
 import {
   asksFor,
@@ -12,11 +10,21 @@ import {
   demandPasswords,
   ensurePasswords,
   type Passwords,
+  readPasswords,
 } from "./embedded/passwords.ts";
-import { findPlace, locatePlace, makeSocketFolder, type Place, port, type Site } from "./embedded/place.ts";
+import {
+  findPlace,
+  locatePlace,
+  makeSocketFolder,
+  type Place,
+  port,
+  type Site,
+  exists,
+  hasDatabase,
+} from "./embedded/place.ts";
 import { startPostmaster, stopPostmaster, supervise } from "./embedded/postmaster.ts";
-import { forgetServer, recover } from "./embedded/recover.ts";
-import { convert, setUp } from "./embedded/set-up.ts";
+import { forgetServer, recover, isServed, readLock } from "./embedded/recover.ts";
+import { type Connect, connectionsOf, convert, setUp } from "./embedded/set-up.ts";
 import { chooseUser, takeOver } from "./embedded/user.ts";
 
 export type EmbeddedPostgres = Readonly<{
@@ -51,8 +59,11 @@ export async function startEmbedded(
     user?: string | null;
     /** `false` trades safety against power loss for speed: for tests. */
     durable?: boolean;
-    /** `first` when left out. */
-    begin?: Begin;
+    /**
+     * When a new, empty database may be made: `never`, `first` if nothing of an earlier one is left, or `asked`
+     * in any case. `first` when left out.
+     */
+    begin?: "never" | "first" | "asked";
     /**
      * The key file of the installation, which shows that there was a database; left out when keys are
      * elsewhere.
@@ -143,4 +154,80 @@ async function demandThem(
   }
   await demandPasswords(site, passwords);
   return true;
+}
+
+/**
+ * Refuses to begin with an empty database when an earlier one should exist. `keyFile` is the key file of this
+ * installation; `null` when its keys are elsewhere. Throws StartError with the place of the earlier database.
+ */
+async function refuseToBegin(
+  place: Place,
+  begin: "never" | "first" | "asked",
+  keyFile: string | null,
+): Promise<void> {
+  if (begin === "asked" || (await hasDatabase(place))) return;
+  const { folder, data } = place;
+  if (begin === "never") throw noDatabase(data);
+  const before = await readNote(place);
+  if (before !== null && before !== data && (await exists(before))) {
+    throw new StartError(
+      `The folder ${folder} had another name when its database was made in ${before}, and now ${data} is looked for. ` +
+        `Give the folder its former name, or run: mv ${before} ${data}`,
+    );
+  }
+  const evidence = (await findEvidence(keyFile)) ?? (before === null ? null : `the note ${noteName}`);
+  if (evidence === null) return;
+  throw new StartError(
+    `There is no database in ${data}, and ${evidence} belongs to one${before === null ? "" : ` that was in ${before}`}. ` +
+      "Restore or mount it, or correct KEYHOLD_FOLDER. To begin with a new, empty database, start once with --new.",
+  );
+}
+
+async function findEvidence(keyFile: string | null): Promise<string | null> {
+  return keyFile !== null && (await exists(keyFile)) ? `the key file ${keyFile}` : null;
+}
+
+/** For commands of an operator, which need an existing database. */
+function noDatabase(data: string): StartError {
+  return new StartError(
+    `There is no database of Keyhold in ${data}. Set KEYHOLD_FOLDER to the folder of the service, or start the service first.`,
+  );
+}
+
+/** A file in the state folder. */
+export const noteName = "where-the-database-is.txt";
+const firstWords = "The database of this folder is in ";
+
+/**
+ * Writes the place of the database into the state folder: a database of root is elsewhere, and a renamed or
+ * restored folder misses it.
+ */
+async function leaveNote({ folder, home, data, runAs }: Site): Promise<void> {
+  const reason =
+    runAs === null
+      ? ""
+      : `Keyhold was started as root. PostgreSQL refuses to run as root, and the user that it runs as, ${runAs.uid}, cannot enter every\n` +
+        `folder of root's. Its passwords and its log are in ${home}. The name of that folder is made from the path of this one.\n`;
+  const text = `${firstWords}${data}\n${reason}A backup needs this folder and that one, taken while Keyhold is stopped.\n`;
+  await writeFile(join(folder, noteName), text, { mode: 0o600 });
+}
+
+/** The place of the database when the note was written; `null` without a note. */
+async function readNote({ folder }: Place): Promise<string | null> {
+  const text = await readFile(join(folder, noteName), "utf8").catch(() => "");
+  // Older notes continue in the same line.
+  return new RegExp(`^${firstWords}(.+?)(?:, because Keyhold .*)?$`, "m").exec(text)?.[1] ?? null;
+}
+
+/**
+ * The embedded server of the state folder `folder` while a Keyhold runs on it: for commands of an operator
+ * beside the service. `null` when there is none, or its Keyhold was killed.
+ */
+export async function joinEmbedded(folder: string) {
+  const place = await locatePlace(folder);
+  if (place === null) return null;
+  const { data } = place;
+  const lock = await readLock(data);
+  if (lock?.ready !== true || !(await isServed(lock.pid, data))) return null;
+  return { data, connection: connectionsOf(lock.socketFolder, await readPasswords(place)) };
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client, DatabaseError } from "pg";
 import { StartError } from "../errors.ts";
 import type { Connection } from "./connect.ts";
-import { judgeVersion } from "./guard.ts";
+import { judgeVersion } from "./roles.ts";
 
 const pauseMs = 500;
 const patienceMs = 5000;

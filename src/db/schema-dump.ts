@@ -1,9 +1,6 @@
-import { sql } from "kysely";
-import type { Transaction } from "kysely";
+import { sql, type Transaction } from "kysely";
 import type { Db } from "./connect.ts";
 import type { Database } from "./schema.ts";
-
-type Lines = Readonly<{ text: string }>;
 
 type Table = Readonly<{
   name: string;
@@ -64,7 +61,7 @@ function renderTable(table: Table): string {
 
 const ours = sql`n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'migrations')`;
 
-const schemas = sql<Lines>`
+const schemas = sql<Readonly<{ text: string }>>`
   select format('create schema %I authorization %I;', n.nspname, pg_get_userbyid(n.nspowner)) || coalesce((
     select string_agg(format(E'\ngrant %s on schema %I to %s;', lower(privileges), n.nspname, grantee), '' order by grantee)
     from (
@@ -121,7 +118,7 @@ const tables = sql<Table>`
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where ${ours} and c.relkind in ('r', 'p') order by 1`;
 
-const views = sql<Lines>`
+const views = sql<Readonly<{ text: string }>>`
   select format(E'create %sview %s%s as\n%s\nalter view %s owner to %I;', case c.relkind when 'm' then 'materialized ' end, c.oid::regclass,
     ' with (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid), c.oid::regclass, pg_get_userbyid(c.relowner))
     || coalesce((select string_agg(format(E'\ngrant %s on %s to %s;', lower(a.privilege_type), c.oid::regclass,
@@ -130,12 +127,12 @@ const views = sql<Lines>`
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where ${ours} and c.relkind in ('v', 'm') order by c.oid::regclass::text`;
 
-const sequences = sql<Lines>`
+const sequences = sql<Readonly<{ text: string }>>`
   select format('create sequence %s as %s;', c.oid::regclass, format_type(s.seqtypid, null)) as text
   from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
   where ${ours} order by c.oid::regclass::text`;
 
-const typesOfOurs = sql<Lines>`
+const typesOfOurs = sql<Readonly<{ text: string }>>`
   select case t.typtype
     when 'e' then format('create type %s as enum (%s);', t.oid::regtype,
       (select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid))
@@ -145,7 +142,7 @@ const typesOfOurs = sql<Lines>`
   from pg_type t join pg_namespace n on n.oid = t.typnamespace
   where ${ours} and t.typrelid = 0 and t.typelem = 0 and t.typtype in ('e', 'd', 'r') order by t.oid::regtype::text`;
 
-const functions = sql<Lines>`
+const functions = sql<Readonly<{ text: string }>>`
   select rtrim(pg_get_functiondef(p.oid), E'\n') || format(E';\nalter function %s owner to %I;', p.oid::regprocedure, pg_get_userbyid(p.proowner))
     || coalesce((select string_agg(format(E'\ngrant execute on function %s to %s;', p.oid::regprocedure,
       coalesce(r.rolname, 'public')), '' order by r.rolname)

@@ -10,13 +10,11 @@ import {
   openPool,
   type PoolOptions,
 } from "./connect.ts";
-import { embeddedDatabase, startEmbedded } from "./embedded.ts";
-import { joinEmbedded } from "./embedded/connection.ts";
+import { embeddedDatabase, startEmbedded, joinEmbedded } from "./embedded.ts";
 import { ownerRole } from "./embedded/passwords.ts";
-import { guardRole } from "./guard.ts";
 import { migrate, pendingMigrations } from "./migrate.ts";
 import { reachServer } from "./reach.ts";
-import { appRole, ensureRoles } from "./roles.ts";
+import { guardRole, appRole, ensureRoles } from "./roles.ts";
 import { type ShareOptions, TenantShares } from "./shares.ts";
 
 export type StartSettings = Pick<Config, "folder" | "database" | "keyFile" | "keys">;

@@ -3,14 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
 import { KeyholdError } from "../errors.ts";
 
-/** Calls of one tenant under one key, a digest of 32 bytes, run one after the other. */
-type Turn = Readonly<{ tenantId: string; key: Uint8Array }>;
-
 /**
- * Runs `work` while no other process runs work under the same key. Throws `no_turn` when `work` was not
- * begun.
+ * Runs `work` while no other process runs work of the tenant under the same key, a digest of 32 bytes. Throws
+ * `no_turn` when `work` was not begun.
  */
-export type Turns = <T>(turn: Turn, work: () => Promise<T>) => Promise<T>;
+export type Turns = <T>(
+  turn: Readonly<{ tenantId: string; key: Uint8Array }>,
+  work: () => Promise<T>,
+) => Promise<T>;
 
 export type TurnOptions = Readonly<{
   /** Calls that wait at most: under one key, and of one tenant. `Infinity` switches a bound off. */
@@ -51,7 +51,10 @@ class TurnLines {
     this.#rows = new TurnRows(pool, leaseMs);
   }
 
-  run<T>({ tenantId, key }: Turn, work: () => Promise<T>): Promise<T> {
+  run<T>(
+    { tenantId, key }: Readonly<{ tenantId: string; key: Uint8Array }>,
+    work: () => Promise<T>,
+  ): Promise<T> {
     const name = Buffer.from(key).toString("hex");
     const line = this.#lines.get(name);
     const waiting = this.#waitingOf.get(tenantId) ?? 0;

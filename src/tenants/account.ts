@@ -6,13 +6,12 @@ import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
 import { type Answered, change, type Changed } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
-import { assertSeen } from "../db/revision.ts";
 import type { Database } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreezes } from "./freeze.ts";
 import { showMember, subjectOf } from "./member.ts";
-import { changeFound } from "../audit/change-locked.ts";
+import { assertSeen, changeFound } from "../audit/change-locked.ts";
 import { refuseMiss } from "../audit/refusals.ts";
 
 type AccountRow = Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>;

@@ -6,7 +6,7 @@ import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
 import { type Answered, change } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
-import { assertSeen } from "../db/revision.ts";
+import { assertSeen } from "../audit/change-locked.ts";
 import type { Database } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";

@@ -4,7 +4,6 @@ import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import { type Answered, change, type Changed, type Nothing, nothing } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
-import { assertSeen, stale } from "../db/revision.ts";
 import type { Database } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
@@ -12,7 +11,7 @@ import { lockTenant } from "../tenants/tenant.ts";
 import type { TellableEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 import { showSecret } from "./signing-secret.ts";
-import { changeFound } from "../audit/change-locked.ts";
+import { assertSeen, stale, changeFound } from "../audit/change-locked.ts";
 import { refuseMiss } from "../audit/refusals.ts";
 import type { DataKeySource } from "../key-encryption/key-provider.ts";
 

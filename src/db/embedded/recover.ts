@@ -9,8 +9,6 @@ import { isSocketFolder } from "./place.ts";
 /** Milliseconds for each way to stop an orphan. */
 const patience = 30_000;
 
-type Running = Readonly<{ parent: number; command: string }>;
-
 /**
  * Frees the data folder for a start. A server whose Keyhold was killed is stopped, and keeps what was
  * committed. A lock file of a process that is no server is removed. Throws StartError when another Keyhold is
@@ -42,7 +40,7 @@ export async function forgetServer(data: string, pid: number): Promise<void> {
  * The children of a dead process get another parent at once, so a server with its first parent still has its
  * Keyhold.
  */
-function isOwned(server: Running): boolean {
+function isOwned(server: { parent: number; command: string }): boolean {
   return Number(/cluster_name=keyhold_(\d+)/.exec(server.command)?.[1]) === server.parent;
 }
 
@@ -52,7 +50,7 @@ export async function isServed(pid: number, data: string): Promise<boolean> {
   return server !== null && isOwned(server);
 }
 
-function refuseIfOwned(server: Running, data: string): void {
+function refuseIfOwned(server: { parent: number; command: string }, data: string): void {
   if (!isOwned(server)) return;
   throw new StartError(
     `Another Keyhold (process ${server.parent}) is running on ${data}. Stop it first, or set DATABASE_URL to a PostgreSQL that both can use.`,
@@ -74,7 +72,7 @@ async function stopOrphan(pid: number, data: string): Promise<void> {
 }
 
 /** The server of this data folder, if process `pid` is that, because process numbers are used again. */
-async function findServer(pid: number, data: string): Promise<Running | null> {
+async function findServer(pid: number, data: string): Promise<{ parent: number; command: string } | null> {
   const running = await describe(pid);
   return running?.command.includes(` -D ${data} `) === true ? running : null;
 }
@@ -82,7 +80,7 @@ async function findServer(pid: number, data: string): Promise<Running | null> {
 /**
  * Null when there is no such process, or it has ended and its parent has not noticed: then it has no command.
  */
-async function describe(pid: number): Promise<Running | null> {
+async function describe(pid: number): Promise<{ parent: number; command: string } | null> {
   const source = process.platform === "linux" ? describeFromProc : describeFromPs;
   const running = await source(pid).catch(() => null);
   return running?.command === "" ? null : running;
@@ -91,14 +89,14 @@ async function describe(pid: number): Promise<Running | null> {
 /**
  * Slim images have no `ps`. See proc_pid_stat(5): the second field, a name in brackets, can contain spaces.
  */
-async function describeFromProc(pid: number): Promise<Running> {
+async function describeFromProc(pid: number): Promise<{ parent: number; command: string }> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8");
   const [, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const command = await readFile(`/proc/${pid}/cmdline`, "utf8");
   return { parent: Number(parent), command: command.replaceAll("\0", " ") };
 }
 
-async function describeFromPs(pid: number): Promise<Running> {
+async function describeFromPs(pid: number): Promise<{ parent: number; command: string }> {
   const { stdout } = await promisify(execFile)("ps", ["-ww", "-o", "ppid=,args=", "-p", String(pid)]);
   const [, parent, command] = /^\s*(\d+)\s+(.*)/.exec(stdout) ?? [];
   if (parent === undefined || command === undefined) throw new Error("ps printed nothing");

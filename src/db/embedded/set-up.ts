@@ -1,8 +1,37 @@
-import type { Client } from "pg";
+import { Client, type ClientConfig, DatabaseError } from "pg";
 import { openDb, openPool } from "../connect.ts";
 import { appRole, ensureRoles } from "../roles.ts";
-import { type Connect, stateOf, withClient } from "./connection.ts";
 import { ownerRole, type Passwords, superuserRole } from "./passwords.ts";
+import { port } from "./place.ts";
+
+/**
+ * Connects as a user to a database of an embedded server. A role that is not one of Keyhold needs a password
+ * of its own.
+ */
+export type Connect = (user: string, database: string) => ClientConfig;
+
+export function connectionsOf(socketFolder: string, passwords: Passwords | null): Connect {
+  return (user, database) => {
+    const password = passwords?.[user];
+    const secret = password === undefined ? {} : { password };
+    return { host: socketFolder, port, user, database, ssl: false, ...secret };
+  };
+}
+
+export async function withClient<T>(config: ClientConfig, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client(config);
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** SQLSTATE of an error of the server; `null` for any other. */
+function stateOf(error: unknown): string | null {
+  return error instanceof DatabaseError ? (error.code ?? null) : null;
+}
 
 const createOwner = `create role ${ownerRole} login nosuperuser nobypassrls nocreatedb nocreaterole noreplication`;
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../../src/config/config.ts";
-import { noteName } from "../../../src/db/embedded/begin.ts";
+import { noteName } from "../../../src/db/embedded.ts";
 import { startedByRoot } from "../../../src/db/embedded/place.ts";
 import { startDatabase, type StartOptions } from "../../../src/db/start.ts";
 import { makeState } from "../../../testkit/state.ts";

@@ -21,9 +21,8 @@ import {
 } from "../../../src/db/embedded/place.ts";
 import { startPostmaster, stopPostmaster } from "../../../src/db/embedded/postmaster.ts";
 import { chooseUser, giveTree, userWithName } from "../../../src/db/embedded/user.ts";
-import { guardRole } from "../../../src/db/guard.ts";
 import { migrate } from "../../../src/db/migrate.ts";
-import { appRole, ensureRoles } from "../../../src/db/roles.ts";
+import { guardRole, appRole, ensureRoles } from "../../../src/db/roles.ts";
 import { DataKeys } from "../../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../../src/key-encryption/file.ts";
 import { createKeyFile } from "../../../src/key-encryption/key-file.ts";

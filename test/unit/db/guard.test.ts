@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openDb, openPool } from "../../../src/db/connect.ts";
-import { guardRole, judgeRole } from "../../../src/db/guard.ts";
+import { guardRole, judgeRole } from "../../../src/db/roles.ts";
 import { createDatabase, type TestDatabase, testRolePassword } from "../../../testkit/database.ts";
 
 let database: TestDatabase;

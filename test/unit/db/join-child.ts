@@ -1,6 +1,5 @@
 import { Client } from "pg";
-import { startEmbedded } from "../../../src/db/embedded.ts";
-import { joinEmbedded } from "../../../src/db/embedded/connection.ts";
+import { startEmbedded, joinEmbedded } from "../../../src/db/embedded.ts";
 
 /** Runs as whoever started it: a service's database, and a command that joins it. Prints what came of it. */
 const [, , folder = ""] = process.argv;

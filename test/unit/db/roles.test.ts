@@ -3,9 +3,8 @@ import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type Db, openDb, openPool } from "../../../src/db/connect.ts";
 import { type EmbeddedPostgres, startEmbedded } from "../../../src/db/embedded.ts";
-import { guardRole } from "../../../src/db/guard.ts";
 import { migrate } from "../../../src/db/migrate.ts";
-import { ensureRoles } from "../../../src/db/roles.ts";
+import { guardRole, ensureRoles } from "../../../src/db/roles.ts";
 import { serviceScope, withPlatform, withTenant } from "../../../src/db/tenant.ts";
 import { makeState } from "../../../testkit/state.ts";
 

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { scrubDatabaseError } from "../../../src/db/scrub.ts";
+import { scrubDatabaseError } from "../../../src/telemetry/reduce-error.ts";
 import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 
 const planted = "planted-value-7c1e";

@@ -1,13 +1,12 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import { sql } from "kysely";
-import { KeyUses } from "./access/api-keys.ts";
+import { KeyUses, OperatorKeys } from "./access/api-keys.ts";
 import { Authenticator } from "./access/authenticate.ts";
 import { type LocalIssuer, openLocalIssuer } from "./access/local-issuer.ts";
 import { Memberships, type Prove } from "./access/membership.ts";
-import { OperatorKeys } from "./access/operator-keys.ts";
 import { RateLimits } from "./access/rate-limits.ts";
-import { Strangers } from "./access/strangers.ts";
+import { Strangers } from "./access/unauthenticated.ts";
 import { createTokenVerifier, remoteIssuer } from "./access/tokens.ts";
 import { refusalRecorder } from "./audit/refusals.ts";
 import type { Config } from "./config/config.ts";

@@ -24,10 +24,9 @@ import { createLog } from "../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../src/telemetry/metrics.ts";
 import { createGuard } from "../src/webhooks/guard.ts";
 import { createWorld } from "./world.ts";
-import { OperatorKeys } from "../src/access/operator-keys.ts";
-import { Strangers } from "../src/access/strangers.ts";
+import { Strangers } from "../src/access/unauthenticated.ts";
 import { signed } from "./rights.ts";
-import { KeyUses } from "../src/access/api-keys.ts";
+import { OperatorKeys, KeyUses } from "../src/access/api-keys.ts";
 import { Cursors } from "../src/http/paging.ts";
 
 export type ApiOptions = Readonly<{

@@ -1,7 +1,8 @@
 import { serviceScope, withTenant } from "../src/db/tenant.ts";
 import { messageIdOf } from "../src/webhooks/delivery.ts";
-import { type Message, send } from "../src/webhooks/send.ts";
-import { claimDue, type Due } from "../src/webhooks/outbox.ts";
+import { send } from "../src/webhooks/send.ts";
+import { claimDue } from "../src/webhooks/outbox.ts";
+import type { Due } from "../src/db/sweep.ts";
 import type { Webhooks } from "../src/webhooks/webhook.ts";
 
 /**
@@ -12,13 +13,13 @@ export async function sendCarelessly(
   { db, guard }: Pick<Webhooks, "db" | "guard">,
   most: number,
 ): Promise<number> {
-  const noted: Message[] = [];
+  const noted: Parameters<typeof send>[1][] = [];
   for (const due of await claimDue(db, most)) noted.push(await noteAsDelivered(db, due));
   for (const message of noted) await send(guard.dispatcher, message, 60_000);
   return noted.length;
 }
 
-function noteAsDelivered(db: Webhooks["db"], { tenant_id, id }: Due): Promise<Message> {
+function noteAsDelivered(db: Webhooks["db"], { tenant_id, id }: Due): Promise<Parameters<typeof send>[1]> {
   return withTenant(db, serviceScope(tenant_id), async (tx) => {
     const row = await tx
       .updateTable("webhook_deliveries")

@@ -1,5 +1,5 @@
 import { until } from "../../testkit/until.ts";
-import { type Verification, verifyChain } from "../../src/audit/chain.ts";
+import { verifyChain } from "../../src/audit/chain.ts";
 import { ask } from "../ha/client.ts";
 import type { OpenTenant } from "../ha/desk.ts";
 import type { Chance } from "./chance.ts";
@@ -78,7 +78,7 @@ export async function verifyExport(
   origin: string,
   { id, token }: OpenTenant,
   line: (text: string) => void = () => {},
-): Promise<Verification> {
+): ReturnType<typeof verifyChain> {
   const answer = await fetch(`${origin}/api/v1/audit/export`, {
     headers: { authorization: `Bearer ${token}` },
   });

@@ -1,9 +1,15 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import { hashApiKey, isApiKey, type KeyUses } from "./api-keys.ts";
+import {
+  hashApiKey,
+  isApiKey,
+  type KeyUses,
+  isOperatorKey,
+  operatorKeyIssuer,
+  type OperatorKeys,
+} from "./api-keys.ts";
 import type { ActiveMember, Memberships } from "./membership.ts";
 import { assertFrom, namesSubjects, type Narrowing } from "./narrowing.ts";
-import { isOperatorKey, operatorKeyIssuer, type OperatorKeys } from "./operator-keys.ts";
 import { grantedScopes, type Role, roles, type Scope } from "./permissions.ts";
 import type { Member, Operator, Origin } from "./principal.ts";
 import type { VerifiedToken, VerifyToken } from "./tokens.ts";

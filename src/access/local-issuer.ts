@@ -43,7 +43,6 @@ const privateKey = z.object({
   x: z.base64url().length(43),
   d: z.base64url().length(43),
 });
-type PrivateKey = z.output<typeof privateKey>;
 
 /**
  * Keyhold as an issuer of its own, so that a first try needs no identity provider. Its key is in
@@ -94,7 +93,7 @@ function compose({ tenantId, subject, scopes, agent, ttlSeconds, ...narrowing }:
 }
 
 /** `null` when the file does not exist yet. */
-async function readKey(path: string): Promise<PrivateKey | null> {
+async function readKey(path: string): Promise<z.output<typeof privateKey> | null> {
   const text = await readOwnFile(path, what);
   if (text === null) return null;
   try {
@@ -115,7 +114,7 @@ function noKey(path: string): StartError {
  * When two processes start at once, each writes a file of its own. The first to link it to the name wins,
  * because a link never replaces a file. So no reader sees half a key.
  */
-async function createKey(path: string): Promise<PrivateKey> {
+async function createKey(path: string): Promise<z.output<typeof privateKey>> {
   const key = privateKey.parse(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }));
   const draft = `${path}.${randomUUID()}`;
   await makeFolder(dirname(path), "KEYHOLD_FOLDER");

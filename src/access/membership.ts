@@ -30,7 +30,6 @@ type MemberRow = Readonly<{
   grants: string;
 }>;
 type Ask = Readonly<{ ask: () => Promise<ActiveMember | ActiveApiKey | null> }>;
-type Answer = Readonly<{ found: ActiveMember | ActiveApiKey | null }>;
 
 /** The precision of the age of an answer: reading the clock each time costs more than finding the answer. */
 const clockMs = 20;
@@ -42,7 +41,7 @@ const clockMs = 20;
  * waits for it.
  */
 export class Memberships {
-  readonly #answers: LRUCache<string, Answer, Ask>;
+  readonly #answers: LRUCache<string, Readonly<{ found: ActiveMember | ActiveApiKey | null }>, Ask>;
   readonly #renewing = new Set<string>();
   readonly #db: Db;
   readonly #prove: Prove;
@@ -104,7 +103,7 @@ export class Memberships {
    * If this fails, the first request after the end of the known answer gets the error. A forgotten answer is
    * not stored again.
    */
-  #renew(key: string, known: Answer, ask: Ask["ask"]): void {
+  #renew(key: string, known: Readonly<{ found: ActiveMember | ActiveApiKey | null }>, ask: Ask["ask"]): void {
     if (this.#renewing.has(key)) return;
     this.#renewing.add(key);
     ask()
@@ -163,11 +162,13 @@ function activeMember(memberId: string, row: Omit<MemberRow, "id">): ActiveMembe
  */
 export type Proof = Readonly<{ link: number; grants: string; askedAt: number }>;
 
-/** The rows whose grants a proof must contain, and the version of a credential to be opened. */
-export type Proven = Readonly<{ ids: readonly string[]; version?: number | null }>;
-
 /**
- * Whether the grants allow the requested version to be opened. Throws `rights_unproven`, which is recorded
+ * Whether the grants allow the requested version to be opened: `ids` are the rows whose grants a proof must
+ * contain, `version` that of the credential. Throws `rights_unproven`, which is recorded
  * first.
  */
-export type Prove = (tenantId: string, proof: Proof, asked: Proven) => Promise<boolean>;
+export type Prove = (
+  tenantId: string,
+  proof: Proof,
+  asked: Readonly<{ ids: readonly string[]; version?: number | null }>,
+) => Promise<boolean>;

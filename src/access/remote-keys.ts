@@ -9,8 +9,6 @@ import {
 import { z } from "zod";
 import { guardedUrl } from "../config/values.ts";
 
-type RemoteIssuer = Readonly<{ issuer: string; jwks_uri?: string | undefined }>;
-
 /** A key that the issuer has withdrawn is refused within this time, if the issuer can be reached. */
 const freshMs = 5 * 60_000;
 /**
@@ -32,7 +30,7 @@ const metadata = z.object({ issuer: z.string(), jwks_uri: guardedUrl });
  * issuer. A token with an unknown key id causes one request at most, and then none for half a minute.
  */
 export class RemoteKeys {
-  readonly #issuer: RemoteIssuer;
+  readonly #issuer: Readonly<{ issuer: string; jwks_uri?: string | undefined }>;
   readonly #report: (error: unknown) => void;
   readonly #keys: JWTVerifyGetKey;
   #kept: JWTVerifyGetKey | null = null;
@@ -40,7 +38,10 @@ export class RemoteKeys {
   #failedAt = -Infinity;
 
   /** `report` is called for each failed attempt. */
-  constructor(issuer: RemoteIssuer, report: (error: unknown) => void = () => {}) {
+  constructor(
+    issuer: Readonly<{ issuer: string; jwks_uri?: string | undefined }>,
+    report: (error: unknown) => void = () => {},
+  ) {
     this.#issuer = issuer;
     this.#report = report;
     this.#keys = createRemoteJWKSet(new URL(issuer.jwks_uri ?? metadataOf(issuer)), {
@@ -99,7 +100,7 @@ class NoKeySet extends Error {
 }
 
 /** OpenID Connect Discovery 1.0 §4. */
-function metadataOf({ issuer }: RemoteIssuer): string {
+function metadataOf({ issuer }: Readonly<{ issuer: string; jwks_uri?: string | undefined }>): string {
   return `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
 }
 

@@ -20,14 +20,14 @@ export type Head = Readonly<{ at: string; hash: string; link: number; seq: numbe
 
 export type ChainEnd = Readonly<{ link: number; seq: number; hash: string }>;
 
-/** An end that was noted earlier: the links up to it cannot have been computed again since. */
-export type KnownEnd = Pick<ChainEnd, "link" | "hash">;
-
-/** What is known of the chain from elsewhere. */
-export type Expected = Readonly<{ end?: KnownEnd; tenant?: string }>;
+/**
+ * What is known of the chain from elsewhere. The links up to an `end` that was noted earlier cannot have been
+ * computed again since.
+ */
+export type Expected = Readonly<{ end?: Pick<ChainEnd, "link" | "hash">; tenant?: string }>;
 
 /** A valid chain, and what was not proven. */
-export type Intact = Readonly<{
+type Intact = Readonly<{
   intact: true;
   /** Whether the export reaches the end that the database named. */
   complete: boolean;
@@ -38,9 +38,6 @@ export type Intact = Readonly<{
   /** What was not checked, as a sentence each. */
   unchecked: readonly string[];
 }>;
-
-/** A valid chain, or the first invalid line and the reason. */
-export type Verification = Intact | Readonly<{ intact: false; line: number; reason: string }>;
 
 /** The hash before the first link of a tenant's chain, as 64 hexadecimal digits. */
 export function genesis(tenant: string): string {
@@ -67,11 +64,12 @@ export function formatHead(head: Head): string {
  * Reads an export line by line and compares each link with the one before, and the last link with the head.
  * It finds an edit, a deletion, an insertion and another order, unless all following hashes were computed
  * again: the chain has no key, so only `expected.end` shows that. An export without a link is not intact.
+ * Returns the first invalid line and the reason when the chain is not valid.
  */
 export async function verifyChain(
   lines: AsyncIterable<string> | Iterable<string>,
   expected: Expected = {},
-): Promise<Verification> {
+): Promise<Intact | Readonly<{ intact: false; line: number; reason: string }>> {
   const walk = new ChainWalk(expected);
   let line = 0;
   for await (const text of lines) {

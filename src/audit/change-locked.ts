@@ -5,13 +5,11 @@ import { type Answered, change, type Changed } from "./change.ts";
 import { refuseMiss } from "./refusals.ts";
 import { KeyholdError } from "../errors.ts";
 
-type Named = Parameters<typeof refuseMiss>[2];
-
 /** A change of one thing. If `work` returns `null`, there is no such thing, and it throws what the miss means. */
 export async function changeFound<T extends object>(
   db: Db,
   principal: Principal,
-  named: Named,
+  named: Parameters<typeof refuseMiss>[2],
   work: (tx: TenantTx) => Promise<Changed<T> | null>,
 ): Promise<Answered<T>> {
   try {
@@ -35,7 +33,7 @@ class Missing extends Error {}
  * throws `stale`, or what a miss means.
  */
 export function changeLocked<Row extends Readonly<{ revision: number }>>(
-  kind: Named["kind"],
+  kind: Parameters<typeof refuseMiss>[2]["kind"],
   lock: (tx: TenantTx, id: string) => Promise<Row | undefined>,
 ) {
   return <T extends object>(

@@ -75,7 +75,10 @@ export type Granted = Readonly<{
 export type Disclosure = Granted | Readonly<{ outcome: Refusal }>;
 
 type WaitingRequest = Waiting &
-  Readonly<{ request: DisclosureRequest; resolve: (answered: Answered) => void }>;
+  Readonly<{
+    request: DisclosureRequest;
+    resolve: (answered: Readonly<{ row: Row; askedAt: number }>) => void;
+  }>;
 
 type Row = Readonly<{
   place: number;
@@ -90,9 +93,6 @@ type Row = Readonly<{
   link: number;
   grants: string | null;
 }>;
-
-/** The answer of the database, and when it was asked. */
-type Answered = Readonly<{ row: Row; askedAt: number }>;
 
 const statement = {
   name: "audit_append",
@@ -164,7 +164,7 @@ export class Disclosures {
     assertUuid(request.credentialId, "credentialId");
     const { tenantId } = request.principal;
     const since = performance.now();
-    const answered = await new Promise<Answered>((resolve, reject) => {
+    const answered = await new Promise<Readonly<{ row: Row; askedAt: number }>>((resolve, reject) => {
       this.#take({ request, tenantId, since, resolve, reject: (cause) => reject(unavailable(cause)) });
     });
     return this.#judge(request, answered);
@@ -192,7 +192,10 @@ export class Disclosures {
   }
 
   /** The judgement of the database counts if its rights are signed, and if the version may be opened. */
-  async #judge(request: DisclosureRequest, { row, askedAt }: Answered): Promise<Disclosure> {
+  async #judge(
+    request: DisclosureRequest,
+    { row, askedAt }: Readonly<{ row: Row; askedAt: number }>,
+  ): Promise<Disclosure> {
     const disclosure = readRow(row);
     if (disclosure.outcome !== "ok") return disclosure;
     const { principal, credentialId, detail } = request;

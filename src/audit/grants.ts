@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
-import type { Proof, Proven } from "../access/membership.ts";
+import type { Proof } from "../access/membership.ts";
 import type { Db } from "../db/connect.ts";
 import type { DataKeySource } from "../key-encryption/key-provider.ts";
 
@@ -24,8 +24,6 @@ export type Unsigned = Readonly<{
 
 export type Signed = Readonly<{ kind: string; id: string; number: number; mac: Uint8Array }>;
 
-type Keys = Pick<DataKeySource, "mac" | "warmMac" | "beginMac">;
-
 export type GrantsOptions = Readonly<{
   /** `false` treats each grant as proven: for the control of a test. */
   verify?: boolean;
@@ -41,12 +39,16 @@ const encoder = new TextEncoder();
  * text that the MAC covers, so that it costs only a comparison later.
  */
 export class Grants {
-  readonly #keys: Keys;
+  readonly #keys: Pick<DataKeySource, "mac" | "warmMac" | "beginMac">;
   readonly #verify: boolean;
   readonly #marks: Marks;
   readonly #verified: LRUCache<string, Readonly<{ line: string; grant: Grant }>>;
 
-  constructor(db: Db, keys: Keys, { verify = true, most = 20_000 }: GrantsOptions = {}) {
+  constructor(
+    db: Db,
+    keys: Pick<DataKeySource, "mac" | "warmMac" | "beginMac">,
+    { verify = true, most = 20_000 }: GrantsOptions = {},
+  ) {
     this.#keys = keys;
     this.#verify = verify;
     this.#marks = new Marks(db, most);
@@ -59,7 +61,7 @@ export class Grants {
   }
 
   /** Makes the MAC key of a new tenant, which the transaction that creates the tenant stores. */
-  begin(tenantId: string): ReturnType<Keys["beginMac"]> {
+  begin(tenantId: string): ReturnType<DataKeySource["beginMac"]> {
     return this.#keys.beginMac(tenantId);
   }
 
@@ -68,7 +70,11 @@ export class Grants {
    * to another tenant, or is older than a known one, and when a requested grant is missing.
    * @returns whether they allow the requested version to be opened.
    */
-  async examine(tenantId: string, proof: Proof, { ids, version = null }: Proven): Promise<boolean> {
+  async examine(
+    tenantId: string,
+    proof: Proof,
+    { ids, version = null }: Readonly<{ ids: readonly string[]; version?: number | null }>,
+  ): Promise<boolean> {
     if (!this.#verify) return true;
     const grants: Grant[] = [];
     for (const line of proof.grants.split("\n")) {
@@ -163,8 +169,6 @@ type Grant = Readonly<{
   versions: readonly number[];
 }>;
 
-type Reason = "unsigned" | "altered" | "rolled_back" | "absent";
-
 /**
  * The rights in the database are not those that this installation signed. It is internal: callers get
  * `rights_unproven`.
@@ -172,9 +176,13 @@ type Reason = "unsigned" | "altered" | "rolled_back" | "absent";
 export class UnprovenRights extends Error {
   override readonly name = "UnprovenRights";
   readonly tenantId: string;
-  readonly detail: Readonly<{ kind: string; id: string; reason: Reason }>;
+  readonly detail: Readonly<{
+    kind: string;
+    id: string;
+    reason: "unsigned" | "altered" | "rolled_back" | "absent";
+  }>;
 
-  constructor(tenantId: string, kind: string, id: string, reason: Reason) {
+  constructor(tenantId: string, kind: string, id: string, reason: UnprovenRights["detail"]["reason"]) {
     super(`${kind} ${id}: ${reason}`);
     this.tenantId = tenantId;
     this.detail = { kind, id, reason };

@@ -11,7 +11,6 @@ export type Waiting = Readonly<{
  * Commits a group.
  * @returns a function that settles its requests, which runs after the start of the next group.
  */
-type Commit<T> = (group: readonly T[]) => Promise<() => void>;
 
 type CommitsOptions = Readonly<{
   mostInGroup: number;
@@ -21,12 +20,12 @@ type CommitsOptions = Readonly<{
 
 /** Commits one group at a time. Requests that arrive during a commit form the next group. */
 export class Commits<T extends Waiting> {
-  readonly #commit: Commit<T>;
+  readonly #commit: (group: readonly T[]) => Promise<() => void>;
   readonly #options: CommitsOptions;
   #waiting: T[] = [];
   #committing = false;
 
-  constructor(commit: Commit<T>, options: CommitsOptions) {
+  constructor(commit: (group: readonly T[]) => Promise<() => void>, options: CommitsOptions) {
     this.#commit = commit;
     this.#options = options;
   }

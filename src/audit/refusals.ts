@@ -6,17 +6,15 @@ import { KeyholdError } from "../errors.ts";
 import { note } from "./change.ts";
 
 /**
- * Records that a member may not do what it asked for, unless the refusal is recorded already. Throws
- * `record_unavailable`.
+ * Makes the function that records that a member may not do what it asked for, unless the refusal is recorded
+ * already. The function throws `record_unavailable`.
  */
-export type RecordRefusal = (
-  member: Member,
-  refused: Readonly<{ kind: string; id: string; action: string }>,
-  error: KeyholdError,
-) => Promise<void>;
-
-export function refusalRecorder(db: Db): RecordRefusal {
-  return async (member, refused, { code, facts, isRecorded }) => {
+export function refusalRecorder(db: Db) {
+  return async (
+    member: Member,
+    refused: Readonly<{ kind: string; id: string; action: string }>,
+    { code, facts, isRecorded }: KeyholdError,
+  ): Promise<void> => {
     if (code !== "forbidden" || isRecorded) return;
     const { required_scope: scope, reason } = facts;
     const isCredential = refused.kind === "credential" && refused.id !== "";

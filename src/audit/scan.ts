@@ -15,28 +15,26 @@ export function stampOf(time: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 }
 
-/**
- * The found events, newest first. `reached` is the oldest event that was looked at, if there are more to look
- * at.
- */
-export type Scan = Readonly<{ items: readonly RecordedEvent[]; reached: number | null }>;
-
-/** At most `most` events are found, and `look` are looked at. */
-export type Effort = Readonly<{ most: number; look: number }>;
-
 const shown = sql`f.seq, ${stampOf(sql`f.recorded_at`)} as at, f.event, f.outcome, f.detail`;
 
 /**
- * Looks at the newest events of a stretch in their links, line by line. Events are numbered without gaps, so
- * that `look` is exact.
+ * Looks at the newest events of a stretch in their links, line by line: events from `firstSeq` to `lastSeq`,
+ * in links from `firstLink` to `lastLink`. At most `most` events are found, and `look` are looked at. Events
+ * are numbered without gaps, so that `look` is exact. They come newest first; `reached` is the oldest event
+ * that was looked at, if there are more to look at.
  */
 export async function scanLinks(
   tx: TenantTx,
   tenantId: string,
   filter: EventFilter,
-  { firstLink, firstSeq, lastLink, lastSeq }: Stretch,
-  { most, look }: Effort,
-): Promise<Scan> {
+  {
+    firstLink,
+    firstSeq,
+    lastLink,
+    lastSeq,
+  }: Readonly<Record<"firstLink" | "firstSeq" | "lastLink" | "lastSeq", number>>,
+  { most, look }: Readonly<{ most: number; look: number }>,
+): Promise<Readonly<{ items: readonly RecordedEvent[]; reached: number | null }>> {
   if (lastSeq < firstSeq) return { items: [], reached: null };
   const from = Math.max(firstSeq, lastSeq - look + 1);
   const { rows } = await sql<RecordedEvent>`
@@ -65,9 +63,9 @@ export async function scanIndex(
   tenantId: string,
   filter: EventFilter,
   condition: RawBuilder<unknown>,
-  { firstSeq, lastSeq }: Pick<Stretch, "firstSeq" | "lastSeq">,
-  { most, look }: Effort,
-): Promise<Scan> {
+  { firstSeq, lastSeq }: Readonly<{ firstSeq: number; lastSeq: number }>,
+  { most, look }: Readonly<{ most: number; look: number }>,
+): Promise<Readonly<{ items: readonly RecordedEvent[]; reached: number | null }>> {
   const { rows } = await sql<
     Readonly<{ reached: number | null }> & (RecordedEvent | Readonly<{ seq: null }>)
   >`
@@ -158,17 +156,6 @@ function equalities(filter: EventFilter): readonly RawBuilder<unknown>[] {
 export function isEmpty(filter: EventFilter): boolean {
   return Object.values(filter).every((value) => value === undefined);
 }
-
-/**
- * A part of the record of a tenant: events from `firstSeq` to `lastSeq`, in links from `firstLink` to
- * `lastLink`.
- */
-type Stretch = Readonly<{
-  firstLink: number;
-  firstSeq: number;
-  lastLink: number;
-  lastSeq: number;
-}>;
 
 /**
  * Later links have later times, except that the clock of a server may have been set back by less than this,

@@ -2,16 +2,15 @@ import { assertScope, type Principal, scopeOf, system } from "../access/principa
 import type { Db } from "../db/connect.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import {
-  type Effort,
   type EventFilter,
   indexedCondition,
   isEmpty,
   readBounds,
   type RecordedEvent,
-  type Scan,
   scanIndex,
   scanLinks,
 } from "./scan.ts";
+import { sql } from "kysely";
 
 /** How many events a page looks at, even if it finds few. */
 const mostLookedAt = 1000;
@@ -42,8 +41,8 @@ async function scan(
   tenantId: string,
   filter: EventFilter,
   beforeSeq: number | null,
-  effort: Effort,
-): Promise<Scan> {
+  effort: Readonly<{ most: number; look: number }>,
+): Promise<Readonly<{ items: readonly RecordedEvent[]; reached: number | null }>> {
   const bounds = await readBounds(tx, tenantId, filter, beforeSeq);
   if (bounds === null) return { items: [], reached: null };
   const { stretch, indexedLink, indexedSeq } = bounds;
@@ -66,19 +65,19 @@ async function scan(
   return { items: [...recent.items, ...older.items], reached: older.reached };
 }
 
-/**
- * The found events, newest first. If `isComplete` is false, there may be older ones that were not looked at.
- */
-export type Walked = Readonly<{ items: readonly RecordedEvent[]; isComplete: boolean }>;
-
 const eventsOfPage = 1000;
 const mostPages = 5;
 
 /**
  * The events that match a filter, newest first, for the service itself: the events of five pages of a search.
- * Each page looks at 2,000 events at most, so that a long record does not make it slow.
+ * Each page looks at 2,000 events at most, so that a long record does not make it slow. If `isComplete` is
+ * false, there may be older ones that were not looked at.
  */
-export async function walkEvents(db: Db, tenantId: string, filter: EventFilter): Promise<Walked> {
+export async function walkEvents(
+  db: Db,
+  tenantId: string,
+  filter: EventFilter,
+): Promise<Readonly<{ items: readonly RecordedEvent[]; isComplete: boolean }>> {
   const items: RecordedEvent[] = [];
   let beforeSeq: number | null = null;
   for (let page = 0; page < mostPages; page += 1) {
@@ -141,4 +140,56 @@ function idsOf(
 
 function nameOf(rows: readonly Readonly<{ id: string; name: string }>[], id: string | null): string | null {
   return rows.find((row) => row.id === id)?.name ?? null;
+}
+
+/** Tenants in one statement. */
+const tenantsAtOnce = 1000;
+/** Events of one transaction. */
+const portion = 5000;
+/** Portions of one round at most, over all tenants. The rest comes in the next round. */
+const mostPortions = 200;
+
+/**
+ * Adds committed events to the index of events, and removes those of erased tenants. Any number of processes
+ * share this work: a tenant that one works on is skipped by the others. Each portion is a transaction, so
+ * that a process that ends in between loses and repeats nothing. Tenants take turns, with one portion each.
+ */
+export async function indexRecord({
+  db,
+}: Readonly<{ db: Db }>): Promise<Readonly<{ done: number; failed: number }>> {
+  const tally = { done: 0, failed: 0 };
+  let portions = 0;
+  for (let due = await dueTenants(db); due.length > 0 && portions < mostPortions;) {
+    const unfinished: string[] = [];
+    for (const tenantId of due) {
+      const events = await indexPortion(db, tenantId).catch(() => null);
+      portions += 1;
+      if (events === null) tally.failed += 1;
+      else tally.done += events;
+      if (events !== null && events > 0) unfinished.push(tenantId);
+      if (portions >= mostPortions) break;
+    }
+    due = unfinished;
+  }
+  return tally;
+}
+
+/** Tenants with events to be indexed or removed, in order. */
+async function dueTenants(db: Db): Promise<string[]> {
+  const due: string[] = [];
+  for (let after = "00000000-0000-0000-0000-000000000000"; ;) {
+    const { rows } = await sql<{ tenant_id: string; due: boolean }>`
+      select * from audit.index_due(${after}::uuid, ${tenantsAtOnce})`.execute(db);
+    due.push(...rows.filter((row) => row.due).map(({ tenant_id }) => tenant_id));
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < tenantsAtOnce) return due;
+    after = last.tenant_id;
+  }
+}
+
+/** @returns how many events were added or removed. */
+async function indexPortion(db: Db, tenantId: string): Promise<number> {
+  const { rows } = await sql<{ events: number }>`
+    select audit.index_events(${tenantId}::uuid, ${portion}) as events`.execute(db);
+  return rows[0]?.events ?? 0;
 }

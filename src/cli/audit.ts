@@ -5,7 +5,7 @@ import { type AuditEventList, answerOf } from "@keyhold/client";
 import { type Command, InvalidArgumentError } from "commander";
 import { z } from "zod";
 import { type EventName, eventNames, isEventName } from "../audit/events.ts";
-import type { Expected, KnownEnd, Verification } from "../audit/chain.ts";
+import type { ChainEnd, Expected, verifyChain } from "../audit/chain.ts";
 import { type Cli, showList } from "./cli.ts";
 import { CliError } from "./errors.ts";
 import { given, oneOf, type PageOptions, pageOptions, parsePast } from "./options.ts";
@@ -113,7 +113,7 @@ export function addAuditCommands(program: Command, cli: Cli): void {
     });
 }
 
-async function show({ output }: Cli, verification: Verification): Promise<void> {
+async function show({ output }: Cli, verification: Awaited<ReturnType<typeof verifyChain>>): Promise<void> {
   const { nothingToVerify } = await import("../audit/chain.ts");
   if (!verification.intact) {
     const { line, reason } = verification;
@@ -161,7 +161,7 @@ async function readable<T>(file: string | undefined, read: () => Promise<T>): Pr
   }
 }
 
-function parseEnd(text: string): KnownEnd {
+function parseEnd(text: string): Pick<ChainEnd, "link" | "hash"> {
   const { link, hash } = /^(?<link>\d{1,15}):(?<hash>[0-9a-f]{64})$/.exec(text)?.groups ?? {};
   if (link === undefined || hash === undefined) {
     throw new InvalidArgumentError("Give the end as an earlier verification printed it.");

@@ -1,6 +1,6 @@
 import { hostname, userInfo } from "node:os";
 import { type Command, InvalidArgumentError } from "commander";
-import type { OperatorKey } from "../access/operator-keys.ts";
+import type { OperatorKey } from "../access/api-keys.ts";
 import type { Cli } from "./cli.ts";
 import { withCustody } from "./operate.ts";
 import { yesOption } from "./options.ts";
@@ -35,7 +35,7 @@ export function addOperatorKeyCommands(program: Command, cli: Cli): void {
     .description("show all keys that were ever made")
     .action(() =>
       withCustody(cli, async ({ custody: { db } }) => {
-        const { listOperatorKeys } = await import("../access/operator-keys.ts");
+        const { listOperatorKeys } = await import("../access/api-keys.ts");
         const items = await listOperatorKeys(db);
         cli.output.list({ items, next_cursor: null, count: items.length }, columns);
       }),
@@ -46,7 +46,7 @@ export function addOperatorKeyCommands(program: Command, cli: Cli): void {
     .action(async (id: string, { yes }: Readonly<{ yes?: true }>) => {
       await confirmDestruction(cli.terminal, yes, async () => `End the operator key ${id} for good?`);
       await withCustody(cli, async ({ custody: { db } }) => {
-        const { revokeOperatorKey } = await import("../access/operator-keys.ts");
+        const { revokeOperatorKey } = await import("../access/api-keys.ts");
         cli.output.one(await revokeOperatorKey(db, id), columns);
       });
     });
@@ -59,7 +59,7 @@ function parseId(text: string): string {
 
 function create(cli: Cli, name: string): Promise<void> {
   return withCustody(cli, async ({ custody: { db } }) => {
-    const { createOperatorKey } = await import("../access/operator-keys.ts");
+    const { createOperatorKey } = await import("../access/api-keys.ts");
     const madeBy = `${userInfo().username}@${hostname()}`;
     const { operatorKey, key } = await createOperatorKey(db, { name, madeBy });
     cli.output.one({ ...operatorKey, key }, [["key", (made) => made.key], ...columns]);

@@ -1,5 +1,5 @@
 import type { Selectable } from "kysely";
-import type { MemberRank } from "../access/ranks.ts";
+import type { MemberRank } from "../access/principal.ts";
 import type { Database } from "../db/schema.ts";
 import type { StoredAccountFacts, StoredPermissions } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";

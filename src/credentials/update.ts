@@ -1,5 +1,4 @@
-import { assertScope, type Principal } from "../access/principal.ts";
-import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
+import { assertScope, type Principal, assertMaySwitchOn, switchedOffBy } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import { assertSeen } from "../audit/change-locked.ts";

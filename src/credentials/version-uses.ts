@@ -2,7 +2,7 @@ import type { Custody } from "./custody.ts";
 import type { RecordedEvent } from "../audit/scan.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import type { RotationRow } from "./versions.ts";
-import { type Walked, walkEvents } from "../audit/search.ts";
+import { walkEvents } from "../audit/search.ts";
 
 /** The purposes of callers. When Keyhold opens a secret by itself, to check or to keep it, that is no use. */
 const purposes: readonly unknown[] = ["invoke", "fallback", "scope"];
@@ -74,7 +74,7 @@ export async function oldVersionUses(
 async function revealsOf(
   { db, reports }: Pick<Custody, "db" | "reports">,
   { tenant_id, credential_id, from_version }: RotationRow,
-): Promise<Walked> {
+): ReturnType<typeof walkEvents> {
   const made = await readTenant(db, serviceScope(tenant_id), (tx) =>
     tx
       .selectFrom("credential_versions")

@@ -2,9 +2,8 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticate.ts";
 import type { Member } from "../access/principal.ts";
 import { LimitExceeded, type LimitState, type RateLimits } from "../access/rate-limits.ts";
-import type { Strangers } from "../access/strangers.ts";
-import { failureOf } from "../access/unauthenticated.ts";
-import type { RecordRefusal } from "../audit/refusals.ts";
+import { type Strangers, failureOf } from "../access/unauthenticated.ts";
+import type { refusalRecorder } from "../audit/refusals.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Caller } from "./permission.ts";
@@ -16,7 +15,7 @@ export type DoorKeeping = Readonly<{
   strangers: Pick<Strangers, "admit">;
   limits: Pick<RateLimits, "take" | "assertLeft" | "refuse">;
   /** Records what a member was refused. */
-  recordRefusal: RecordRefusal;
+  recordRefusal: ReturnType<typeof refusalRecorder>;
   metrics: Pick<Metrics, "authenticationFailures">;
 }>;
 

@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Server } from "node:http";
-import { BlockList, isIPv6 } from "node:net";
-import { clientOf } from "../access/strangers.ts";
-import { type Socket } from "node:net";
+import { BlockList, isIPv6, type Socket } from "node:net";
+import { clientOf } from "../access/unauthenticated.ts";
 import { errors, KeyholdError } from "../errors.ts";
 import { describeProblem, problemType } from "./problems.ts";
 

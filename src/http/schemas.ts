@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type MemberRank, ranks } from "../access/ranks.ts";
+import { type MemberRank, ranks } from "../access/principal.ts";
 import { component } from "./components.ts";
 import { revisionOf } from "./etag.ts";
 import { isStorable } from "./json-body.ts";

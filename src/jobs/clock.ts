@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
-import { indexRecord } from "../audit/index-record.ts";
+import { indexRecord } from "../audit/search.ts";
 import { checkDue, forgetHistory } from "../credentials/check.ts";
 import type { Custody } from "../credentials/custody.ts";
 import { reconcile } from "../credentials/destroy.ts";

@@ -1,6 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
-import type { Operator, Principal } from "../access/principal.ts";
-import { isAtLeast, type Rank, rankOf, ranks } from "../access/ranks.ts";
+import { type Operator, type Principal, isAtLeast, type Rank, rankOf, ranks } from "../access/principal.ts";
 import { type AuditEvent, readableText } from "../audit/events.ts";
 import type { PlatformTx, TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";

@@ -1,8 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { type RawBuilder, type Selectable, sql } from "kysely";
 import { givenBy, type Role } from "../access/permissions.ts";
-import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
-import { assertMaySwitchOn, switchedOffBy } from "../access/ranks.ts";
+import {
+  assertScope,
+  type Principal,
+  scopeOf,
+  soleOwner,
+  assertMaySwitchOn,
+  switchedOffBy,
+} from "../access/principal.ts";
 import { type Answered, change } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";

@@ -1,8 +1,8 @@
 import { readTenant, serviceScope } from "../db/tenant.ts";
-import { messageIdOf } from "./delivery.ts";
-import type { Due } from "./outbox.ts";
-import { type Message, send, type Sent } from "./send.ts";
-import { type Noted, settle } from "./settle.ts";
+import { messageIdOf, type Delivery } from "./delivery.ts";
+import type { Due } from "../db/sweep.ts";
+import { send, type Sent } from "./send.ts";
+import { settle } from "./settle.ts";
 import { type SecretOf, signWith } from "./signing-secret.ts";
 import type { Webhooks } from "./webhook.ts";
 
@@ -22,7 +22,7 @@ export async function deliver(
   webhooks: Webhooks,
   due: Due,
   { withinMs = attemptMs }: DeliverOptions = {},
-): Promise<(Sent & Noted & Readonly<{ seconds: number }>) | null> {
+): Promise<(Sent & Awaited<ReturnType<typeof settle>> & Readonly<{ seconds: number }>) | null> {
   const job = await read(webhooks, due);
   if (job === null) return null;
   const message = await sign(webhooks, due.tenant_id, job);
@@ -74,7 +74,7 @@ async function sign(
   { dataKeys }: Pick<Webhooks, "dataKeys">,
   tenantId: string,
   { url, messageId, payload, webhookId, secrets }: Job,
-): Promise<Message> {
+): Promise<Parameters<typeof send>[1]> {
   const seconds = Math.floor(Date.now() / 1000);
   const of = (number: number): SecretOf => ({ tenantId, webhookId, number });
   const signatures = await Promise.all(

@@ -1,7 +1,5 @@
 import type { EventDetails, EventName } from "../audit/events.ts";
 
-type Tellable = { readonly [Name in EventName]?: readonly (keyof EventDetails[Name] & string)[] };
-
 /**
  * The events that webhooks receive, and the fields of their detail that are sent, besides tenant, credential,
  * venue and environment. They contain only words, numbers and ids of Keyhold: text that a member wrote stays
@@ -38,7 +36,7 @@ export const tellable = {
   "tenant.suspended": [],
   "tenant.resumed": [],
   "webhook.disabled": ["endpoint_id", "reason"],
-} as const satisfies Tellable;
+} as const satisfies { readonly [Name in EventName]?: readonly (keyof EventDetails[Name] & string)[] };
 export type TellableEvent = keyof typeof tellable;
 
 export const tellableEvents: readonly TellableEvent[] = Object.keys(tellable).filter(isTellable);

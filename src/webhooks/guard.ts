@@ -1,10 +1,10 @@
+import ipaddr from "ipaddr.js";
 import type { LookupAddress, LookupOptions } from "node:dns";
 import { Resolver } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import { callbackify } from "node:util";
 import { Agent, buildConnector, type Dispatcher } from "undici";
 import { KeyholdError } from "../errors.ts";
-import { type Permits, permitting } from "./addresses.ts";
 
 /**
  * No connection was made: the name has no address, or none that is permitted. Which of the two is not shown.
@@ -22,15 +22,13 @@ export type Guard = Readonly<{
   close(): Promise<void>;
 }>;
 
-type Names = Pick<Resolver, "resolve4" | "resolve6">;
-
 export type GuardOptions = Readonly<{
   /** The operator's networks that receivers may be in, besides the public internet. */
   networks: readonly string[];
   /** Permitted ports of public addresses. */
   ports?: readonly number[];
   /** Resolves names. */
-  names?: Names;
+  names?: Pick<Resolver, "resolve4" | "resolve6">;
 }>;
 
 const connectWithinMs = 5000;
@@ -45,7 +43,9 @@ const connectionsPerOrigin = 16;
  */
 export function createGuard({ networks, ports, names = dns() }: GuardOptions): Guard {
   const permits = permitting(networks, ports);
-  const resolve = callbackify((target: Target) => permittedAddresses(names, permits, target));
+  const resolve = callbackify((target: Pick<URL, "hostname" | "port" | "protocol">) =>
+    permittedAddresses(names, permits, target),
+  );
   const connect: buildConnector.connector = (options, callback) =>
     resolve(options, (error: Error | null, addresses) => {
       if (error !== null) return callback(error, null);
@@ -71,13 +71,11 @@ function dns(): Resolver {
   return new Resolver({ timeout: 2000, tries: 2 });
 }
 
-type Target = Readonly<{ hostname: string; port: string; protocol: string }>;
-
 /** Throws `AddressRefused` if there is none. */
 async function permittedAddresses(
-  names: Names,
-  permits: Permits,
-  target: Target,
+  names: Pick<Resolver, "resolve4" | "resolve6">,
+  permits: ReturnType<typeof permitting>,
+  target: Pick<URL, "hostname" | "port" | "protocol">,
 ): Promise<readonly LookupAddress[]> {
   const protocol = target.protocol === "https:" ? "https:" : "http:";
   const port = target.port === "" ? { "http:": 80, "https:": 443 }[protocol] : Number(target.port);
@@ -87,7 +85,10 @@ async function permittedAddresses(
   return permitted;
 }
 
-async function addressesOf(names: Names, host: string): Promise<readonly LookupAddress[]> {
+async function addressesOf(
+  names: Pick<Resolver, "resolve4" | "resolve6">,
+  host: string,
+): Promise<readonly LookupAddress[]> {
   const family = isIP(host);
   if (family !== 0) return [{ address: host, family }];
   const [six, four] = await Promise.all([names.resolve6(host).catch(none), names.resolve4(host).catch(none)]);
@@ -133,4 +134,53 @@ function unreachable(): KeyholdError {
 
 function refused(why: string): KeyholdError {
   return new KeyholdError("malformed", `This URL cannot receive webhooks. ${why}`);
+}
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
+/**
+ * Ports of public addresses: a receiver is a web server, and Keyhold must not be used to probe other servers.
+ */
+const publicPorts: readonly number[] = [443, 8443];
+
+/**
+ * Global unicast, as IANA has allocated it so far: any other IPv6 address stands for an IPv4 address, a
+ * tunnel or nothing.
+ */
+const globalUnicast = ipaddr.IPv6.parseCIDR("2000::/3");
+
+/** An address that looks public but belongs to a cloud: Azure's WireServer. */
+const exceptions: readonly string[] = ["168.63.129.16"];
+
+/**
+ * Permits public addresses by https, and the operator's `networks`, such as `10.20.0.0/16`, by http too and
+ * at any port. Every other address is refused: private, loopback and link-local ones, those of carriers, of
+ * documentation and of clouds' metadata, and IPv6 addresses that stand for IPv4 ones.
+ */
+function permitting(
+  networks: readonly string[],
+  ports: readonly number[] = publicPorts,
+): (address: string, port: number, protocol: "http:" | "https:") => boolean {
+  const allowed = networks.map(parseNetwork);
+  return (text, port, protocol) => {
+    if (!ipaddr.isValid(text)) return false;
+    const address = ipaddr.parse(text);
+    if (allowed.some((network) => isWithin(address, network))) return true;
+    return protocol === "https:" && ports.includes(port) && isPublic(address);
+  };
+}
+
+function parseNetwork(text: string): [Address, number] {
+  if (text.includes("/")) return ipaddr.parseCIDR(text);
+  const address = ipaddr.parse(text);
+  return [address, address.kind() === "ipv4" ? 32 : 128];
+}
+
+function isWithin(address: Address, [network, bits]: [Address, number]): boolean {
+  return address.kind() === network.kind() && address.match(network, bits);
+}
+
+function isPublic(address: Address): boolean {
+  if (address.range() !== "unicast" || exceptions.includes(address.toString())) return false;
+  return address.kind() === "ipv4" || address.match(globalUnicast);
 }

@@ -1,9 +1,6 @@
 import { sql } from "kysely";
 import type { Db } from "../db/connect.ts";
-import type { Tally } from "../db/sweep.ts";
-
-/** A message that the claimer must send before its lease ends. */
-export type Due = Readonly<{ tenant_id: string; id: string }>;
+import type { Tally, Due } from "../db/sweep.ts";
 
 /** How many messages may be on their way to one webhook, from all processes together. */
 const maxInFlight = 4;
@@ -16,7 +13,7 @@ const leaseSeconds = 60;
 
 /**
  * Claims at most `most` due messages of all tenants. Until its lease is over, no other process gets a claimed
- * message.
+ * message. The claimer must send each before its lease ends.
  */
 export async function claimDue(db: Db, most: number): Promise<readonly Due[]> {
   const { rows } = await sql<Due>`

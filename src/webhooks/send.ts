@@ -16,8 +16,6 @@ export type Outcome =
 
 export type Sent = Readonly<{ outcome: Outcome; status: number | null }>;
 
-export type Message = Readonly<{ url: string; headers: Readonly<Record<string, string>>; payload: string }>;
-
 /** How much of an answer is read, so that its connection can be reused; none of it is kept. */
 const maxAnswerBytes = 64 * 1024;
 
@@ -27,7 +25,11 @@ const maxAnswerBytes = 64 * 1024;
  */
 export async function send(
   dispatcher: Dispatcher,
-  { url, headers, payload }: Message,
+  {
+    url,
+    headers,
+    payload,
+  }: Readonly<{ url: string; headers: Readonly<Record<string, string>>; payload: string }>,
   withinMs: number,
 ): Promise<Sent> {
   const signal = AbortSignal.timeout(withinMs);

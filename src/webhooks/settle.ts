@@ -3,7 +3,6 @@ import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
-import { nextTry, pauseAfter } from "./backoff.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Sent } from "./send.ts";
 import { lockWebhook, type Webhooks, writeWebhook } from "./webhook.ts";
@@ -19,14 +18,15 @@ type Ended = Sent &
     milliseconds: number;
   }>;
 
-/** The new state of the message, and why its webhook was disabled, if it was. */
-export type Noted = Readonly<{ state: Delivery["state"]; disabled: "gone" | "failing" | null }>;
-
 /**
  * Records the outcome of an attempt, and when the next is due. What it writes is ids, times and words of
- * Keyhold. A webhook that is gone, or has failed for days, is disabled in a separate change.
+ * Keyhold. A webhook that is gone, or has failed for days, is disabled in a separate change. Returns the new
+ * state of the message, and why its webhook was disabled, if it was.
  */
-export async function settle({ db }: Pick<Webhooks, "db">, ended: Ended): Promise<Noted> {
+export async function settle(
+  { db }: Pick<Webhooks, "db">,
+  ended: Ended,
+): Promise<Readonly<{ state: Delivery["state"]; disabled: "gone" | "failing" | null }>> {
   const { tenantId, outcome } = ended;
   const { state, over } = await withTenant(db, serviceScope(tenantId), async (tx) => {
     const settled = outcome === "delivered" ? await succeed(tx, ended) : await fail(tx, ended);
@@ -170,4 +170,41 @@ async function disableWebhook(
     };
   });
   return done;
+}
+
+const minute = 60;
+const hour = 60 * minute;
+
+/**
+ * Seconds after each failed attempt until the next, as Standard Webhooks suggests. The first attempt is made
+ * immediately.
+ */
+const pauses = [
+  5,
+  5 * minute,
+  30 * minute,
+  2 * hour,
+  5 * hour,
+  10 * hour,
+  14 * hour,
+  20 * hour,
+  24 * hour,
+] as const;
+
+/**
+ * Seconds until the next attempt at a message that was tried `tries` times; `null` if there is none. It
+ * varies by a tenth, so that messages that failed together are not retried together.
+ */
+export function nextTry(tries: number, random: number): number | null {
+  const pause = pauses[tries - 1];
+  return pause === undefined ? null : pause * (0.9 + 0.2 * random);
+}
+
+/** After this many failures in a row, a webhook is paused after each failure. */
+const failuresWithoutPause = 3;
+
+/** How long a webhook is paused after so many failures in a row: 15 seconds to 10 minutes. */
+export function pauseAfter(failures: number): number {
+  if (failures < failuresWithoutPause) return 0;
+  return Math.min(15 * 2 ** (failures - failuresWithoutPause), 10 * minute);
 }

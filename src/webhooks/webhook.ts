@@ -15,14 +15,8 @@ import { assertSeen, stale, changeFound } from "../audit/change-locked.ts";
 import { refuseMiss } from "../audit/refusals.ts";
 import type { DataKeySource } from "../key-encryption/key-provider.ts";
 
-type WebhookChanges = UpdateObject<Database, "webhook_endpoints">;
-type WebhookRow = Selectable<Database["webhook_endpoints"]>;
-
 /** A URL that receives events of a tenant. Its secret is shown when it is created, and stored nowhere. */
 export type Webhook = Readonly<ReturnType<typeof toWebhook>>;
-
-/** A webhook and its secret, `whsec_…`, which is shown this once. */
-type WebhookWithSecret = Webhook & Readonly<{ secret: string }>;
 
 /** What a member sets. */
 export type WebhookInput = Readonly<{
@@ -38,7 +32,7 @@ export type Webhooks = Readonly<{
   guard: Pick<Guard, "acceptUrl" | "dispatcher">;
 }>;
 
-function toWebhook(row: WebhookRow) {
+function toWebhook(row: Selectable<Database["webhook_endpoints"]>) {
   return {
     id: row.id,
     url: row.url,
@@ -62,7 +56,7 @@ export async function changeWebhook<T extends object>(
   { db }: Pick<Webhooks, "db">,
   principal: Principal,
   { id, action, revision }: Readonly<{ id: string; action: string; revision?: number }>,
-  work: (tx: TenantTx, row: WebhookRow) => Promise<Changed<T>>,
+  work: (tx: TenantTx, row: Selectable<Database["webhook_endpoints"]>) => Promise<Changed<T>>,
 ): Promise<Answered<T>> {
   return changeFound(db, principal, { kind: "webhook", id, action }, async (tx) => {
     const row = await lockWebhook(tx, id);
@@ -76,7 +70,10 @@ export async function changeWebhook<T extends object>(
  * Its row, held until the transaction ends. The mode of the lock lets messages be queued for the webhook
  * meanwhile: a transaction that queues holds the tenant's chain, for which the holder of this row waits.
  */
-export async function lockWebhook(tx: TenantTx, id: string): Promise<WebhookRow | undefined> {
+export async function lockWebhook(
+  tx: TenantTx,
+  id: string,
+): Promise<Selectable<Database["webhook_endpoints"]> | undefined> {
   return tx
     .selectFrom("webhook_endpoints")
     .selectAll()
@@ -86,7 +83,11 @@ export async function lockWebhook(tx: TenantTx, id: string): Promise<WebhookRow 
     .executeTakeFirst();
 }
 
-export async function writeWebhook(tx: TenantTx, id: string, changes: WebhookChanges): Promise<Webhook> {
+export async function writeWebhook(
+  tx: TenantTx,
+  id: string,
+  changes: UpdateObject<Database, "webhook_endpoints">,
+): Promise<Webhook> {
   const row = await tx
     .updateTable("webhook_endpoints")
     .set({ ...changes, revision: sql`revision + 1`, updated_at: sql`now()` })
@@ -117,7 +118,7 @@ export async function createWebhook(
   { db, dataKeys, guard }: Webhooks,
   principal: Principal,
   input: WebhookInput,
-): Promise<Answered<WebhookWithSecret>> {
+): Promise<Answered<Webhook & Readonly<{ secret: string }>>> {
   assertScope(principal, "webhooks:write");
   const url = await guard.acceptUrl(input.url);
   const { tenantId } = principal;
@@ -219,7 +220,7 @@ export async function updateWebhook(
   }));
 }
 
-function switched(status: Webhook["status"] | undefined): WebhookChanges {
+function switched(status: Webhook["status"] | undefined): UpdateObject<Database, "webhook_endpoints"> {
   if (status === undefined) return {};
   if (status === "disabled") return { disabled_reason: "member" };
   return { disabled_reason: null, failures: 0, failing_since: null, paused_until: null };
@@ -255,7 +256,7 @@ export async function rotateSecret(
     revision,
     overlapSeconds = defaultOverlapSeconds,
   }: Readonly<{ id: string; revision: number; overlapSeconds?: number | undefined }>,
-): Promise<Answered<WebhookWithSecret>> {
+): Promise<Answered<Webhook & Readonly<{ secret: string }>>> {
   assertScope(principal, "webhooks:write");
   const { tenantId } = principal;
   // Made before the change, so that no webhook is left with a secret that was never shown.

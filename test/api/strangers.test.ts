@@ -2,8 +2,7 @@ import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Strangers } from "../../src/access/strangers.ts";
-import { unauthenticated } from "../../src/access/unauthenticated.ts";
+import { Strangers, unauthenticated } from "../../src/access/unauthenticated.ts";
 import { type Api, type ApiTenant, type ApiWorld, createApiWorld } from "../../testkit/api.ts";
 
 let api: ApiWorld;

@@ -4,10 +4,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { type Member, type Principal, system } from "../../src/access/principal.ts";
 import { change, note } from "../../src/audit/change.ts";
 import type { AuditEvent } from "../../src/audit/events.ts";
-import { indexRecord } from "../../src/audit/index-record.ts";
 import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 import type { EventFilter, RecordedEvent } from "../../src/audit/scan.ts";
-import { readEvents } from "../../src/audit/search.ts";
+import { indexRecord, readEvents } from "../../src/audit/search.ts";
 import { createApiKey } from "../../src/tenants/create-api-key.ts";
 
 let world: World;

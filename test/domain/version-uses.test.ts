@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
-import { indexRecord } from "../../src/audit/index-record.ts";
+import { indexRecord } from "../../src/audit/search.ts";
 import { checkHealth } from "../../src/credentials/check.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { freeze } from "../../src/credentials/freeze.ts";

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
 import type { Member } from "../../src/access/principal.ts";
-import { indexRecord } from "../../src/audit/index-record.ts";
+import { indexRecord } from "../../src/audit/search.ts";
 import { checkHealth } from "../../src/credentials/check.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";

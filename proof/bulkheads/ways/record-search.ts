@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { indexRecord } from "../../../src/audit/index-record.ts";
+import { indexRecord } from "../../../src/audit/search.ts";
 import { serviceScope, withTenant } from "../../../src/db/tenant.ts";
 import { pause } from "../attacker.ts";
 import type { Ground, Way } from "../way.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { nextTry, pauseAfter } from "../../../src/webhooks/backoff.ts";
+import { nextTry, pauseAfter } from "../../../src/webhooks/settle.ts";
 
 describe("the schedule of retries", () => {
   test("is that of Standard Webhooks: ten attempts within little more than three days", () => {

@@ -31,8 +31,7 @@ export async function uncheckedSince(db: Db, moment: Date, limit: number): Promi
  * Checks at one venue by one process: at once, and begun in a second. Far below what any venue allows an
  * address.
  */
-type Pace = Readonly<{ atOnce: number; perSecond: number }>;
-export const usualPace: Pace = { atOnce: 4, perSecond: 5 };
+export const usualPace: Readonly<{ atOnce: number; perSecond: number }> = { atOnce: 4, perSecond: 5 };
 
 /** A round ends before the next begins; what is left stays due. */
 export const usualRoundMs = 50_000;
@@ -50,7 +49,7 @@ export async function checkDue(custody: Custody, pace = usualPace, roundMs = usu
   return together(rows.map(({ venue }) => checkVenue(custody, venue, pace, over)));
 }
 
-function checkVenue(custody: Custody, venue: string, pace: Pace, over: number): Promise<Tally> {
+function checkVenue(custody: Custody, venue: string, pace: typeof usualPace, over: number): Promise<Tally> {
   const check = async (due: Due): Promise<void> => {
     try {
       await checkHealth(custody, due);
@@ -68,7 +67,12 @@ function checkVenue(custody: Custody, venue: string, pace: Pace, over: number): 
  * Claims the due checks of a venue, a few at a time, and yields them at the venue's pace for as long as the
  * round lasts.
  */
-async function* claimDue(db: Db, venue: string, { perSecond }: Pace, over: number): AsyncGenerator<Due> {
+async function* claimDue(
+  db: Db,
+  venue: string,
+  { perSecond }: typeof usualPace,
+  over: number,
+): AsyncGenerator<Due> {
   const turn = turns(perSecond);
   const isOver = (): boolean => performance.now() >= over;
   while (!isOver()) {

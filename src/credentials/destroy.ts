@@ -6,7 +6,7 @@ import { byTenant, type Due, roundMs, sweep, type Tally } from "../db/sweep.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { storeOf, troubleOf } from "./secret-store.ts";
+import { storeOf, troubleOf } from "./secret.ts";
 import type { EndedVersion } from "./versions.ts";
 
 /**

@@ -4,11 +4,10 @@ import { note } from "../audit/change.ts";
 import { KeyholdError } from "../errors.ts";
 import { findOperation, type Operation } from "../venues/operations.ts";
 import type { InvokeResult, OperationClass } from "../venues/venue.ts";
-import { callVenue, Sending } from "./call-venue.ts";
 import type { Custody } from "./custody.ts";
 import { venueOf } from "./inspect.ts";
 import type { Invocation, Invoked } from "./invocation.ts";
-import { invokeOnce } from "./invoke-once.ts";
+import { callVenue, Sending, invokeOnce } from "./invoke-once.ts";
 import { codeOf, factsOf } from "./outcome.ts";
 import { readRow } from "./rows.ts";
 

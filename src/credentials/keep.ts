@@ -12,7 +12,7 @@ import type { CredentialRow } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyIntended, destroyNow, intendDestruction } from "./destroy.ts";
 import { type Changes, lockCredential, type LockedRow, updateCredential } from "./rows.ts";
-import { troubleOf } from "./secret-store.ts";
+import { troubleOf } from "./secret.ts";
 import { type EndedVersion, insertVersion } from "./versions.ts";
 import type { DataKey } from "../crypto/keys.ts";
 

@@ -3,14 +3,12 @@ import type { DisclosureRequest, Granted, Refusal, UseRequest } from "../audit/d
 import { EnvelopeError, open, type Sealed, sealedWith } from "../crypto/envelope.ts";
 import { unpackRecord } from "../crypto/packed-fields.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
-import { KeyholdError } from "../errors.ts";
+import { KeyholdError, type ErrorCode } from "../errors.ts";
 import { unknownDataKey } from "../key-encryption/key-provider.ts";
 import { fieldNames, type FieldName } from "../venues/venue.ts";
-import { type ErrorCode } from "../errors.ts";
 import type { Custody } from "./custody.ts";
 import { findCredential } from "./rows.ts";
-import { damaged, lost, storeOf, troubleOf } from "./secret-store.ts";
-import { OwnedFields } from "./secret.ts";
+import { damaged, lost, storeOf, troubleOf, OwnedFields } from "./secret.ts";
 
 export type Opened = Readonly<{ disclosure: Granted; fields: OwnedFields }>;
 

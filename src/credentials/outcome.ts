@@ -3,15 +3,6 @@ import type { InvokeResult } from "../venues/venue.ts";
 import type { Ambiguous, Outcome, Rejected, Valid, Verdict } from "../venues/verdict.ts";
 import type { CredentialRow, Status } from "./credential.ts";
 
-/** The consequences of an outcome: whether a new secret is kept, and what happens to a credential that is kept. */
-type Consequence = Readonly<{
-  atRegister: "kept" | ErrorCode;
-  /** `unchanged` touches nothing at all; `degraded` and `ambiguous` stay usable, the latter for a time. */
-  later: "active" | "ended" | "ambiguous" | "degraded" | "unproven" | "unchanged";
-  /** Stands beside the message when a secret was not kept. It names a later try where that can help. */
-  advice?: string;
-}>;
-
 const unavailable = {
   atRegister: "venue_unavailable",
   later: "unchanged",
@@ -23,7 +14,18 @@ export const unprovenAdvice =
   "The tenant's policy refuses such keys; with `allow_unproven` they are kept as they are.";
 
 /** Every outcome and its consequences. Indefinite outcomes change nothing, ever. */
-export const consequences: Readonly<Record<Outcome, Consequence>> = {
+export const consequences: Readonly<
+  Record<
+    Outcome,
+    Readonly<{
+      atRegister: "kept" | ErrorCode;
+      /** `unchanged` touches nothing at all; `degraded` and `ambiguous` stay usable, the latter for a time. */
+      later: "active" | "ended" | "ambiguous" | "degraded" | "unproven" | "unchanged";
+      /** Stands beside the message when a secret was not kept. It names a later try where that can help. */
+      advice?: string;
+    }>
+  >
+> = {
   valid: { atRegister: "kept", later: "active" },
   rejected: { atRegister: "venue_rejected", later: "ended" },
   ambiguous: { atRegister: "venue_ambiguous", later: "ambiguous" },

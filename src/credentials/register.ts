@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { type Answered } from "../audit/change.ts";
+import type { Answered } from "../audit/change.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import type { TenantPolicy } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
@@ -41,8 +41,6 @@ export type Registration = Readonly<{
    */
   validation?: "now" | "deferred";
 }>;
-
-type Labelled = Registration & Readonly<{ label: string }>;
 
 /**
  * Registers a credential: asks the venue first, and keeps the secret only if the venue accepts it and the
@@ -87,7 +85,7 @@ export async function register(
 async function findAccount(
   custody: Pick<Custody, "db">,
   principal: Principal,
-  input: Labelled,
+  input: Registration & Readonly<{ label: string }>,
 ): Promise<Readonly<{ ownerId: string; policy: TenantPolicy }>> {
   const found = await readTenant(custody.db, scopeOf(principal), async (tx) => {
     const account = await selectAccount(tx, input.accountId).executeTakeFirst();
@@ -106,7 +104,7 @@ async function judge(
   custody: Custody,
   principal: Principal,
   venue: Venue,
-  input: Labelled,
+  input: Registration & Readonly<{ label: string }>,
   policy: TenantPolicy,
 ): Promise<Valid | null> {
   if (input.validation === "deferred") {

@@ -7,7 +7,7 @@ import type { Store } from "../stores/store.ts";
 import type { Custody } from "./custody.ts";
 import { putInForce } from "./keep.ts";
 import { type Opened, openSecret, useOf } from "./open.ts";
-import { storeOf } from "./secret-store.ts";
+import { storeOf } from "./secret.ts";
 import { endVersion } from "./versions.ts";
 import type { StoreName } from "../config/stores.ts";
 

@@ -47,7 +47,7 @@ export async function rotate(
   id: string,
   revision: number,
   input: NewSecret,
-): Promise<Answered<Adopted>> {
+): Promise<Answered<Readonly<{ credential: Credential; rotation: Rotation }>>> {
   assertScope(principal, "credentials:write");
   const row = await readRow(custody, principal, id, "rotate");
   assertSeen(row.revision, revision);
@@ -108,8 +108,6 @@ export type NewSecret = Readonly<{
   allowWider?: boolean;
 }>;
 
-export type Adopted = Readonly<{ credential: Credential; rotation: Rotation }>;
-
 /**
  * Has the venue judge a new secret, and puts it in force beside the present one for the overlap. `alongside`
  * makes changes of the caller's own in the same transaction. A refusal is recorded, and nothing has changed.
@@ -122,7 +120,7 @@ export async function adopt(
   row: CredentialRow,
   input: NewSecret,
   alongside?: (tx: TenantTx, rotation: Rotation) => Promise<readonly AuditEvent[]>,
-): Promise<Answered<Adopted>> {
+): Promise<Answered<Readonly<{ credential: Credential; rotation: Rotation }>>> {
   const verdict = await judge(custody, principal, row, input);
   return put(custody, principal, row, { ...input, verdict }, alongside);
 }
@@ -201,7 +199,7 @@ async function put(
   seen: CredentialRow,
   { fields, overlapSeconds = defaultOverlapSeconds, verdict }: NewSecret & Readonly<{ verdict: Valid }>,
   alongside?: Parameters<typeof adopt>[4],
-): Promise<Answered<Adopted>> {
+): Promise<Answered<Readonly<{ credential: Credential; rotation: Rotation }>>> {
   const { id, tenant_id: tenantId } = seen;
   return putInForce(custody, principal, seen, { kind: "rotate", fields }, async (tx, row, version) => {
     assertStorable(verdict.permissions, await findPolicy(tx, tenantId));

@@ -5,13 +5,12 @@ import type { AuditEvent } from "../audit/events.ts";
 import { byTenant, type Due, roundMs, sweep, type Tally } from "../db/sweep.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import { type CredentialRow, toCredential } from "./credential.ts";
+import { type CredentialRow, toCredential, type Credential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { destroyNow, intendDestruction } from "./destroy.ts";
 import { unrefused } from "./outcome.ts";
-import type { Adopted } from "./rotate.ts";
 import { deleteOldKey, keyDeleted } from "./rotation-at-venue/keys.ts";
-import { endRun, findRun, isFailure, type Run, withdrawAfterRollBack } from "./rotation-at-venue/run.ts";
+import { endRun, findRun, isFailure, type Run, withdrawAfterRollBack } from "./rotation-at-venue/schedule.ts";
 import { changeCredential, lockCredential, readRow, rescheduleCredential, updateCredential } from "./rows.ts";
 import {
   describeRotation,
@@ -121,7 +120,7 @@ export async function rollBack(
   principal: Principal,
   id: string,
   revision: number,
-): Promise<Answered<Adopted>> {
+): Promise<Answered<Readonly<{ credential: Credential; rotation: Rotation }>>> {
   assertScope(principal, "credentials:write");
   const target = { id, revision, action: "rotate" };
   return changeCredential(custody.db, principal, target, async (tx, row) => {

@@ -15,7 +15,7 @@ import {
   rejectDuplicates,
   updateCredential,
 } from "./rows.ts";
-import { type Conclusion, consult, type Consulted } from "./validate.ts";
+import { consult, type Consulted } from "./validate.ts";
 
 type Update = Readonly<{
   label?: string;
@@ -67,7 +67,7 @@ async function switchOn(
   }).catch(asDuplicate);
 }
 
-function switchedOn({ row, validation: { outcome, message } }: Consulted): Conclusion<Credential> {
+function switchedOn({ row, validation: { outcome, message } }: Consulted) {
   const detail = `The credential stays ${row.status}: ${message}`;
   const refusal =
     row.status === "active" ? null : new KeyholdError(codeOf(outcome), detail, { facts: { outcome } });

@@ -10,7 +10,7 @@ import { openSecret, refused, useOf } from "./open.ts";
 import { expiryOf, isValid } from "./outcome.ts";
 import { lockCredential } from "./rows.ts";
 import { assertFields } from "./secret.ts";
-import { type Alongside, settleRow, type Target } from "./settle.ts";
+import { settleRow, type Target } from "./settle.ts";
 
 /** A verdict as it leaves the service. `is_valid` is null when the venue gave no clear answer. */
 type Validation = Readonly<{
@@ -26,9 +26,6 @@ type Validation = Readonly<{
 
 export type Consulted = Readonly<{ validation: Validation; row: CredentialRow }>;
 
-/** The answer to the caller, or a refusal that is thrown once the verdict is recorded. */
-export type Conclusion<T> = Readonly<{ value: T; refusal?: KeyholdError | null }>;
-
 /**
  * Asks the venue about a kept secret, applies the verdict to the credential, and returns what `conclude`
  * makes of it.
@@ -37,8 +34,9 @@ export async function consult<T extends object>(
   custody: Custody,
   principal: Principal,
   target: Target,
-  conclude: (consulted: Consulted) => Conclusion<T>,
-  alongside?: Alongside,
+  /** The answer to the caller, or a refusal that is thrown once the verdict is recorded. */
+  conclude: (consulted: Consulted) => Readonly<{ value: T; refusal?: KeyholdError | null }>,
+  alongside?: Parameters<typeof settleRow>[4],
 ): Promise<Answered<T>> {
   const { verdict, version } = await ask(custody, principal, target);
   return change(custody.db, principal, async (tx) => {

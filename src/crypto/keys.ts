@@ -40,9 +40,6 @@ export function exportDataKey(key: DataKey): Secret {
 /** A key-encryption key and its fingerprint. */
 export type WrappingKey = Readonly<{ id: string; key: KeyObject }>;
 
-/** What the wrapped bytes are bound to: under another tenant or id they do not unwrap. */
-type Binding = Readonly<{ tenantId: string; dataKeyId: string }>;
-
 // The layout is described in FORMAT.md; change the two together, and only with a new version number.
 const format = "keyhold/wrapped-key/1";
 const fingerprintLabel = "keyhold/key-fingerprint/1";
@@ -56,8 +53,15 @@ export function fingerprint(key: Uint8Array): string {
   return createHash("sha256").update(fingerprintLabel).update(key).digest("hex").slice(0, 32);
 }
 
-/** Wraps 32 bytes. Throws `TypeError` for another length or a malformed binding. */
-export function wrapKey(wrappingKey: WrappingKey, binding: Binding, dataKey: Uint8Array): Uint8Array {
+/**
+ * Wraps 32 bytes, which do not unwrap under another tenant or id. Throws `TypeError` for another length or a
+ * malformed binding.
+ */
+export function wrapKey(
+  wrappingKey: WrappingKey,
+  binding: Readonly<{ tenantId: string; dataKeyId: string }>,
+  dataKey: Uint8Array,
+): Uint8Array {
   if (dataKey.byteLength !== keyBytes) throw new TypeError(`a data key has ${keyBytes} bytes`);
   const wrapped = new Uint8Array(wrappedBytes);
   wrapped.set(prefix);
@@ -71,7 +75,7 @@ export function wrapKey(wrappingKey: WrappingKey, binding: Binding, dataKey: Uin
 /** The data key, which the caller must zero; `null` when it does not unwrap with this key and binding. */
 export function unwrapKey(
   wrappingKey: WrappingKey,
-  binding: Binding,
+  binding: Readonly<{ tenantId: string; dataKeyId: string }>,
   wrapped: Uint8Array,
 ): Uint8Array | null {
   if (wrapped.byteLength !== wrappedBytes || !prefix.equals(wrapped.subarray(0, nonceAt))) return null;
@@ -80,7 +84,10 @@ export function unwrapKey(
   return decrypt(wrappingKey.key, nonce, bound, wrapped.subarray(ciphertextAt));
 }
 
-function associatedData({ id }: WrappingKey, { tenantId, dataKeyId }: Binding): Uint8Array {
+function associatedData(
+  { id }: WrappingKey,
+  { tenantId, dataKeyId }: Readonly<{ tenantId: string; dataKeyId: string }>,
+): Uint8Array {
   assertUuid(tenantId, "tenantId");
   assertUuid(dataKeyId, "dataKeyId");
   return lengthPrefixed([format, tenantId, dataKeyId, id]);

@@ -58,10 +58,8 @@ export function inBase64<T>(body: Uint8Array, use: (der: Uint8Array) => T): T | 
   }
 }
 
-type Block = Readonly<{ label: string; body: Buffer }>;
-
-function blocksOf(bytes: Buffer): readonly Block[] | PemFault {
-  const blocks: Block[] = [];
+function blocksOf(bytes: Buffer): readonly Readonly<{ label: string; body: Buffer }>[] | PemFault {
+  const blocks: Readonly<{ label: string; body: Buffer }>[] = [];
   let at = bytes.indexOf(begin);
   if (at === -1) return bytes.includes(end) ? "noBegin" : "badBegin";
   while (at !== -1) {

@@ -81,10 +81,8 @@ const faults = {
   },
 } as const satisfies Readonly<Record<string, KeyFault>>;
 
-type Judgement = Readonly<{ kind: KeyKind; form: KeyForm }> | KeyFault;
-
 /** The structure decides, not the label: OpenSSL also reads PKCS#8 under the label of SEC 1. */
-function judge(der: Uint8Array): Judgement {
+function judge(der: Uint8Array): Readonly<{ kind: KeyKind; form: KeyForm }> | KeyFault {
   const parts = sequenceOf(der);
   if (parts === undefined) return isLongerThan(der) ? faults.cutOff : faults.unreadable;
   switch (formOf(parts)) {
@@ -127,7 +125,9 @@ const oids = {
 const besidesKey: ReadonlySet<number> = new Set([0xa0, 0x81]);
 
 /** RFC 5958: version, algorithm, key. */
-function judgePkcs8([, algorithm, key, ...more]: readonly Element[]): Judgement {
+function judgePkcs8([, algorithm, key, ...more]: readonly Element[]):
+  | Readonly<{ kind: KeyKind; form: KeyForm }>
+  | KeyFault {
   const [kind, parameter, ...others] = elementsOf(algorithm?.content ?? new Uint8Array()) ?? [];
   if (key === undefined || others.length > 0 || !more.every(({ tag }) => besidesKey.has(tag)))
     return faults.unreadable;

@@ -20,12 +20,10 @@ import { showMember, subjectOf } from "./member.ts";
 import { assertSeen, changeFound } from "../audit/change-locked.ts";
 import { refuseMiss } from "../audit/refusals.ts";
 
-type AccountRow = Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>;
-
 /** A trading account of a member. Its credentials can be used only while it is active. */
 type Account = Readonly<ReturnType<typeof toAccount>>;
 
-function toAccount(row: AccountRow) {
+function toAccount(row: Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>) {
   return {
     id: row.id,
     owner_id: row.owner_id,
@@ -63,7 +61,10 @@ export async function changeAccount<T extends object>(
   db: Db,
   principal: Principal,
   { revision, ...target }: Readonly<{ id: string; action: string; revision?: number | undefined }>,
-  work: (tx: TenantTx, row: AccountRow) => Promise<Changed<T>>,
+  work: (
+    tx: TenantTx,
+    row: Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>,
+  ) => Promise<Changed<T>>,
 ): Promise<Answered<T>> {
   return changeFound(db, principal, { kind: "account", ...target }, async (tx) => {
     const row = await tx
@@ -178,7 +179,11 @@ export async function updateAccount(
   }));
 }
 
-function switched(principal: Principal, row: AccountRow, active: boolean | undefined) {
+function switched(
+  principal: Principal,
+  row: Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>,
+  active: boolean | undefined,
+) {
   if (active === undefined || (active && row.active)) return {};
   if (!active)
     return { switched_off_rank: switchedOffBy(principal, row.active ? undefined : row.switched_off_rank) };

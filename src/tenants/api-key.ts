@@ -24,8 +24,6 @@ export type ApiKeyRequest = Readonly<{
   networks?: readonly string[];
 }>;
 
-type Row = Omit<Selectable<Database["api_keys"]>, "hash" | "grant_number" | "grant_mac">;
-
 /** All columns but the hash and those of its signature. */
 export const apiKeyColumns = [
   "tenant_id",
@@ -46,7 +44,7 @@ export const apiKeyColumns = [
   "created_at",
 ] as const;
 
-export function toApiKey(row: Row) {
+export function toApiKey(row: Omit<Selectable<Database["api_keys"]>, "hash" | "grant_number" | "grant_mac">) {
   return {
     id: row.id,
     member_id: row.member_id,

@@ -15,8 +15,6 @@ const defaultApiKeyDays = 90;
 const maxApiKeyDays = 366;
 const dayMs = 86_400_000;
 
-type Named = Readonly<{ kind: "credential" | "account"; id: string }>;
-
 /**
  * Makes an API key for the caller itself. It cannot have more scopes or reach than the caller, and it ends no
  * later than the key that makes it. `key` is shown this once.
@@ -149,7 +147,7 @@ async function reachOf(tx: TenantTx, { narrowing }: Member, { credentials, accou
     if (!namesSubjects(narrowing)) return {};
     return { credentials: copyOf(narrowing.credentials), accounts: copyOf(narrowing.accounts) };
   }
-  const named: readonly Named[] = [
+  const named: readonly BeyondReach["named"][] = [
     ...(credentials ?? []).map((id) => ({ kind: "credential" as const, id })),
     ...(accounts ?? []).map((id) => ({ kind: "account" as const, id })),
   ];
@@ -172,9 +170,9 @@ function copyOf(ids: readonly string[] | null): string[] | null {
 
 /** Ends the transaction; the miss is refused, and recorded, outside it. */
 class BeyondReach extends Error {
-  readonly named: Named;
+  readonly named: Readonly<{ kind: "credential" | "account"; id: string }>;
 
-  constructor(named: Named) {
+  constructor(named: BeyondReach["named"]) {
     super("not within reach");
     this.named = named;
   }

@@ -4,7 +4,7 @@ import { changeUnlessDone } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import { rotateAfterDays, rotateAfterOperations } from "../crypto/keys.ts";
-import { each, type Tally } from "../db/sweep.ts";
+import { each, type Tally, type Due } from "../db/sweep.ts";
 import type { DataKeySource } from "../key-encryption/key-provider.ts";
 
 /** A data key of a tenant. */
@@ -86,8 +86,6 @@ export async function destroyDataKey(
   dataKeys.forget(id);
 }
 
-type Row = Readonly<{ tenant_id: string; id: string }>;
-
 const maxAtOnce = 100;
 const dayMs = 86_400_000;
 
@@ -103,14 +101,14 @@ export async function rotateWornDataKeys(
 export async function destroyUnusedDataKeys(
   custody: Readonly<{ db: Db; dataKeys: DataKeySource }>,
 ): Promise<Tally> {
-  const { rows } = await sql<Row>`select * from clock.unused_data_keys(${maxAtOnce})`.execute(custody.db);
+  const { rows } = await sql<Due>`select * from clock.unused_data_keys(${maxAtOnce})`.execute(custody.db);
   return each(rows.map(toRef), (key) => destroyDataKey(custody, key));
 }
 
 /** Sealing data keys that were made before a moment, or have reached their limit of operations. */
 export async function sealingKeys(db: Db, madeBefore: Date, most: number): Promise<readonly DataKeyRef[]> {
   const { rows } =
-    await sql<Row>`select * from clock.sealing_keys(${madeBefore}, ${rotateAfterOperations}, ${most})`.execute(
+    await sql<Due>`select * from clock.sealing_keys(${madeBefore}, ${rotateAfterOperations}, ${most})`.execute(
       db,
     );
   return rows.map(toRef);
@@ -124,7 +122,7 @@ export async function databaseTime(db: Db): Promise<Date> {
 
 /** Data keys that are wrapped with another key-encryption key than this one. */
 export async function wrappedOtherwise(db: Db, kekId: string, most: number): Promise<readonly DataKeyRef[]> {
-  const { rows } = await sql<Row>`select * from clock.data_keys_wrapped_otherwise(${kekId}, ${most})`.execute(
+  const { rows } = await sql<Due>`select * from clock.data_keys_wrapped_otherwise(${kekId}, ${most})`.execute(
     db,
   );
   return rows.map(toRef);
@@ -137,6 +135,6 @@ export async function countDataKeys(db: Db) {
   return rows;
 }
 
-function toRef({ tenant_id: tenantId, id }: Row): DataKeyRef {
+function toRef({ tenant_id: tenantId, id }: Due): DataKeyRef {
   return { tenantId, id };
 }

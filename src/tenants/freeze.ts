@@ -59,8 +59,6 @@ export async function addFreeze(
   return rank;
 }
 
-type StandingFreeze = Readonly<{ id: string; rank: Rank; frozen_at: Date }>;
-
 /**
  * Lifts the freezes of a subject that the actor may lift. The caller's transaction holds the subject's row.
  * Throws `forbidden` for an agent, and if there are freezes of which the actor may lift none.
@@ -69,7 +67,9 @@ export async function liftFreezes(
   tx: TenantTx | PlatformTx,
   actor: Principal | Operator,
   subject: Subject,
-): Promise<Readonly<Record<"lifted" | "left", readonly StandingFreeze[]>>> {
+): Promise<
+  Readonly<Record<"lifted" | "left", readonly Readonly<{ id: string; rank: Rank; frozen_at: Date }>[]>>
+> {
   const rank = rankOf(actor);
   const standing = await findFreezes(tx, subject);
   const lifted = standing.filter((freeze) => isAtLeast(rank, freeze.rank));
@@ -84,7 +84,7 @@ export async function liftFreezes(
 async function findFreezes(
   tx: TenantTx | PlatformTx,
   { tenantId, accountId, credentialId }: Subject,
-): Promise<readonly StandingFreeze[]> {
+): Promise<readonly Readonly<{ id: string; rank: Rank; frozen_at: Date }>[]> {
   return tx
     .selectFrom("freezes")
     .select(["id", "rank", "frozen_at"])
@@ -127,7 +127,10 @@ function describeActor(actor: Principal | Operator): StoredActor {
   }
 }
 
-function rankTooLow({ rank, frozen_at }: StandingFreeze): KeyholdError {
+function rankTooLow({
+  rank,
+  frozen_at,
+}: Readonly<{ id: string; rank: Rank; frozen_at: Date }>): KeyholdError {
   const since = frozen_at.toISOString();
   return new KeyholdError(
     "forbidden",

@@ -13,8 +13,6 @@ import { assertSeen } from "../audit/change-locked.ts";
 import { KeyholdError } from "../errors.ts";
 import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreezes } from "./freeze.ts";
 
-type Row = Selectable<Database["tenants"]> & Readonly<{ freezes: readonly Freeze[] }>;
-
 type Tenant = Readonly<ReturnType<typeof toTenant>>;
 
 /** Minutes between checks of a credential, unless its tenant has set another value. */
@@ -29,7 +27,7 @@ const defaultPolicy: Required<TenantPolicy> = {
   check_minutes: defaultCheckMinutes,
 };
 
-function toTenant(row: Row) {
+function toTenant(row: Selectable<Database["tenants"]> & Readonly<{ freezes: readonly Freeze[] }>) {
   return {
     id: row.id,
     name: row.name,
@@ -59,7 +57,10 @@ export async function findPolicy(tx: TenantTx, tenantId: string): Promise<Tenant
 }
 
 /** The tenant's row, held until the transaction ends. Throws `not_found`. */
-export async function lockTenant(tx: TenantTx | PlatformTx, id: string): Promise<Row> {
+export async function lockTenant(
+  tx: TenantTx | PlatformTx,
+  id: string,
+): Promise<Selectable<Database["tenants"]> & Readonly<{ freezes: readonly Freeze[] }>> {
   const row = await selectTenant(tx, id).forUpdate().executeTakeFirst();
   if (row === undefined) throw new KeyholdError("not_found", "There is no such tenant.");
   return row;

@@ -1,5 +1,5 @@
 import { readTenant, serviceScope } from "../db/tenant.ts";
-import { messageIdOf, type Delivery } from "./delivery.ts";
+import { messageIdOf } from "./delivery.ts";
 import type { Due } from "../db/sweep.ts";
 import { send, type Sent } from "./send.ts";
 import { settle } from "./settle.ts";

@@ -10,8 +10,16 @@ import { adopt } from "../rotate.ts";
 import { findCredential } from "../rows.ts";
 import { OwnedFields } from "../secret.ts";
 import { findOpenRotation, type RotationRow, selectOldVersion } from "../versions.ts";
-import { isFailure, laterAfter, moved, moveRun, type Next, rotatorOf, type Run } from "./run.ts";
-import { unsupported } from "./schedule.ts";
+import {
+  isFailure,
+  laterAfter,
+  moved,
+  moveRun,
+  type Next,
+  rotatorOf,
+  type Run,
+  unsupported,
+} from "./schedule.ts";
 import { markerOf, type KeyRevocation, type KeyTarget, type VenueKeys } from "../../venues/venue-keys.ts";
 
 /**

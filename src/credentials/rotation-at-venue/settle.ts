@@ -4,9 +4,7 @@ import { type TenantTx, serviceScope, withTenant } from "../../db/tenant.ts";
 import type { Custody } from "../custody.ts";
 import { markerOf } from "../../venues/venue-keys.ts";
 import type { AuditEvent } from "../../audit/events.ts";
-import { type Failure } from "./run.ts";
-import { endRun, moveRun, rotatorOf, type Next, type Run } from "./run.ts";
-import { countFailure } from "./schedule.ts";
+import { type Failure, endRun, moveRun, rotatorOf, type Next, type Run, countFailure } from "./schedule.ts";
 
 const minuteMs = 60_000;
 const longestPauseMs = 60 * minuteMs;

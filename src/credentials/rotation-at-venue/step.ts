@@ -23,8 +23,12 @@ import {
   readRun,
   rotatorOf,
   type Run,
-} from "./run.ts";
-import { clearFailures, countFromNow, findSchedule, postpone, type ScheduleRow } from "./schedule.ts";
+  clearFailures,
+  countFromNow,
+  findSchedule,
+  postpone,
+  type ScheduleRow,
+} from "./schedule.ts";
 import { settleRun } from "./settle.ts";
 import { markerOf } from "../../venues/venue-keys.ts";
 

@@ -1,7 +1,7 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { sql, type Selectable } from "kysely";
-import type { Db } from "../db/connect.ts";
 import { LRUCache } from "lru-cache";
+import type { Db } from "../db/connect.ts";
 import type { Database } from "../db/schema.ts";
 import { withPlatform } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";

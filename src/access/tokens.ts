@@ -137,7 +137,7 @@ export function createTokenVerifier(issuers: readonly Issuer[], now: () => numbe
     const payload = await verify(token, issuer, now());
     // Keys that were fresh before may have been replaced meanwhile.
     const verifyAgainAt = before > now() ? before : keysFreshUntil();
-    return { ...read(payload, issuer), verifyAgainAt };
+    return read(payload, issuer, verifyAgainAt);
   };
 }
 
@@ -205,17 +205,14 @@ const details: Readonly<Record<string, string>> = {
   ERR_JOSE_ALG_NOT_ALLOWED: "the algorithm is not configured",
 };
 
-/** Distributes over the kinds of token. */
-type Unbound<T> = T extends unknown ? Omit<T, "verifyAgainAt"> : never;
-
-function read(payload: JWTPayload, issuer: Issuer): Unbound<VerifiedToken> {
+function read(payload: JWTPayload, issuer: Issuer, verifyAgainAt: number): VerifiedToken {
   const { data, error } = claims.safeParse(payload);
   if (data === undefined)
     throw unauthenticated("claims", { detail: `${String(error.issues[0]?.path[0])} has another form` });
   const { sub, exp, iat, tenant_id: tenantId, scope, scp, agent, credentials, accounts, networks } = data;
   const validUntil = 1000 * (Math.min(exp, iat + issuer.maxAgeSeconds) + skewSeconds);
   const narrowing = { credentials, accounts, networks };
-  const who = { issuer: issuer.issuer, subject: sub, validUntil, narrowing };
+  const who = { issuer: issuer.issuer, subject: sub, validUntil, verifyAgainAt, narrowing };
   const prefix = issuer.scopePrefix ?? "";
   const scopes = (scope ?? scp ?? []).flatMap((word) =>
     word.startsWith(prefix) ? [word.slice(prefix.length)] : [],

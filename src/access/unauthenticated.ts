@@ -1,8 +1,8 @@
 import ipaddr from "ipaddr.js";
-import { KeyholdError } from "../errors.ts";
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
+import { KeyholdError } from "../errors.ts";
 import { LimitExceeded } from "./rate-limits.ts";
 
 /** Why a caller was refused, for logs and metrics. The caller always gets the same answer. */

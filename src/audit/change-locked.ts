@@ -1,9 +1,9 @@
 import type { Principal } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import type { TenantTx } from "../db/tenant.ts";
+import { KeyholdError } from "../errors.ts";
 import { type Answered, change, type Changed } from "./change.ts";
 import { refuseMiss } from "./refusals.ts";
-import { KeyholdError } from "../errors.ts";
 
 /** A change of one thing. If `work` returns `null`, there is no such thing, and it throws what the miss means. */
 export async function changeFound<T extends object>(

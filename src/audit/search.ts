@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { assertScope, type Principal, scopeOf, system } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
@@ -10,7 +11,6 @@ import {
   scanIndex,
   scanLinks,
 } from "./scan.ts";
-import { sql } from "kysely";
 
 /** How many events a page looks at, even if it finds few. */
 const mostLookedAt = 1000;

@@ -1,8 +1,10 @@
 import { timingSafeEqual } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { principalName, system } from "../access/principal.ts";
 import { KeyholdError } from "../errors.ts";
 import type { InvokeResult, OrderLookup } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
+import { fallBack } from "./fall-back.ts";
 import { inTurn, venueOf } from "./inspect.ts";
 import {
   answerOf,
@@ -14,8 +16,6 @@ import {
   keepResult,
 } from "./invocation.ts";
 import { openSecret, useOf, type Opened } from "./open.ts";
-import { setTimeout as sleep } from "node:timers/promises";
-import { fallBack } from "./fall-back.ts";
 import { refusesKey } from "./outcome.ts";
 import { validate } from "./validate.ts";
 

@@ -1,10 +1,10 @@
+import { storeNames } from "../config/stores.ts";
 import type { Secret } from "../crypto/secret.ts";
 import { KeyholdError } from "../errors.ts";
+import type { Denied, Unavailable } from "../remote/failure.ts";
+import type { Store, Stores } from "../stores/store.ts";
 import { problemOf } from "../venues/field-forms.ts";
 import type { FieldName, SecretFields, VenueDescription } from "../venues/venue.ts";
-import type { Store, Stores } from "../stores/store.ts";
-import type { Denied, Unavailable } from "../remote/failure.ts";
-import { storeNames } from "../config/stores.ts";
 
 /** Secrets that end with the scope that holds them. */
 export class OwnedFields extends Map<FieldName, Secret> implements Disposable {

@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import type { AuditEvent } from "../audit/events.ts";
+import type { TenantPolicy } from "../db/stored-json.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { defaultCheckMinutes, findPolicy } from "../tenants/tenant.ts";
 import type { Outcome, Verdict } from "../venues/verdict.ts";
@@ -9,8 +11,6 @@ import { ruleNotes } from "./expiry.ts";
 import { asKept, objectionTo } from "./judge.ts";
 import { type Circumstances, consequences, type Hold, settle, ends } from "./outcome.ts";
 import { type Changes, type LockedRow, rescheduleCredential, updateCredential } from "./rows.ts";
-import type { TenantPolicy } from "../db/stored-json.ts";
-import { sql } from "kysely";
 
 /** `activate` is for a credential that is switched off, and switches it on. */
 export type Target = Readonly<{

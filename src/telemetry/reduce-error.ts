@@ -1,5 +1,5 @@
-import { KeyholdError, StartError } from "../errors.ts";
 import { DatabaseError } from "pg";
+import { KeyholdError, StartError } from "../errors.ts";
 
 type ReducedError = Readonly<{
   type: string;

@@ -1,6 +1,6 @@
+import type { Due } from "../db/sweep.ts";
 import { readTenant, serviceScope } from "../db/tenant.ts";
 import { messageIdOf } from "./delivery.ts";
-import type { Due } from "../db/sweep.ts";
 import { send, type Sent } from "./send.ts";
 import { settle } from "./settle.ts";
 import { type SecretOf, signWith } from "./signing-secret.ts";

@@ -18,8 +18,7 @@ import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import { forge } from "../../testkit/rights.ts";
 import { updateAccount } from "../../src/tenants/account.ts";
-import { createApiKey } from "../../src/tenants/create-api-key.ts";
-import { revokeApiKey } from "../../src/tenants/api-key.ts";
+import { createApiKey, revokeApiKey } from "../../src/tenants/api-key.ts";
 import { freezeTenant, resumeTenant, suspendTenant, unfreezeTenant } from "../../src/tenants/tenant.ts";
 import { updateMember } from "../../src/tenants/member.ts";
 

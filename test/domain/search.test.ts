@@ -7,7 +7,7 @@ import type { AuditEvent } from "../../src/audit/events.ts";
 import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 import type { EventFilter, RecordedEvent } from "../../src/audit/scan.ts";
 import { indexRecord, readEvents } from "../../src/audit/search.ts";
-import { createApiKey } from "../../src/tenants/create-api-key.ts";
+import { createApiKey } from "../../src/tenants/api-key.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -7,8 +7,7 @@ import { eventNames } from "../../testkit/record.ts";
 import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import { forge } from "../../testkit/rights.ts";
-import { createApiKey } from "../../src/tenants/create-api-key.ts";
-import { revokeApiKey } from "../../src/tenants/api-key.ts";
+import { createApiKey, revokeApiKey } from "../../src/tenants/api-key.ts";
 import { freezeTenant, suspendTenant, updatePolicy } from "../../src/tenants/tenant.ts";
 import { addMember, updateMember } from "../../src/tenants/member.ts";
 

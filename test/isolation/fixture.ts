@@ -9,7 +9,7 @@ import { rotate } from "../../src/credentials/rotate.ts";
 import { rewrite } from "../../testkit/rights.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { secretFields, type World } from "../../testkit/world.ts";
-import { createApiKey } from "../../src/tenants/create-api-key.ts";
+import { createApiKey } from "../../src/tenants/api-key.ts";
 
 /** A member with everything a member can own. */
 export type Furnished = Readonly<{

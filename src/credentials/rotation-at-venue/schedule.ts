@@ -4,10 +4,10 @@ import { type Answered, type Nothing, nothing } from "../../audit/change.ts";
 import type { Database } from "../../db/schema.ts";
 import { readTenant, type TenantTx, serviceScope } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";
+import { markerOf, type KeyFailure, type KeyRevocation } from "../../venues/venue-keys.ts";
 import type { CredentialRow } from "../credential.ts";
 import type { Custody } from "../custody.ts";
 import { changeCredential, readRow } from "../rows.ts";
-import { markerOf, type KeyFailure, type KeyRevocation } from "../../venues/venue-keys.ts";
 
 type NewSchedule = Readonly<{
   /** A key of the main account; `null` where a person rotates and gets reminders. */

@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { longestList } from "../../access/narrowing.ts";
 import { scopes } from "../../access/permissions.ts";
-import { listApiKeys, revokeApiKey } from "../../tenants/api-key.ts";
-import { createApiKey } from "../../tenants/create-api-key.ts";
+import { listApiKeys, revokeApiKey, createApiKey } from "../../tenants/api-key.ts";
 import { json, noContent } from "../answer.ts";
 import { component, listOf } from "../components.ts";
 import { holdersOf } from "../permission.ts";

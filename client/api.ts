@@ -2079,7 +2079,7 @@ export interface components {
                 /** @description Whether the venue can confirm that a key is valid. If not, a credential is stored only if the tenant's policy has `allow_unproven` */
                 provable: boolean;
                 /** @description What the venue reports about a key */
-                tells: {
+                reports: {
                     permissions: boolean;
                     bound_ips: boolean;
                     expiry: boolean;

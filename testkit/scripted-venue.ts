@@ -15,7 +15,7 @@ const description: VenueDescription = {
   environments: ["live", "paper"],
   fields: ["api_key", "api_secret"],
   provable: true,
-  tells: { permissions: true, boundIps: true, expiry: true, account: true },
+  reports: { permissions: true, boundIps: true, expiry: true, account: true },
   risingNonce: false,
   clientOrderIds: true,
   operations: ["fetchBalance", "createOrder", "cancelOrder", "transfer", "withdraw"],

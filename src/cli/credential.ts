@@ -210,7 +210,7 @@ function showValidation({ output }: Cli, validation: Validation): void {
   if (validation.is_valid === false)
     throw new CliError("refused", "the venue does not accept the credential");
   if (validation.is_valid === null) {
-    throw new CliError("unavailable", "the venue could not tell", {
+    throw new CliError("unavailable", "the venue gave no clear answer", {
       hint: hintFor("venue_unavailable", validation.outcome),
     });
   }

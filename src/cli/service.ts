@@ -140,7 +140,7 @@ export function explainToken(token: string, now: number = Date.now()): string {
   const from = Math.max(nbf ?? 0, iat ?? 0) * 1000;
   if (from > now + skewMs) return `your token begins to hold in ${since(from - now)}: check the clocks`;
   const whose = typeof tenant === "string" ? `of tenant ${tenant}` : "without a tenant_id";
-  return `your token is of ${sub ?? "nobody"}, ${whose}, signed by ${iss ?? "nobody"}: the log of the service says what does not fit`;
+  return `your token is of ${sub ?? "no one"}, ${whose}, signed by ${iss ?? "no one"}: the log of the service says what does not fit`;
 }
 
 /** As much as the service lets clocks differ. */

@@ -22,7 +22,7 @@ export const storeVariables = {
   KEYHOLD_STORES: listOf(z.enum(storeNames))
     .prefault("postgres")
     .describe("postgres, vault, aws, file and env, with commas between them; new secrets go to the first"),
-  KEYHOLD_FILE_STORE: text.optional().describe("the path of a folder that nobody else can enter"),
+  KEYHOLD_FILE_STORE: text.optional().describe("the path of a folder that no other user can enter"),
   KEYHOLD_VAULT_ADDRESSES: listOf(guardedUrl)
     .optional()
     .describe("https URLs of all nodes of Vault or OpenBao (http to this machine), with commas between them"),

@@ -31,7 +31,7 @@ export type VenueDescription = Readonly<{
   /** Whether an inspection can prove a key; where it cannot, a key is kept unproven or not at all. */
   provable: boolean;
   /** What an inspection can show of a key. */
-  tells: Readonly<{ permissions: boolean; boundIps: boolean; expiry: boolean; account: boolean }>;
+  reports: Readonly<{ permissions: boolean; boundIps: boolean; expiry: boolean; account: boolean }>;
   /** True where the venue demands a rising nonce: calls with one credential are then serialised. */
   risingNonce: boolean;
   /** True where an order carries an id chosen by the client, by which it can be looked up. */

@@ -185,12 +185,12 @@ describe("a credential", () => {
     expect(await shell.transcript(bob, `credential validate ${id}`)).toContain("account  paper, ACTIVE");
     world.simulator.control.fail("alpaca", { kind: "answer", status: 503, body: "{}" }, { times: 1 });
     expect(await shell.transcript(bob, `credential validate ${id}`)).toMatch(
-      /^valid {2}unknown\n[^]*keyhold: the venue could not tell\nhint: try again in a moment\n\[exit 3\]$/,
+      /^valid {2}unknown\n[^]*keyhold: the venue gave no clear answer\nhint: try again in a moment\n\[exit 3\]$/,
     );
     const page = { kind: "answer", status: 451, body: "Not served in your region." } as const;
     world.simulator.control.fail("alpaca", page, { times: 1 });
     expect(await shell.transcript(bob, `credential validate ${id}`), "what does not pass by itself").toMatch(
-      /Not served in your region[^]*keyhold: the venue could not tell\n\[exit 3\]$/,
+      /Not served in your region[^]*keyhold: the venue gave no clear answer\n\[exit 3\]$/,
     );
     world.simulator.control.revokeKey("alpaca", key.apiKey);
     expect(await shell.transcript(bob, `credential validate ${id}`)).toMatch(

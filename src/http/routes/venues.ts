@@ -18,7 +18,7 @@ const venue = z.object({
     description:
       "Whether the venue can confirm that a key is valid. If not, a credential is stored only if the tenant's policy has `allow_unproven`",
   }),
-  tells: z
+  reports: z
     .object({ permissions: z.boolean(), bound_ips: z.boolean(), expiry: z.boolean(), account: z.boolean() })
     .meta({ description: "What the venue reports about a key" }),
   client_order_ids: z
@@ -40,7 +40,7 @@ const venueList = listOf("VenueList", venue, {
   environments: ["live", "testnet"],
   fields: ["api_key", "api_secret"],
   provable: true,
-  tells: { permissions: true, bound_ips: true, expiry: true, account: false },
+  reports: { permissions: true, bound_ips: true, expiry: true, account: false },
   client_order_ids: true,
   operations: ["fetchBalance", "createOrder", "transfer"],
   transfer_accounts: ["spot", "funding"],
@@ -101,13 +101,13 @@ function venues({ custody, egressAddresses }: Parts): Route {
     handle: () => {
       const items = custody.venues
         .list()
-        .map(({ tells, clientOrderIds, transferAccounts = [], ...venue }) => ({
+        .map(({ reports, clientOrderIds, transferAccounts = [], ...venue }) => ({
           ...venue,
-          tells: {
-            permissions: tells.permissions,
-            bound_ips: tells.boundIps,
-            expiry: tells.expiry,
-            account: tells.account,
+          reports: {
+            permissions: reports.permissions,
+            bound_ips: reports.boundIps,
+            expiry: reports.expiry,
+            account: reports.account,
           },
           client_order_ids: clientOrderIds,
           transfer_accounts: transferAccounts,

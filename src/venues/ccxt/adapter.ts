@@ -27,7 +27,7 @@ export function rowAdapter(facts: ExchangeFacts, row: KnownExchange, markets: Ma
       environments: environmentsOf(row.environments),
       fields: facts.fields,
       provable: true,
-      tells: row.tells,
+      reports: row.reports,
       risingNonce: row.risingNonce,
       clientOrderIds: true,
       operations: facts.operations,
@@ -56,7 +56,7 @@ export function generalAdapter(facts: ExchangeFacts, markets: Markets): Adapter 
       environments: environmentsOf(environments),
       fields: facts.fields,
       provable: facts.provable,
-      tells: { permissions: false, boundIps: false, expiry: false, account: false },
+      reports: { permissions: false, boundIps: false, expiry: false, account: false },
       // Many of them count requests with a nonce; ccxt does not say which, and waiting is the safe side.
       risingNonce: true,
       clientOrderIds: false,

@@ -219,7 +219,7 @@ const issuing: KeyIssuing = {
 export const binance: KnownExchange = {
   id: "binance",
   environments: { live: "live", testnet: "sandbox", paper: "demo" },
-  tells: { permissions: true, boundIps: false, expiry: false, account: false },
+  reports: { permissions: true, boundIps: false, expiry: false, account: false },
   risingNonce: false,
   probes: (mode) => [mode === "live" ? keyRestrictions : spotAccountOnly],
   dialect: {

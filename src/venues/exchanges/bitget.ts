@@ -178,7 +178,7 @@ const issuing: KeyIssuing = {
 export const bitget: KnownExchange = {
   id: "bitget",
   environments: { live: "live", paper: "sandbox" },
-  tells: { permissions: true, boundIps: true, expiry: false, account: true },
+  reports: { permissions: true, boundIps: true, expiry: false, account: true },
   risingNonce: false,
   probes: () => [classic, unified],
   dialect: {

@@ -193,7 +193,7 @@ const issuing: KeyIssuing = {
 export const bybit: KnownExchange = {
   id: "bybit",
   environments: { live: "live", testnet: "sandbox", paper: "demo" },
-  tells: { permissions: true, boundIps: true, expiry: true, account: true },
+  reports: { permissions: true, boundIps: true, expiry: true, account: true },
   risingNonce: false,
   probes: (mode) => (mode === "demo" ? [keyInformation, walletBalance] : [keyInformation]),
   dialect: {

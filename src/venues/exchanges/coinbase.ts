@@ -90,7 +90,7 @@ const unauthorized = ambiguous("key", "secret", "address", "clock");
 export const coinbase: KnownExchange = {
   id: "coinbase",
   environments: { live: "live" },
-  tells: { permissions: true, boundIps: false, expiry: false, account: true },
+  reports: { permissions: true, boundIps: false, expiry: false, account: true },
   risingNonce: false,
   probes: () => [
     {

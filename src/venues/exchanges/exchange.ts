@@ -102,7 +102,7 @@ export type KnownExchange = Traits &
   Readonly<{
     id: string;
     environments: Readonly<Partial<Record<Environment, Mode>>>;
-    tells: VenueDescription["tells"];
+    reports: VenueDescription["reports"];
     risingNonce: boolean;
     probes(mode: Mode): readonly [Probe, ...Probe[]];
     dialect: Dialect;

@@ -184,7 +184,7 @@ const issuing: KeyIssuing = {
 export const gate: KnownExchange = {
   id: "gate",
   environments: { live: "live", testnet: "sandbox" },
-  tells: { permissions: true, boundIps: true, expiry: false, account: true },
+  reports: { permissions: true, boundIps: true, expiry: false, account: true },
   risingNonce: false,
   probes: () => [mainKeys, accountDetail],
   dialect: {

@@ -67,7 +67,7 @@ async function find(ask: Ask, { clientOrderId }: { clientOrderId: string }): Pro
 export const kraken: KnownExchange = {
   id: "kraken",
   environments: { live: "live" },
-  tells: { permissions: true, boundIps: true, expiry: true, account: false },
+  reports: { permissions: true, boundIps: true, expiry: true, account: false },
   risingNonce: true,
   probes: () => [{ request: () => ({ api: "private", path: "GetApiKeyInfo", method: "POST" }), read }],
   dialect: {

@@ -120,7 +120,7 @@ const issuing: KeyIssuing = {
 export const kucoin: KnownExchange = {
   id: "kucoin",
   environments: { live: "live" },
-  tells: { permissions: true, boundIps: true, expiry: false, account: true },
+  reports: { permissions: true, boundIps: true, expiry: false, account: true },
   risingNonce: false,
   probes: () => [{ request: () => ({ api: "private", path: "user/api-key", method: "GET" }), read }],
   dialect: {

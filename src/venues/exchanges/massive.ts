@@ -56,7 +56,7 @@ export const massive: Adapter = {
     environments: ["live"],
     fields: ["api_key"],
     provable: true,
-    tells: { permissions: true, boundIps: false, expiry: false, account: false },
+    reports: { permissions: true, boundIps: false, expiry: false, account: false },
     risingNonce: false,
     clientOrderIds: false,
     operations: ["fetchStatus", "fetchTicker", "fetchOHLCV"],

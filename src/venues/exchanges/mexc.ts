@@ -54,7 +54,7 @@ const error = z.looseObject({ code: z.number(), msg: z.string().optional() });
 export const mexc: KnownExchange = {
   id: "mexc",
   environments: { live: "live" },
-  tells: { permissions: true, boundIps: true, expiry: true, account: false },
+  reports: { permissions: true, boundIps: true, expiry: true, account: false },
   risingNonce: false,
   probes: () => [
     {

@@ -116,7 +116,7 @@ const issuing: KeyIssuing = {
 export const okx: KnownExchange = {
   id: "okx",
   environments: { live: "live", paper: "sandbox" },
-  tells: { permissions: true, boundIps: true, expiry: false, account: true },
+  reports: { permissions: true, boundIps: true, expiry: false, account: true },
   risingNonce: false,
   probes: () => [{ request: () => ({ api: "private", path: "account/config", method: "GET" }), read }],
   dialect: {

@@ -122,7 +122,7 @@ describe("what a verdict makes of a credential", () => {
     },
   );
 
-  test("is told as true, false, or null where the venue could not tell", () => {
+  test("is told as true, false, or null where the venue gave no clear answer", () => {
     expect(isValid(valid())).toBe(true);
     const told = new Map(refusals.map((verdict) => [verdict.outcome, isValid(verdict)]));
     expect(Object.fromEntries(told)).toEqual({

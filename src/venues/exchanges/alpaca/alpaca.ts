@@ -21,7 +21,7 @@ const description: VenueDescription = {
   environments: ["live", "paper"],
   fields: ["api_key", "api_secret"],
   provable: true,
-  tells: { permissions: false, boundIps: false, expiry: false, account: true },
+  reports: { permissions: false, boundIps: false, expiry: false, account: true },
   risingNonce: false,
   clientOrderIds: true,
   operations: [

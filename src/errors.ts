@@ -10,7 +10,7 @@ export const errors = {
   unauthenticated: { status: 401, title: "A valid token or API key is required" },
   forbidden: { status: 403, title: "Not allowed" },
   policy_forbids: { status: 403, title: "The policy forbids this" },
-  frozen: { status: 403, title: "Frozen" },
+  frozen: { status: 403, title: "Blocked by a freeze" },
   not_found: { status: 404, title: "Not found" },
   method_not_allowed: { status: 405, title: "Method not allowed" },
   request_timeout: { status: 408, title: "The request took too long to arrive" },

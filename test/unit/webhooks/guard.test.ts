@@ -213,10 +213,10 @@ describe("what may be sent to", () => {
     ["http://hooks.example/", "port 443 or 8443"],
     ["https://hooks.example:22/", "port 443 or 8443"],
     ["https://hooks.example:6379/", "port 443 or 8443"],
-    ["https://user@hooks.example/", "no user name"],
-    ["https://:password@hooks.example/", "no user name"],
+    ["https://user@hooks.example/", "must not contain a user name"],
+    ["https://:password@hooks.example/", "must not contain a user name"],
     ["ftp://hooks.example/", "https://"],
-    ["hooks.example", "no URL"],
+    ["hooks.example", "not a URL"],
   ])("is not %s, and the answer says why", async (url, why) => {
     const dns = await dnsOf(() => ["93.184.215.14"]);
     const guard = guardOf({ networks: [], names: dns.names });

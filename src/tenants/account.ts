@@ -9,7 +9,7 @@ import {
   assertMaySwitchOn,
   switchedOffBy,
 } from "../access/principal.ts";
-import { type Answered, change, type Changed } from "../audit/change.ts";
+import { type Answered, change } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import type { Database } from "../db/schema.ts";
@@ -17,7 +17,7 @@ import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreezes } from "./freeze.ts";
 import { showMember, subjectOf } from "./member.ts";
-import { assertSeen, changeFound } from "../audit/change-locked.ts";
+import { changeLocked } from "../audit/change-locked.ts";
 import { refuseMiss } from "../audit/refusals.ts";
 
 /** A trading account of a member. Its credentials can be used only while it is active. */
@@ -53,32 +53,18 @@ async function writeAccount(
   return toAccount(row);
 }
 
-/**
- * A change of one account: locks its row, lets `work` change it, and records the change. With a `revision`
- * the row must still have it. Throws `stale`, `forbidden` for another member's account, and `not_found`.
- */
-export async function changeAccount<T extends object>(
-  db: Db,
-  principal: Principal,
-  { revision, ...target }: Readonly<{ id: string; action: string; revision?: number | undefined }>,
-  work: (
-    tx: TenantTx,
-    row: Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>,
-  ) => Promise<Changed<T>>,
-): Promise<Answered<T>> {
-  return changeFound(db, principal, { kind: "account", ...target }, async (tx) => {
-    const row = await tx
-      .selectFrom("accounts")
-      .selectAll()
-      .select(freezesOf("accounts").as("freezes"))
-      .where("id", "=", target.id)
-      .where("deleted_at", "is", null)
-      .forUpdate()
-      .executeTakeFirst();
-    if (row === undefined) return null;
-    assertSeen(row.revision, revision);
-    return work(tx, row);
-  });
+/** Throws `stale`, `forbidden` for another member's account, and `not_found`. */
+export const changeAccount = changeLocked("account", (tx, id) =>
+  selectAccount(tx, id).forUpdate().executeTakeFirst(),
+);
+
+function selectAccount(tx: TenantTx, id: string) {
+  return tx
+    .selectFrom("accounts")
+    .selectAll()
+    .select(freezesOf("accounts").as("freezes"))
+    .where("id", "=", id)
+    .where("deleted_at", "is", null);
 }
 
 /** Creates an account for its owner: the caller, or a member that an administrator names. */
@@ -147,15 +133,7 @@ export async function listAccounts(
 /** Throws `forbidden` for another member's account, `not_found` for any other id. */
 export async function showAccount(db: Db, principal: Principal, id: string): Promise<Account> {
   assertScope(principal, "accounts:read");
-  const row = await readTenant(db, scopeOf(principal), (tx) =>
-    tx
-      .selectFrom("accounts")
-      .selectAll()
-      .select(freezesOf("accounts").as("freezes"))
-      .where("id", "=", id)
-      .where("deleted_at", "is", null)
-      .executeTakeFirst(),
-  );
+  const row = await readTenant(db, scopeOf(principal), (tx) => selectAccount(tx, id).executeTakeFirst());
   return row === undefined
     ? refuseMiss(db, principal, { kind: "account", id, action: "show" })
     : toAccount(row);
@@ -181,7 +159,7 @@ export async function updateAccount(
 
 function switched(
   principal: Principal,
-  row: Selectable<Database["accounts"]> & Readonly<{ freezes: readonly Freeze[] }>,
+  row: Pick<Selectable<Database["accounts"]>, "active" | "switched_off_rank">,
   active: boolean | undefined,
 ) {
   if (active === undefined || (active && row.active)) return {};

@@ -172,7 +172,7 @@ export async function testWebhook(
   id: string,
 ): Promise<Answered<Delivery>> {
   assertScope(principal, "webhooks:write");
-  return changeWebhook(webhooks, principal, { id, action: "test" }, async (tx, { status }) => {
+  return changeWebhook(webhooks.db, principal, { id, action: "test" }, async (tx, { status }) => {
     if (status !== "active") throw switchedOff();
     await endPause(tx, id);
     const delivery = await queueTest(tx, principal.tenantId, id);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Selectable, sql, type UpdateObject } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
-import { type Answered, change, type Changed, type Nothing, nothing } from "../audit/change.ts";
+import { type Answered, change, type Nothing, nothing } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import type { Database } from "../db/schema.ts";
@@ -11,7 +11,7 @@ import { lockTenant } from "../tenants/tenant.ts";
 import type { TellableEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 import { showSecret } from "./signing-secret.ts";
-import { assertSeen, stale, changeFound } from "../audit/change-locked.ts";
+import { changeLocked, stale } from "../audit/change-locked.ts";
 import { refuseMiss } from "../audit/refusals.ts";
 import type { DataKeySource } from "../key-encryption/key-provider.ts";
 
@@ -48,39 +48,19 @@ function toWebhook(row: Selectable<Database["webhook_endpoints"]>) {
   };
 }
 
-/**
- * A change of one webhook: locks its row, lets `work` change it, and records the change. With a `revision`
- * the row must still have it. Throws `stale` and `not_found`.
- */
-export async function changeWebhook<T extends object>(
-  { db }: Pick<Webhooks, "db">,
-  principal: Principal,
-  { id, action, revision }: Readonly<{ id: string; action: string; revision?: number }>,
-  work: (tx: TenantTx, row: Selectable<Database["webhook_endpoints"]>) => Promise<Changed<T>>,
-): Promise<Answered<T>> {
-  return changeFound(db, principal, { kind: "webhook", id, action }, async (tx) => {
-    const row = await lockWebhook(tx, id);
-    if (row === undefined) return null;
-    assertSeen(row.revision, revision);
-    return work(tx, row);
-  });
-}
+/** Throws `stale` and `not_found`. */
+export const changeWebhook = changeLocked("webhook", lockWebhook);
 
 /**
  * Its row, held until the transaction ends. The mode of the lock lets messages be queued for the webhook
  * meanwhile: a transaction that queues holds the tenant's chain, for which the holder of this row waits.
  */
-export async function lockWebhook(
-  tx: TenantTx,
-  id: string,
-): Promise<Selectable<Database["webhook_endpoints"]> | undefined> {
-  return tx
-    .selectFrom("webhook_endpoints")
-    .selectAll()
-    .where("id", "=", id)
-    .where("deleted_at", "is", null)
-    .forNoKeyUpdate()
-    .executeTakeFirst();
+export function lockWebhook(tx: TenantTx, id: string) {
+  return selectWebhook(tx, id).forNoKeyUpdate().executeTakeFirst();
+}
+
+function selectWebhook(tx: TenantTx, id: string) {
+  return tx.selectFrom("webhook_endpoints").selectAll().where("id", "=", id).where("deleted_at", "is", null);
 }
 
 export async function writeWebhook(
@@ -183,14 +163,7 @@ export async function showWebhook(
   id: string,
 ): Promise<Webhook> {
   assertScope(principal, "webhooks:read");
-  const row = await readTenant(db, scopeOf(principal), (tx) =>
-    tx
-      .selectFrom("webhook_endpoints")
-      .selectAll()
-      .where("id", "=", id)
-      .where("deleted_at", "is", null)
-      .executeTakeFirst(),
-  );
+  const row = await readTenant(db, scopeOf(principal), (tx) => selectWebhook(tx, id).executeTakeFirst());
   return row === undefined
     ? refuseMiss(db, principal, { kind: "webhook", id, action: "show" })
     : toWebhook(row);
@@ -209,7 +182,7 @@ export async function updateWebhook(
   assertScope(principal, "webhooks:write");
   const { url, events, ...rest } = update;
   const accepted = url === undefined ? {} : { url: await guard.acceptUrl(url) };
-  return changeWebhook({ db }, principal, { id, revision, action: "update" }, async (tx) => ({
+  return changeWebhook(db, principal, { id, revision, action: "update" }, async (tx) => ({
     value: await writeWebhook(tx, id, {
       ...accepted,
       ...rest,
@@ -235,7 +208,7 @@ export async function removeWebhook(
   id: string,
 ): Promise<Answered<Nothing>> {
   assertScope(principal, "webhooks:write");
-  return changeWebhook(webhooks, principal, { id, action: "delete" }, async (tx) => {
+  return changeWebhook(webhooks.db, principal, { id, action: "delete" }, async (tx) => {
     await writeWebhook(tx, id, { deleted_at: sql`now()` });
     return { value: nothing, events: [{ event: "webhook.deleted", detail: { endpoint_id: id } }] };
   });
@@ -263,7 +236,7 @@ export async function rotateSecret(
   const number = (await currentNumber(db, principal, id)) + 1;
   const secret = await showSecret(dataKeys, { tenantId, webhookId: id, number });
   const target = { id, revision, action: "rotate" };
-  return changeWebhook({ db }, principal, target, async (tx, row) => {
+  return changeWebhook(db, principal, target, async (tx, row) => {
     if (row.secret_number + 1 !== number) throw stale(row.revision);
     const until = overlapSeconds === 0 ? null : sql<Date>`now() + make_interval(secs => ${overlapSeconds})`;
     const webhook = await writeWebhook(tx, id, { secret_number: number, previous_until: until });

@@ -4,8 +4,8 @@ import type { Problem } from "./api.ts";
 export type ProblemCode = Problem["code"] | (string & Record<never, never>);
 
 /**
- * An answer that is no success: a problem document (RFC 9457) of the service, or what something else answered
- * in its place, such as a gateway. Its text never holds a secret.
+ * A response that is not a success: a problem document (RFC 9457) of the service, or the response of a proxy
+ * or gateway in between. Its text never contains a secret.
  */
 export class KeyholdProblem extends Error {
   override readonly name = "KeyholdProblem";

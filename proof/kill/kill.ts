@@ -38,7 +38,7 @@ const wrongBuilds: readonly WrongBuild[] = [
   {
     program: wrong("refuses-zombies"),
     kills: killed("service and postmaster", 1),
-    does: "takes a postmaster that ended, and that nobody waited for, for one that runs",
+    does: "mistakes a zombie postmaster for a running one",
     breaks: "starts",
   },
 ];

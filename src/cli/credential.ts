@@ -278,7 +278,7 @@ function updateOf(
 
 function addReplace(credential: Command, cli: Cli): void {
   secretOptions(credential.command("replace"))
-    .description("put another secret in its place at once, if the venue says that it works; asks for it")
+    .description("replace the secret at once, after the venue has accepted the new one; prompts for it")
     .argument("<credential>", aboutCredential)
     .action(async (name: string, options: SecretOptions) => {
       const [api, id] = [await cli.api(), await idOf(cli, "credential", name)];

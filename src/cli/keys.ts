@@ -118,7 +118,7 @@ async function rotateKeys(
     cli.output.note(`If this is cut off: keyhold keys rotate --data-keys --made-before ${text}`);
     const rotated = await rotateAll(cli, custody, since);
     const resealed = await resealAll(cli, custody);
-    cli.output.text(`${rotated} data keys have a successor; ${resealed} credentials were sealed anew.`, {
+    cli.output.text(`${rotated} data keys were rotated; ${resealed} credentials were resealed.`, {
       rewrapped,
       rotated,
       resealed,
@@ -153,7 +153,7 @@ async function rotateAll(cli: Cli, custody: Custody, madeBefore: Date): Promise<
 async function resealAll(cli: Cli, custody: Custody): Promise<number> {
   const { reseal, underRetiredKeys } = await import("../credentials/reseal.ts");
   return workThrough(cli, {
-    label: "Sealing credentials anew",
+    label: "Resealing credentials",
     left: () => underRetiredKeys(custody.db, most),
     idOf: ({ id }) => id,
     deal: ({ tenant_id, id }) => reseal(custody, tenant_id, id),

@@ -66,7 +66,7 @@ export function givenUp(): CliError {
  */
 
 /** To the beginning of the line, and nothing on it. */
-const anew = "\r\u001B[K";
+const clearLine = "\r\u001B[K";
 
 /**
  * It only writes. A progress bar that reads the keyboard, as those of libraries do, takes Ctrl-C from the
@@ -75,7 +75,7 @@ const anew = "\r\u001B[K";
 export function showProgress({ notes }: Terminal, label: string, total: number) {
   let done = 0;
   const drawn = notes.isTTY === true;
-  const draw = (): void => void notes.write(`${anew}${label}: ${done} of ${total}`);
+  const draw = (): void => void notes.write(`${clearLine}${label}: ${done} of ${total}`);
   if (drawn) draw();
   return {
     advance(): void {
@@ -83,7 +83,7 @@ export function showProgress({ notes }: Terminal, label: string, total: number) 
       if (drawn) draw();
       else if (isTenth(done, total)) notes.write(`${label}: ${done} of ${total}\n`);
     },
-    stop: (summary: string) => void notes.write(`${drawn ? anew : ""}${summary}\n`),
+    stop: (summary: string) => void notes.write(`${drawn ? clearLine : ""}${summary}\n`),
   };
 }
 

@@ -83,16 +83,16 @@ describe("keys rotate while the service runs", () => {
     const { code, output, notes } = await keyhold("keys rotate --data-keys");
     expect({ code, output }).toEqual({
       code: 0,
-      output: "2 data keys have a successor; 10 credentials were sealed anew.\n",
+      output: "2 data keys were rotated; 10 credentials were resealed.\n",
     });
     const [, since = ""] = /--made-before (\S+)/.exec(notes) ?? [];
-    expect(notes).toContain("Sealing credentials anew: 10 done");
+    expect(notes).toContain("Resealing credentials: 10 done");
     const after = await Promise.all(installation.kept.map(async (one) => (await rowOf(one)).version));
     expect(after).toEqual(before.map((version) => version + 1));
     expect(await installation.unreadable(service)).toEqual([]);
     const again = await keyhold(`keys rotate --data-keys --made-before ${since}`);
     expect(again.output, "one that was cut off would find nothing left").toContain(
-      "0 data keys have a successor; 0",
+      "0 data keys were rotated; 0",
     );
     expect(await keyhold("keys rotate --made-before yesterday")).toMatchObject({ code: exitCodes.usage });
   });

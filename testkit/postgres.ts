@@ -10,6 +10,7 @@ import { findPlace } from "../src/db/embedded/place.ts";
 import { withClient, type Connect, setUp } from "../src/db/embedded/set-up.ts";
 import { migrate } from "../src/db/migrate.ts";
 import { appRole } from "../src/db/roles.ts";
+import { isAlive } from "./cluster/leftovers.ts";
 import { removeState } from "./state.ts";
 
 declare module "vitest" {
@@ -112,14 +113,5 @@ async function removeLeftovers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const maker = new RegExp(`^${folderPrefix}(\\d+)-`).exec(name)?.[1];
     if (maker !== undefined && !isAlive(Number(maker))) await removeState(join(tmpdir(), name));
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }

@@ -39,7 +39,8 @@ async function commandOf(pid: number): Promise<string> {
   return stdout;
 }
 
-function isAlive(pid: number): boolean {
+/** Whether the process runs, also as another user. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

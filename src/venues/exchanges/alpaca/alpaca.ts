@@ -5,6 +5,7 @@ import { newOrderParams, oneOrderParams, windowParams } from "../../operations.t
 import { refusal } from "../../outcomes.ts";
 import type { Environment, Invocation, InvokeResult, VenueDescription } from "../../venue.ts";
 import type { Verdict } from "../../verdict.ts";
+import { unknownPermissions } from "../permissions.ts";
 import { dataHost, marketRead } from "./market-data.ts";
 import { showBalance, showOrder, showOrders, showPositions, unsupportedTerm, wireOrder } from "./shapes.ts";
 
@@ -97,14 +98,7 @@ async function inspect(call: VenueCall): Promise<Verdict> {
   return {
     outcome: "valid",
     // Alpaca's keys have no scopes of their own, and no call shows what one may do.
-    permissions: {
-      read: "yes",
-      trade: "unknown",
-      withdraw: "unknown",
-      transfer: "unknown",
-      boundIps: null,
-      unknownWords: [],
-    },
+    permissions: unknownPermissions,
     expiresAt: null,
     account: {
       id: data.id,

@@ -1,10 +1,10 @@
+import { system } from "../src/access/principal.ts";
+import { prover } from "../src/audit/change.ts";
 import { Disclosures } from "../src/audit/disclosures.ts";
 import { Grants } from "../src/audit/grants.ts";
+import { openDb, openPool } from "../src/db/connect.ts";
 import { DataKeys } from "../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../src/key-encryption/file.ts";
-import { system } from "../src/access/principal.ts";
-import { openDb, openPool } from "../src/db/connect.ts";
-import { prover } from "../src/audit/change.ts";
 
 /** A process that opens one credential again and again, and says how often it did within the time. */
 export type AppendTask = Readonly<{

@@ -5,13 +5,13 @@ import { Authenticator } from "../src/access/authenticate.ts";
 import { openLocalIssuer } from "../src/access/local-issuer.ts";
 import { Memberships } from "../src/access/membership.ts";
 import { createTokenVerifier } from "../src/access/tokens.ts";
-import { connectionFromUrl, openDb, openPool } from "../src/db/connect.ts";
-import { answer } from "./answer.ts";
-import { bareRouteJob } from "./servers.ts";
+import { prover } from "../src/audit/change.ts";
 import { Grants } from "../src/audit/grants.ts";
+import { connectionFromUrl, openDb, openPool } from "../src/db/connect.ts";
 import { DataKeys } from "../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../src/key-encryption/file.ts";
-import { prover } from "../src/audit/change.ts";
+import { answer } from "./answer.ts";
+import { bareRouteJob } from "./servers.ts";
 
 /**
  * What a retrieval is held against, in a process of its own: a fastify route of the same path that checks the same token in the

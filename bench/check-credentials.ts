@@ -1,9 +1,9 @@
 import { readConfig } from "../src/config/config.ts";
+import { checkDue } from "../src/credentials/check.ts";
 import { openCustody } from "../src/open-custody.ts";
 import { createLog } from "../src/telemetry/log.ts";
 import { answer } from "./answer.ts";
 import { type ChecksJob, checksJob, type ChecksResult } from "./checks.ts";
-import { checkDue } from "../src/credentials/check.ts";
 
 /** A worker that does nothing but check credentials, round after round, until a round finds none that is due. */
 async function check({ environment, pace }: ChecksJob): Promise<ChecksResult> {

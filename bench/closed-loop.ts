@@ -1,6 +1,6 @@
+import { percentile } from "../testkit/percentiles.ts";
 import { answer } from "./answer.ts";
 import { body, type ClosedLoopJob, closedLoopJob, type ClosedLoopResult } from "./load.ts";
-import { percentile } from "../testkit/percentiles.ts";
 import { requestBytes, Wire } from "./wire.ts";
 
 /** The closed loop, in a process of its own: as much as the servers can answer. Connections are spread over all of them. */

@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util";
+import { install } from "../testkit/embedded-installation.ts";
+import { describeMachine, formatMachine } from "../testkit/machine.ts";
 import { callsFor } from "./calls.ts";
 import { interruptChildren } from "./children.ts";
 import { formatSection, type Section, toJson } from "./figures.ts";
-import { install } from "../testkit/embedded-installation.ts";
-import { describeMachine, formatMachine } from "../testkit/machine.ts";
 import { measureEnvelope } from "./points/envelope.ts";
 import { measureFootprint } from "./points/footprint.ts";
 import { measureHealth } from "./points/health.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { percentile } from "../testkit/percentiles.ts";
 import { answer } from "./answer.ts";
 import { body, openLoopJob, type OpenLoopJob, type OpenLoopResult } from "./load.ts";
-import { percentile } from "../testkit/percentiles.ts";
 import { arrivals, dueAt, dueBy, type Schedule } from "./schedule.ts";
 import { requestBytes } from "./wire.ts";
 import { Wires } from "./wires.ts";

@@ -1,20 +1,20 @@
-import { sql } from "kysely";
 import { randomBytes, randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { localIssuerName } from "../src/access/local-issuer.ts";
 import { type Member, nowhere, type Operator } from "../src/access/principal.ts";
 import { change } from "../src/audit/change.ts";
 import { insertCredential, type NewCredential } from "../src/credentials/rows.ts";
+import { insertVersion } from "../src/credentials/versions.ts";
 import { seal } from "../src/crypto/envelope.ts";
+import type { DataKey } from "../src/crypto/keys.ts";
 import { packRecord } from "../src/crypto/packed-fields.ts";
 import { Secret } from "../src/crypto/secret.ts";
 import type { TenantTx } from "../src/db/tenant.ts";
-import type { Environment } from "../src/venues/venue.ts";
-import { memberOf } from "../testkit/tenants.ts";
-import type { Installation } from "../testkit/embedded-installation.ts";
-import { insertVersion } from "../src/credentials/versions.ts";
-import type { DataKey } from "../src/crypto/keys.ts";
 import { createAccount } from "../src/tenants/account.ts";
 import { createTenant } from "../src/tenants/tenant.ts";
+import type { Environment } from "../src/venues/venue.ts";
+import type { Installation } from "../testkit/embedded-installation.ts";
+import { memberOf } from "../testkit/tenants.ts";
 
 /** A tenant with an owner, one account and credentials that may be revealed. */
 export type SeededTenant = Readonly<{ owner: Member; subject: string; credentialIds: readonly string[] }>;

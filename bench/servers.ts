@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { freePort } from "../testkit/free-port.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { type Child, forkChild, nextMessage, startChild } from "./children.ts";
 import type { Installation } from "../testkit/embedded-installation.ts";
+import { freePort } from "../testkit/free-port.ts";
+import { type Child, forkChild, nextMessage, startChild } from "./children.ts";
 
 /** A server process under test. */
 export type Server = Child &

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { startChild } from "./children.ts";
 import { freePort } from "../testkit/free-port.ts";
+import { startChild } from "./children.ts";
 
 /** One node of Vault or OpenBao, as an operator would run it but for TLS: on loopback it would only be charged to the store. */
 export type VaultNode = AsyncDisposable & Readonly<{ origin: string; token: string; tokenFile: string }>;

@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
+import type { IssuedKey } from "../simulator/control.ts";
+import { type Simulator, startSimulator } from "../simulator/simulator.ts";
 import { type App, startApp } from "../src/app.ts";
 import { readConfig } from "../src/config/config.ts";
 import { createLog } from "../src/telemetry/log.ts";
-import type { IssuedKey } from "../simulator/control.ts";
-import { type Simulator, startSimulator } from "../simulator/simulator.ts";
 
 /** What the steps learn on their way and later ones need: ids by what they name. */
 export type Known = Map<"tenant" | "rival" | "account" | "binance" | "alpaca", string>;

@@ -1,12 +1,12 @@
 import { at, type Client, type NewCredential } from "@keyhold/client";
 import { z } from "zod";
+import type { IssuedKey } from "../simulator/control.ts";
 import { localIssuerName } from "../src/access/local-issuer.ts";
 import { verifyChain } from "../src/audit/chain.ts";
+import { readLines } from "../src/cli/audit.ts";
 import { type Column, table } from "../src/cli/output.ts";
-import type { IssuedKey } from "../simulator/control.ts";
 import { idOf, type Scene } from "./stage.ts";
 import { refused, type Step, step } from "./step.ts";
-import { readLines } from "../src/cli/audit.ts";
 
 const credential = "/api/v1/credentials/{id}";
 

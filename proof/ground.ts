@@ -1,15 +1,15 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Installation, install } from "../testkit/embedded-installation.ts";
 import { nowhere, type Operator } from "../src/access/principal.ts";
 import type { Custody } from "../src/credentials/custody.ts";
 import { openPool } from "../src/db/connect.ts";
 import { openFileStore } from "../src/stores/file.ts";
+import { createStores } from "../src/stores/open.ts";
 import { createPostgresStore } from "../src/stores/postgres.ts";
 import { bareCustody } from "../testkit/bare-custody.ts";
+import { type Installation, install } from "../testkit/embedded-installation.ts";
 import { ScriptedVenue } from "../testkit/scripted-venue.ts";
 import type { Stage } from "./proof.ts";
-import { createStores } from "../src/stores/open.ts";
 
 export const storeChoices = ["postgres", "file"] as const;
 export type StoreChoice = (typeof storeChoices)[number];

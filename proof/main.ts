@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { describeMachine } from "../testkit/machine.ts";
 import { StartError } from "../src/errors.ts";
+import { describeMachine } from "../testkit/machine.ts";
 import { type Proof, type Settings, succeeded } from "./proof.ts";
 import { formatReport, toJson } from "./report.ts";
 

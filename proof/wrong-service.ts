@@ -1,8 +1,8 @@
 import { openLocalIssuer } from "../src/access/local-issuer.ts";
 import { createDoor } from "../src/app.ts";
+import type { Config } from "../src/config/config.ts";
 import type { OpenCustody } from "../src/open-custody.ts";
 import type { Log } from "../src/telemetry/log.ts";
-import type { Config } from "../src/config/config.ts";
 
 /** What a service needs around the parts that a flaw has changed. `stop` ends what was started beside them. */
 type Around = Readonly<{ config: Config; log: Log; stop?: () => Promise<void> }>;

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from "fastify";
+import fastify from "fastify";
 import { type Environment, environments, type KeyPermissions, signings } from "./accounts.ts";
 import type { AccountOptions, Control, KeyOptions } from "./control.ts";
 import type { Fault, FaultScope } from "./faults.ts";
 import { reasons } from "./refusal.ts";
 import type { RequestFilter } from "./request-log.ts";
 import { type VenueId, venueIds } from "./venue.ts";
-import fastify from "fastify";
 
 type OfKey<T = unknown> = { Body: { venue: VenueId; apiKey: string } & T };
 

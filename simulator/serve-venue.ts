@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import fastify from "fastify";
 import type { Environment } from "./accounts.ts";
 import { authenticate } from "./authenticate.ts";
 import type { Fault } from "./faults.ts";
@@ -8,7 +9,6 @@ import { isRecord, parameters, type WireRequest } from "./request.ts";
 import { SubAccounts } from "./sub-accounts.ts";
 import type { VenueState } from "./venue-state.ts";
 import type { Call, Route, SimulatedVenue } from "./venue.ts";
-import fastify from "fastify";
 
 const bodyLimitBytes = 1_048_576;
 

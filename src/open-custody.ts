@@ -5,6 +5,7 @@ import { Disclosures } from "./audit/disclosures.ts";
 import { Grants, signWith } from "./audit/grants.ts";
 import type { Config } from "./config/config.ts";
 import type { Custody } from "./credentials/custody.ts";
+import type { Hold } from "./credentials/outcome.ts";
 import type { Db } from "./db/connect.ts";
 import { type DatabaseEvent, startDatabase, type StartedDatabase, type StartOptions } from "./db/start.ts";
 import { createTurns, type Turns } from "./db/turns.ts";
@@ -14,13 +15,12 @@ import { openKeys } from "./key-encryption/open.ts";
 import { openStores } from "./stores/open.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics, type CredentialCount, type Metrics } from "./telemetry/metrics.ts";
+import { signExisting } from "./tenants/sign-rights.ts";
 import { openVault } from "./vault/open.ts";
 import { assertVenueNames, createVenues, type PoolEvent, type PoolOptions } from "./venues/index.ts";
 import { createGuard } from "./webhooks/guard.ts";
-import type { Hold } from "./credentials/outcome.ts";
 import { outboxAge } from "./webhooks/outbox.ts";
 import type { Webhooks } from "./webhooks/webhook.ts";
-import { signExisting } from "./tenants/sign-rights.ts";
 
 /**
  * The domain with its adapters and without doors: the base of the service and of the commands of an operator.

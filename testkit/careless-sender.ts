@@ -1,8 +1,8 @@
+import type { Due } from "../src/db/sweep.ts";
 import { serviceScope, withTenant } from "../src/db/tenant.ts";
 import { messageIdOf } from "../src/webhooks/delivery.ts";
-import { send } from "../src/webhooks/send.ts";
 import { claimDue } from "../src/webhooks/outbox.ts";
-import type { Due } from "../src/db/sweep.ts";
+import { send } from "../src/webhooks/send.ts";
 import type { Webhooks } from "../src/webhooks/webhook.ts";
 
 /**

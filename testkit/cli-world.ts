@@ -4,11 +4,11 @@ import { join } from "node:path";
 import type { IssuedKey } from "../simulator/control.ts";
 import { startSimulator } from "../simulator/simulator.ts";
 import { createKeyFile } from "../src/key-encryption/key-file.ts";
+import { urlOf } from "./connection.ts";
 import { createDatabase } from "./database.ts";
 import { startService } from "./service.ts";
 import { Shell } from "./shell.ts";
 import { simulatedHosts } from "./world.ts";
-import { urlOf } from "./connection.ts";
 
 const typed: string[] = [];
 

@@ -2,17 +2,17 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ClientConfig } from "pg";
+import { Grants, signWith } from "../src/audit/grants.ts";
 import { type Db, openDb, openPool } from "../src/db/connect.ts";
 import { embeddedDatabase, startEmbedded } from "../src/db/embedded.ts";
 import { ownerRole, superuserRole } from "../src/db/embedded/passwords.ts";
+import { readLock } from "../src/db/embedded/recover.ts";
 import { migrate } from "../src/db/migrate.ts";
 import { appRole } from "../src/db/roles.ts";
 import { DataKeys } from "../src/key-encryption/data-keys.ts";
+import { openKeyFile } from "../src/key-encryption/open.ts";
 import { urlOf } from "./connection.ts";
 import { removeState } from "./state.ts";
-import { Grants, signWith } from "../src/audit/grants.ts";
-import { readLock } from "../src/db/embedded/recover.ts";
-import { openKeyFile } from "../src/key-encryption/open.ts";
 
 /** A database of the bench's own with a key file beside it, as a service finds them. Disposing it leaves nothing behind. */
 export type Installation = AsyncDisposable &

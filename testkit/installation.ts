@@ -11,10 +11,10 @@ import { readConfig } from "../src/config/config.ts";
 import { register } from "../src/credentials/register.ts";
 import { createLog } from "../src/telemetry/log.ts";
 import { type Ran, runCli } from "./cli.ts";
+import { urlOf } from "./connection.ts";
 import { ScriptedVenue } from "./scripted-venue.ts";
 import { type Service, startService } from "./service.ts";
 import { createWorld, secretFields, simulatedHosts, type World } from "./world.ts";
-import { urlOf } from "./connection.ts";
 
 type Settings = Readonly<Record<string, string>>;
 

@@ -3,9 +3,9 @@ import { chown, mkdir, rm, stat } from "node:fs/promises";
 import { promisify } from "node:util";
 import { openDb, openPool } from "../src/db/connect.ts";
 import { findBinaries } from "../src/db/embedded/binaries.ts";
-import { type Connect, connectionsOf, withClient } from "../src/db/embedded/set-up.ts";
 import { findPlace, makeSocketFolder, type RunAs, type Site } from "../src/db/embedded/place.ts";
 import { startPostmaster, stopPostmaster } from "../src/db/embedded/postmaster.ts";
+import { type Connect, connectionsOf, withClient } from "../src/db/embedded/set-up.ts";
 import { migrate } from "../src/db/migrate.ts";
 import { ensureRoles } from "../src/db/roles.ts";
 

@@ -1,9 +1,9 @@
 import { sql } from "kysely";
 import type { Principal } from "../src/access/principal.ts";
-import type { Db } from "../src/db/connect.ts";
 import { exportChain } from "../src/audit/export.ts";
-import { readEvents } from "../src/audit/search.ts";
 import type { RecordedEvent } from "../src/audit/scan.ts";
+import { readEvents } from "../src/audit/search.ts";
+import type { Db } from "../src/db/connect.ts";
 
 /** The newest events of the tenant, oldest first; of one credential if named. */
 export async function eventsOf(

@@ -1,12 +1,12 @@
 import { type RawBuilder, sql, type Transaction } from "kysely";
+import type { Prove } from "../src/access/membership.ts";
 import { system } from "../src/access/principal.ts";
+import { change, prover } from "../src/audit/change.ts";
 import { Grants, type GrantsOptions, signWith } from "../src/audit/grants.ts";
 import type { Custody } from "../src/credentials/custody.ts";
 import type { Db } from "../src/db/connect.ts";
 import type { Database } from "../src/db/schema.ts";
 import type { TestDatabase } from "./database.ts";
-import type { Prove } from "../src/access/membership.ts";
-import { change, prover } from "../src/audit/change.ts";
 
 /** Has what is changed over `db` signed, as the service does when it starts. */
 export function signed({ db, dataKeys }: Pick<Custody, "db" | "dataKeys">, options?: GrantsOptions): Prove {

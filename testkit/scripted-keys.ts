@@ -1,4 +1,3 @@
-import type { Verdict } from "../src/venues/verdict.ts";
 import type {
   KeyCreation,
   KeyRevocation,
@@ -7,6 +6,7 @@ import type {
   VenueKeys,
 } from "../src/venues/venue-keys.ts";
 import type { SecretFields } from "../src/venues/venue.ts";
+import type { Verdict } from "../src/venues/verdict.ts";
 import { ScriptedVenue, valid } from "./scripted-venue.ts";
 import { secretFields } from "./tenants.ts";
 

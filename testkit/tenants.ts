@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { type Role, roles } from "../src/access/permissions.ts";
 import { notNarrowed } from "../src/access/narrowing.ts";
+import { type Role, roles } from "../src/access/permissions.ts";
 import { type Member, nowhere, type Operator } from "../src/access/principal.ts";
 import { Secret } from "../src/crypto/secret.ts";
 import type { Db } from "../src/db/connect.ts";
-import { type FieldName, fieldNames, type SecretFields } from "../src/venues/venue.ts";
-import { createTenant } from "../src/tenants/tenant.ts";
 import { addMember } from "../src/tenants/member.ts";
+import { createTenant } from "../src/tenants/tenant.ts";
+import { type FieldName, fieldNames, type SecretFields } from "../src/venues/venue.ts";
 
 export type Tenant = Readonly<{
   id: string;

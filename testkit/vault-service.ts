@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { patient } from "./patience.ts";
-import type { Arranged, TestVault } from "./vault.ts";
 import type { VaultAuth } from "../src/config/stores.ts";
 import type { VaultSettings } from "../src/vault/nodes.ts";
+import { patient } from "./patience.ts";
+import type { Arranged, TestVault } from "./vault.ts";
 
 /** What Keyhold may do in the mount `secret`, and nothing beside it: the policy that is shipped. */
 export const servicePolicy: string = await readFile(

@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Simulator, startSimulator } from "../simulator/simulator.ts";
+import type { Prove } from "../src/access/membership.ts";
 import { type Member, nowhere, type Operator } from "../src/access/principal.ts";
 import { Disclosures } from "../src/audit/disclosures.ts";
 import type { Custody } from "../src/credentials/custody.ts";
@@ -9,15 +11,13 @@ import { createTurns } from "../src/db/turns.ts";
 import { DataKeys } from "../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../src/key-encryption/file.ts";
 import { createKeyFile } from "../src/key-encryption/key-file.ts";
+import { createStores } from "../src/stores/open.ts";
 import { createPostgresStore } from "../src/stores/postgres.ts";
+import { createAccount } from "../src/tenants/account.ts";
 import { createVenues, type VenuesConfig } from "../src/venues/index.ts";
-import { type Simulator, startSimulator } from "../simulator/simulator.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { signed } from "./rights.ts";
 import { openTenant, type Tenant } from "./tenants.ts";
-import type { Prove } from "../src/access/membership.ts";
-import { createStores } from "../src/stores/open.ts";
-import { createAccount } from "../src/tenants/account.ts";
 
 export { secretFields, type Tenant } from "./tenants.ts";
 

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { open, seal } from "../../src/crypto/envelope.ts";
-import { Secret } from "../../src/crypto/secret.ts";
-import type { Figure, Section } from "../figures.ts";
-import { median } from "../../testkit/percentiles.ts";
 import { generateDataKey } from "../../src/crypto/keys.ts";
+import { Secret } from "../../src/crypto/secret.ts";
+import { median } from "../../testkit/percentiles.ts";
+import type { Figure, Section } from "../figures.ts";
 
 /** An API key of an exchange, and a PEM key of one. */
 const sizes = [64, 300];

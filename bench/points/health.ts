@@ -2,13 +2,13 @@ import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { venueIds } from "../../simulator/venue.ts";
 import { usualPace, usualRoundMs } from "../../src/credentials/check.ts";
 import { usualIntervalMs } from "../../src/jobs/clock.ts";
+import { install, settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 import { callsFor } from "../calls.ts";
 import { type ChecksResult, runChecks } from "../checks.ts";
 import type { Figure, Section } from "../figures.ts";
 import { type Call, type OpenLoopResult, runOpenLoop } from "../load.ts";
 import { seed } from "../seed.ts";
 import { startService } from "../servers.ts";
-import { install, settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 
 const mostTenants = 50;
 const retrievalsPerSecond = 200;

@@ -2,9 +2,9 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { z } from "zod";
+import type { Installation } from "../../testkit/embedded-installation.ts";
 import type { AppendTask } from "../append-child.ts";
 import type { Section } from "../figures.ts";
-import type { Installation } from "../../testkit/embedded-installation.ts";
 import { seed } from "../seed.ts";
 
 const result = z.object({ done: z.number(), failed: z.number() });

@@ -1,7 +1,7 @@
+import { settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 import type { Figure, Section } from "../figures.ts";
 import { type Call, type OpenLoopResult, runOpenLoop } from "../load.ts";
 import { startBareRoute, startService } from "../servers.ts";
-import { settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 
 const perSecond = 1000;
 const connections = 256;

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findProgram } from "../../testkit/cluster/program.ts";
+import { install, settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 import { callsFor } from "../calls.ts";
 import type { Figure, Section } from "../figures.ts";
 import { type Call, type OpenLoopResult, runClosedLoop, runOpenLoop } from "../load.ts";
@@ -8,7 +9,6 @@ import { moveToVault } from "../move-to-vault.ts";
 import { seed, type SeededTenant } from "../seed.ts";
 import { startBareRoute, startService } from "../servers.ts";
 import { startVaultNode, type VaultNode } from "../vault-node.ts";
-import { install, settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 
 const perSecond = 1000;
 /** What Vault can be asked beside everything else on the same two cores, with room to spare. */

@@ -1,8 +1,8 @@
+import { settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 import { addTimes, cpuUs, descendantCpuUs } from "../cpu.ts";
 import type { Figure, Section } from "../figures.ts";
 import { type Call, type ClosedLoopResult, runClosedLoop } from "../load.ts";
 import { type Server, startBareRoute, startService } from "../servers.ts";
-import { settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 
 const warmUpSeconds = 3;
 const connectionCounts = [16, 64, 128];

@@ -1,11 +1,11 @@
 import { startSimulator } from "../../simulator/simulator.ts";
+import { settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
+import { percentile } from "../../testkit/percentiles.ts";
 import { callsFor } from "../calls.ts";
 import type { Figure, Section } from "../figures.ts";
 import type { Call } from "../load.ts";
-import { percentile } from "../../testkit/percentiles.ts";
 import { seed } from "../seed.ts";
 import { startService } from "../servers.ts";
-import { settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 
 const tenants = 10;
 const credentialsEach = 10;

@@ -1,12 +1,12 @@
 import { change } from "../../src/audit/change.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
-import type { Figure, Section } from "../figures.ts";
+import { createWebhook } from "../../src/webhooks/webhook.ts";
+import { settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 import { percentile } from "../../testkit/percentiles.ts";
+import type { Figure, Section } from "../figures.ts";
 import { startReceiver } from "../receiver.ts";
 import { seed, type SeededTenant } from "../seed.ts";
 import { startService } from "../servers.ts";
-import { createWebhook } from "../../src/webhooks/webhook.ts";
-import { settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 
 const mostTenants = 10;
 const loopback = "127.0.0.1";

@@ -1,11 +1,11 @@
-import { createServer, type Server } from "node:http";
 import { once } from "node:events";
+import { createServer, type Server } from "node:http";
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { openLocalIssuer } from "../../src/access/local-issuer.ts";
 import { operatorScope, scopes } from "../../src/access/permissions.ts";
+import { install, settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 import { type Service, startService } from "../../testkit/service.ts";
 import type { Stage } from "../proof.ts";
-import { install, settingsFor, type Installation } from "../../testkit/embedded-installation.ts";
 
 /** A service with a database, simulated venues and one venue that takes every request and answers none. */
 export type Site = Readonly<{

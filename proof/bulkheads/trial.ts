@@ -1,7 +1,7 @@
+import type { Stage } from "../proof.ts";
 import { openAttacker, pause } from "./attacker.ts";
 import type { Observation } from "./judge.ts";
 import { readJobRuns, readStalls } from "./metrics.ts";
-import type { Stage } from "../proof.ts";
 import { openSite } from "./site.ts";
 import { openVictim, type Victim } from "./victim.ts";
 import type { Way } from "./way.ts";

@@ -4,6 +4,7 @@ import { openDb, openPool } from "../../src/db/connect.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { openFileStore } from "../../src/stores/file.ts";
+import { createStores } from "../../src/stores/open.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { bareCustody } from "../../testkit/bare-custody.ts";
 import { memberOf } from "../../testkit/tenants.ts";
@@ -11,7 +12,6 @@ import { type Effect, Effects, type Gate } from "./effects.ts";
 import { flaws } from "./flaws.ts";
 import { mortalDb, mortalRecord, mortalStore, mortalVenue } from "./mortal.ts";
 import { taskShape, works, type Writer } from "./scenarios.ts";
-import { createStores } from "../../src/stores/open.ts";
 
 /**
  * A process of Keyhold that works for several writers at once, and is killed when each of them has come to its point. Where they have

@@ -3,9 +3,9 @@ import { list } from "../../src/credentials/list.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import type { Db } from "../../src/db/connect.ts";
 import { findOrphans } from "../../testkit/orphans.ts";
+import type { Ground } from "../ground.ts";
 import type { Effect, Point } from "./effects.ts";
 import type { Found, Secret } from "./findings.ts";
-import type { Ground } from "../ground.ts";
 import type { Work } from "./processes.ts";
 import type { Victim } from "./victims.ts";
 

@@ -1,10 +1,10 @@
-import { refuseOthers } from "../settings.ts";
-import type { Control, Proof, Report, Settings } from "../proof.ts";
-import type { FlawName } from "./flaws.ts";
-import type { Findings } from "./findings.ts";
 import { type Ground, openGround, storeChoices } from "../ground.ts";
-import { type Rehearsed, rehearseAll } from "./kill-round.ts";
+import type { Control, Proof, Report, Settings } from "../proof.ts";
+import { refuseOthers } from "../settings.ts";
+import type { Findings } from "./findings.ts";
+import type { FlawName } from "./flaws.ts";
 import { type CrashPromises, judge, pointsIn, rowsOf } from "./judge.ts";
+import { type Rehearsed, rehearseAll } from "./kill-round.ts";
 import type { Work } from "./processes.ts";
 import { type Scenario, scenarioNames } from "./scenarios.ts";
 import { tellRows } from "./tell.ts";

@@ -1,5 +1,5 @@
-import type { Effect, Point } from "./effects.ts";
 import type { StoreChoice } from "../ground.ts";
+import type { Effect, Point } from "./effects.ts";
 import type { Scenario } from "./scenarios.ts";
 
 /** Where work was cut off. */

@@ -1,6 +1,6 @@
+import { storeChoices } from "../ground.ts";
 import type { Promised } from "../proof.ts";
 import type { Cut, Findings, Found, Secret } from "./findings.ts";
-import { storeChoices } from "../ground.ts";
 import { type Scenario, scenarioNames } from "./scenarios.ts";
 
 /** By name, so that each control can say which of them it breaks. */

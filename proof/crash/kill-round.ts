@@ -1,7 +1,7 @@
 import pMap from "p-map";
+import type { Ground } from "../ground.ts";
 import { type Case, type Killed, use } from "./condition.ts";
 import { type Effect, type Point, pointsOf } from "./effects.ts";
-import type { Ground } from "../ground.ts";
 import { rehearse, runAndKill, type Work } from "./processes.ts";
 import { prepareVictim } from "./victims.ts";
 

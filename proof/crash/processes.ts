@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
-import type { Effect } from "./effects.ts";
-import type { FlawName } from "./flaws.ts";
 import { plainConnection } from "../../testkit/connection.ts";
 import type { Ground, StoreChoice } from "../ground.ts";
+import type { Effect } from "./effects.ts";
+import type { FlawName } from "./flaws.ts";
 import { type Scenario, taskShape, type Writer } from "./scenarios.ts";
 
 /** What one process does; a flaw where its build is wrong on purpose. */

@@ -1,5 +1,5 @@
-import { sql } from "kysely";
 import { readdir } from "node:fs/promises";
+import { sql } from "kysely";
 import { reconcile } from "../../src/credentials/destroy.ts";
 import { finishDueRotations } from "../../src/credentials/rotation.ts";
 import type { Db } from "../../src/db/connect.ts";

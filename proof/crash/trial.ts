@@ -1,6 +1,6 @@
+import type { Ground } from "../ground.ts";
 import { type Killed, look, use } from "./condition.ts";
 import type { Cut, Findings, Found } from "./findings.ts";
-import type { Ground } from "../ground.ts";
 import { killRound, type Rehearsed } from "./kill-round.ts";
 import { repeat, settle } from "./settle.ts";
 

@@ -2,14 +2,14 @@ import { sql } from "kysely";
 import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import type { Db } from "../../src/db/connect.ts";
+import { unavailable } from "../../src/remote/failure.ts";
+import { createStores } from "../../src/stores/open.ts";
+import { createAccount } from "../../src/tenants/account.ts";
 import { openTenant } from "../../testkit/tenants.ts";
-import type { Point } from "./effects.ts";
 import type { Ground } from "../ground.ts";
+import type { Point } from "./effects.ts";
 import type { Work } from "./processes.ts";
 import { registerOne, rotateOne, type Scenario, type Writer } from "./scenarios.ts";
-import { createAccount } from "../../src/tenants/account.ts";
-import { createStores } from "../../src/stores/open.ts";
-import { unavailable } from "../../src/remote/failure.ts";
 
 /** Somebody who is about to lose the process that works for him. */
 export type Victim = Writer & Readonly<{ member: Member }>;

@@ -1,8 +1,8 @@
 import { findProgram, type Program } from "../../testkit/cluster/program.ts";
 import type { Control, Proof, Report, Settings } from "../proof.ts";
+import { refuseOthers } from "../settings.ts";
 import { type FaultName, faultNames, type Findings } from "./events.ts";
 import { type HaPromises, judge, stretchesOf, sumUp } from "./judge.ts";
-import { refuseOthers } from "../settings.ts";
 import { openSite } from "./site.ts";
 import { tellStretches } from "./tell.ts";
 import { type Build, type Plan, runTrial } from "./trial.ts";

@@ -1,12 +1,12 @@
-import type { Cluster } from "../../testkit/cluster/cluster.ts";
-import type { Program } from "../../testkit/cluster/program.ts";
-import { startCluster } from "../../testkit/cluster/start.ts";
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
 import { openLocalIssuer } from "../../src/access/local-issuer.ts";
 import { operatorScope, scopes } from "../../src/access/permissions.ts";
+import type { Cluster } from "../../testkit/cluster/cluster.ts";
+import type { Program } from "../../testkit/cluster/program.ts";
+import { startCluster } from "../../testkit/cluster/start.ts";
+import { install, settingsFor } from "../../testkit/embedded-installation.ts";
 import { type Service, startService } from "../../testkit/service.ts";
 import type { Stage } from "../proof.ts";
-import { install, settingsFor } from "../../testkit/embedded-installation.ts";
 
 type Undo = Pick<AsyncDisposableStack, "defer">;
 

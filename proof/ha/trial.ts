@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { until } from "../../testkit/until.ts";
 import type { Service } from "../../testkit/service.ts";
+import { until } from "../../testkit/until.ts";
 import { type Book, openBook, type Origins } from "./book.ts";
 import { type Desk, openDesk } from "./desk.ts";
 import type { FaultName, Findings, Strike } from "./events.ts";

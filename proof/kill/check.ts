@@ -1,12 +1,12 @@
 import { at } from "@keyhold/client";
-import { until } from "../../testkit/until.ts";
 import { verifyChain } from "../../src/audit/chain.ts";
+import { readLines } from "../../src/cli/audit.ts";
+import { until } from "../../testkit/until.ts";
 import { ask, connect } from "../ha/client.ts";
 import type { OpenTenant } from "../ha/desk.ts";
 import type { Chance } from "./chance.ts";
 import { revealOnce } from "./client.ts";
 import type { Entry, Ledger } from "./ledger.ts";
-import { readLines } from "../../src/cli/audit.ts";
 
 /** What was asked of a service, and how often the answer was wrong. */
 export type Checked = Readonly<{

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
-import { until } from "../../testkit/until.ts";
 import type { Db } from "../../src/db/connect.ts";
 import { findOrphans, type Orphan } from "../../testkit/orphans.ts";
+import { until } from "../../testkit/until.ts";
 import { ageIntents } from "../crash/victims.ts";
 import type { OpenTenant } from "../ha/desk.ts";
 import { verifyExport } from "./check.ts";

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { until } from "../../testkit/until.ts";
-import { type Service, startService } from "../../testkit/service.ts";
-import type { Program } from "./site.ts";
-import { isRunning, listProcesses, type Process } from "./processes.ts";
 import { readLock } from "../../src/db/embedded/recover.ts";
+import { type Service, startService } from "../../testkit/service.ts";
+import { until } from "../../testkit/until.ts";
+import { isRunning, listProcesses, type Process } from "./processes.ts";
+import type { Program } from "./site.ts";
 
 /** Of one start: how long it took, and the words with which it was refused. */
 export type Start = Readonly<{ seconds: number; refusal: string | null }>;

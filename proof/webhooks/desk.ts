@@ -2,12 +2,12 @@ import type { Member } from "../../src/access/principal.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { register } from "../../src/credentials/register.ts";
 import { update } from "../../src/credentials/update.ts";
+import { createAccount, freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";
 import type { Guard } from "../../src/webhooks/guard.ts";
+import { createWebhook } from "../../src/webhooks/webhook.ts";
 import { openTenant, secretFields } from "../../testkit/tenants.ts";
 import type { Ground } from "../ground.ts";
 import type { Subject } from "./book.ts";
-import { createAccount, freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";
-import { createWebhook } from "../../src/webhooks/webhook.ts";
 
 /** A tenant with one endpoint, whose owner changes things, one after the other. */
 export type Desk = Readonly<{

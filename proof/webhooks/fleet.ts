@@ -1,5 +1,5 @@
-import { until } from "../../testkit/until.ts";
 import { type Service, startService } from "../../testkit/service.ts";
+import { until } from "../../testkit/until.ts";
 
 type Program = Parameters<typeof startService>[1];
 

@@ -2,16 +2,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import pMap from "p-map";
-import { until } from "../../testkit/until.ts";
 import type { Db } from "../../src/db/connect.ts";
 import { createGuard } from "../../src/webhooks/guard.ts";
+import { settingsFor } from "../../testkit/embedded-installation.ts";
+import { until } from "../../testkit/until.ts";
 import type { Ground } from "../ground.ts";
 import type { Stage } from "../proof.ts";
 import { type Findings, keyOf, type Outbox } from "./book.ts";
 import { type Desk, openDesk } from "./desk.ts";
 import { Fleet } from "./fleet.ts";
 import { Mailbox } from "./mailbox.ts";
-import { settingsFor } from "../../testkit/embedded-installation.ts";
 
 export type Plan = Readonly<{
   desks: number;

@@ -1,5 +1,5 @@
-import ipaddr from "ipaddr.js";
 import { hash } from "node:crypto";
+import ipaddr from "ipaddr.js";
 import { LRUCache } from "lru-cache";
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
 import { KeyholdError } from "../errors.ts";

@@ -26,10 +26,10 @@ import {
 } from "./options.ts";
 import type { Column } from "./output.ts";
 import { addRotationCommands } from "./rotation.ts";
+import { askSecret, secretOptions, type SecretOptions } from "./secret-input.ts";
 import { aboutCredential, idOf, idOfGiven, nameCredential } from "./select.ts";
 import { canAsk, confirm, confirmDestruction } from "./terminal.ts";
 import { askVenue } from "./venues.ts";
-import { askSecret, secretOptions, type SecretOptions } from "./secret-input.ts";
 
 const listColumns: readonly Column<Credential>[] = [
   ["id", ({ id }) => id],

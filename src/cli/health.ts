@@ -2,9 +2,9 @@ import { answerOf, at, type HealthReport, type HealthSummary } from "@keyhold/cl
 import type { Command } from "commander";
 import type { Due } from "../db/sweep.ts";
 import type { Cli } from "./cli.ts";
+import { withCustody, workThrough } from "./operate.ts";
 import type { Column } from "./output.ts";
 import { aboutCredential, idOf } from "./select.ts";
-import { withCustody, workThrough } from "./operate.ts";
 
 const most = 1_000_000;
 

@@ -1,9 +1,9 @@
+import { each } from "../db/sweep.ts";
+import { KeyholdError } from "../errors.ts";
 import type { OpenCustody } from "../open-custody.ts";
 import type { Cli } from "./cli.ts";
-import { KeyholdError } from "../errors.ts";
 import { CliError } from "./errors.ts";
 import { showProgress } from "./terminal.ts";
-import { each } from "../db/sweep.ts";
 
 /**
  * Opens the database, the keys and the stores of the service, with the service's own settings, for the length

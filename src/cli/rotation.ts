@@ -3,10 +3,10 @@ import type { Command } from "commander";
 import type { Cli } from "./cli.ts";
 import { given, wholeNumber, yesOption } from "./options.ts";
 import type { Column } from "./output.ts";
+import { askSecret, secretOptions, type SecretOptions } from "./secret-input.ts";
 import { aboutCredential, idOf, idOfGiven, nameCredential } from "./select.ts";
 import { confirmDestruction } from "./terminal.ts";
 import { askVenue } from "./venues.ts";
-import { askSecret, secretOptions, type SecretOptions } from "./secret-input.ts";
 
 const columns: readonly Column<Rotation>[] = [
   ["rotation", ({ id }) => id],

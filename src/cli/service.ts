@@ -1,8 +1,8 @@
 import { type Client, createClient, KeyholdProblem } from "@keyhold/client";
 import { decodeJwt } from "jose";
+import { readClientConfig } from "../config/config.ts";
 import { type ErrorCode, errors } from "../errors.ts";
 import { CliError, hintFor, hints } from "./errors.ts";
-import { readClientConfig } from "../config/config.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError } from "commander";
+import { storeNames, type StoreName } from "../config/stores.ts";
+import type { Placed } from "../credentials/reseal.ts";
 import { type SecretRef, type Stores } from "../stores/store.ts";
 import { type Cli } from "./cli.ts";
 import { CliError } from "./errors.ts";
-import type { Placed } from "../credentials/reseal.ts";
-import { storeNames, type StoreName } from "../config/stores.ts";
-import { collect } from "./options.ts";
 import { withCustody, workThrough } from "./operate.ts";
+import { collect } from "./options.ts";
 
 const most = 1_000_000;
 

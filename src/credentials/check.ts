@@ -1,5 +1,5 @@
-import { sql } from "kysely";
 import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import type { Db } from "../db/connect.ts";
 import { type Due, each, type Tally, together } from "../db/sweep.ts";

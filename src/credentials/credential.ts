@@ -3,8 +3,8 @@ import type { MemberRank } from "../access/principal.ts";
 import type { Database } from "../db/schema.ts";
 import type { StoredAccountFacts, StoredPermissions } from "../db/stored-json.ts";
 import { KeyholdError } from "../errors.ts";
-import type { Permissions } from "../venues/verdict.ts";
 import type { Freeze } from "../tenants/freeze.ts";
+import type { Permissions } from "../venues/verdict.ts";
 
 export const statuses = ["pending", "active", "inactive", "invalid", "expired", "revoked"] as const;
 export type Status = (typeof statuses)[number];

@@ -1,11 +1,11 @@
 import type { Disclosures } from "../audit/disclosures.ts";
 import type { Db } from "../db/connect.ts";
-import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import type { Turns } from "../db/turns.ts";
+import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import type { Stores } from "../stores/store.ts";
-import type { Verdict } from "../venues/verdict.ts";
 import type { VenueKeys } from "../venues/venue-keys.ts";
 import type { Venues } from "../venues/venue.ts";
+import type { Verdict } from "../venues/verdict.ts";
 import type { Hold } from "./outcome.ts";
 
 /**

@@ -1,5 +1,5 @@
-import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
 import { byTenant, type Due, roundMs, sweep, type Tally } from "../db/sweep.ts";

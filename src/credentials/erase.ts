@@ -1,15 +1,15 @@
-import { sql } from "kysely";
 import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
 import { assertScope, type Principal, system } from "../access/principal.ts";
 import { type Answered, changeUnlessDone, type Nothing, nothing } from "../audit/change.ts";
 import { byTenant, doRound, type Due, roundMs, sweep, type Tally } from "../db/sweep.ts";
 import { readTenant, serviceScope, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
+import { changeAccount } from "../tenants/account.ts";
+import { freezesOf } from "../tenants/freeze.ts";
 import type { Custody } from "./custody.ts";
 import { destroyIntended, destroyNow } from "./destroy.ts";
 import { end, revokedEvent } from "./revoke.ts";
-import { changeAccount } from "../tenants/account.ts";
-import { freezesOf } from "../tenants/freeze.ts";
 
 /** Credentials that are ended before the request is answered; a job ends the others. */
 const endedAtOnce = 20;

@@ -1,9 +1,9 @@
 import { assertScope, type Principal } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
+import { addFreeze, eventsOfLifting, frozenAt, liftFreezes } from "../tenants/freeze.ts";
 import { type Credential, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { changeCredential, updateCredential } from "./rows.ts";
-import { addFreeze, eventsOfLifting, frozenAt, liftFreezes } from "../tenants/freeze.ts";
 
 /** Stops every use of a credential, effective at once in every process. */
 export async function freeze(

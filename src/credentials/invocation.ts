@@ -1,5 +1,5 @@
-import { type Selectable, sql } from "kysely";
 import { randomUUID } from "node:crypto";
+import { type Selectable, sql } from "kysely";
 import { type Principal, principalName } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";

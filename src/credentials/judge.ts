@@ -1,6 +1,7 @@
 import { type Principal, scopeOf } from "../access/principal.ts";
 import { note } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
+import type { TenantPolicy } from "../db/stored-json.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { findPolicy } from "../tenants/tenant.ts";
@@ -10,7 +11,6 @@ import type { Custody } from "./custody.ts";
 import { inspect } from "./inspect.ts";
 import { expiryOf, refuseAtRegister, unprovenAdvice, unrefused } from "./outcome.ts";
 import type { Changes } from "./rows.ts";
-import type { TenantPolicy } from "../db/stored-json.ts";
 
 /**
  * Asks the venue about a secret that is to be kept, and holds its answer against the tenant's policy, which

@@ -1,9 +1,10 @@
-import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import type { Principal } from "../access/principal.ts";
+import { stale } from "../audit/change-locked.ts";
 import { type Answered, change, type Changed, type Recorded } from "../audit/change.ts";
 import { seal, type Sealed } from "../crypto/envelope.ts";
-import { stale } from "../audit/change-locked.ts";
+import type { DataKey } from "../crypto/keys.ts";
 import { serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { SecretRef, Store } from "../stores/store.ts";
@@ -14,7 +15,6 @@ import { destroyIntended, destroyNow, intendDestruction } from "./destroy.ts";
 import { type Changes, lockCredential, type LockedRow, updateCredential } from "./rows.ts";
 import { troubleOf } from "./secret.ts";
 import { type EndedVersion, insertVersion } from "./versions.ts";
-import type { DataKey } from "../crypto/keys.ts";
 
 type NewVersion = Readonly<{
   kind: "register" | "replace" | "rotate" | "reseal";

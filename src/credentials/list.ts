@@ -1,17 +1,17 @@
 import { type RawBuilder, sql, type SqlBool } from "kysely";
 import { namesSubjects } from "../access/narrowing.ts";
 import { assertScope, type Principal, scopeOf, soleOwner } from "../access/principal.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import { readTenant } from "../db/tenant.ts";
+import { freezesOf } from "../tenants/freeze.ts";
 import type { Environment } from "../venues/venue.ts";
 import { type Credential, type Status, toCredential } from "./credential.ts";
 import type { Custody } from "./custody.ts";
 import { idOfVenue } from "./inspect.ts";
-import { refuseMiss } from "../audit/refusals.ts";
 import { readRow } from "./rows.ts";
 import { type OldVersionUse, oldVersionUses, usesOf } from "./version-uses.ts";
 import { type Rotation, toRotation } from "./versions.ts";
-import { freezesOf } from "../tenants/freeze.ts";
 
 export type CredentialFilter = Readonly<{
   accountId?: string;

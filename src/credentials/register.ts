@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
 import type { Answered } from "../audit/change.ts";
-import { readTenant, type TenantTx } from "../db/tenant.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 import type { TenantPolicy } from "../db/stored-json.ts";
+import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { defaultCheckMinutes } from "../tenants/tenant.ts";
 import type { Environment, SecretFields, Venue } from "../venues/venue.ts";
@@ -21,10 +22,9 @@ import {
   rejectDuplicates,
   rescheduleCredential,
 } from "./rows.ts";
+import { assertFields } from "./secret.ts";
 import { spreadOut } from "./settle.ts";
 import { insertVersion } from "./versions.ts";
-import { refuseMiss } from "../audit/refusals.ts";
-import { assertFields } from "./secret.ts";
 
 export type Registration = Readonly<{
   accountId: string;

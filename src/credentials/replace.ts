@@ -1,6 +1,6 @@
 import { assertScope, type Principal } from "../access/principal.ts";
-import type { Answered } from "../audit/change.ts";
 import { assertSeen } from "../audit/change-locked.ts";
+import type { Answered } from "../audit/change.ts";
 import { KeyholdError } from "../errors.ts";
 import { findPolicy } from "../tenants/tenant.ts";
 import type { SecretFields } from "../venues/venue.ts";

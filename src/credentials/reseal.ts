@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { type System, system } from "../access/principal.ts";
 import { type Nothing, nothing } from "../audit/change.ts";
+import type { StoreName } from "../config/stores.ts";
 import type { Db } from "../db/connect.ts";
 import { byTenant, doRound, type Due, roundMs, type Tally } from "../db/sweep.ts";
 import type { Store } from "../stores/store.ts";
@@ -9,7 +10,6 @@ import { putInForce } from "./keep.ts";
 import { type Opened, openSecret, useOf } from "./open.ts";
 import { storeOf } from "./secret.ts";
 import { endVersion } from "./versions.ts";
-import type { StoreName } from "../config/stores.ts";
 
 /**
  * Keeps the same secret anew: under the tenant's present data key, in the store `to`, or where it is when

@@ -1,8 +1,9 @@
 import { timingSafeEqual } from "node:crypto";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { assertSeen } from "../audit/change-locked.ts";
 import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
-import { assertSeen } from "../audit/change-locked.ts";
+import type { StoredPermissions } from "../db/stored-json.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { findPolicy } from "../tenants/tenant.ts";
@@ -30,7 +31,6 @@ import {
   type Rotation,
   toRotation,
 } from "./versions.ts";
-import type { StoredPermissions } from "../db/stored-json.ts";
 
 /**
  * Puts a new secret in the place of the present one. The venue is asked first; the new key must belong to the

@@ -1,14 +1,14 @@
 import { type RawBuilder, sql } from "kysely";
-import { type TenantTx, readTenant } from "../db/tenant.ts";
 import { type Principal, scopeOf } from "../access/principal.ts";
 import { changeLocked } from "../audit/change-locked.ts";
-import { scrubDatabaseError } from "../telemetry/reduce-error.ts";
+import { refuseMiss } from "../audit/refusals.ts";
+import { type TenantTx, readTenant } from "../db/tenant.ts";
 import { type ErrorFacts, KeyholdError } from "../errors.ts";
+import { scrubDatabaseError } from "../telemetry/reduce-error.ts";
+import { freezesOf } from "../tenants/freeze.ts";
 import type { AccountFacts, Permissions } from "../venues/verdict.ts";
 import { type CredentialRow, describePermissions, type Policy } from "./credential.ts";
 import type { Custody } from "./custody.ts";
-import { refuseMiss } from "../audit/refusals.ts";
-import { freezesOf } from "../tenants/freeze.ts";
 
 /** Columns that a verb may change. */
 export type Changes = Readonly<

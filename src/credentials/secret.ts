@@ -3,8 +3,8 @@ import type { Secret } from "../crypto/secret.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Denied, Unavailable } from "../remote/failure.ts";
 import type { Store, Stores } from "../stores/store.ts";
-import type { FieldName, SecretFields, VenueDescription } from "../venues/venue.ts";
 import { problemOf } from "../venues/traits.ts";
+import type { FieldName, SecretFields, VenueDescription } from "../venues/venue.ts";
 
 /** Secrets that end with the scope that holds them. */
 export class OwnedFields extends Map<FieldName, Secret> implements Disposable {

@@ -1,7 +1,7 @@
 import { assertScope, type Principal, assertMaySwitchOn, switchedOffBy } from "../access/principal.ts";
+import { assertSeen } from "../audit/change-locked.ts";
 import type { Answered } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
-import { assertSeen } from "../audit/change-locked.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { assertMove, type Credential, type CredentialRow, type Policy, toCredential } from "./credential.ts";

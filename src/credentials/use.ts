@@ -1,12 +1,11 @@
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 import { readTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Environment, SecretFields } from "../venues/venue.ts";
 import type { Custody } from "./custody.ts";
 import { idOfVenue } from "./inspect.ts";
-import { openSecret } from "./open.ts";
-import { refuseMiss } from "../audit/refusals.ts";
-import { useOf } from "./open.ts";
+import { openSecret, useOf } from "./open.ts";
 
 /** A credential by its id, or by its account, venue, environment and label. */
 export type CredentialName =

@@ -1,8 +1,8 @@
-import type { Custody } from "./custody.ts";
 import type { RecordedEvent } from "../audit/scan.ts";
-import { readTenant, serviceScope } from "../db/tenant.ts";
-import type { RotationRow } from "./versions.ts";
 import { walkEvents } from "../audit/search.ts";
+import { readTenant, serviceScope } from "../db/tenant.ts";
+import type { Custody } from "./custody.ts";
+import type { RotationRow } from "./versions.ts";
 
 /** The purposes of callers. When Keyhold opens a secret by itself, to check or to keep it, that is no use. */
 const purposes: readonly unknown[] = ["invoke", "fallback", "scope"];

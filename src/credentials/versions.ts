@@ -1,5 +1,5 @@
-import { type Selectable, sql } from "kysely";
 import { randomUUID } from "node:crypto";
+import { type Selectable, sql } from "kysely";
 import type { Database } from "../db/schema.ts";
 import type { TenantTx } from "../db/tenant.ts";
 import type { CredentialRow } from "./credential.ts";

@@ -1,5 +1,4 @@
-import { createCipheriv, createDecipheriv } from "node:crypto";
-import type { KeyObject } from "node:crypto";
+import { createCipheriv, createDecipheriv, type KeyObject } from "node:crypto";
 
 export const keyBytes = 32;
 export const nonceBytes = 12;

@@ -1,5 +1,4 @@
-import { createDecipheriv, createHmac, createSecretKey, timingSafeEqual } from "node:crypto";
-import type { KeyObject } from "node:crypto";
+import { createDecipheriv, createHmac, createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
 import { KeyholdError } from "../errors.ts";
 import { Secret } from "./secret.ts";
 

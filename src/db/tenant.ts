@@ -1,5 +1,4 @@
-import { type RawBuilder, sql } from "kysely";
-import type { Transaction } from "kysely";
+import { type RawBuilder, sql, type Transaction } from "kysely";
 import type { Db } from "./connect.ts";
 import type { Database } from "./schema.ts";
 

@@ -3,13 +3,13 @@ import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import { namesSubjects } from "../access/narrowing.ts";
 import { type Member, principalName } from "../access/principal.ts";
+import { lengthPrefixed } from "../crypto/bytes.ts";
 import type { Db } from "../db/connect.ts";
 import { type PlatformTx, readTenant, serviceScope, type TenantTx, withTenant } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { jsonReply, type Reply, type StoredAnswer } from "./answer.ts";
 import type { Caller } from "./permission.ts";
 import type { Sign } from "./sign.ts";
-import { lengthPrefixed } from "../crypto/bytes.ts";
 
 /** Keeps an answer in the transaction of the change that it reports. */
 export type Keep = (tx: TenantTx | PlatformTx, answer: StoredAnswer) => Promise<void>;

@@ -1,9 +1,9 @@
 import { timingSafeEqual } from "node:crypto";
 import { z } from "zod";
+import { lengthPrefixed } from "../crypto/bytes.ts";
 import type { After, Page, PageRequest } from "../db/page.ts";
 import { KeyholdError } from "../errors.ts";
 import type { Sign } from "./sign.ts";
-import { lengthPrefixed } from "../crypto/bytes.ts";
 
 /** The tenant, the list and the filter that a cursor belongs to. It is refused anywhere else. */
 export type CursorScope = Readonly<{

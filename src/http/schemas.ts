@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { ranks, type MemberRank } from "../access/principal.ts";
 import { KeyholdError } from "../errors.ts";
 import { isStorable } from "./json-body.ts";
-import { ranks, type MemberRank } from "../access/principal.ts";
 
 /** The schemas that have a name in the OpenAPI document. */
 export const components = z.registry<{

@@ -12,10 +12,10 @@ import { afterRefusal, type DoorKeeping, identify, showLimit } from "./auth.ts";
 import { boundConnections, refuseConnection } from "./connections.ts";
 import { idempotencyKeyOf, type IdempotencyKeys, runOnce } from "./idempotency.ts";
 import { parseJson } from "./json-body.ts";
+import { serveDocs } from "./openapi.ts";
 import type { Caller } from "./permission.ts";
 import { describeProblem, problemType, publicError } from "./problems.ts";
 import type { Route } from "./route.ts";
-import { serveDocs } from "./openapi.ts";
 
 type ServerParts = DoorKeeping &
   Readonly<{

@@ -1,5 +1,5 @@
-import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { indexRecord } from "../audit/search.ts";
 import { checkDue, forgetHistory } from "../credentials/check.ts";
 import type { Custody } from "../credentials/custody.ts";

@@ -1,8 +1,8 @@
+import type { Due } from "../db/sweep.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { deliver, type DeliverOptions } from "../webhooks/deliver.ts";
 import { claimDue } from "../webhooks/outbox.ts";
-import type { Due } from "../db/sweep.ts";
 import type { Webhooks } from "../webhooks/webhook.ts";
 
 type Parts = Readonly<{

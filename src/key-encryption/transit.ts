@@ -3,9 +3,9 @@ import { keyBytes } from "../crypto/aes-gcm.ts";
 import { assertUuid, lengthPrefixed } from "../crypto/bytes.ts";
 import { KeyholdError, StartError } from "../errors.ts";
 import { StoreTrouble, deniedReasons, unavailableReasons } from "../remote/failure.ts";
+import { assertMount, type VaultClient } from "../vault/client.ts";
 import type { VaultAnswer } from "../vault/nodes.ts";
 import type { KeyProvider, WrapContext, WrappedKey } from "./key-provider.ts";
-import { assertMount, type VaultClient } from "../vault/client.ts";
 
 export type TransitSettings = Readonly<{
   /** The mount of the Transit engine. */

@@ -9,7 +9,9 @@ import {
   assertMaySwitchOn,
   switchedOffBy,
 } from "../access/principal.ts";
+import { changeLocked } from "../audit/change-locked.ts";
 import { type Answered, change } from "../audit/change.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import type { Database } from "../db/schema.ts";
@@ -17,8 +19,6 @@ import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreezes } from "./freeze.ts";
 import { showMember, subjectOf } from "./member.ts";
-import { changeLocked } from "../audit/change-locked.ts";
-import { refuseMiss } from "../audit/refusals.ts";
 
 /** A trading account of a member. Its credentials can be used only while it is active. */
 type Account = Readonly<ReturnType<typeof toAccount>>;

@@ -1,10 +1,10 @@
 import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
-import type { Db } from "../db/connect.ts";
-import { readTenant, serviceScope } from "../db/tenant.ts";
 import { rotateAfterDays, rotateAfterOperations } from "../crypto/keys.ts";
+import type { Db } from "../db/connect.ts";
 import { each, type Tally, type Due } from "../db/sweep.ts";
+import { readTenant, serviceScope } from "../db/tenant.ts";
 import type { DataKeySource } from "../key-encryption/key-provider.ts";
 
 /** A data key of a tenant. */

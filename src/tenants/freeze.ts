@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from "kysely";
 import { type Operator, type Principal, isAtLeast, type Rank, rankOf, ranks } from "../access/principal.ts";
 import { type AuditEvent, readableText } from "../audit/events.ts";
+import type { StoredActor } from "../db/stored-json.ts";
 import type { PlatformTx, TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import type { StoredActor } from "../db/stored-json.ts";
 
 /** A freeze in force, as it is shown. Nothing below its subject can be used until every freeze is lifted. */
 export type Freeze = Readonly<{

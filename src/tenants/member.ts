@@ -9,14 +9,14 @@ import {
   assertMaySwitchOn,
   switchedOffBy,
 } from "../access/principal.ts";
+import { assertSeen } from "../audit/change-locked.ts";
 import { type Answered, change } from "../audit/change.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
-import { assertSeen } from "../audit/change-locked.ts";
 import type { Database } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
-import { refuseMiss } from "../audit/refusals.ts";
 
 type MemberRow = Selectable<Database["members"]>;
 

@@ -2,8 +2,8 @@ import { sql } from "kysely";
 import { system } from "../access/principal.ts";
 import { changeUnlessDone } from "../audit/change.ts";
 import type { Db } from "../db/connect.ts";
-import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import { each, type Tally } from "../db/sweep.ts";
+import type { DataKeySource } from "../key-encryption/key-provider.ts";
 
 const rowsAtOnce = 500;
 const tenantsAtOnce = 100;

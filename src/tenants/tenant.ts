@@ -1,15 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { type Selectable, sql, type UpdateObject } from "kysely";
-import type { Database } from "../db/schema.ts";
-import type { StoredLimits, TenantPolicy } from "../db/stored-json.ts";
-import { type PlatformTx, type TenantTx, readTenant, withPlatform } from "../db/tenant.ts";
 import { assertScope, type Operator, type Principal, scopeOf } from "../access/principal.ts";
+import { assertSeen } from "../audit/change-locked.ts";
 import { type Answered, change, type Changed, changeTenant } from "../audit/change.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import { assertSigner, signerOf } from "../audit/grants.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
-import { assertSeen } from "../audit/change-locked.ts";
+import type { Database } from "../db/schema.ts";
+import type { StoredLimits, TenantPolicy } from "../db/stored-json.ts";
+import { type PlatformTx, type TenantTx, readTenant, withPlatform } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { addFreeze, eventsOfLifting, type Freeze, freezesOf, frozenAt, liftFreezes } from "./freeze.ts";
 

@@ -3,8 +3,8 @@ import { mountPath } from "../config/stores.ts";
 import { StartError } from "../errors.ts";
 import { Breaker, type BreakerState } from "../remote/breaker.ts";
 import { StoreTrouble, throwDenied, throwUnavailable } from "../remote/failure.ts";
-import { Session } from "./session.ts";
 import { Nodes, type VaultAnswer, type VaultRequest, type VaultSettings } from "./nodes.ts";
+import { Session } from "./session.ts";
 
 export type VaultClientOptions = Readonly<{
   onBreaker?: (state: BreakerState) => void;

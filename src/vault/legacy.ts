@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { KeyValues } from "./key-values.ts";
 import { findMount, parseAnswer, type VaultClient } from "./client.ts";
+import type { KeyValues } from "./key-values.ts";
 
 const listAnswer = z.object({ data: z.object({ keys: z.array(z.string()) }) });
 const metadata = z.object({ version: z.number() });

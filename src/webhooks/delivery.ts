@@ -1,15 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { type Selectable, sql } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { changeFound } from "../audit/change-locked.ts";
 import type { Answered } from "../audit/change.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import type { Database } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
 import { testEvent } from "./events.ts";
 import { changeWebhook, endPause, type Webhooks } from "./webhook.ts";
-import { changeFound } from "../audit/change-locked.ts";
-import { refuseMiss } from "../audit/refusals.ts";
 
 /** A message that is to be sent to one webhook, or was. */
 export type Delivery = Readonly<ReturnType<typeof toDelivery>>;

@@ -1,19 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { type Selectable, sql, type UpdateObject } from "kysely";
 import { assertScope, type Principal, scopeOf } from "../access/principal.ts";
+import { changeLocked, stale } from "../audit/change-locked.ts";
 import { type Answered, change, type Nothing, nothing } from "../audit/change.ts";
+import { refuseMiss } from "../audit/refusals.ts";
 import type { Db } from "../db/connect.ts";
 import { beyond, type Page, type PageRequest, toPage } from "../db/page.ts";
 import type { Database } from "../db/schema.ts";
 import { readTenant, type TenantTx } from "../db/tenant.ts";
 import { KeyholdError } from "../errors.ts";
+import type { DataKeySource } from "../key-encryption/key-provider.ts";
 import { lockTenant } from "../tenants/tenant.ts";
 import type { TellableEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 import { showSecret } from "./signing-secret.ts";
-import { changeLocked, stale } from "../audit/change-locked.ts";
-import { refuseMiss } from "../audit/refusals.ts";
-import type { DataKeySource } from "../key-encryption/key-provider.ts";
 
 /** A URL that receives events of a tenant. Its secret is shown when it is created, and stored nowhere. */
 export type Webhook = Readonly<ReturnType<typeof toWebhook>>;

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
-import { z } from "zod";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { z } from "zod";
 import {
   type ApiTenant,
   type ApiWorld,

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { describeApi, type OpenApiDocument } from "../../src/http/openapi.ts";
+import { exampleOf, problemSchema } from "../../src/http/problems.ts";
 import { operations as venueOperations } from "../../src/venues/operations.ts";
 import { type ApiWorld, createApiWorld } from "../../testkit/api.ts";
-import { exampleOf, problemSchema } from "../../src/http/problems.ts";
 
 let api: ApiWorld;
 let document: OpenApiDocument;

@@ -1,8 +1,8 @@
 import { request } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Route } from "../../src/http/route.ts";
 import { type ApiTenant, type ApiWorld, createApiWorld, registerCredential } from "../../testkit/api.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
-import type { Route } from "../../src/http/route.ts";
 
 const canary = 'canary-"quoted"\\-7d20';
 const venue = new ScriptedVenue();

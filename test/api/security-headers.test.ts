@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ApiTenant, type ApiWorld, createApiWorld } from "../../testkit/api.ts";
 import { securityHeaders } from "../../src/http/answer.ts";
+import { type ApiTenant, type ApiWorld, createApiWorld } from "../../testkit/api.ts";
 
 let api: ApiWorld;
 let tenant: ApiTenant;

@@ -2,8 +2,8 @@ import { CreateAliasCommand, CreateKeyCommand, DisableKeyCommand, KMSClient } fr
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StartError } from "../../src/errors.ts";
 import { openAwsKms } from "../../src/key-encryption/aws-kms.ts";
-import { keyProviderContract } from "../contracts/key-provider-contract.ts";
 import { findMoto, startMoto, type TestAws } from "../../testkit/moto.ts";
+import { keyProviderContract } from "../contracts/key-provider-contract.ts";
 
 const program = findMoto();
 

@@ -5,11 +5,11 @@ import {
   SecretsManagerClient,
 } from "@aws-sdk/client-secrets-manager";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createAwsStore } from "../../src/stores/aws.ts";
 import { SecretsManager } from "../../src/aws/client.ts";
+import { createAwsStore } from "../../src/stores/aws.ts";
 import type { SecretRef } from "../../src/stores/store.ts";
-import { sealedFields, storeContract } from "../contracts/store-contract.ts";
 import { findMoto, startMoto, type TestAws } from "../../testkit/moto.ts";
+import { sealedFields, storeContract } from "../contracts/store-contract.ts";
 
 const program = findMoto();
 

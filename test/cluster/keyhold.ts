@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { z } from "zod";
-import { accepted, type Answer, textAt } from "../../testkit/cluster/api.ts";
-import type { Cluster } from "../../testkit/cluster/cluster.ts";
 import { packRecord } from "../../src/crypto/packed-fields.ts";
 import type { SealedFields, SecretRef, Store } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
+import { accepted, type Answer, textAt } from "../../testkit/cluster/api.ts";
+import type { Cluster } from "../../testkit/cluster/cluster.ts";
 import { sealedFields } from "../contracts/store-contract.ts";
 
 /** A cluster under test, and Keyhold as its guest. */

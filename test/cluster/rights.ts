@@ -3,11 +3,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Agent, request } from "undici";
 import { describe, expect, test } from "vitest";
+import { readConfig } from "../../src/config/config.ts";
+import { openTransitKeys } from "../../src/key-encryption/transit.ts";
 import { textAt } from "../../testkit/cluster/api.ts";
 import { shipped } from "../../testkit/cluster/configuration.ts";
 import { portsOf } from "../../testkit/cluster/ports.ts";
-import { readConfig } from "../../src/config/config.ts";
-import { openTransitKeys } from "../../src/key-encryption/transit.ts";
 import { type Ask, keepOne, logIn, pathOf, type Subject, withPolicy } from "./keyhold.ts";
 
 /** Who may do what in a cluster that was set up as it is shipped. */

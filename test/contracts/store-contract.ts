@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { StoreName } from "../../src/config/stores.ts";
 import { seal, type Sealed } from "../../src/crypto/envelope.ts";
+import { generateDataKey } from "../../src/crypto/keys.ts";
 import { Secret } from "../../src/crypto/secret.ts";
 import type { SealedFields, SecretRef, Store } from "../../src/stores/store.ts";
-import { generateDataKey } from "../../src/crypto/keys.ts";
-import type { StoreName } from "../../src/config/stores.ts";
 
 /** A store under test, and how to put it out of reach. */
 export type StoreUnderTest = Readonly<{

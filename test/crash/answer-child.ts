@@ -2,16 +2,16 @@ import { Kysely, PostgresDialect } from "kysely";
 import { Pool } from "pg";
 import { z } from "zod";
 import { openLocalIssuer } from "../../src/access/local-issuer.ts";
+import { types } from "../../src/db/connect.ts";
 import type { Database } from "../../src/db/schema.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
+import { createStores } from "../../src/stores/open.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { createApi } from "../../testkit/api.ts";
 import { bareCustody } from "../../testkit/bare-custody.ts";
 import { plainShape } from "../../testkit/connection.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
-import { types } from "../../src/db/connect.ts";
-import { createStores } from "../../src/stores/open.ts";
 
 const taskShape = z.object({
   connection: plainShape,

@@ -6,13 +6,13 @@ import { describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config/config.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import { demandNothing } from "../../src/db/embedded/passwords.ts";
+import { readLock } from "../../src/db/embedded/recover.ts";
+import { giveTree } from "../../src/db/embedded/user.ts";
 import { startDatabase, type StartSettings } from "../../src/db/start.ts";
 import { readTenant, serviceScope } from "../../src/db/tenant.ts";
 import { makeOldCluster, siteOf, whileTrusting } from "../../testkit/old-cluster.ts";
 import { query } from "../../testkit/query.ts";
 import { makeState } from "../../testkit/state.ts";
-import { readLock } from "../../src/db/embedded/recover.ts";
-import { giveTree } from "../../src/db/embedded/user.ts";
 
 const asRoot = process.getuid?.() === 0;
 const settings = (folder: string): StartSettings => readConfig({ KEYHOLD_FOLDER: folder });

@@ -3,9 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientConfig } from "pg";
 import { expect, test } from "vitest";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/db/embedded.ts";
+import { readLock } from "../../src/db/embedded/recover.ts";
 import { query } from "../../testkit/query.ts";
 import { makeState } from "../../testkit/state.ts";
-import { readLock } from "../../src/db/embedded/recover.ts";
 
 const pidOf = async (server: EmbeddedPostgres): Promise<number> => (await readLock(server.data))?.pid ?? 0;
 

@@ -1,5 +1,4 @@
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chown, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -7,9 +6,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/db/embedded.ts";
 import { findPlace, passable } from "../../src/db/embedded/place.ts";
+import { lockPath, readLock } from "../../src/db/embedded/recover.ts";
 import { query as queryAs } from "../../testkit/query.ts";
 import { makeState } from "../../testkit/state.ts";
-import { lockPath, readLock } from "../../src/db/embedded/recover.ts";
 
 const script = join(import.meta.dirname, "embedded-child.ts");
 const asRoot = process.getuid?.() === 0;

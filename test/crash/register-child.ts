@@ -8,17 +8,17 @@ import { lockCredential, updateCredential } from "../../src/credentials/rows.ts"
 import { endVersions, insertVersion } from "../../src/credentials/versions.ts";
 import { seal } from "../../src/crypto/envelope.ts";
 import { Secret } from "../../src/crypto/secret.ts";
+import { type Db, types } from "../../src/db/connect.ts";
 import type { Database } from "../../src/db/schema.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
+import { createStores } from "../../src/stores/open.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import type { SecretFields } from "../../src/venues/venue.ts";
 import { bareCustody } from "../../testkit/bare-custody.ts";
 import { plainShape } from "../../testkit/connection.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { memberOf } from "../../testkit/tenants.ts";
-import { type Db, types } from "../../src/db/connect.ts";
-import { createStores } from "../../src/stores/open.ts";
 
 const taskShape = z.object({
   /** `careless` is what `replace` must not be: it points the credential at the new version first, and writes that after. */

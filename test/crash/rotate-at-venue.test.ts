@@ -1,5 +1,5 @@
-import { sql } from "kysely";
 import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Effect, Effects, type Point, pointsOf } from "../../proof/crash/effects.ts";
 import { mortalDb, mortalRecord, mortalStore } from "../../proof/crash/mortal.ts";
@@ -12,11 +12,11 @@ import { beginDue, step, stepDue } from "../../src/credentials/rotation-at-venue
 import { rollBack } from "../../src/credentials/rotation.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { openPool } from "../../src/db/connect.ts";
+import { createStores } from "../../src/stores/open.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { signed } from "../../testkit/rights.ts";
 import { nameIn, ScriptedSubAccount } from "../../testkit/scripted-keys.ts";
 import { createWorld, secretFields, type World } from "../../testkit/world.ts";
-import { createStores } from "../../src/stores/open.ts";
 
 let world: World;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
+import { system } from "../../src/access/principal.ts";
 import { note } from "../../src/audit/change.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
-import { system } from "../../src/access/principal.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";

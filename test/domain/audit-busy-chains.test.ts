@@ -11,10 +11,10 @@ import { register } from "../../src/credentials/register.ts";
 import { openPool } from "../../src/db/connect.ts";
 import type { Database } from "../../src/db/schema.ts";
 import { exportLines } from "../../testkit/record.ts";
+import { forge, forgeIn } from "../../testkit/rights.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import type { Task } from "./append-child.ts";
-import { forge, forgeIn } from "../../testkit/rights.ts";
 
 type Held = Readonly<{ release: (last?: Last) => Promise<void> }>;
 type Customer = Readonly<{ tenant: Tenant; credentialId: string }>;

@@ -1,26 +1,26 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Member, system } from "../../src/access/principal.ts";
+import { verifyChain } from "../../src/audit/chain.ts";
 import {
   type Disclosure,
   type DisclosureRequest,
   Disclosures,
   type Need,
 } from "../../src/audit/disclosures.ts";
-import { verifyChain } from "../../src/audit/chain.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { freeze, unfreeze } from "../../src/credentials/freeze.ts";
 import { register } from "../../src/credentials/register.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
-import { eventsOf, exportLines } from "../../testkit/record.ts";
-import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { forge } from "../../testkit/rights.ts";
 import { updateAccount } from "../../src/tenants/account.ts";
 import { createApiKey, revokeApiKey } from "../../src/tenants/api-key.ts";
-import { freezeTenant, resumeTenant, suspendTenant, unfreezeTenant } from "../../src/tenants/tenant.ts";
 import { updateMember } from "../../src/tenants/member.ts";
+import { freezeTenant, resumeTenant, suspendTenant, unfreezeTenant } from "../../src/tenants/tenant.ts";
+import { eventsOf, exportLines } from "../../testkit/record.ts";
+import { forge } from "../../testkit/rights.ts";
+import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -9,10 +9,10 @@ import {
   verifyChain,
 } from "../../src/audit/chain.ts";
 import { note } from "../../src/audit/change.ts";
-import { exportLines } from "../../testkit/record.ts";
-import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 import { exportChain } from "../../src/audit/export.ts";
 import { freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";
+import { exportLines } from "../../testkit/record.ts";
+import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 let lines: string[];

@@ -19,10 +19,10 @@ import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate } from "../../src/credentials/validate.ts";
 import { openPool } from "../../src/db/connect.ts";
+import { createAccount } from "../../src/tenants/account.ts";
 import { countRows } from "../../testkit/record.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../../testkit/world.ts";
-import { createAccount } from "../../src/tenants/account.ts";
 
 let world: World;
 let owner: Member;

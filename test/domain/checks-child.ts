@@ -4,10 +4,10 @@ import { checkDue } from "../../src/credentials/check.ts";
 import { openDb, openPool } from "../../src/db/connect.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
+import { createStores } from "../../src/stores/open.ts";
 import { createPostgresStore } from "../../src/stores/postgres.ts";
 import { bareCustody } from "../../testkit/bare-custody.ts";
 import { plainShape } from "../../testkit/connection.ts";
-import { createStores } from "../../src/stores/open.ts";
 import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 
 const taskShape = z.object({

@@ -5,13 +5,13 @@ import { deleteAccount } from "../../src/credentials/erase.ts";
 import { show } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
 import { startClock } from "../../src/jobs/clock.ts";
+import { createStores } from "../../src/stores/open.ts";
 import { createLog, type Log } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
+import { suspendTenant, updatePolicy } from "../../src/tenants/tenant.ts";
 import { countRows } from "../../testkit/record.ts";
 import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { createStores } from "../../src/stores/open.ts";
-import { suspendTenant, updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let tenant: Tenant;

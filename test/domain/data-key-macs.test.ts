@@ -6,6 +6,13 @@ import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { addKey } from "../../src/key-encryption/key-file.ts";
 import {
+  databaseTime,
+  rewrapDataKey,
+  rotateDataKey,
+  sealingKeys,
+  wrappedOtherwise,
+} from "../../src/tenants/data-key.ts";
+import {
   type Answered,
   type Api,
   type ApiTenant,
@@ -14,13 +21,6 @@ import {
   registerCredential,
 } from "../../testkit/api.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
-import {
-  databaseTime,
-  rewrapDataKey,
-  rotateDataKey,
-  sealingKeys,
-  wrappedOtherwise,
-} from "../../src/tenants/data-key.ts";
 
 const venue = new ScriptedVenue();
 let api: ApiWorld;

@@ -1,12 +1,12 @@
-import { sql } from "kysely";
 import { randomBytes } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
+import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { resealDue } from "../../src/credentials/reseal.ts";
+import { hardStopOperations, rotateAfterDays, rotateAfterOperations } from "../../src/crypto/keys.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import { addKey, removeOldKeys } from "../../src/key-encryption/key-file.ts";
-import { eventNames } from "../../testkit/record.ts";
-import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
 import {
   countDataKeys,
   databaseTime,
@@ -18,9 +18,9 @@ import {
   sealingKeys,
   wrappedOtherwise,
 } from "../../src/tenants/data-key.ts";
-import { resealDue } from "../../src/credentials/reseal.ts";
-import { hardStopOperations, rotateAfterDays, rotateAfterOperations } from "../../src/crypto/keys.ts";
 import { deleteTenant, suspendTenant } from "../../src/tenants/tenant.ts";
+import { eventNames } from "../../testkit/record.ts";
+import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Secret } from "../../src/crypto/secret.ts";
 import { open, seal } from "../../src/crypto/envelope.ts";
+import { hardStopOperations } from "../../src/crypto/keys.ts";
+import { Secret } from "../../src/crypto/secret.ts";
 import { DataKeys } from "../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../src/key-encryption/file.ts";
 import type { KeyProvider } from "../../src/key-encryption/key-provider.ts";
 import { createWorld, type World } from "../../testkit/world.ts";
-import { hardStopOperations } from "../../src/crypto/keys.ts";
 
 let world: World;
 let provider: KeyProvider;

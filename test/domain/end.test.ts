@@ -13,12 +13,12 @@ import { reveal } from "../../src/credentials/reveal.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate } from "../../src/credentials/validate.ts";
+import { freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";
+import { deleteTenant, freezeTenant, unfreezeTenant } from "../../src/tenants/tenant.ts";
 import { countRows, eventNames, eventsOf, exportLines } from "../../testkit/record.ts";
 import { rewrite } from "../../testkit/rights.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { freezeAccount, unfreezeAccount } from "../../src/tenants/account.ts";
-import { deleteTenant, freezeTenant, unfreezeTenant } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let tenant: Tenant;

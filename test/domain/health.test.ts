@@ -8,12 +8,12 @@ import { healthOf, healthSummary } from "../../src/credentials/health.ts";
 import { show } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
 import { update } from "../../src/credentials/update.ts";
+import { updatePolicy } from "../../src/tenants/tenant.ts";
 import { makeDue } from "../../testkit/due.ts";
 import { eventNames } from "../../testkit/record.ts";
 import { forge } from "../../testkit/rights.ts";
 import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let tenant: Tenant;

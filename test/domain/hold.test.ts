@@ -5,11 +5,11 @@ import type { Custody } from "../../src/credentials/custody.ts";
 import { show } from "../../src/credentials/list.ts";
 import type { Hold } from "../../src/credentials/outcome.ts";
 import { register } from "../../src/credentials/register.ts";
+import { updatePolicy } from "../../src/tenants/tenant.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
 import { eventNames, eventsOf } from "../../testkit/record.ts";
 import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let venue: ScriptedVenue;

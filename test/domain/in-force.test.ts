@@ -6,13 +6,13 @@ import { warnExpiring } from "../../src/credentials/expiry.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { reseal } from "../../src/credentials/reseal.ts";
-import { schedule, showSchedule } from "../../src/credentials/rotation-at-venue/schedule.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
+import { schedule, showSchedule } from "../../src/credentials/rotation-at-venue/schedule.ts";
 import { update } from "../../src/credentials/update.ts";
+import { updatePolicy } from "../../src/tenants/tenant.ts";
 import { eventNames, eventsOf } from "../../testkit/record.ts";
 import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../../testkit/world.ts";
-import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 /** What a replacement, a rotation and a resealing have in common, and in what each of them differs. */
 let world: World;

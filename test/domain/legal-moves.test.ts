@@ -1,5 +1,4 @@
-import type { PoolClient } from "pg";
-import { DatabaseError } from "pg";
+import { type PoolClient, DatabaseError } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { assertMove, statuses } from "../../src/credentials/credential.ts";
 import { register } from "../../src/credentials/register.ts";

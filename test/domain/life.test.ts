@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
 import { verifyChain } from "../../src/audit/chain.ts";
+import { exportChain } from "../../src/audit/export.ts";
+import { readEvents } from "../../src/audit/search.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { show } from "../../src/credentials/list.ts";
 import { register } from "../../src/credentials/register.ts";
@@ -9,8 +11,6 @@ import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { exportChain } from "../../src/audit/export.ts";
-import { readEvents } from "../../src/audit/search.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -5,11 +5,11 @@ import type { Member } from "../../src/access/principal.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
 import { type CredentialFilter, list } from "../../src/credentials/list.ts";
 import { type Db, openDb, openPool } from "../../src/db/connect.ts";
+import { listAccounts } from "../../src/tenants/account.ts";
+import { listApiKeys } from "../../src/tenants/api-key.ts";
 import { explainEverything, faultsOf, type Ran, watchPlans } from "../../testkit/plans.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { createWorld, type World } from "../../testkit/world.ts";
-import { listAccounts } from "../../src/tenants/account.ts";
-import { listApiKeys } from "../../src/tenants/api-key.ts";
 
 let world: World;
 let owner: Member;

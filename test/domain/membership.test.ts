@@ -3,8 +3,8 @@ import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Memberships } from "../../src/access/membership.ts";
 import type { Member } from "../../src/access/principal.ts";
-import { createWorld, type World } from "../../testkit/world.ts";
 import { rewrite } from "../../testkit/rights.ts";
+import { createWorld, type World } from "../../testkit/world.ts";
 
 let world: World;
 let member: Member;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { fault } from "../../simulator/faults.ts";
 import type { IssuedKey } from "../../simulator/control.ts";
+import { fault } from "../../simulator/faults.ts";
 import type { Member } from "../../src/access/principal.ts";
 import { Disclosures } from "../../src/audit/disclosures.ts";
 import type { Custody } from "../../src/credentials/custody.ts";
@@ -11,10 +11,10 @@ import { openDb, openPool } from "../../src/db/connect.ts";
 import { createTurns } from "../../src/db/turns.ts";
 import { KeyholdError } from "../../src/errors.ts";
 import type { Venue } from "../../src/venues/venue.ts";
-import { type VenueCase, venueCases } from "../contracts/venue-cases.ts";
 import { type Breakage, failingPool, failingStores, Steps } from "../../testkit/failing-steps.ts";
-import { createWorld, secretFields, type World } from "../../testkit/world.ts";
 import { signed } from "../../testkit/rights.ts";
+import { createWorld, secretFields, type World } from "../../testkit/world.ts";
+import { type VenueCase, venueCases } from "../contracts/venue-cases.ts";
 
 let world: World;
 let owner: Member;

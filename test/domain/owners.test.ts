@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createWorld, type World } from "../../testkit/world.ts";
 import { updateMember } from "../../src/tenants/member.ts";
+import { createWorld, type World } from "../../testkit/world.ts";
 
 let world: World;
 

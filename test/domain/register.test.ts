@@ -4,11 +4,11 @@ import type { Custody } from "../../src/credentials/custody.ts";
 import { list, show } from "../../src/credentials/list.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { withSecret } from "../../src/credentials/use.ts";
+import { updatePolicy } from "../../src/tenants/tenant.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
 import { countRows, eventsOf } from "../../testkit/record.ts";
 import { refusals, ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -2,17 +2,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Member } from "../../src/access/principal.ts";
-import type { Custody } from "../../src/credentials/custody.ts";
+import type { StoreName } from "../../src/config/stores.ts";
 import type { Credential } from "../../src/credentials/credential.ts";
+import type { Custody } from "../../src/credentials/custody.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { sealedWith } from "../../src/crypto/envelope.ts";
 import { openFileStore } from "../../src/stores/file.ts";
+import { createStores } from "../../src/stores/open.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { createStores } from "../../src/stores/open.ts";
-import type { StoreName } from "../../src/config/stores.ts";
 
 /** What every credential of a resealing tenant holds. */
 export const plain = { api_key: "the-key", api_secret: "the-secret" };

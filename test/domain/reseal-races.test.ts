@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { StoreName } from "../../src/config/stores.ts";
 import { reconcile } from "../../src/credentials/destroy.ts";
 import { freeze } from "../../src/credentials/freeze.ts";
 import { show } from "../../src/credentials/list.ts";
@@ -7,13 +8,12 @@ import { replace } from "../../src/credentials/replace.ts";
 import { reseal } from "../../src/credentials/reseal.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
 import { withSecret } from "../../src/credentials/use.ts";
+import { createStores } from "../../src/stores/open.ts";
 import type { Store } from "../../src/stores/store.ts";
+import { rotateDataKey } from "../../src/tenants/data-key.ts";
 import { countRows, eventsOf } from "../../testkit/record.ts";
 import { secretFields } from "../../testkit/world.ts";
 import { createResealWorld, plain, refOf, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
-import { createStores } from "../../src/stores/open.ts";
-import type { StoreName } from "../../src/config/stores.ts";
-import { rotateDataKey } from "../../src/tenants/data-key.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

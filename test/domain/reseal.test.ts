@@ -8,11 +8,11 @@ import { show } from "../../src/credentials/list.ts";
 import { inStore, reseal } from "../../src/credentials/reseal.ts";
 import { remove, revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
+import { rotateDataKey } from "../../src/tenants/data-key.ts";
+import { deleteTenant, freezeTenant, suspendTenant } from "../../src/tenants/tenant.ts";
 import { eventsOf } from "../../testkit/record.ts";
 import { forge } from "../../testkit/rights.ts";
 import { createResealWorld, plain, type ResealTenant, type ResealWorld } from "./reseal-fixture.ts";
-import { rotateDataKey } from "../../src/tenants/data-key.ts";
-import { deleteTenant, freezeTenant, suspendTenant } from "../../src/tenants/tenant.ts";
 
 let world: ResealWorld;
 let at: ResealTenant;

@@ -12,12 +12,12 @@ import { type NewSecret, rotate } from "../../src/credentials/rotate.ts";
 import { finishDueRotations, finishRotation, rollBack } from "../../src/credentials/rotation.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
+import { updatePolicy } from "../../src/tenants/tenant.ts";
 import type { CallTarget } from "../../src/venues/venue.ts";
 import { eventNames } from "../../testkit/record.ts";
 import { forge } from "../../testkit/rights.ts";
 import { refusals, ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../../testkit/world.ts";
-import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let owner: Member;

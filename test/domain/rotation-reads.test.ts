@@ -10,9 +10,9 @@ import { rotate } from "../../src/credentials/rotate.ts";
 import { finishRotation, rollBack } from "../../src/credentials/rotation.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { openFileStore } from "../../src/stores/file.ts";
+import { createStores } from "../../src/stores/open.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type World } from "../../testkit/world.ts";
-import { createStores } from "../../src/stores/open.ts";
 
 let world: World;
 let folder: string;

@@ -2,12 +2,12 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Member } from "../../src/access/principal.ts";
+import { exportChain } from "../../src/audit/export.ts";
+import type { EventFilter } from "../../src/audit/scan.ts";
+import { indexRecord, readEvents } from "../../src/audit/search.ts";
 import { type Db, openDb, openPool } from "../../src/db/connect.ts";
 import { explainEverything, faultsOf, type Ran, watchPlans } from "../../testkit/plans.ts";
 import { createWorld, type World } from "../../testkit/world.ts";
-import type { EventFilter } from "../../src/audit/scan.ts";
-import { exportChain } from "../../src/audit/export.ts";
-import { indexRecord, readEvents } from "../../src/audit/search.ts";
 
 const size = 120_000;
 /** Newer than the index; one of them is rare. */

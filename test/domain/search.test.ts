@@ -4,10 +4,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { type Member, type Principal, system } from "../../src/access/principal.ts";
 import { change, note } from "../../src/audit/change.ts";
 import type { AuditEvent } from "../../src/audit/events.ts";
-import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 import type { EventFilter, RecordedEvent } from "../../src/audit/scan.ts";
 import { indexRecord, readEvents } from "../../src/audit/search.ts";
 import { createApiKey } from "../../src/tenants/api-key.ts";
+import { createWorld, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -3,13 +3,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Member } from "../../src/access/principal.ts";
 import { change, note } from "../../src/audit/change.ts";
 import { register } from "../../src/credentials/register.ts";
+import { createApiKey, revokeApiKey } from "../../src/tenants/api-key.ts";
+import { addMember, updateMember } from "../../src/tenants/member.ts";
+import { freezeTenant, suspendTenant, updatePolicy } from "../../src/tenants/tenant.ts";
 import { eventNames } from "../../testkit/record.ts";
+import { forge } from "../../testkit/rights.ts";
 import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { forge } from "../../testkit/rights.ts";
-import { createApiKey, revokeApiKey } from "../../src/tenants/api-key.ts";
-import { freezeTenant, suspendTenant, updatePolicy } from "../../src/tenants/tenant.ts";
-import { addMember, updateMember } from "../../src/tenants/member.ts";
 
 let world: World;
 let tenant: Tenant;

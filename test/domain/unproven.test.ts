@@ -5,9 +5,9 @@ import { show } from "../../src/credentials/list.ts";
 import { register, type Registration } from "../../src/credentials/register.ts";
 import { replace } from "../../src/credentials/replace.ts";
 import { validate } from "../../src/credentials/validate.ts";
+import { updatePolicy } from "../../src/tenants/tenant.ts";
 import { ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let tenant: Tenant;

@@ -8,12 +8,12 @@ import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { type CredentialName, withSecret } from "../../src/credentials/use.ts";
 import type { Secret } from "../../src/crypto/secret.ts";
-import { eventsOf } from "../../testkit/record.ts";
-import { refusals, ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
-import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 import { updateAccount } from "../../src/tenants/account.ts";
 import { updateMember } from "../../src/tenants/member.ts";
 import { suspendTenant } from "../../src/tenants/tenant.ts";
+import { eventsOf } from "../../testkit/record.ts";
+import { refusals, ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
+import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
 
 let world: World;
 let tenant: Tenant;

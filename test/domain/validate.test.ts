@@ -13,13 +13,13 @@ import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate } from "../../src/credentials/validate.ts";
+import { updateAccount } from "../../src/tenants/account.ts";
+import { freezeTenant, suspendTenant, unfreezeTenant, updatePolicy } from "../../src/tenants/tenant.ts";
 import type { Verdict } from "../../src/venues/verdict.ts";
 import { makeDue } from "../../testkit/due.ts";
 import { eventNames } from "../../testkit/record.ts";
 import { refusals, ScriptedVenue, valid } from "../../testkit/scripted-venue.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { updateAccount } from "../../src/tenants/account.ts";
-import { freezeTenant, suspendTenant, unfreezeTenant, updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 let tenant: Tenant;

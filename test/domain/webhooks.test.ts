@@ -8,8 +8,11 @@ import { register } from "../../src/credentials/register.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withTenant } from "../../src/db/tenant.ts";
+import { freezeAccount } from "../../src/tenants/account.ts";
+import { deleteTenant, freezeTenant, resumeTenant, suspendTenant } from "../../src/tenants/tenant.ts";
 import { listDeliveries, replayDelivery, showDelivery, testWebhook } from "../../src/webhooks/delivery.ts";
 import { tellable } from "../../src/webhooks/events.ts";
+import { forgetOld } from "../../src/webhooks/outbox.ts";
 import {
   createWebhook,
   listWebhooks,
@@ -24,9 +27,6 @@ import { countRows, eventNames, eventsOf } from "../../testkit/record.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { happen, queueAll, WebhookWorld } from "../../testkit/webhooks.ts";
 import { createWorld, secretFields, type Tenant, type World } from "../../testkit/world.ts";
-import { freezeAccount } from "../../src/tenants/account.ts";
-import { deleteTenant, freezeTenant, resumeTenant, suspendTenant } from "../../src/tenants/tenant.ts";
-import { forgetOld } from "../../src/webhooks/outbox.ts";
 
 let world: World;
 let hooks: WebhookWorld;

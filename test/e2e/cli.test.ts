@@ -1,5 +1,5 @@
-import { join } from "node:path";
 import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { asJson, asLines, type CliWorld, createCliWorld, secretsTyped } from "../../testkit/cli-world.ts";
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { findPlace } from "../../src/db/embedded/place.ts";
+import { readLock } from "../../src/db/embedded/recover.ts";
 import { runCli } from "../../testkit/cli.ts";
 import { type Service, startService } from "../../testkit/service.ts";
 import { makeState } from "../../testkit/state.ts";
-import { readLock } from "../../src/db/embedded/recover.ts";
 
 type Asked = Readonly<{ status: number; body: Readonly<Record<string, unknown>> }>;
 

@@ -1,5 +1,5 @@
-import { sql } from "kysely";
 import { randomBytes } from "node:crypto";
+import { sql } from "kysely";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { IssuedKey } from "../../simulator/control.ts";

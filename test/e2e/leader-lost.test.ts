@@ -1,7 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findProgram } from "../../testkit/cluster/program.ts";
-import { startCluster } from "../../testkit/cluster/start.ts";
 import { type Book, openBook, type Origins } from "../../proof/ha/book.ts";
 import { type Desk, freeze, openDesk, reveal } from "../../proof/ha/desk.ts";
 import { judge } from "../../proof/ha/judge.ts";
@@ -11,10 +9,12 @@ import { createSite, type Site } from "../../proof/ha/site.ts";
 import { conclude } from "../../proof/ha/trial.ts";
 import { held } from "../../proof/proof.ts";
 import { startSimulator } from "../../simulator/simulator.ts";
+import { findProgram } from "../../testkit/cluster/program.ts";
+import { startCluster } from "../../testkit/cluster/start.ts";
+import { urlOf } from "../../testkit/connection.ts";
 import { createDatabase } from "../../testkit/database.ts";
 import { makeState } from "../../testkit/state.ts";
 import { findVault } from "../../testkit/vault.ts";
-import { urlOf } from "../../testkit/connection.ts";
 
 const program = findVault();
 /** Elections take seconds, new members ten of them, and the machine may be busy. */

@@ -1,16 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openLocalIssuer } from "../../src/access/local-issuer.ts";
-import { createKeyFile } from "../../src/key-encryption/key-file.ts";
 import { fault } from "../../simulator/faults.ts";
 import { type Simulator, startSimulator } from "../../simulator/simulator.ts";
+import { openLocalIssuer } from "../../src/access/local-issuer.ts";
+import { createKeyFile } from "../../src/key-encryption/key-file.ts";
+import { urlOf } from "../../testkit/connection.ts";
 import { createDatabase, type TestDatabase } from "../../testkit/database.ts";
 import { countInMemory, encodings, leaksIn } from "../../testkit/leaks.ts";
 import { type Service, startService } from "../../testkit/service.ts";
 import { makeState } from "../../testkit/state.ts";
 import { simulatedHosts } from "../../testkit/world.ts";
-import { urlOf } from "../../testkit/connection.ts";
 
 /** Plaintext that would be recognised anywhere; the secret holds characters that each encoding changes. */
 const secret = {

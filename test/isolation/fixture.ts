@@ -1,15 +1,15 @@
-import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import type { Member } from "../../src/access/principal.ts";
 import { indexRecord } from "../../src/audit/search.ts";
 import { checkHealth } from "../../src/credentials/check.ts";
 import { invoke } from "../../src/credentials/invoke.ts";
 import { register } from "../../src/credentials/register.ts";
 import { rotate } from "../../src/credentials/rotate.ts";
+import { createApiKey } from "../../src/tenants/api-key.ts";
 import { rewrite } from "../../testkit/rights.ts";
 import { ScriptedVenue } from "../../testkit/scripted-venue.ts";
 import { secretFields, type World } from "../../testkit/world.ts";
-import { createApiKey } from "../../src/tenants/api-key.ts";
 
 /** A member with everything a member can own. */
 export type Furnished = Readonly<{

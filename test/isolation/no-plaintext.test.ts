@@ -1,5 +1,5 @@
-import { sql } from "kysely";
 import { randomBytes, randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fault } from "../../simulator/faults.ts";
 import { checkDue } from "../../src/credentials/check.ts";
@@ -13,10 +13,10 @@ import { revoke } from "../../src/credentials/revoke.ts";
 import { update } from "../../src/credentials/update.ts";
 import { withSecret } from "../../src/credentials/use.ts";
 import { validate, validateSecret } from "../../src/credentials/validate.ts";
+import { updatePolicy } from "../../src/tenants/tenant.ts";
 import { encodings, leaksIn } from "../../testkit/leaks.ts";
 import { queueAll } from "../../testkit/webhooks.ts";
 import { createWorld, secretFields, type World } from "../../testkit/world.ts";
-import { updatePolicy } from "../../src/tenants/tenant.ts";
 
 let world: World;
 const secrets: string[] = [];

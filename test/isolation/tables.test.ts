@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PoolClient } from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createWorld, type World } from "../../testkit/world.ts";
 import { faultsOfCatalogue } from "./catalogue.ts";
 import { furnish, type FurnishedTenant } from "./fixture.ts";

@@ -7,8 +7,10 @@ import { replace } from "../../src/credentials/replace.ts";
 import { reveal } from "../../src/credentials/reveal.ts";
 import { revoke } from "../../src/credentials/revoke.ts";
 import { KeyholdError } from "../../src/errors.ts";
+import { createStores } from "../../src/stores/open.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
+import type { VaultSettings } from "../../src/vault/nodes.ts";
 import { createVenues, type Venues } from "../../src/venues/index.ts";
 import { hasty, patient } from "../../testkit/patience.ts";
 import {
@@ -22,8 +24,6 @@ import {
 } from "../../testkit/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
 import { createWorld, secretFields, simulatedHosts, type Tenant, type World } from "../../testkit/world.ts";
-import { createStores } from "../../src/stores/open.ts";
-import type { VaultSettings } from "../../src/vault/nodes.ts";
 
 const program = findVault();
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { deniedReasons, unavailableReasons } from "../../src/remote/failure.ts";
 import { makeCertificate } from "../../testkit/certificate.ts";
 import type { Shell } from "../../testkit/shell.ts";
 import { createImportWorld, type ImportWorld, type Opened } from "../../testkit/vault-import.ts";
 import { arranged, createAppRole, secretFile } from "../../testkit/vault-service.ts";
 import { findVault, type TestVault } from "../../testkit/vault.ts";
-import { deniedReasons, unavailableReasons } from "../../src/remote/failure.ts";
 
 const program = findVault();
 

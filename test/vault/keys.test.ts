@@ -5,10 +5,10 @@ import { StartError } from "../../src/errors.ts";
 import type { KeyProvider } from "../../src/key-encryption/key-provider.ts";
 import { openTransitKeys, type TransitSettings } from "../../src/key-encryption/transit.ts";
 import { VaultClient } from "../../src/vault/client.ts";
-import { keyProviderContract } from "../contracts/key-provider-contract.ts";
 import { hasty } from "../../testkit/patience.ts";
 import { arranged, createAppRole, loginWith, secretFile, settingsFor } from "../../testkit/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
+import { keyProviderContract } from "../contracts/key-provider-contract.ts";
 
 const program = findVault();
 

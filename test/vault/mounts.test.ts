@@ -2,13 +2,13 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seal } from "../../src/crypto/envelope.ts";
+import { generateDataKey } from "../../src/crypto/keys.ts";
 import { Secret } from "../../src/crypto/secret.ts";
 import { openTransitKeys } from "../../src/key-encryption/transit.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
 import { arranged, mountSecrets, secretFile, settingsFor, textAt } from "../../testkit/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
-import { generateDataKey } from "../../src/crypto/keys.ts";
 
 const program = findVault();
 

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { SecretRef, Store } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
-import { sealedFields } from "../contracts/store-contract.ts";
+import type { VaultSettings } from "../../src/vault/nodes.ts";
 import { makeCertificate } from "../../testkit/certificate.ts";
 import { reasonGiven } from "../../testkit/patience.ts";
 import {
@@ -17,7 +17,7 @@ import {
   settingsFor,
 } from "../../testkit/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
-import type { VaultSettings } from "../../src/vault/nodes.ts";
+import { sealedFields } from "../contracts/store-contract.ts";
 
 const program = findVault();
 

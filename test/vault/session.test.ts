@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SignJWT } from "jose";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import type { VaultAuth } from "../../src/config/stores.ts";
 import type { SecretRef } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient, type VaultClientOptions } from "../../src/vault/client.ts";
@@ -18,7 +19,6 @@ import {
   textAt,
 } from "../../testkit/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
-import type { VaultAuth } from "../../src/config/stores.ts";
 
 const program = findVault();
 const minuteMs = 60_000;

@@ -1,10 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe } from "vitest";
+import type { SecretRef, Store } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
-import type { SecretRef, Store } from "../../src/stores/store.ts";
-import { storeContract } from "../contracts/store-contract.ts";
 import { hasty } from "../../testkit/patience.ts";
 import {
   arranged,
@@ -15,6 +14,7 @@ import {
   settingsFor,
 } from "../../testkit/vault-service.ts";
 import { findVault, startVault } from "../../testkit/vault.ts";
+import { storeContract } from "../contracts/store-contract.ts";
 
 const program = findVault();
 

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SecretRef, Store } from "../../src/stores/store.ts";
 import { createVaultStore } from "../../src/stores/vault.ts";
 import { VaultClient } from "../../src/vault/client.ts";
-import { sealedFields } from "../contracts/store-contract.ts";
 import {
   createAppRole,
   loginWith,
@@ -12,6 +11,7 @@ import {
   settingsFor,
 } from "../../testkit/vault-service.ts";
 import { findVault, startVault, type TestVault } from "../../testkit/vault.ts";
+import { sealedFields } from "../contracts/store-contract.ts";
 
 const program = findVault();
 

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, sign, webcrypto } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { signedPayload } from "../../simulator/signing.ts";
 import { verifyAlpaca } from "../../simulator/venues/alpaca.ts";
 import { verifyBinance } from "../../simulator/venues/binance.ts";
 import { verifyBitget } from "../../simulator/venues/bitget.ts";
@@ -10,7 +11,6 @@ import { verifyKraken } from "../../simulator/venues/kraken.ts";
 import { verifyKucoin, verifyKucoinPassphrase } from "../../simulator/venues/kucoin.ts";
 import { verifyMexc } from "../../simulator/venues/mexc.ts";
 import { verifyOkx } from "../../simulator/venues/okx.ts";
-import { signedPayload } from "../../simulator/signing.ts";
 
 type Encoding = "hex" | "base64";
 

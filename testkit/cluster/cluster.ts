@@ -1,8 +1,8 @@
+import { until } from "../until.ts";
 import { accepted, type Answer, type Api, type Call, textAt } from "./api.ts";
 import type { Program } from "./program.ts";
 import type { Server } from "./server.ts";
 import type { Login } from "./set-up.ts";
-import { until } from "../until.ts";
 import { findLeader, waitForVoters } from "./voters.ts";
 
 type Parts = Readonly<{

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { until } from "../until.ts";
 import type { Answer, Api } from "./api.ts";
 import { keep } from "./kept.ts";
 import { portsOf } from "./ports.ts";
 import type { Program } from "./program.ts";
-import { until } from "../until.ts";
 
 /** Milliseconds for a server to end by itself after SIGTERM. */
 const endsWithinMs = 15_000;

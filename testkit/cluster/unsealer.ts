@@ -1,13 +1,13 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { until } from "../until.ts";
 import { accepted, type Answer, type Api, type Call, textAt } from "./api.ts";
 import { type Certificate, issueCertificate } from "./certificates.ts";
 import { type Seal, shipped, writeCertificate } from "./configuration.ts";
 import { keep, kept } from "./kept.ts";
 import { portsOf } from "./ports.ts";
 import type { Server } from "./server.ts";
-import { until } from "../until.ts";
 
 /** What initialising it has told. */
 const unsealing = z.object({ keys_base64: z.tuple([z.string()]), root_token: z.string() });

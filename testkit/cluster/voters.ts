@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { until } from "../until.ts";
 import type { Api } from "./api.ts";
 import type { Server } from "./server.ts";
-import { until } from "../until.ts";
 
 /** What a node says of the leader, and how far in the cluster's log it has come. */
 const sightAnswer = z.object({

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../command.ts";
 import { findInCache } from "../cache.ts";
+import { run } from "../command.ts";
 import { openbao } from "../openbao/install.ts";
 import type { Tool } from "../tool.ts";
 import { findGo } from "./go.ts";

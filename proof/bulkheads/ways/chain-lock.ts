@@ -1,6 +1,6 @@
-import { sql } from "kysely";
 import { setTimeout as sleep } from "node:timers/promises";
 import { answerOf, at } from "@keyhold/client";
+import { sql } from "kysely";
 import { allowDeferred, openAccount, type Tenant } from "../tenant.ts";
 import type { Way } from "../way.ts";
 

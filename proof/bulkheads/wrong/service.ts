@@ -1,12 +1,12 @@
 import { once } from "node:events";
+import { readConfig } from "../../../src/config/config.ts";
 import { createMetricsServer } from "../../../src/http/metrics-server.ts";
 import { startClock } from "../../../src/jobs/clock.ts";
 import { openCustody, type OpenCustody } from "../../../src/open-custody.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
+import { Child } from "../../../src/venues/process/child.ts";
 import { serveWrong } from "../../wrong-service.ts";
 import { flaws } from "./flaws.ts";
-import { readConfig } from "../../../src/config/config.ts";
-import { Child } from "../../../src/venues/process/child.ts";
 
 /**
  * The service with one defence switched off, named on the command line. Its venue processes hold still for as long as a key with a

@@ -1,13 +1,13 @@
 import type { Disclosure } from "../../../src/audit/disclosures.ts";
 import type { Config } from "../../../src/config/config.ts";
 import type { Custody } from "../../../src/credentials/custody.ts";
+import { createStores } from "../../../src/stores/open.ts";
 import type { SealedFields, SecretRef, Store, Stores } from "../../../src/stores/store.ts";
 import { createVaultStore } from "../../../src/stores/vault.ts";
-import { openVault } from "../../../src/vault/open.ts";
 import type { Log } from "../../../src/telemetry/log.ts";
 import type { Metrics } from "../../../src/telemetry/metrics.ts";
+import { openVault } from "../../../src/vault/open.ts";
 import type { InvokeResult, Venue } from "../../../src/venues/venue.ts";
-import { createStores } from "../../../src/stores/open.ts";
 
 type Needs = Readonly<{ config: Config; metrics: Metrics; log: Log }>;
 type Flaw = (custody: Custody, needs: Needs) => Custody | Promise<Custody>;

@@ -1,8 +1,8 @@
+import { readConfig } from "../../../src/config/config.ts";
 import { openCustody } from "../../../src/open-custody.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
 import { serveWrong } from "../../wrong-service.ts";
 import { flaws } from "./flaws.ts";
-import { readConfig } from "../../../src/config/config.ts";
 
 /** The service with flaws that are named on the command line. */
 const config = readConfig();

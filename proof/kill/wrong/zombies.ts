@@ -1,6 +1,6 @@
 import { findPlace } from "../../../src/db/embedded/place.ts";
-import { StartError } from "../../../src/errors.ts";
 import { readLock } from "../../../src/db/embedded/recover.ts";
+import { StartError } from "../../../src/errors.ts";
 
 /** Throws `StartError` where PostgreSQL would refuse to start: while the process of its lock file is in the list of processes. */
 export async function refuseZombie(folder: string): Promise<void> {

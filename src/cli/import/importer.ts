@@ -1,13 +1,13 @@
 import { all, answerOf, type Client, type NewCredential } from "@keyhold/client";
+import { problemOf } from "../../venues/traits.ts";
 import { fieldNames } from "../../venues/venue.ts";
 import type { Cli } from "../cli.ts";
-import { fitFields, type Naming, type SecretValues } from "../fields.ts";
-import { explain } from "../service.ts";
 import { CliError } from "../errors.ts";
+import { fitFields, type Naming, type SecretValues } from "../fields.ts";
 import type { Column, Output } from "../output.ts";
+import { explain } from "../service.ts";
 import { showProgress } from "../terminal.ts";
 import { type Venue, venueNamed } from "../venues.ts";
-import { problemOf } from "../../venues/traits.ts";
 
 /** One key of a source, which is where keys are today. It is read, and never changed. */
 export type Item = Readonly<{

@@ -1,16 +1,16 @@
+import { answerOf } from "@keyhold/client";
 import { readVaultConfig } from "../../config/config.ts";
 import type { VaultConfig } from "../../config/stores.ts";
+import { StoreTrouble, deniedReasons, type DeniedReason, unavailableReasons } from "../../remote/failure.ts";
 import type { VaultClient } from "../../vault/client.ts";
 import { LegacySecrets } from "../../vault/legacy.ts";
 import { openVault } from "../../vault/open.ts";
-import { answerOf } from "@keyhold/client";
 import type { Cli } from "../cli.ts";
 import { registrationOf, type RegisterOptions } from "../credential.ts";
 import { CliError } from "../errors.ts";
 import type { Naming } from "../fields.ts";
-import { isWord, pathTo, type Place, placeOf } from "./path.ts";
-import { StoreTrouble, deniedReasons, type DeniedReason, unavailableReasons } from "../../remote/failure.ts";
 import { importAll, type Held, type Item } from "./importer.ts";
+import { isWord, pathTo, type Place, placeOf } from "./path.ts";
 
 export type VaultImport = RegisterOptions &
   Naming &

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AuditEvent } from "../../audit/events.ts";
 import { readTenant, serviceScope } from "../../db/tenant.ts";
 import { type ErrorCode, KeyholdError } from "../../errors.ts";
+import { markerOf, type KeyRevocation, type KeyTarget, type VenueKeys } from "../../venues/venue-keys.ts";
 import type { SecretFields } from "../../venues/venue.ts";
 import type { CredentialRow } from "../credential.ts";
 import type { Custody } from "../custody.ts";
@@ -20,7 +21,6 @@ import {
   type Run,
   unsupported,
 } from "./schedule.ts";
-import { markerOf, type KeyRevocation, type KeyTarget, type VenueKeys } from "../../venues/venue-keys.ts";
 
 /**
  * Opens the parent's key and the one in force for as long as `work` speaks to the venue. Throws what

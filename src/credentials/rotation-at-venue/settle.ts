@@ -1,9 +1,9 @@
 import { sql } from "kysely";
 import { changeUnlessDone } from "../../audit/change.ts";
-import { type TenantTx, serviceScope, withTenant } from "../../db/tenant.ts";
-import type { Custody } from "../custody.ts";
-import { markerOf } from "../../venues/venue-keys.ts";
 import type { AuditEvent } from "../../audit/events.ts";
+import { type TenantTx, serviceScope, withTenant } from "../../db/tenant.ts";
+import { markerOf } from "../../venues/venue-keys.ts";
+import type { Custody } from "../custody.ts";
 import { type Failure, endRun, moveRun, rotatorOf, type Next, type Run, countFailure } from "./schedule.ts";
 
 const minuteMs = 60_000;

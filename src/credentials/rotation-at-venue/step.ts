@@ -1,11 +1,12 @@
-import { sql } from "kysely";
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { changeUnlessDone } from "../../audit/change.ts";
 import type { AuditEvent } from "../../audit/events.ts";
 import type { Db } from "../../db/connect.ts";
 import { byTenant, type Due, roundMs, sweep, type Tally } from "../../db/sweep.ts";
 import { readTenant, serviceScope, type TenantTx } from "../../db/tenant.ts";
 import { KeyholdError } from "../../errors.ts";
+import { markerOf } from "../../venues/venue-keys.ts";
 import type { Custody } from "../custody.ts";
 import { destroyNow } from "../destroy.ts";
 import { finishedEvent, finishOpen } from "../rotation.ts";
@@ -30,7 +31,6 @@ import {
   type ScheduleRow,
 } from "./schedule.ts";
 import { settleRun } from "./settle.ts";
-import { markerOf } from "../../venues/venue-keys.ts";
 
 const batchSize = 200;
 

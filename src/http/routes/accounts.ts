@@ -1,8 +1,5 @@
 import { z } from "zod";
 import { deleteAccount } from "../../credentials/erase.ts";
-import { json, noContent } from "../answer.ts";
-import { holdersOf } from "../permission.ts";
-import { type Route, route } from "../route.ts";
 import {
   createAccount,
   freezeAccount,
@@ -11,6 +8,9 @@ import {
   unfreezeAccount,
   updateAccount,
 } from "../../tenants/account.ts";
+import { json, noContent } from "../answer.ts";
+import { holdersOf } from "../permission.ts";
+import { type Route, route } from "../route.ts";
 import {
   component,
   freezeExample,

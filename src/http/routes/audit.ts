@@ -1,15 +1,15 @@
 import { z } from "zod";
 import type { Member } from "../../access/principal.ts";
 import { eventNames, isEventName } from "../../audit/events.ts";
+import { exportChain } from "../../audit/export.ts";
+import type { EventFilter } from "../../audit/scan.ts";
+import { nameActors, readEvents } from "../../audit/search.ts";
 import type { Custody } from "../../credentials/custody.ts";
 import { nearNames } from "../../near-names.ts";
 import { json, lines } from "../answer.ts";
 import { pageByNumber } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { nameActors, readEvents } from "../../audit/search.ts";
-import type { EventFilter } from "../../audit/scan.ts";
-import { exportChain } from "../../audit/export.ts";
 import { component, id, listOf, pageQuery, text, time, timeInput } from "../schemas.ts";
 import { reads, type Parts } from "./kinds.ts";
 

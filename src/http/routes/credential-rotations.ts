@@ -2,12 +2,12 @@ import { z } from "zod";
 import { listVersions } from "../../credentials/list.ts";
 import { rotate as rotateCredential } from "../../credentials/rotate.ts";
 import { finishRotation, rollBack } from "../../credentials/rotation.ts";
+import { longestOverlapSeconds } from "../../credentials/versions.ts";
 import { json } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { credential, credentialExample, newSecret, takeSecret } from "./credentials.ts";
-import { longestOverlapSeconds } from "../../credentials/versions.ts";
 import { component, id, idParams, ifMatch, time } from "../schemas.ts";
+import { credential, credentialExample, newSecret, takeSecret } from "./credentials.ts";
 import { showRoute, type Parts } from "./kinds.ts";
 
 const rotationExample = {

@@ -7,8 +7,8 @@ import { environments, fieldNames } from "../../venues/venue.ts";
 import { json, secretBytes } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { accountFacts, permissions, secretToValidate, takeSecret } from "./credentials.ts";
 import { component, id, idParams, text, time } from "../schemas.ts";
+import { accountFacts, permissions, secretToValidate, takeSecret } from "./credentials.ts";
 import type { Parts } from "./kinds.ts";
 
 const outcome = z.string().meta({

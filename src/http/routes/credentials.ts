@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { statuses } from "../../credentials/credential.ts";
 import { list as listCredentials, show as showCredential } from "../../credentials/list.ts";
 import { register } from "../../credentials/register.ts";
 import { replace } from "../../credentials/replace.ts";
-import { statuses } from "../../credentials/credential.ts";
+import { OwnedFields } from "../../credentials/secret.ts";
 import { update as updateCredential } from "../../credentials/update.ts";
 import { Secret } from "../../crypto/secret.ts";
 import type { ErrorCode } from "../../errors.ts";
@@ -11,7 +12,6 @@ import { json } from "../answer.ts";
 import { pageByAge } from "../paging.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { OwnedFields } from "../../credentials/secret.ts";
 import {
   component,
   endInput,

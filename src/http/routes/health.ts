@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { healthOf, healthSummary as summarise } from "../../credentials/health.ts";
 import { statuses } from "../../credentials/credential.ts";
+import { healthOf, healthSummary as summarise } from "../../credentials/health.ts";
 import { json } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";

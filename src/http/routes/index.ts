@@ -8,6 +8,7 @@ import { credentialUseRoutes } from "./credential-uses.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { healthRoutes } from "./health.ts";
 import { invokeRoutes } from "./invoke.ts";
+import type { Parts } from "./kinds.ts";
 import { memberRoutes } from "./members.ts";
 import { rotationScheduleRoutes } from "./rotation-schedules.ts";
 import { serviceRoutes } from "./service.ts";
@@ -16,7 +17,6 @@ import { tenantsRoutes } from "./tenants.ts";
 import { venueRoutes } from "./venues.ts";
 import { webhookDeliveryRoutes } from "./webhook-deliveries.ts";
 import { webhookRoutes } from "./webhooks.ts";
-import type { Parts } from "./kinds.ts";
 
 /** Every route of the API. */
 export function createRoutes(parts: Parts): readonly Route[] {

@@ -4,10 +4,10 @@ import { type Operation, operations } from "../../venues/operations.ts";
 import { json } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { opening } from "./credential-uses.ts";
-import { paramsSchema } from "./venues.ts";
 import { component, idParams, showExamples } from "../schemas.ts";
+import { opening } from "./credential-uses.ts";
 import type { Parts } from "./kinds.ts";
+import { paramsSchema } from "./venues.ts";
 
 const order = { id: "28457", symbol: "BTC/USDT", side: "buy", amount: 0.01, status: "open" };
 const oneOrder = { params: { id: "28457", symbol: "BTC/USDT" }, result: order };

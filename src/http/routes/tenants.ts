@@ -13,9 +13,9 @@ import {
 import { json } from "../answer.ts";
 import { operator } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { limits, tenant, tenantExample } from "./tenant.ts";
 import { component, id, idParams, ifMatch, listOf, text } from "../schemas.ts";
 import { freezeRoutes, listRoute, showRoute, type Parts } from "./kinds.ts";
+import { limits, tenant, tenantExample } from "./tenant.ts";
 
 const tenantList = listOf("TenantList", tenant, tenantExample);
 

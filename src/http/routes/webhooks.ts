@@ -12,9 +12,9 @@ import {
 import { json, noContent } from "../answer.ts";
 import { holdersOf } from "../permission.ts";
 import { type Route, route } from "../route.ts";
-import { delivery } from "./webhook-deliveries.ts";
 import { advice, component, id, idParams, ifMatch, listOf, revision, text, time } from "../schemas.ts";
 import { listRoute, showRoute, type Parts } from "./kinds.ts";
+import { delivery } from "./webhook-deliveries.ts";
 
 const webhookExample = {
   id: "0b7c6c9e-6f2a-4f4e-8a5d-2f4c1d9e7b10",

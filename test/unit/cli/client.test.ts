@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { errors } from "../../../src/errors.ts";
 import { hints } from "../../../src/cli/errors.ts";
+import { errors } from "../../../src/errors.ts";
 import { runCli } from "../../../testkit/cli.ts";
 
 type Seen = Readonly<{ method: string; path: string; headers: IncomingMessage["headers"]; body: string }>;

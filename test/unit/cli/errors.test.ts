@@ -1,5 +1,5 @@
-import { createServer, type Server, type ServerResponse } from "node:http";
 import { once } from "node:events";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { hints } from "../../../src/cli/errors.ts";
 import { runCli } from "../../../testkit/cli.ts";

@@ -4,12 +4,12 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createCli } from "../../../src/cli/cli.ts";
 import { CliError } from "../../../src/cli/errors.ts";
+import { importAll, type Held, type Item, type Plan } from "../../../src/cli/import/importer.ts";
 import { defaultPath, pathTo, placeOf } from "../../../src/cli/import/path.ts";
 import { venueNamed } from "../../../src/cli/venues.ts";
 import { type ErrorCode, errors } from "../../../src/errors.ts";
 import { createVenues } from "../../../src/venues/index.ts";
 import { collect, runCli } from "../../../testkit/cli.ts";
-import { importAll, type Held, type Item, type Plan } from "../../../src/cli/import/importer.ts";
 
 /** Stands where plaintext would stand. */
 const canary = "cAnArY-7f3a-0123456789";

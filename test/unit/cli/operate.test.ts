@@ -2,10 +2,10 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Cli } from "../../../src/cli/cli.ts";
 import { CliError } from "../../../src/cli/errors.ts";
+import { workThrough } from "../../../src/cli/operate.ts";
 import { createOutput } from "../../../src/cli/output.ts";
 import { type ErrorCode, KeyholdError } from "../../../src/errors.ts";
 import { collect } from "../../../testkit/cli.ts";
-import { workThrough } from "../../../src/cli/operate.ts";
 
 let told: () => string;
 let cli: Cli;

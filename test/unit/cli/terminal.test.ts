@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { collect } from "../../../testkit/cli.ts";
 import { showProgress } from "../../../src/cli/terminal.ts";
+import { collect } from "../../../testkit/cli.ts";
 
 function shown(isTTY: boolean) {
   const notes = collect();

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { startApp } from "../../../src/app.ts";
 import { readConfig } from "../../../src/config/config.ts";
 import { nearNames } from "../../../src/near-names.ts";
-import { assertVenueNames } from "../../../src/venues/index.ts";
 import { createLog } from "../../../src/telemetry/log.ts";
+import { assertVenueNames } from "../../../src/venues/index.ts";
 
 const start = (environment: Readonly<Record<string, string>>) =>
   startApp(readConfig({ KEYHOLD_FOLDER: "/nowhere/at/all", ...environment }), createLog("silent"));

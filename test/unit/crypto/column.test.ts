@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { inspect } from "node:util";
 import * as fc from "fast-check";
-import { Kysely, PostgresDialect } from "kysely";
-import type { Insertable, Selectable, Updateable } from "kysely";
+import { Kysely, PostgresDialect, type Insertable, type Selectable, type Updateable } from "kysely";
 import { afterAll, beforeAll, expect, expectTypeOf, test } from "vitest";
 import {
   type NullableSealedColumn,

@@ -1,12 +1,12 @@
 import { createDecipheriv, createHash, createHmac, createSecretKey } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { fingerprint, importDataKey, unwrapKey } from "../../../src/crypto/keys.ts";
 import { unpackRecord } from "../../../src/crypto/packed-fields.ts";
 import envelopes from "../../vectors/envelope/envelope-1.json" with { type: "json" };
 import records from "../../vectors/envelope/record-1.json" with { type: "json" };
 import wrappedKeys from "../../vectors/envelope/wrapped-key-1.json" with { type: "json" };
 import { openText } from "./samples.ts";
-import { fingerprint, importDataKey, unwrapKey } from "../../../src/crypto/keys.ts";
 
 /** Released vectors never change. A new layout adds a file, and its line here. */
 const released: Readonly<Record<string, string>> = {

@@ -26,10 +26,10 @@ import { guardRole, appRole, ensureRoles } from "../../../src/db/roles.ts";
 import { DataKeys } from "../../../src/key-encryption/data-keys.ts";
 import { loadKeyFile } from "../../../src/key-encryption/file.ts";
 import { createKeyFile } from "../../../src/key-encryption/key-file.ts";
-import { toolsMode } from "../../../tools/tool.ts";
+import { createTenant } from "../../../src/tenants/tenant.ts";
 import { signed } from "../../../testkit/rights.ts";
 import { makeState } from "../../../testkit/state.ts";
-import { createTenant } from "../../../src/tenants/tenant.ts";
+import { toolsMode } from "../../../tools/tool.ts";
 
 /** The oldest server that is promised. It is not installed with the rest, which would make everybody download a second server. */
 const root = join(

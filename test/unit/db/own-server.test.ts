@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { startEmbedded } from "../../../src/db/embedded.ts";
-import { withClient } from "../../../src/db/embedded/set-up.ts";
 import { ownerRole, superuserRole } from "../../../src/db/embedded/passwords.ts";
+import { withClient } from "../../../src/db/embedded/set-up.ts";
 import { appRole } from "../../../src/db/roles.ts";
 import { useServer } from "../../../testkit/postgres.ts";
 import { makeState } from "../../../testkit/state.ts";

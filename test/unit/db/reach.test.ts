@@ -3,12 +3,12 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { readConfig } from "../../../src/config/config.ts";
 import { type Connection, connectionFromUrl, openPool } from "../../../src/db/connect.ts";
 import { reachServer } from "../../../src/db/reach.ts";
 import { startDatabase } from "../../../src/db/start.ts";
-import { readConfig } from "../../../src/config/config.ts";
-import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 import { urlOf } from "../../../testkit/connection.ts";
+import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 import { freePort } from "../../../testkit/free-port.ts";
 
 let database: TestDatabase;

@@ -4,9 +4,9 @@ import { type Insertable, sql, type Updateable } from "kysely";
 import { afterAll, beforeAll, expect, expectTypeOf, test } from "vitest";
 import type { PackedRecord } from "../../../src/crypto/packed-fields.ts";
 import { migrationFolder } from "../../../src/db/migrate.ts";
-import type { Database } from "../../../src/db/schema.ts";
 import { dumpSchema } from "../../../src/db/schema-dump.ts";
 import { describeTypes } from "../../../src/db/schema-types.ts";
+import type { Database } from "../../../src/db/schema.ts";
 import { createDatabase, type TestDatabase } from "../../../testkit/database.ts";
 
 let database: TestDatabase;

@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { signer } from "../../../src/http/sign.ts";
 import { Cursors, type CursorScope } from "../../../src/http/paging.ts";
+import { signer } from "../../../src/http/sign.ts";
 
 const mac = (tenantId: string, purpose: string, bytes: Uint8Array): Promise<Uint8Array> =>
   Promise.resolve(createHmac("sha256", `${tenantId} ${purpose}`).update(bytes).digest());

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { describeMachine } from "../../../testkit/machine.ts";
 import { type Report, succeeded } from "../../../proof/proof.ts";
 import { formatReport, toJson } from "../../../proof/report.ts";
+import { describeMachine } from "../../../testkit/machine.ts";
 
 const machine = describeMachine();
 const good: Report = {

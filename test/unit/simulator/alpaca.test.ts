@@ -2,8 +2,7 @@ import { alpaca } from "ccxt";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import type { IssuedKey } from "../../../simulator/control.ts";
-import { startSimulator } from "../../../simulator/simulator.ts";
-import type { Simulator } from "../../../simulator/simulator.ts";
+import { startSimulator, type Simulator } from "../../../simulator/simulator.ts";
 import { header, to } from "./alter.ts";
 import { venueSuite } from "./venue-suite.ts";
 

@@ -1,7 +1,6 @@
 import { bybit } from "ccxt";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startSimulator } from "../../../simulator/simulator.ts";
-import type { Simulator } from "../../../simulator/simulator.ts";
+import { startSimulator, type Simulator } from "../../../simulator/simulator.ts";
 import { body, flipHexBit, header, nextDigit, to, url } from "./alter.ts";
 import { clientOf } from "./client.ts";
 import { venueSuite } from "./venue-suite.ts";

@@ -1,8 +1,7 @@
 import { createPrivateKey, sign } from "node:crypto";
 import { coinbase } from "ccxt";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startSimulator } from "../../../simulator/simulator.ts";
-import type { Simulator } from "../../../simulator/simulator.ts";
+import { startSimulator, type Simulator } from "../../../simulator/simulator.ts";
 import { header, method, to, url } from "./alter.ts";
 import { clientOf, send } from "./client.ts";
 import { venueSuite } from "./venue-suite.ts";

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { fault } from "../../../simulator/faults.ts";
-import { startSimulator } from "../../../simulator/simulator.ts";
-import type { Simulator } from "../../../simulator/simulator.ts";
+import { startSimulator, type Simulator } from "../../../simulator/simulator.ts";
 
 let simulator: Simulator;
 beforeAll(async () => {

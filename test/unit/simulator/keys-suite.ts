@@ -3,8 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { KeyPermissions } from "../../../simulator/accounts.ts";
 import type { IssuedKey, KeyOptions } from "../../../simulator/control.ts";
 import type { Reason } from "../../../simulator/refusal.ts";
-import { startSimulator } from "../../../simulator/simulator.ts";
-import type { Simulator } from "../../../simulator/simulator.ts";
+import { startSimulator, type Simulator } from "../../../simulator/simulator.ts";
 import type { VenueId } from "../../../simulator/venue.ts";
 import type { Alteration } from "./alter.ts";
 import { clientOf, send } from "./client.ts";

@@ -1,7 +1,6 @@
 import { kucoin } from "ccxt";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startSimulator } from "../../../simulator/simulator.ts";
-import type { Simulator } from "../../../simulator/simulator.ts";
+import { startSimulator, type Simulator } from "../../../simulator/simulator.ts";
 import { body, flipBase64Bit, header, method, nextDigit, to, url } from "./alter.ts";
 import { clientOf, send } from "./client.ts";
 import { venueSuite } from "./venue-suite.ts";

@@ -1,7 +1,6 @@
 import { okx } from "ccxt";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startSimulator } from "../../../simulator/simulator.ts";
-import type { Simulator } from "../../../simulator/simulator.ts";
+import { startSimulator, type Simulator } from "../../../simulator/simulator.ts";
 import { body, flipBase64Bit, header } from "./alter.ts";
 import { clientOf } from "./client.ts";
 import { keysSuite } from "./keys-suite.ts";

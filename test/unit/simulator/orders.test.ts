@@ -12,8 +12,7 @@ import {
   okx,
 } from "ccxt";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startSimulator } from "../../../simulator/simulator.ts";
-import type { Simulator } from "../../../simulator/simulator.ts";
+import { startSimulator, type Simulator } from "../../../simulator/simulator.ts";
 import type { VenueId } from "../../../simulator/venue.ts";
 import { clientOf } from "./client.ts";
 

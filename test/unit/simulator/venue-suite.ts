@@ -3,12 +3,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Environment } from "../../../simulator/accounts.ts";
 import type { IssuedKey, KeyOptions } from "../../../simulator/control.ts";
 import type { Reason } from "../../../simulator/refusal.ts";
-import { startSimulator } from "../../../simulator/simulator.ts";
-import type { Simulator } from "../../../simulator/simulator.ts";
+import { startSimulator, type Simulator } from "../../../simulator/simulator.ts";
 import type { VenueId } from "../../../simulator/venue.ts";
 import type { Alteration } from "./alter.ts";
-import { clientOf, send } from "./client.ts";
-import type { Client } from "./client.ts";
+import { clientOf, send, type Client } from "./client.ts";
 
 /** `body` is compared by `toMatchObject` when it is an object, by `toContain` when it is text. */
 type Refusal = readonly [reason: Reason, status: number, body: string | Readonly<Record<string, unknown>>];

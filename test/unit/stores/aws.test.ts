@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { SecretsManager } from "../../../src/aws/client.ts";
 import { StartError } from "../../../src/errors.ts";
 import { createAwsStore } from "../../../src/stores/aws.ts";
-import { SecretsManager } from "../../../src/aws/client.ts";
 import type { SecretRef, Store } from "../../../src/stores/store.ts";
 import { sealedFields } from "../../contracts/store-contract.ts";
 import { type FakeNode, startFakeNode } from "../vault/fake-node.ts";

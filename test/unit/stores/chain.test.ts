@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import type { StoreName } from "../../../src/config/stores.ts";
 import { denied, unavailable } from "../../../src/remote/failure.ts";
 import { chain } from "../../../src/stores/chain.ts";
 import type { GetResult, SecretRef, Store } from "../../../src/stores/store.ts";
 import { sealedFields } from "../../contracts/store-contract.ts";
-import type { StoreName } from "../../../src/config/stores.ts";
 
 const ref: SecretRef = {
   tenantId: randomUUID(),

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, type MockInstance, test, vi } from "vitest";
-import type { Tool } from "../../../tools/tool.ts";
 import { findOrSkip } from "../../../testkit/tools.ts";
+import type { Tool } from "../../../tools/tool.ts";
 
 let written: MockInstance<typeof process.stderr.write>;
 beforeEach(() => {

@@ -1,11 +1,10 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { StartError } from "../../../src/errors.ts";
 import { StoreTrouble } from "../../../src/remote/failure.ts";
-import { vi } from "vitest";
-import { type FakeNode, type Reply, startFakeNode, usual } from "./fake-node.ts";
 import { Nodes, type VaultAnswer, type VaultRequest, type VaultSettings } from "../../../src/vault/nodes.ts";
+import { type FakeNode, type Reply, startFakeNode, usual } from "./fake-node.ts";
 
 const auth = { method: "token", tokenFile: "/dev/null" } as const;
 const secret: VaultRequest = { method: "GET", path: "secret/data/x", token: "hvs.of-a-test" };

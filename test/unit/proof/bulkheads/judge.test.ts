@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { harmOf, judgeOff, judgeOn, type Observation, rowOf } from "../../../../proof/bulkheads/judge.ts";
-import { fired, held } from "../../../../proof/proof.ts";
 import type { Call } from "../../../../proof/bulkheads/victim.ts";
+import { fired, held } from "../../../../proof/proof.ts";
 
 const good: Call = { kind: "show", ms: 5, status: 200, code: "", unknownUnsent: false };
 const failed: Call = { ...good, status: 503, code: "not_ready" };

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { Kept } from "../../../../proof/ha/kept.ts";
 import type { Concluded } from "../../../../proof/kill/conclude.ts";
 import { judge, type KillPromises, rowsOf } from "../../../../proof/kill/judge.ts";
 import { Entry, Ledger } from "../../../../proof/kill/ledger.ts";
 import type { Struck } from "../../../../proof/kill/strike.ts";
 import type { Findings } from "../../../../proof/kill/trial.ts";
 import { held } from "../../../../proof/proof.ts";
-import { Kept } from "../../../../proof/ha/kept.ts";
 
 const struck = (changes: Partial<Struck> = {}): Struck => ({
   kind: "service",

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { openExchange } from "../../../../src/venues/ccxt/exchange.ts";
-import { credentialsOf } from "../samples.ts";
 import { Withheld, type HttpRequest } from "../../../../src/venues/process/bounded-fetch.ts";
+import { credentialsOf } from "../samples.ts";
 
 /** Kraken, which may ask for the balance, and whatever it sends. */
 async function kraken(permit: readonly string[] = ["private POST BalanceEx"]) {

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { HttpRequest } from "../../../../src/venues/process/bounded-fetch.ts";
 import { openExchange } from "../../../../src/venues/ccxt/exchange.ts";
+import { operationPermit } from "../../../../src/venues/ccxt/gate.ts";
 import type { Exchange } from "../../../../src/venues/ccxt/instance.ts";
 import { operations } from "../../../../src/venues/operations.ts";
+import type { HttpRequest } from "../../../../src/venues/process/bounded-fetch.ts";
 import { type Open, type Sent, sweep } from "./sweep.ts";
-import { operationPermit } from "../../../../src/venues/ccxt/gate.ts";
 
 const source = new URL("./src/", import.meta.resolve("ccxt"));
 

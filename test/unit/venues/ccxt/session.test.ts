@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import type { VenueCall } from "../../../../src/venues/adapter.ts";
+import { Session } from "../../../../src/venues/ccxt/invoke.ts";
 import { createMarkets } from "../../../../src/venues/ccxt/markets.ts";
 import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
-import { credentialsOf } from "../samples.ts";
-import { Session } from "../../../../src/venues/ccxt/invoke.ts";
 import { Withheld } from "../../../../src/venues/process/bounded-fetch.ts";
+import { credentialsOf } from "../samples.ts";
 
 const permit = new Set(["private POST order", "private DELETE order", "private GET account"]);
 const trade = { class: "trade" } as const;

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Exchange } from "../../../../src/venues/ccxt/instance.ts";
 import { exchangeList } from "../../../../src/venues/ccxt/list.ts";
-import type { FieldName } from "../../../../src/venues/venue.ts";
 import { Withheld, type HttpRequest } from "../../../../src/venues/process/bounded-fetch.ts";
+import type { FieldName } from "../../../../src/venues/venue.ts";
 
 /** Calls operations of every exchange of ccxt with answers of a pretended venue, and keeps what is sent. */
 export type Sent = Readonly<{ id: string; operation: string; request: HttpRequest }>;

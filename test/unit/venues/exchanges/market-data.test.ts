@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { operationPermit } from "../../../../src/venues/ccxt/gate.ts";
 import { exchangeList } from "../../../../src/venues/ccxt/list.ts";
 import { findOperation, operations } from "../../../../src/venues/operations.ts";
 import { Loopback } from "../loopback.ts";
 import { credentialsOf, performerAt, type Perform } from "../samples.ts";
-import { operationPermit } from "../../../../src/venues/ccxt/gate.ts";
 
 let venue: Loopback;
 let perform: Perform;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Secret } from "../../../../src/crypto/secret.ts";
-import { Child } from "../../../../src/venues/process/child.ts";
 import { createVenues, type PoolEvent, type PoolOptions } from "../../../../src/venues/index.ts";
+import { Child } from "../../../../src/venues/process/child.ts";
 import type { VenuesConfig } from "../../../../src/venues/settings.ts";
 import type { FieldName } from "../../../../src/venues/venue.ts";
 import { Loopback } from "../loopback.ts";

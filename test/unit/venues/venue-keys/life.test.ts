@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Desk, fieldsOf, keyVenues, targetOf, textOf } from "./desk.ts";
 import { markerOf } from "../../../../src/venues/venue-keys.ts";
+import { Desk, fieldsOf, keyVenues, targetOf, textOf } from "./desk.ts";
 
 let desk: Desk;
 beforeAll(async () => {

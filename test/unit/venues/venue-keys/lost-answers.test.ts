@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { fault } from "../../../../simulator/faults.ts";
-import { deletion, Desk, fieldsOf, type KeyVenue, keyVenues, targetOf, textOf } from "./desk.ts";
 import { markerOf } from "../../../../src/venues/venue-keys.ts";
+import { deletion, Desk, fieldsOf, type KeyVenue, keyVenues, targetOf, textOf } from "./desk.ts";
 
 let desk: Desk;
 let hasty: Desk;

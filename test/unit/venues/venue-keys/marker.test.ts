@@ -1,8 +1,8 @@
 import { assert, boolean, property, string } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { exchangeTable } from "../../../../src/venues/exchanges/index.ts";
-import { isMarker, markerOf } from "../../../../src/venues/venue-keys.ts";
 import { passphraseOf } from "../../../../src/venues/process/manage-keys.ts";
+import { isMarker, markerOf } from "../../../../src/venues/venue-keys.ts";
 
 const issuers = [...exchangeTable.values()].flatMap(({ issuing }) => issuing ?? []);
 

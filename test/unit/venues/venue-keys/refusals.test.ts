@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { KeyOptions } from "../../../../simulator/control.ts";
 import { fault } from "../../../../simulator/faults.ts";
-import { Desk, fieldsOf, type KeyVenue, keyVenues, targetOf } from "./desk.ts";
 import { markerOf, type KeyFailure, type KeyRefusalReason } from "../../../../src/venues/venue-keys.ts";
+import { Desk, fieldsOf, type KeyVenue, keyVenues, targetOf } from "./desk.ts";
 
 let desk: Desk;
 beforeAll(async () => {

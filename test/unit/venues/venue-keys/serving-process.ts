@@ -5,8 +5,8 @@
 import { readSync, writeSync } from "node:fs";
 import { Secret } from "../../../../src/crypto/secret.ts";
 import { createVenues } from "../../../../src/venues/index.ts";
-import type { FieldName, SecretFields } from "../../../../src/venues/venue.ts";
 import { markerOf } from "../../../../src/venues/venue-keys.ts";
+import type { FieldName, SecretFields } from "../../../../src/venues/venue.ts";
 
 const keyBytes = 32;
 const secretBytes = 64;
